@@ -1,0 +1,71 @@
+package failure
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestCatalogueIsComplete(t *testing.T) {
+	seen := map[Code]bool{}
+	code := regexp.MustCompile(`^[a-z][a-z0-9_]+$`)
+	for _, e := range All() {
+		if !code.MatchString(string(e.Code)) {
+			t.Errorf("%q is not a snake_case code", e.Code)
+		}
+		if seen[e.Code] {
+			t.Errorf("%s stands in the catalogue twice", e.Code)
+		}
+		seen[e.Code] = true
+		if e.Hop == "" || e.Summary == "" || e.Advice == "" || e.Client == "" {
+			t.Errorf("%s lacks a hop, a summary, advice or the client's view", e.Code)
+		}
+		if strings.HasSuffix(e.Summary, ".") || strings.Contains(e.Summary, "\n") {
+			t.Errorf("%s: the summary is one line without a full stop: %q", e.Code, e.Summary)
+		}
+		if !strings.HasSuffix(e.Advice, ".") && !strings.HasSuffix(e.Advice, "}.") {
+			t.Errorf("%s: advice is made of sentences: %q", e.Code, e.Advice)
+		}
+	}
+}
+
+func TestFailureFillsInWhatItKnows(t *testing.T) {
+	f := New(AccessNotAllowed, nil).For("kafka-1.corp:9092", "LOC1")
+	want := "the Cloud Connector (Location ID LOC1) does not expose kafka-1.corp:9092"
+	if f.Error() != want {
+		t.Errorf("Error() = %q, want %q", f.Error(), want)
+	}
+	for _, part := range []string{"virtual host kafka-1.corp", "virtual port 9092"} {
+		if !strings.Contains(f.Advice(), part) {
+			t.Errorf("advice lacks %q: %s", part, f.Advice())
+		}
+	}
+	f = New(AdvertisedLoopback, nil).For("localhost:9092", "")
+	if line := `{from: "localhost:9092", to: "VIRTUAL-HOST:PORT"}`; !strings.Contains(f.Advice(), line) {
+		t.Errorf("advice lacks the line to paste %s: %s", line, f.Advice())
+	}
+}
+
+func TestAsFindsTheFailureInAChain(t *testing.T) {
+	err := fmt.Errorf("dial: %w", New(ProxySilent, io.ErrUnexpectedEOF).With("no greeting"))
+	f, ok := As(err)
+	if !ok || f.Code != ProxySilent {
+		t.Fatalf("As(%v) = %v, %v", err, f, ok)
+	}
+	if !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Error("the cause is lost")
+	}
+	if !Is(err, ProxySilent) || Is(err, ProxyProtocol) || Is(io.EOF, ProxySilent) {
+		t.Error("Is does not tell codes apart")
+	}
+}
+
+func TestUnknownCodeIsInternal(t *testing.T) {
+	e := Lookup("no_such_code")
+	if e.Code != "no_such_code" || e.Hop != HopLocal {
+		t.Errorf("Lookup of an unknown code = %+v", e)
+	}
+}
