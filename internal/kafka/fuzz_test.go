@@ -1,0 +1,138 @@
+package kafka
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// The fuzz targets hold three things against kmsg: what both accept comes out as
+// the oracle says, what is canonical is accepted, and no address but a local one
+// comes out.
+
+// seeds adds a few messages of every version of a key.
+func seeds(f *testing.F, key, from, to int16) {
+	for v := from; v <= to; v++ {
+		for seed := range uint64(4) {
+			fill := newFiller(seed)
+			f.Add(uint8(v), encode(fill.response(key, v), headers[seed%2]))
+		}
+	}
+}
+
+func FuzzMetadata(f *testing.F)        { fuzzRewrite(f, KeyMetadata) }
+func FuzzFindCoordinator(f *testing.F) { fuzzRewrite(f, KeyFindCoordinator) }
+func FuzzProduce(f *testing.F)         { fuzzRewrite(f, KeyProduce) }
+
+func fuzzRewrite(f *testing.F, key int16) {
+	a, _ := Lookup(key)
+	seeds(f, key, a.Since, a.MaxVersion)
+	f.Fuzz(func(t *testing.T, v uint8, frame []byte) {
+		version := a.Since + int16(v)%(a.MaxVersion-a.Since+1)
+		original := bytes.Clone(frame)
+		newMapper := func() *testMapper {
+			return &testMapper{host: local, hide: func(e Endpoint) bool { return e.NodeID%7 == 3 }}
+		}
+		m := newMapper()
+		out, res, err := rewriteAll(info(key, version, frame), frame, m)
+		if !bytes.Equal(frame, original) {
+			t.Fatal("the input was changed")
+		}
+		message, oracle := decode(key, version, frame)
+		canonical := oracle == nil && bytes.Equal(reencode(key, version, frame, message), frame)
+		if err != nil {
+			if canonical && !errors.Is(err, ErrTooLarge) {
+				t.Fatalf("refused: %v", err)
+			}
+			return
+		}
+		if oracle != nil {
+			return // what is behind the addresses is not looked at
+		}
+		wantRes := replace(message, newMapper())
+		got, err := decode(key, version, out)
+		if err != nil {
+			t.Fatalf("not a message any more: %v", err)
+		}
+		if res != wantRes || !bytes.Equal(got.AppendTo(nil), message.AppendTo(nil)) {
+			t.Fatalf("got  %+v %x\nwant %+v %x", res, got.AppendTo(nil), wantRes, message.AppendTo(nil))
+		}
+		replace(got, MapperFunc(func(eps []Endpoint) error {
+			for _, e := range eps {
+				if e.Host != "localhost" {
+					t.Fatalf("%+v comes out", e)
+				}
+			}
+			return nil
+		}))
+	})
+}
+
+func FuzzApiVersions(f *testing.F) {
+	seeds(f, KeyApiVersions, 0, 5)
+	f.Fuzz(func(t *testing.T, v uint8, frame []byte) {
+		version := int16(v % 6)
+		layout := version
+		if len(frame) >= 6 && frame[4] == 0 && frame[5] == unsupportedVersion {
+			layout = 0
+		}
+		message, oracle := decode(KeyApiVersions, layout, frame)
+		canonical := oracle == nil && bytes.Equal(reencode(KeyApiVersions, layout, frame, message), frame)
+		out, _, err := RewriteWhole(nil, info(KeyApiVersions, version, frame), bytes.Clone(frame), nil)
+		if err != nil {
+			if canonical && !errors.Is(err, ErrTooLarge) {
+				t.Fatalf("refused: %v", err)
+			}
+			return
+		}
+		if oracle != nil {
+			return
+		}
+		got, err := decode(KeyApiVersions, layout, out)
+		if err != nil {
+			t.Fatalf("not a message any more: %v", err)
+		}
+		capped(message.(*kmsg.ApiVersionsResponse))
+		if !bytes.Equal(got.AppendTo(nil), message.AppendTo(nil)) {
+			t.Fatalf("got  %x\nwant %x", got.AppendTo(nil), message.AppendTo(nil))
+		}
+	})
+}
+
+func FuzzRequestHeader(f *testing.F) {
+	for v := int16(0); v <= 13; v++ {
+		r := kmsg.NewPtrProduceRequest()
+		r.SetVersion(v)
+		r.Acks, r.TransactionID = v%2, new("txn")
+		f.Add(request(r, new("client")))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		h, err := ParseRequestHeader(b)
+		if (err == nil) != (len(b) >= RequestHeaderLen) {
+			t.Fatalf("%d bytes: %v", len(b), err)
+		}
+		if err != nil {
+			return
+		}
+		_ = TreatmentOf(h.Key, h.Version)
+		_ = RefusalCode(h.Key, h.Version)
+		_, _, _ = ClientSoftware(h.Version, b)
+		version := h.Version & 15 % 14
+		zero, enough, err := AcksZero(version, b)
+		r := kmsg.NewPtrProduceRequest()
+		r.SetVersion(version)
+		c := over(b, RequestHeaderLen)
+		c.nullable(false)
+		if r.IsFlexible() {
+			c.tags()
+		}
+		if c.err != nil || r.ReadFrom(b[c.off:]) != nil {
+			return
+		}
+		if len(b) < acksBound && (err != nil || !enough || zero != (r.Acks == 0)) {
+			t.Fatalf("v%d: acks %d, got %v %v %v", version, r.Acks, zero, enough, err)
+		}
+	})
+}

@@ -1,0 +1,92 @@
+package kafka
+
+import "encoding/binary"
+
+// SizeLen is the length of the size that stands before every frame: an int32,
+// which does not count itself. 0 is legal (an empty SASL token).
+const SizeLen = 4
+
+// RequestHeaderLen is how many bytes after the size [ParseRequestHeader] needs.
+const RequestHeaderLen = 8
+
+// A RequestHeader is the part of a request header that is the same in all
+// versions.
+type RequestHeader struct {
+	Key, Version  int16
+	CorrelationID int32
+}
+
+// ParseRequestHeader reads the header of a request; b starts after the size.
+// ErrShort when b has fewer than [RequestHeaderLen] bytes. Every content is
+// accepted: keys and versions are judged by [TreatmentOf].
+//
+//	| key i16 | version i16 | correlation id i32 | client id: nullable string, i16 length |
+//	| tags, from the first flexible version on | body
+func ParseRequestHeader(b []byte) (RequestHeader, error) {
+	if len(b) < RequestHeaderLen {
+		return RequestHeader{}, ErrShort
+	}
+	return RequestHeader{
+		Key:           int16(binary.BigEndian.Uint16(b)),
+		Version:       int16(binary.BigEndian.Uint16(b[2:])),
+		CorrelationID: int32(binary.BigEndian.Uint32(b[4:])),
+	}, nil
+}
+
+// CorrelationID returns the correlation id with which every response starts; b
+// starts after the size. ErrShort when b has fewer than 4 bytes.
+func CorrelationID(b []byte) (int32, error) {
+	if len(b) < 4 {
+		return 0, ErrShort
+	}
+	return int32(binary.BigEndian.Uint32(b)), nil
+}
+
+// acksBound is how far the acks of a Produce request can stand from its start:
+// two strings of 32767 bytes and tags that are no longer than both.
+const acksBound = 128 << 10
+
+// AcksZero says whether a Produce request wants no response (acks=0). b holds
+// its bytes after the size, as far as received. enough is false when more bytes
+// are needed to tell; when the frame has no more, it is malformed.
+//
+//	v0-2   | header | acks i16
+//	v3-8   | header | transactional id: nullable string | acks i16
+//	v9-    | header | tags | transactional id: compact nullable string | acks i16
+func AcksZero(version int16, b []byte) (zero, enough bool, err error) {
+	flexible := apis[KeyProduce].Flexible(version)
+	c := cursor{b: b, frame: acksBound, bound: acksBound}
+	c.skip(RequestHeaderLen)
+	c.nullable(false) // the client id is never compact
+	if flexible {
+		c.tags()
+	}
+	if version >= 3 {
+		c.nullable(flexible)
+	}
+	acks := c.int16()
+	switch c.err {
+	case nil:
+		return acks == 0, true, nil
+	case ErrShort:
+		return false, false, nil
+	}
+	return false, false, c.err
+}
+
+// ClientSoftware returns the names that an ApiVersions request (v3+, KIP-511)
+// gives for the client: "apache-kafka-java" and "4.3.0". b is the whole request
+// after the size; ok is false when it does not say.
+//
+//	| header | tags | name: compact string | version: compact string | ...
+func ClientSoftware(version int16, b []byte) (name, release string, ok bool) {
+	if !apis[KeyApiVersions].Flexible(version) {
+		return "", "", false
+	}
+	c := over(b, 0)
+	c.skip(RequestHeaderLen)
+	c.nullable(false)
+	c.tags()
+	n, r := c.string(true), c.string(true)
+	return string(n), string(r), c.err == nil
+}

@@ -1,0 +1,111 @@
+package kafka
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// request returns a request without its size.
+func request(r kmsg.Request, clientID *string) []byte {
+	f := kmsg.NewRequestFormatter()
+	if clientID != nil {
+		f = kmsg.NewRequestFormatter(kmsg.FormatterClientID(*clientID))
+	}
+	return f.AppendRequest(nil, r, 77)[SizeLen:]
+}
+
+func TestRequestHeader(t *testing.T) {
+	r := kmsg.NewPtrMetadataRequest()
+	r.SetVersion(9)
+	b := request(r, nil)
+	h, err := ParseRequestHeader(b)
+	if err != nil || h != (RequestHeader{KeyMetadata, 9, 77}) {
+		t.Errorf("%+v, %v", h, err)
+	}
+	for n := range RequestHeaderLen {
+		if _, err := ParseRequestHeader(b[:n]); !errors.Is(err, ErrShort) {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+	}
+	h, err = ParseRequestHeader(bytes.Repeat([]byte{0xff}, 8))
+	if err != nil || h != (RequestHeader{-1, -1, -1}) {
+		t.Errorf("%+v, %v", h, err)
+	}
+	if id, err := CorrelationID([]byte{0, 0, 1, 2}); id != 258 || err != nil {
+		t.Error(id, err)
+	}
+	if _, err := CorrelationID([]byte{0, 0, 1}); !errors.Is(err, ErrShort) {
+		t.Error(err)
+	}
+}
+
+func TestAcksZero(t *testing.T) {
+	ids := map[string]*string{"null": nil, "empty": new(""), "short": new("rdkafka"), "long": new(strings.Repeat("x", 32767))}
+	for v := int16(0); v <= 13; v++ {
+		for _, acks := range []int16{-1, 0, 1} {
+			for name, client := range ids {
+				for txnName, txn := range ids {
+					r := kmsg.NewPtrProduceRequest()
+					r.SetVersion(v)
+					r.Acks, r.TransactionID = acks, txn
+					b := request(r, client)
+					at := bytes.LastIndex(b, r.AppendTo(nil)) // the body
+					end := at + 2
+					if v >= 3 {
+						end = len(b) - 4 - 4 // timeout, no topics
+					}
+					if v >= 9 {
+						end = len(b) - 4 - 1 - 1
+					}
+					what := fmt.Sprintf("v%d acks %d client %s txn %s", v, acks, name, txnName)
+					zero, enough, err := AcksZero(v, b[:end])
+					if zero != (acks == 0) || !enough || err != nil {
+						t.Fatalf("%s: %v %v %v", what, zero, enough, err)
+					}
+					for _, n := range []int{0, 7, 8, 9, 10, end / 2, end - 2, end - 1} {
+						if n < end {
+							if zero, enough, err := AcksZero(v, b[:n]); zero || enough || err != nil {
+								t.Fatalf("%s, %d of %d bytes: %v %v %v", what, n, end, zero, enough, err)
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestAcksZeroBounded(t *testing.T) {
+	header := []byte{0, 0, 0, 9, 0, 0, 0, 1, 0xff, 0xff}
+	for name, b := range map[string][]byte{
+		"a tag of 2 GiB":           append(bytes.Clone(header), 1, 5, 0xff, 0xff, 0xff, 0xff, 7),
+		"a transaction id of 1 GB": append(bytes.Clone(header), 0, 0xff, 0xff, 0xff, 0xff, 3),
+		"no number at all":         append(bytes.Clone(header), 0x80, 0x80, 0x80, 0x80, 0x80),
+		"endless tags":             append(append(bytes.Clone(header), 0xff, 0xff, 0xff, 0xff, 15), make([]byte, 1<<20)...),
+	} {
+		if _, _, err := AcksZero(9, b); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestClientSoftware(t *testing.T) {
+	r := kmsg.NewPtrApiVersionsRequest()
+	r.ClientSoftwareName, r.ClientSoftwareVersion = "librdkafka", "2.15.0"
+	for v := int16(0); v <= 5; v++ {
+		r.SetVersion(v)
+		b := request(r, new("app"))
+		name, release, ok := ClientSoftware(v, b)
+		if ok != (v >= 3) || ok && (name != "librdkafka" || release != "2.15.0") {
+			t.Errorf("v%d: %q %q %v", v, name, release, ok)
+		}
+		if _, _, ok := ClientSoftware(v, b[:len(b)/2]); ok {
+			t.Errorf("v%d: half a request says something", v)
+		}
+	}
+}

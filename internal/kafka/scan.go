@@ -1,0 +1,122 @@
+package kafka
+
+import "fmt"
+
+// A scan walks over a message by a [layout], in as many pieces as the bytes come
+// in, and finds where the layout ends. It keeps no bytes: of a field that is
+// split it remembers how much is missing, of a number the value so far.
+type scan struct {
+	layout layout
+	pc     int   // the next op
+	frame  int64 // bytes of the whole frame
+	left   int64 // of the frame, not walked over nor promised to skip
+	skip   int64 // bytes of the current field that have not come yet
+	value  uint32
+	shift  uint8 // bits of value that are known
+	depth  uint8
+	loops  [maxDepth]uint32 // elements to go, the current one included
+}
+
+func (s *scan) reset(l layout, frame int64) {
+	*s = scan{layout: l, frame: frame, left: frame}
+}
+
+// done reports whether everything that the layout describes was walked over.
+func (s *scan) done() bool { return s.skip == 0 && s.pc == len(s.layout) }
+
+// feed walks over p and returns how many bytes belong to the layout: all of p,
+// or fewer when the layout ends within it.
+func (s *scan) feed(p []byte) (n int, err error) {
+	for {
+		if s.skip > 0 {
+			k := min(s.skip, int64(len(p)-n))
+			n += int(k)
+			if s.skip -= k; s.skip > 0 {
+				return n, nil
+			}
+		}
+		if s.pc == len(s.layout) {
+			return n, nil
+		}
+		switch o := s.layout[s.pc]; o.code {
+		case opFixed:
+			err = s.promise(int64(o.n))
+		case opEnd:
+			if s.loops[s.depth-1]--; s.loops[s.depth-1] > 0 {
+				s.pc -= o.n
+			} else {
+				s.depth--
+			}
+		default:
+			var v uint32
+			var ok bool
+			if v, n, ok, err = s.number(p, n); !ok {
+				return n, err
+			}
+			err = s.begin(o, v)
+		}
+		if err != nil {
+			return n, err
+		}
+		s.pc++
+	}
+}
+
+// begin acts on an op that starts with a number.
+func (s *scan) begin(o op, v uint32) error {
+	switch o.code {
+	case opSized:
+		return s.promise(int64(v))
+	case opCompact:
+		return s.promise(max(int64(v)-1, 0))
+	case opArray:
+		v = max(v, 1) - 1
+	case opNumber:
+		return nil
+	}
+	if int64(v) > s.left { // an element has at least one byte
+		return s.malformed()
+	}
+	if v == 0 {
+		s.pc += o.n
+		return nil
+	}
+	s.loops[s.depth] = v
+	s.depth++
+	return nil
+}
+
+// promise lets the next n bytes be skipped.
+func (s *scan) promise(n int64) error {
+	if n > s.left {
+		return s.malformed()
+	}
+	s.left -= n
+	s.skip = n
+	return nil
+}
+
+// number reads on at a uvarint; ok is false when it is not complete.
+func (s *scan) number(p []byte, n int) (v uint32, next int, ok bool, err error) {
+	for ; n < len(p); n++ {
+		b := p[n]
+		if s.left == 0 || s.shift == 28 && b > 0x0f {
+			return 0, n, false, s.malformed()
+		}
+		s.left--
+		s.value |= uint32(b&0x7f) << s.shift
+		if b < 0x80 {
+			v, s.value, s.shift = s.value, 0, 0
+			return v, n + 1, true, nil
+		}
+		s.shift += 7
+	}
+	if s.left == 0 {
+		return 0, n, false, s.malformed()
+	}
+	return 0, n, false, nil
+}
+
+func (s *scan) malformed() error {
+	return fmt.Errorf("%w near byte %d of %d", ErrMalformed, s.frame-s.left, s.frame)
+}

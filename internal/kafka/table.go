@@ -1,0 +1,117 @@
+package kafka
+
+import "math"
+
+// Marks of the table.
+const (
+	none   = -1            // FirstFlexible: no version is; Highest: nothing may pass
+	every  = math.MaxInt16 // Highest: nothing to rewrite, every version may pass
+	notYet = none
+)
+
+// apis is the table: the row of a key stands at the index of that key. Versions
+// are those of Apache Kafka trunk of August 2026 (4.5.0-SNAPSHOT) as kmsg v1.15.0
+// knows them; a test compares each row with kmsg.
+//
+// The last three columns are the policy. A response of a version from Since on
+// is treated as said; a request above Highest is refused and not offered in
+// ApiVersions. Fetch at 15 and the three at notYet wait for the relay that
+// handles Tail: their rows become 18, 2, 2 and 2.
+var apis = [...]API{
+	// key, name, newest version, first flexible, treatment, since, highest
+	{0, "Produce", 13, 9, Whole, 10, 13},
+	{1, "Fetch", 18, 12, Tail, 16, 15},
+	{2, "ListOffsets", 11, 6, Pass, 0, every},
+	{3, "Metadata", 13, 9, Head, 0, 13},
+	{4, "LeaderAndIsr", 7, 4, Pass, 0, every},
+	{5, "StopReplica", 4, 2, Pass, 0, every},
+	{6, "UpdateMetadata", 8, 6, Pass, 0, every},
+	{7, "ControlledShutdown", 3, 3, Pass, 0, every},
+	{8, "OffsetCommit", 10, 8, Pass, 0, every},
+	{9, "OffsetFetch", 10, 6, Pass, 0, every},
+	{10, "FindCoordinator", 6, 3, Whole, 0, 6},
+	{11, "JoinGroup", 9, 6, Pass, 0, every},
+	{12, "Heartbeat", 4, 4, Pass, 0, every},
+	{13, "LeaveGroup", 5, 4, Pass, 0, every},
+	{14, "SyncGroup", 5, 4, Pass, 0, every},
+	{15, "DescribeGroups", 6, 5, Pass, 0, every},
+	{16, "ListGroups", 5, 3, Pass, 0, every},
+	{17, "SaslHandshake", 1, none, Pass, 0, every},
+	{18, "ApiVersions", 5, 3, Whole, 0, 5},
+	{19, "CreateTopics", 7, 5, Pass, 0, every},
+	{20, "DeleteTopics", 6, 4, Pass, 0, every},
+	{21, "DeleteRecords", 2, 2, Pass, 0, every},
+	{22, "InitProducerId", 5, 2, Pass, 0, every},
+	{23, "OffsetForLeaderEpoch", 4, 4, Pass, 0, every},
+	{24, "AddPartitionsToTxn", 5, 3, Pass, 0, every},
+	{25, "AddOffsetsToTxn", 4, 3, Pass, 0, every},
+	{26, "EndTxn", 5, 3, Pass, 0, every},
+	{27, "WriteTxnMarkers", 2, 1, Pass, 0, every},
+	{28, "TxnOffsetCommit", 6, 3, Pass, 0, every},
+	{29, "DescribeAcls", 3, 2, Pass, 0, every},
+	{30, "CreateAcls", 3, 2, Pass, 0, every},
+	{31, "DeleteAcls", 3, 2, Pass, 0, every},
+	{32, "DescribeConfigs", 4, 4, Pass, 0, every},
+	{33, "AlterConfigs", 2, 2, Pass, 0, every},
+	{34, "AlterReplicaLogDirs", 2, 2, Pass, 0, every},
+	{35, "DescribeLogDirs", 5, 2, Pass, 0, every},
+	{36, "SaslAuthenticate", 2, 2, Pass, 0, every},
+	{37, "CreatePartitions", 3, 2, Pass, 0, every},
+	{38, "CreateDelegationToken", 3, 2, Pass, 0, every},
+	{39, "RenewDelegationToken", 2, 2, Pass, 0, every},
+	{40, "ExpireDelegationToken", 2, 2, Pass, 0, every},
+	{41, "DescribeDelegationToken", 3, 2, Pass, 0, every},
+	{42, "DeleteGroups", 3, 2, Pass, 0, every},
+	{43, "ElectLeaders", 2, 2, Pass, 0, every},
+	{44, "IncrementalAlterConfigs", 1, 1, Pass, 0, every},
+	{45, "AlterPartitionReassignments", 1, 0, Pass, 0, every},
+	{46, "ListPartitionReassignments", 0, 0, Pass, 0, every},
+	{47, "OffsetDelete", 0, none, Pass, 0, every},
+	{48, "DescribeClientQuotas", 1, 1, Pass, 0, every},
+	{49, "AlterClientQuotas", 1, 1, Pass, 0, every},
+	{50, "DescribeUserScramCredentials", 0, 0, Pass, 0, every},
+	{51, "AlterUserScramCredentials", 0, 0, Pass, 0, every},
+	{52, "Vote", 2, 0, Pass, 0, every},
+	{53, "BeginQuorumEpoch", 1, 1, Pass, 0, every},
+	{54, "EndQuorumEpoch", 1, 1, Pass, 0, every},
+	{55, "DescribeQuorum", 2, 0, Pass, 0, every},
+	{56, "AlterPartition", 3, 0, Pass, 0, every},
+	{57, "UpdateFeatures", 2, 0, Pass, 0, every},
+	{58, "Envelope", 0, 0, Pass, 0, every},
+	{59, "FetchSnapshot", 1, 0, Pass, 0, every},
+	{60, "DescribeCluster", 2, 0, Whole, 0, notYet},
+	{61, "DescribeProducers", 0, 0, Pass, 0, every},
+	{62, "BrokerRegistration", 4, 0, Pass, 0, every},
+	{63, "BrokerHeartbeat", 2, 0, Pass, 0, every},
+	{64, "UnregisterBroker", 0, 0, Pass, 0, every},
+	{65, "DescribeTransactions", 0, 0, Pass, 0, every},
+	{66, "ListTransactions", 2, 0, Pass, 0, every},
+	{67, "AllocateProducerIds", 0, 0, Pass, 0, every},
+	{68, "ConsumerGroupHeartbeat", 1, 0, Pass, 0, every},
+	{69, "ConsumerGroupDescribe", 1, 0, Pass, 0, every},
+	{70, "ControllerRegistration", 0, 0, Pass, 0, every},
+	{71, "GetTelemetrySubscriptions", 0, 0, Pass, 0, every},
+	{72, "PushTelemetry", 0, 0, Pass, 0, every},
+	{73, "AssignReplicasToDirs", 0, 0, Pass, 0, every},
+	{74, "ListConfigResources", 1, 0, Pass, 0, every},
+	{75, "DescribeTopicPartitions", 0, 0, Pass, 0, every},
+	{76, "ShareGroupHeartbeat", 1, 0, Pass, 0, every},
+	{77, "ShareGroupDescribe", 1, 0, Pass, 0, every},
+	{78, "ShareFetch", 2, 0, Tail, 0, notYet},
+	{79, "ShareAcknowledge", 2, 0, Whole, 0, notYet},
+	{80, "AddRaftVoter", 1, 0, Pass, 0, every},
+	{81, "RemoveRaftVoter", 0, 0, Pass, 0, every},
+	{82, "UpdateRaftVoter", 0, 0, Pass, 0, every},
+	{83, "InitializeShareGroupState", 0, 0, Pass, 0, every},
+	{84, "ReadShareGroupState", 0, 0, Pass, 0, every},
+	{85, "WriteShareGroupState", 1, 0, Pass, 0, every},
+	{86, "DeleteShareGroupState", 0, 0, Pass, 0, every},
+	{87, "ReadShareGroupStateSummary", 1, 0, Pass, 0, every},
+	{88, "StreamsGroupHeartbeat", 1, 0, Pass, 0, every},
+	{89, "StreamsGroupDescribe", 1, 0, Pass, 0, every},
+	{90, "DescribeShareGroupOffsets", 1, 0, Pass, 0, every},
+	{91, "AlterShareGroupOffsets", 0, 0, Pass, 0, every},
+	{92, "DeleteShareGroupOffsets", 0, 0, Pass, 0, every},
+	{93, "StreamsGroupTopologyDescriptionUpdate", 0, 0, Pass, 0, every},
+	{94, "UnregisterController", 0, 0, Pass, 0, every},
+}

@@ -1,0 +1,194 @@
+package kafka
+
+import (
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+)
+
+// Each row is what kmsg knows. A new kmsg fails here with a list of what to do.
+func TestTableIsThatOfKmsg(t *testing.T) {
+	var todo []string
+	for key := int16(0); key <= kmsg.MaxKey; key++ {
+		r := kmsg.ResponseForKey(key)
+		a, ok := Lookup(key)
+		if !ok {
+			todo = append(todo, fmt.Sprintf("add a row for key %d, %s: newest version %d, first flexible %d", key, kmsg.NameForKey(key), r.MaxVersion(), firstFlexible(r)))
+			continue
+		}
+		if a.Key != key {
+			t.Errorf("row %d has key %d", key, a.Key)
+		}
+		// Names are Kafka's own; kmsg spells acronyms as Go does.
+		if want := kmsg.NameForKey(key); !strings.EqualFold(a.Name, want) && a.Name != "AlterPartitionReassignments" {
+			todo = append(todo, fmt.Sprintf("key %d is called %s, not %s", key, want, a.Name))
+		}
+		if want := r.MaxVersion(); a.MaxVersion != want {
+			what := "raise MaxVersion"
+			if a.Rewritten() {
+				what = "read the new layout, teach it to the rewriter, then raise MaxVersion and Highest"
+			}
+			todo = append(todo, fmt.Sprintf("%s: kmsg knows version %d, the table %d: %s", a.Name, want, a.MaxVersion, what))
+		}
+		if want := firstFlexible(r); a.FirstFlexible != want {
+			todo = append(todo, fmt.Sprintf("%s: first flexible version is %d, not %d", a.Name, want, a.FirstFlexible))
+		}
+		if q := firstFlexible(kmsg.RequestForKey(key)); q != firstFlexible(r) {
+			todo = append(todo, fmt.Sprintf("%s: requests are flexible from %d, responses from %d: Flexible cannot say that", a.Name, q, firstFlexible(r)))
+		}
+	}
+	if len(APIs()) != kmsg.MaxKey+1 {
+		todo = append(todo, fmt.Sprintf("the table has %d rows, kmsg %d keys", len(APIs()), kmsg.MaxKey+1))
+	}
+	if todo != nil {
+		t.Errorf("to do:\n- %s", strings.Join(todo, "\n- "))
+	}
+}
+
+func firstFlexible(m interface {
+	SetVersion(int16)
+	MaxVersion() int16
+	IsFlexible() bool
+}) int16 {
+	for v := int16(0); v <= m.MaxVersion(); v++ {
+		if m.SetVersion(v); m.IsFlexible() {
+			return v
+		}
+	}
+	return -1
+}
+
+// What is served of the seven and ApiVersions. It changes with the relay.
+func TestServed(t *testing.T) {
+	got := map[string]int16{}
+	for _, a := range APIs() {
+		if a.Rewritten() {
+			got[a.Name] = a.Highest
+		} else if a.Highest != every {
+			t.Errorf("%s passes but has a highest version", a.Name)
+		}
+	}
+	want := map[string]int16{
+		"Produce": 13, "Fetch": 15, "Metadata": 13, "FindCoordinator": 6, "ApiVersions": 5,
+		"DescribeCluster": -1, "ShareFetch": -1, "ShareAcknowledge": -1,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("highest versions (-want +got):\n%s", diff)
+	}
+	for _, a := range APIs() {
+		if a.Rewritten() && a.Highest >= 0 && a.Key != KeyFetch && a.Highest != a.MaxVersion {
+			t.Errorf("%s is capped at %d of %d", a.Name, a.Highest, a.MaxVersion)
+		}
+	}
+}
+
+func TestTreatmentOf(t *testing.T) {
+	for _, tc := range []struct {
+		key, version int16
+		want         Treatment
+		code         failure.Code
+	}{
+		{KeyProduce, 9, Pass, ""}, {KeyProduce, 10, Whole, ""}, {KeyProduce, 13, Whole, ""},
+		{KeyProduce, 14, Refuse, failure.VersionTooNew}, {KeyProduce, -1, Refuse, failure.VersionTooNew},
+		{KeyFetch, 4, Pass, ""}, {KeyFetch, 15, Pass, ""}, {KeyFetch, 16, Refuse, failure.VersionTooNew},
+		{KeyMetadata, 0, Head, ""}, {KeyMetadata, 13, Head, ""}, {KeyMetadata, 14, Refuse, failure.VersionTooNew},
+		{KeyFindCoordinator, 0, Whole, ""}, {KeyFindCoordinator, 7, Refuse, failure.VersionTooNew},
+		{KeyApiVersions, 0, Whole, ""}, {KeyApiVersions, 5, Whole, ""},
+		{KeyDescribeCluster, 0, Refuse, failure.APIRefused}, {KeyShareFetch, 1, Refuse, failure.APIRefused},
+		{KeyShareAcknowledge, 2, Refuse, failure.APIRefused},
+		{55, 2, Pass, ""}, {55, 99, Pass, ""}, {2, -1, Pass, ""}, {95, 0, Pass, ""}, {-1, 0, Pass, ""}, {32767, 0, Pass, ""},
+	} {
+		if got := TreatmentOf(tc.key, tc.version); got != tc.want {
+			t.Errorf("%s (%d) v%d: %v, want %v", Name(tc.key), tc.key, tc.version, got, tc.want)
+		}
+		if tc.want == Refuse && RefusalCode(tc.key, tc.version) != tc.code {
+			t.Errorf("%s v%d: refused with %s", Name(tc.key), tc.version, RefusalCode(tc.key, tc.version))
+		}
+	}
+	if Name(95) != "unknown" || Name(-1) != "unknown" || Name(3) != "Metadata" {
+		t.Error("names")
+	}
+	if !Known(3, 13) || Known(3, 14) || Known(3, -1) || Known(95, 0) || Known(-1, 0) {
+		t.Error("known versions")
+	}
+	APIs()[0].Name = "changed"
+	if Name(0) != "Produce" {
+		t.Error("the table can be changed from outside")
+	}
+}
+
+// Response fields that look like an address, as far as we have judged them
+// (reference: which are rewritten, which are for display or for brokers only).
+var judged = map[string]string{
+	"Metadata.Brokers.Host":               "rewritten",
+	"FindCoordinator.Host":                "rewritten",
+	"FindCoordinator.Coordinators.Host":   "rewritten",
+	"DescribeCluster.Brokers.Host":        "rewritten",
+	"Produce.Brokers.Host":                "rewritten",
+	"Fetch.Brokers.Host":                  "rewritten",
+	"ShareFetch.NodeEndpoints.Host":       "rewritten",
+	"ShareAcknowledge.NodeEndpoints.Host": "rewritten",
+
+	"DescribeQuorum.Nodes.Listeners.Host":                              "controllers, for display",
+	"StreamsGroupHeartbeat.PartitionsByUserEndpoint.UserEndpoint.Host": "another client",
+	"StreamsGroupDescribe.Groups.Members.UserEndpoint.Host":            "another client",
+	"DescribeGroups.Groups.Members.ClientHost":                         "another client",
+	"ConsumerGroupDescribe.Groups.Members.ClientHost":                  "another client",
+	"ShareGroupDescribe.Groups.Members.ClientHost":                     "another client",
+	"StreamsGroupDescribe.Groups.Members.ClientHost":                   "another client",
+	"DescribeACLs.Resources.ACLs.Host":                                 "a pattern",
+	"DeleteACLs.Results.MatchingACLs.Host":                             "a pattern",
+	"Vote.NodeEndpoints.Host":                                          "between controllers",
+	"BeginQuorumEpoch.NodeEndpoints.Host":                              "between controllers",
+	"EndQuorumEpoch.NodeEndpoints.Host":                                "between controllers",
+	"FetchSnapshot.NodeEndpoints.Host":                                 "between controllers",
+	"UpdateRaftVoter.CurrentLeader.Host":                               "between controllers",
+}
+
+var addressLike = regexp.MustCompile(`(?i)host|listener|endpoint|address|url|uri`)
+
+// A new response with a field that looks like an address fails here.
+func TestEveryAddressIsJudged(t *testing.T) {
+	found := map[string]bool{}
+	for key := int16(0); key <= kmsg.MaxKey; key++ {
+		addressFields(reflect.TypeOf(kmsg.ResponseForKey(key)).Elem(), kmsg.NameForKey(key), func(path string) { found[path] = true })
+	}
+	var todo []string
+	for path := range found {
+		if judged[path] == "" {
+			todo = append(todo, "judge "+path+": does a client connect to it? Then rewrite it")
+		}
+	}
+	for path := range judged {
+		if !found[path] {
+			todo = append(todo, path+" is judged but not in kmsg")
+		}
+	}
+	if slices.Sort(todo); todo != nil {
+		t.Errorf("to do:\n- %s", strings.Join(todo, "\n- "))
+	}
+}
+
+func addressFields(t reflect.Type, path string, report func(string)) {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice:
+		addressFields(t.Elem(), path, report)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			f := t.Field(i)
+			isString := f.Type.Kind() == reflect.String || f.Type == reflect.TypeFor[*string]()
+			if isString && addressLike.MatchString(f.Name) {
+				report(path + "." + f.Name)
+			}
+			addressFields(f.Type, path+"."+f.Name, report)
+		}
+	}
+}
