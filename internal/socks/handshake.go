@@ -1,0 +1,159 @@
+package socks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+)
+
+// Connect makes the whole handshake on conn, an open connection to the proxy.
+//
+// It sets conn's deadline to ctx's and clears it before it returns; cancelling
+// ctx ends the handshake at once. After nil, conn leads to the broker and
+// everything that the broker sent is still to be read. After an error conn is of
+// no further use; closing it is the caller's.
+//
+// Errors are of type [*failure.Failure], with one exception, which wraps ctx's
+// cause and says nothing about the landscape: ctx was cancelled before or during
+// the handshake. Failures of the proxy name the proxy as target, all others
+// host:port of the request. Those to tell apart:
+//
+//   - proxy_auth_refused: the token was refused, by a status other than 0, by
+//     reply 05, or by a connection that ended between the authentication and its
+//     answer; a new token may help.
+//   - proxy_silent: ctx's deadline passed first. Detail says which answer was due.
+//   - proxy_unreachable: the connection ended before the proxy had said anything.
+//   - proxy_protocol, proxy_method_refused: it is not the SAP connectivity proxy.
+//   - one code for each reply to CONNECT; proxy_general_failure also for a
+//     connection that ended instead of a reply.
+func Connect(ctx context.Context, conn net.Conn, req Request) error {
+	if req.Proxy == "" && conn.RemoteAddr() != nil {
+		req.Proxy = conn.RemoteAddr().String()
+	}
+	if f := req.check(); f != nil {
+		return f
+	}
+	h := handshake{conn: conn, req: req, buf: make([]byte, 0, max(maxMessage, maxAuth+len(req.Token)))}
+	if err := ctx.Err(); err != nil {
+		return h.gaveUp(ctx, err, "no time was left for the handshake")
+	}
+	w := watch(ctx, conn)
+	err := h.run(ctx)
+	if clearErr := w.release(); err == nil && clearErr != nil {
+		// Only a connection that somebody else has closed refuses a deadline.
+		return h.broken(ctx, "after the handshake", failure.ProxyUnreachable, clearErr)
+	}
+	return err
+}
+
+// A handshake is one run through the three steps.
+type handshake struct {
+	conn net.Conn
+	req  Request
+	buf  []byte // for every message in both directions, so that there is one allocation
+}
+
+func (h *handshake) run(ctx context.Context) error {
+	if err := h.greet(ctx); err != nil {
+		return err
+	}
+	if err := h.authenticate(ctx); err != nil {
+		return err
+	}
+	return h.connect(ctx)
+}
+
+func (h *handshake) greet(ctx context.Context) error {
+	if _, err := h.conn.Write(appendGreeting(h.buf)); err != nil {
+		return h.broken(ctx, "sending the greeting", failure.ProxyUnreachable, err)
+	}
+	answer := h.buf[:shortAnswer]
+	if n, err := io.ReadFull(h.conn, answer); err != nil {
+		// Nothing at all is what a load balancer without a proxy behind it gives;
+		// half an answer is not.
+		code := failure.ProxyUnreachable
+		if n > 0 {
+			code = failure.ProxyProtocol
+		}
+		return h.broken(ctx, "reading the answer to the greeting", code, err)
+	}
+	return h.refused(greetingRefused(answer))
+}
+
+func (h *handshake) authenticate(ctx context.Context) error {
+	// From the first byte of the token on, an end of the connection is an answer:
+	// a proxy may close on a bad token, even before it has read all of it.
+	if _, err := h.conn.Write(appendAuth(h.buf, h.req.Token, h.req.LocationID)); err != nil {
+		return h.broken(ctx, "sending the token", failure.ProxyAuthRefused, err)
+	}
+	answer := h.buf[:shortAnswer]
+	if _, err := io.ReadFull(h.conn, answer); err != nil {
+		return h.broken(ctx, "reading the answer to the token", failure.ProxyAuthRefused, err)
+	}
+	return h.refused(authRefused(answer))
+}
+
+func (h *handshake) connect(ctx context.Context) error {
+	// Once the token is accepted, it is the way behind the proxy that breaks off:
+	// the same as reply 01.
+	if _, err := h.conn.Write(appendConnect(h.buf, h.req.Host, h.req.Port)); err != nil {
+		return h.broken(ctx, "sending CONNECT", failure.ProxyGeneralFailure, err)
+	}
+	code, err := readReply(h.conn, h.buf[:maxReply])
+	switch {
+	case errors.Is(err, errProtocol):
+		return h.refused(failure.New(failure.ProxyProtocol, err))
+	case err != nil:
+		return h.broken(ctx, "reading the reply to CONNECT", failure.ProxyGeneralFailure, err)
+	case code != replySuccess:
+		return h.refused(failure.New(refusal(code), nil).With(fmt.Sprintf("reply 0x%02x", byte(code))))
+	}
+	return nil
+}
+
+// refused fills in what f is about. It returns a nil error for a nil failure.
+func (h *handshake) refused(f *failure.Failure) error {
+	if f == nil {
+		return nil
+	}
+	if f.Entry().Hop == failure.HopProxy {
+		return f.For(h.req.Proxy, h.req.LocationID)
+	}
+	return f.For(h.req.target(), h.req.LocationID)
+}
+
+// broken classifies an error of the connection: ctx ended, nothing came in time,
+// or the connection ended, which means code.
+func (h *handshake) broken(ctx context.Context, doing string, code failure.Code, err error) error {
+	late := errors.Is(err, os.ErrDeadlineExceeded)
+	if ended := ctx.Err(); ended != nil && (late || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe)) {
+		// The connection failed because ctx ended: watch or the caller saw to that.
+		return h.gaveUp(ctx, ended, doing)
+	}
+	if late {
+		// The connection's clock was ahead of ctx's by a moment.
+		return h.gaveUp(ctx, context.DeadlineExceeded, doing)
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = fmt.Errorf("%s: the proxy closed the connection: %w", doing, err)
+	} else {
+		err = fmt.Errorf("%s: %w", doing, err)
+	}
+	return h.refused(failure.New(code, err))
+}
+
+// gaveUp returns the error for a handshake that ctx has ended.
+func (h *handshake) gaveUp(ctx context.Context, ended error, doing string) error {
+	if errors.Is(ended, context.DeadlineExceeded) {
+		return h.refused(failure.New(failure.ProxySilent, ended).With(doing))
+	}
+	if cause := context.Cause(ctx); cause != ended {
+		return fmt.Errorf("SOCKS handshake: %s: %w: %w", doing, ended, cause)
+	}
+	return fmt.Errorf("SOCKS handshake: %s: %w", doing, ended)
+}
