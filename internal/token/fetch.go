@@ -1,0 +1,187 @@
+package token
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
+)
+
+// A Fetcher gets one new token. Its errors are of type [*failure.Failure]; one
+// whose server named a time to wait has a [*RetryAfter] in its chain. When ctx is
+// cancelled it returns soon.
+type Fetcher func(ctx context.Context) (Token, error)
+
+// Bounds of one fetch.
+const (
+	connectTimeout = 5 * time.Second
+	fetchTimeout   = 30 * time.Second // SAP, "Resilience recommendations": read some 30 s
+	maxBody        = 256 << 10        // bytes; real answers have a few thousand
+	maxHeader      = 64 << 10
+)
+
+// Credentials are what a client secret binding gives.
+type Credentials struct {
+	URL          string // of the token service, with or without /oauth/token
+	ClientID     string
+	ClientSecret string
+	UserAgent    string      // "kafka-tunnel/1.2.3"; "": "kafka-tunnel"
+	TLS          *tls.Config // nil: the system's root certificates
+}
+
+// String returns the credentials without the secret.
+func (c Credentials) String() string {
+	return fmt.Sprintf("client %q at the token service", c.ClientID)
+}
+
+// GoString returns the same as String, so that %#v does not show the secret.
+func (c Credentials) GoString() string { return c.String() }
+
+// LogValue returns the same as String, so that a log does not show the secret.
+func (c Credentials) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// ClientCredentials returns the fetcher for RFC 6749, section 4.4. The error is
+// that of [EndpointURL].
+//
+// The credentials go into the body and not into a Basic header: client ids of
+// BTP contain ! and |, which UAA and x/oauth2 escape differently there. Redirects
+// are not followed, because the credentials would go with them. Connections are
+// not kept: the next fetch is hours away.
+func ClientCredentials(c Credentials) (Fetcher, error) {
+	endpoint, err := EndpointURL(c.URL)
+	if err != nil {
+		return nil, err
+	}
+	if c.UserAgent == "" {
+		c.UserAgent = "kafka-tunnel"
+	}
+	f := &clientFetcher{
+		config: clientcredentials.Config{
+			ClientID:     c.ClientID,
+			ClientSecret: c.ClientSecret,
+			TokenURL:     endpoint,
+			AuthStyle:    oauth2.AuthStyleInParams,
+		},
+		userAgent: c.UserAgent,
+		transport: &http.Transport{
+			DialContext:            (&net.Dialer{Timeout: connectTimeout}).DialContext,
+			TLSClientConfig:        c.TLS,
+			TLSHandshakeTimeout:    connectTimeout,
+			DisableKeepAlives:      true,
+			MaxResponseHeaderBytes: maxHeader,
+		},
+	}
+	return f.fetch, nil
+}
+
+type clientFetcher struct {
+	config    clientcredentials.Config
+	userAgent string
+	transport http.RoundTripper
+}
+
+func (f *clientFetcher) fetch(ctx context.Context) (Token, error) {
+	parent := ctx
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	x := &exchange{transport: f.transport, userAgent: f.userAgent}
+	client := &http.Client{Transport: x, CheckRedirect: stay}
+	answer, err := f.config.Token(context.WithValue(ctx, oauth2.HTTPClient, client))
+	if parent.Err() != nil {
+		// Whoever asked has stopped asking; that is no news about the service.
+		return Token{}, fmt.Errorf("fetching a token: %w", context.Cause(parent))
+	}
+	if err != nil {
+		return Token{}, f.failed(ctx, x, err)
+	}
+	received := time.Now()
+	var life time.Duration // what x/oauth2 made of expires_in, which may be a number or a string
+	if !answer.Expiry.IsZero() {
+		life = answer.Expiry.Sub(received).Round(time.Second)
+	}
+	t, err := Make(answer.AccessToken, received, life)
+	if err != nil {
+		return Token{}, f.malformed(x, err.Error())
+	}
+	return t, nil
+}
+
+// stay keeps the HTTP client from following a redirect.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// An exchange is one request and its answer. x/oauth2 reads the answer and turns
+// most of what can go wrong into text with pieces of the body in it; the exchange
+// notes what happened, so that nothing has to be made out from that text.
+type exchange struct {
+	transport http.RoundTripper
+	userAgent string
+
+	status  int // 0: no answer
+	header  http.Header
+	first   byte  // of the body that is not white space, 0: none
+	readErr error // from reading the body
+	tooLong bool
+}
+
+// RoundTrip sends a request and bounds its answer.
+func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
+	req = req.Clone(req.Context())
+	req.Header.Set("User-Agent", x.userAgent)
+	req.Header.Set("Accept", "application/json")
+	resp, err := x.transport.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	x.status, x.header = resp.StatusCode, resp.Header
+	resp.Body = &body{ReadCloser: resp.Body, x: x, left: maxBody}
+	return resp, nil
+}
+
+// A body is an answer's body that ends with an error when it is too long.
+type body struct {
+	io.ReadCloser
+	x    *exchange
+	left int
+}
+
+var errTooLong = errors.New("the answer is too long")
+
+// Read reads at most what is left of the bound.
+func (b *body) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		// One byte more decides between an answer that ends here and one too long.
+		var one [1]byte
+		n, err := b.ReadCloser.Read(one[:])
+		if n > 0 {
+			b.x.tooLong = true
+			return 0, errTooLong
+		}
+		return 0, b.note(err)
+	}
+	n, err := b.ReadCloser.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	for _, c := range p[:n] {
+		if b.x.first != 0 {
+			break
+		}
+		if c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+			b.x.first = c
+		}
+	}
+	return n, b.note(err)
+}
+
+func (b *body) note(err error) error {
+	if err != nil && err != io.EOF {
+		b.x.readErr = err
+	}
+	return err
+}
