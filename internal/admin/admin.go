@@ -1,0 +1,149 @@
+// Package admin is the tunnel's HTTP side: probes, metrics and status for
+// machines and people, and the client that the commands `wait` and `status` use.
+//
+//	server := &admin.Server{Source: tunnel, Metrics: m.Handler()}
+//	err := server.Serve(ctx, listeners...)    // until ctx ends
+//
+//	client := admin.Client{BaseURL: admin.BaseURL("127.0.0.1", 19099)}
+//	result, err := client.Wait(ctx, admin.WaitOptions{For: admin.ForReady, Max: time.Minute})
+//
+// What is served:
+//
+//	/startup   200 once all ports are bound, else 503
+//	/livez     200; 503 when the tunnel's watchdog says that it no longer works
+//	/readyz    200 if every cluster can be reached, else 503 with the failing hop,
+//	           its code and advice as JSON; ?cluster=NAME asks for one
+//	/metrics   Prometheus
+//	/status    everything the tunnel knows of itself as JSON ([Status])
+//	/          the list of these and the state in plain text
+//
+// A listener beyond loopback serves the first four only, and without hosts,
+// summaries and advice. A loopback listener refuses requests whose Host header
+// is neither an IP address nor localhost, so that no web page can read it
+// through a name of its own (DNS rebinding).
+//
+// Requests are GET or HEAD. Nothing here changes the tunnel, dials anything or
+// reads a request's body; headers, time and the number of connections are
+// bounded.
+//
+// /readyz is for `wait` and for readiness checks. It must never decide about
+// liveness: a restart does not bring a Cloud Connector back.
+package admin
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+)
+
+// A Source is the running tunnel as the server sees it. Methods are called from
+// many goroutines and must not block on the network.
+type Source interface {
+	// Bound reports whether all ports are bound.
+	Bound() bool
+	// Alive returns nil, or what the watchdog found to be stuck.
+	Alive() error
+	// Ready returns the readiness of a cluster, or of all for "". For a name
+	// that is not configured it returns no Clusters. That somebody asked may
+	// start a probe in the background (R22), never within the call.
+	Ready(ctx context.Context, cluster string) Readiness
+	// Status returns what the tunnel is doing.
+	Status() Status
+}
+
+// Readiness is the answer of /readyz.
+type Readiness struct {
+	// Ready is true if every cluster asked for is ready and the tunnel is not
+	// draining.
+	Ready bool `json:"ready"`
+	// Draining is true once the tunnel was told to stop.
+	Draining bool `json:"draining"`
+	// Clusters has one entry per cluster asked for.
+	Clusters []ClusterReadiness `json:"clusters"`
+}
+
+// ClusterReadiness is the readiness of one cluster. When it is not ready, the
+// fields of Failure stand beside its own in JSON and say why.
+type ClusterReadiness struct {
+	// Name is the cluster's name in the configuration.
+	Name string `json:"name"`
+	// Ready is true if there is recent evidence that brokers can be reached.
+	Ready bool `json:"ready"`
+	// EvidenceAgeSeconds is the age of the newest evidence; absent without any.
+	EvidenceAgeSeconds *float64 `json:"evidence_age_seconds,omitempty"`
+	// Failure is what stands in the way. It is empty when the cluster is ready,
+	// and when nothing has been tried yet.
+	Failure
+}
+
+// Failure is one failure of the catalogue (docs/failures.md) as it is shown.
+// The zero value is no failure.
+type Failure struct {
+	// Code names the kind of failure; it is stable.
+	Code failure.Code `json:"code,omitempty"`
+	// Hop is the leg of the way that failed: client, local, token, proxy,
+	// connector or broker.
+	Hop failure.Hop `json:"hop,omitempty"`
+	// Summary says in one line what happened.
+	Summary string `json:"summary,omitempty"`
+	// Detail is one short fact beside the summary, such as "status 503".
+	Detail string `json:"detail,omitempty"`
+	// Advice says what to do; its last sentence is the next step.
+	Advice string `json:"advice,omitempty"`
+	// Target is what was being reached, usually host:port.
+	Target string `json:"target,omitempty"`
+	// AgeSeconds is the time since it happened last.
+	AgeSeconds float64 `json:"age_seconds,omitempty"`
+	// SinceSeconds is the time since it happened first in an unbroken row; 0 if
+	// that is not known.
+	SinceSeconds float64 `json:"since_seconds,omitempty"`
+	// Count is how often it happened in that row; 0 if that is not known.
+	Count int64 `json:"count,omitempty"`
+}
+
+// FailureOf returns f, which happened age ago, as it is shown. For nil it
+// returns the zero Failure.
+func FailureOf(f *failure.Failure, age time.Duration) Failure {
+	if f == nil {
+		return Failure{}
+	}
+	return Failure{
+		Code: f.Code, Hop: f.Entry().Hop, Summary: f.Summary(), Detail: f.Detail,
+		Advice: f.Advice(), Target: f.Target, AgeSeconds: Seconds(age),
+	}
+}
+
+// Seconds returns d in seconds with three decimals, as all ages are shown.
+func Seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1e3 }
+
+// withoutHosts returns what may be shown beyond loopback.
+func (r Readiness) withoutHosts() Readiness {
+	clusters := make([]ClusterReadiness, len(r.Clusters))
+	for i, c := range r.Clusters {
+		c.Failure = Failure{
+			Code: c.Code, Hop: c.Hop, AgeSeconds: c.AgeSeconds,
+			SinceSeconds: c.SinceSeconds, Count: c.Count,
+		}
+		clusters[i] = c
+	}
+	r.Clusters = clusters
+	return r
+}
+
+// BaseURL returns the URL at which a client on this machine reaches a server
+// that listens on host and port. An unspecified host, which listens everywhere,
+// is reached at the loopback of its family.
+func BaseURL(host string, port uint16) string {
+	switch ip := net.ParseIP(host); {
+	case host == "":
+		host = "127.0.0.1"
+	case ip != nil && ip.IsUnspecified() && ip.To4() != nil:
+		host = "127.0.0.1"
+	case ip != nil && ip.IsUnspecified():
+		host = "::1"
+	}
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(int(port)))
+}

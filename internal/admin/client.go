@@ -1,0 +1,145 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	// requestTimeout bounds one request of a client: everything is answered from
+	// memory, on the same machine.
+	requestTimeout = 2 * time.Second
+	// maxBody bounds what a client reads of an answer.
+	maxBody = 4 << 20
+)
+
+// A Client asks a running tunnel. It is made for one command: each request has a
+// connection of its own and nothing stays open.
+type Client struct {
+	// BaseURL is where the tunnel's admin address is, as [BaseURL] makes it.
+	BaseURL string
+	// Transport sends the requests; nil: TCP, never through an HTTP proxy of the
+	// environment.
+	Transport http.RoundTripper
+}
+
+// ErrNotOurs is wrapped by errors that say that something answers at the admin
+// address which is not the tunnel.
+var ErrNotOurs = errors.New("what answers there is not kafka-tunnel")
+
+// Status returns what the tunnel is doing.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	body, err := c.StatusJSON(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	var s Status
+	if err := json.Unmarshal(body, &s); err != nil {
+		return Status{}, fmt.Errorf("status from %s: %w", c.BaseURL, err)
+	}
+	return s, nil
+}
+
+// StatusJSON returns the answer of /status as it came, with the fields of a
+// tunnel newer than this client.
+func (c *Client) StatusJSON(ctx context.Context) ([]byte, error) {
+	a, err := c.get(ctx, "/status")
+	if err != nil {
+		return nil, err
+	}
+	if a.code != http.StatusOK {
+		return nil, a.refusal()
+	}
+	return a.body, nil
+}
+
+// answer is what the tunnel said.
+type answer struct {
+	url  string
+	code int
+	body []byte
+}
+
+// refusal makes an error of an answer that is not the one hoped for.
+func (a answer) refusal() error {
+	text, _, _ := strings.Cut(string(a.body), "\n")
+	return fmt.Errorf("kafka-tunnel at %s answers %d: %s", a.url, a.code, plain(text))
+}
+
+// get sends one request. An error means that no kafka-tunnel answered; any
+// status code is an answer.
+func (c *Client) get(ctx context.Context, path string) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	target := strings.TrimSuffix(c.BaseURL, "/") + path
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return answer{}, fmt.Errorf("the admin address is malformed: %w", err)
+	}
+	request.Header.Set("User-Agent", serverName)
+	transport := c.Transport
+	if transport == nil {
+		own := &http.Transport{
+			DialContext:            (&net.Dialer{}).DialContext,
+			DisableKeepAlives:      true,
+			DisableCompression:     true,
+			MaxResponseHeaderBytes: maxHeaderBytes,
+		}
+		defer own.CloseIdleConnections()
+		transport = own
+	}
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return answer{}, c.unreachable(err)
+	}
+	defer response.Body.Close()
+	if response.Header.Get("Server") != serverName {
+		return answer{}, fmt.Errorf("%s: %w", target, ErrNotOurs)
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
+	if err != nil {
+		return answer{}, c.unreachable(err)
+	}
+	if len(body) > maxBody {
+		return answer{}, fmt.Errorf("%s: the answer is larger than %d bytes", target, maxBody)
+	}
+	return answer{url: target, code: response.StatusCode, body: body}, nil
+}
+
+// unreachable says in the words of the shell why nobody answered.
+func (c *Client) unreachable(err error) error {
+	var reason string
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		reason = "connection refused"
+	case errors.Is(err, context.DeadlineExceeded):
+		reason = "no answer in time"
+	case errors.Is(err, context.Canceled):
+		reason = "interrupted"
+	default:
+		return fmt.Errorf("cannot reach kafka-tunnel at %s: %w", c.BaseURL, err)
+	}
+	return &unreachableError{base: c.BaseURL, reason: reason, err: err}
+}
+
+// unreachableError shows a short reason and keeps the long one for errors.Is.
+type unreachableError struct {
+	base, reason string
+	err          error
+}
+
+// Error returns the sentence for the user.
+func (e *unreachableError) Error() string {
+	return fmt.Sprintf("cannot reach kafka-tunnel at %s: %s", e.base, e.reason)
+}
+
+// Unwrap returns the cause.
+func (e *unreachableError) Unwrap() error { return e.err }

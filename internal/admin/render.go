@@ -1,0 +1,207 @@
+package admin
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+)
+
+// Render writes s as a table for people. It returns w's error.
+func Render(w io.Writer, s Status) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "kafka-tunnel %s   %s   up %s   %s\n", plain(s.Version), s.state(), age(s.UptimeSeconds), s.connections())
+	for _, warning := range s.Warnings {
+		fmt.Fprintf(&b, "warning: %s\n", plain(warning))
+	}
+	for _, c := range s.Clusters {
+		b.WriteByte('\n')
+		c.render(&b)
+	}
+	if len(s.Tokens) > 0 {
+		b.WriteByte('\n')
+	}
+	for _, t := range s.Tokens {
+		t.render(&b)
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func (s Status) state() string {
+	switch {
+	case s.Draining:
+		return "STOPPING"
+	case !s.Bound:
+		return "STARTING"
+	default:
+		return readyWord(s.Ready)
+	}
+}
+
+func (s Status) connections() string {
+	text := countOf(s.Connections, "connection")
+	if s.MaxConnections > 0 {
+		text += fmt.Sprintf(" of %d", s.MaxConnections)
+	}
+	return text
+}
+
+func (c ClusterStatus) render(b *bytes.Buffer) {
+	fmt.Fprintf(b, "cluster %s   %s   %s\n", plain(c.Name), readyWord(c.Ready), countOf(c.Connections, "connection"))
+	t := table(b)
+	row(t, "listens", strings.Join(c.Listen, ", "))
+	row(t, "bootstrap", strings.Join(c.Bootstrap, ", "))
+	if c.Via != "" || c.Proxy != "" {
+		row(t, "via", strings.TrimSpace(c.Via+" "+c.Proxy))
+	}
+	if c.LocationID != "" {
+		row(t, "location id", c.LocationID)
+	}
+	if c.EvidenceAgeSeconds != nil {
+		row(t, "last answer", age(*c.EvidenceAgeSeconds)+" ago")
+	}
+	flush(t)
+	c.renderNodes(b)
+	if c.LastFailure != nil && c.LastFailure.Code != "" {
+		b.WriteString("  last failure: ")
+		writeFailure(b, *c.LastFailure, "    ")
+		b.WriteByte('\n')
+	}
+}
+
+// renderNodes writes one line per node: what the broker says, what is asked of
+// the Cloud Connector, what the client is told.
+func (c ClusterStatus) renderNodes(b *bytes.Buffer) {
+	if len(c.Nodes) == 0 {
+		b.WriteString("  no broker is known yet: the first client's metadata tells\n")
+		return
+	}
+	t := table(b)
+	row(t, "NODE", "ADVERTISED", "VIRTUAL", "LOCAL", "CONNECTIONS")
+	row(t, "bootstrap", "-", "-", dash(first(c.Listen)), fmt.Sprint(c.BootstrapConnections))
+	for _, n := range c.Nodes {
+		virtual := n.Virtual
+		if n.LocationID != "" {
+			virtual += " (" + n.LocationID + ")"
+		}
+		row(t, fmt.Sprint(n.ID), dash(n.Advertised), dash(virtual), dash(n.Local), fmt.Sprint(n.Connections))
+	}
+	flush(t)
+}
+
+func (t TokenStatus) render(b *bytes.Buffer) {
+	fmt.Fprintf(b, "token of %s   ", plain(t.Source))
+	switch {
+	case t.UsableUntil == nil:
+		b.WriteString("none yet")
+	case t.UsableSeconds > 0:
+		fmt.Fprintf(b, "usable for %s", age(t.UsableSeconds))
+	default:
+		b.WriteString("EXPIRED")
+	}
+	fmt.Fprintf(b, "   %s\n", countOf(int(t.Fetches), "request"))
+	if t.LastFailure != nil && t.LastFailure.Code != "" {
+		b.WriteString("  last failure: ")
+		writeFailure(b, *t.LastFailure, "    ")
+		b.WriteByte('\n')
+	}
+}
+
+// writeFailure writes a failure on one line and its advice, indented, on the
+// next, without the last line end.
+func writeFailure(w io.Writer, f Failure, indent string) {
+	if f.Code == "" {
+		fmt.Fprint(w, unknownFailure)
+		return
+	}
+	summary := f.Summary
+	if summary == "" { // an address beyond loopback tells only the code
+		summary = "failure at the hop " + string(f.Hop)
+	}
+	fmt.Fprintf(w, "%s [%s]", plain(summary), plain(string(f.Code)))
+	if f.Detail != "" {
+		fmt.Fprintf(w, " (%s)", plain(f.Detail))
+	}
+	fmt.Fprintf(w, ", %s ago", age(f.AgeSeconds))
+	if f.Count > 1 {
+		fmt.Fprintf(w, ", %d times", f.Count)
+		if f.SinceSeconds > f.AgeSeconds {
+			fmt.Fprintf(w, " in %s", age(f.SinceSeconds-f.AgeSeconds))
+		}
+	}
+	if f.Advice != "" {
+		fmt.Fprintf(w, "\n%s%s", indent, plain(f.Advice))
+	}
+}
+
+func table(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 8, 2, ' ', 0) }
+
+func flush(t *tabwriter.Writer) { t.Flush() } //nolint:errcheck // into a Buffer
+
+func row(t io.Writer, cells ...string) {
+	for i, c := range cells {
+		cells[i] = plain(c)
+	}
+	fmt.Fprintf(t, "  %s\n", strings.Join(cells, "\t"))
+}
+
+func readyWord(ready bool) string {
+	if ready {
+		return "ready"
+	}
+	return "NOT READY"
+}
+
+func countOf(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func first(list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return list[0]
+}
+
+// age shows seconds as people say them: 0.4s, 12s, 3m20s, 5h12m, 3d4h.
+func age(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
+	switch {
+	case d < 0:
+		return "0s"
+	case d < 10*time.Second:
+		return fmt.Sprint(d.Round(100 * time.Millisecond))
+	case d < time.Hour:
+		return fmt.Sprint(d.Round(time.Second))
+	case d < 24*time.Hour:
+		d = d.Round(time.Minute)
+		return fmt.Sprintf("%dh%dm", d/time.Hour, d%time.Hour/time.Minute)
+	default:
+		return fmt.Sprintf("%dd%dh", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
+	}
+}
+
+// plain makes text safe for a terminal. Addresses come from brokers, which may
+// put anything into them.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, s)
+}

@@ -1,0 +1,184 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// The bounds of the server. Nobody needs more: a request has a short path, a few
+// headers and no body, and who asks is a probe, a scraper or one person.
+const (
+	maxConnections = 64
+	maxHeaderBytes = 16 << 10
+	headerTimeout  = 5 * time.Second
+	readTimeout    = 10 * time.Second
+	writeTimeout   = 30 * time.Second
+	idleTimeout    = 30 * time.Second
+	stopTimeout    = time.Second // for answers under way when the server ends
+)
+
+// A Server serves one tunnel's admin endpoints.
+type Server struct {
+	// Source is the tunnel. It must be set.
+	Source Source
+	// Metrics serves /metrics; nil: 404.
+	Metrics http.Handler
+	// Logger hears of errors of the HTTP server itself, at debug level (a client
+	// that breaks off is nobody's concern); nil: silent.
+	Logger *slog.Logger
+}
+
+// Serve answers requests on the listeners until ctx ends or one of them fails,
+// closes them, lets answers under way finish for a second, and returns when
+// every goroutine it started has ended. It returns nil if ctx ended it, else
+// the listener's error.
+//
+// Whether the full set is served is decided for each listener by its own
+// address: only TCP listeners on a loopback address and Unix sockets serve it.
+func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
+	if len(listeners) == 0 {
+		<-ctx.Done()
+		return nil
+	}
+	run := &serving{slots: make(chan struct{}, maxConnections), failed: make(chan error, len(listeners))}
+	for _, l := range listeners {
+		server := s.httpServer(ctx, run, isLocal(l.Addr()))
+		run.servers = append(run.servers, server)
+		run.loops.Add(1)
+		go run.serve(server, &limitedListener{Listener: l, slots: run.slots, closed: make(chan struct{})})
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-run.failed:
+	}
+	run.stop()
+	return err
+}
+
+func (s *Server) httpServer(ctx context.Context, run *serving, local bool) *http.Server {
+	logger := s.Logger
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	// Answers under way outlive ctx by up to stopTimeout.
+	base := context.WithoutCancel(ctx)
+	return &http.Server{
+		Handler:           s.handler(local),
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return base },
+		ConnState:         run.track,
+	}
+}
+
+// serving is one call of Serve.
+type serving struct {
+	servers []*http.Server
+	slots   chan struct{} // one per open connection
+	failed  chan error
+	loops   sync.WaitGroup // accept loops
+	conns   sync.WaitGroup // connections
+}
+
+// serve runs one accept loop.
+func (r *serving) serve(server *http.Server, l net.Listener) {
+	defer r.loops.Done()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		r.failed <- err
+	}
+}
+
+// track counts connections, since http.Server.Close does not wait for their
+// goroutines.
+func (r *serving) track(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		r.conns.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		r.conns.Done()
+	}
+}
+
+// stop ends all servers and waits for their goroutines.
+func (r *serving) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	for _, server := range r.servers {
+		if server.Shutdown(ctx) != nil {
+			server.Close() //nolint:errcheck // what is left is closed, whatever it says
+		}
+	}
+	r.loops.Wait()
+	r.conns.Wait()
+}
+
+// isLocal reports whether only this machine can connect to addr.
+func isLocal(addr net.Addr) bool {
+	switch a := addr.(type) {
+	case *net.TCPAddr:
+		return a.IP.IsLoopback()
+	case *net.UnixAddr:
+		return true
+	default:
+		return false
+	}
+}
+
+// limitedListener accepts only while fewer than maxConnections are open on all
+// listeners together. What it does not accept waits in the kernel's queue. The
+// place is taken before accepting, so that nothing is held while it waits.
+type limitedListener struct {
+	net.Listener
+	slots  chan struct{}
+	closed chan struct{}
+	once   sync.Once
+}
+
+// Accept implements [net.Listener].
+func (l *limitedListener) Accept() (net.Conn, error) {
+	select {
+	case l.slots <- struct{}{}:
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		<-l.slots
+		return nil, err
+	}
+	return &limitedConn{Conn: conn, slots: l.slots}, nil
+}
+
+// Close implements [net.Listener].
+func (l *limitedListener) Close() error {
+	l.once.Do(l.markClosed)
+	return l.Listener.Close()
+}
+
+func (l *limitedListener) markClosed() { close(l.closed) }
+
+// limitedConn gives its place back when it is closed.
+type limitedConn struct {
+	net.Conn
+	slots chan struct{}
+	once  sync.Once
+}
+
+// Close implements [net.Conn].
+func (c *limitedConn) Close() error {
+	err := c.Conn.Close()
+	c.once.Do(c.leave)
+	return err
+}
+
+func (c *limitedConn) leave() { <-c.slots }

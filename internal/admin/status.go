@@ -1,0 +1,119 @@
+package admin
+
+import "time"
+
+// Status is the answer of /status. Its names are stable: later versions add
+// fields and never rename or reuse one. It contains no secret.
+type Status struct {
+	// Version is the tunnel's version.
+	Version string `json:"version"`
+	// PID is the tunnel's process id.
+	PID int `json:"pid"`
+	// StartedAt is when the tunnel started.
+	StartedAt time.Time `json:"started_at"`
+	// UptimeSeconds is the time since StartedAt.
+	UptimeSeconds float64 `json:"uptime_seconds"`
+	// Bound is true once all ports are bound.
+	Bound bool `json:"bound"`
+	// Draining is true once the tunnel was told to stop.
+	Draining bool `json:"draining"`
+	// Ready is true if all clusters are ready and the tunnel is not draining.
+	Ready bool `json:"ready"`
+	// Connections is how many client connections are open.
+	Connections int `json:"connections"`
+	// MaxConnections is how many may be open; 0: no limit.
+	MaxConnections int `json:"max_connections"`
+	// Clusters are the configured clusters in the order of the configuration.
+	Clusters []ClusterStatus `json:"clusters"`
+	// Tokens are the sources of tokens; none where no token is needed.
+	Tokens []TokenStatus `json:"tokens,omitempty"`
+	// Warnings are what an operator should know of the configuration, one
+	// sentence each.
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// ClusterStatus is one cluster in [Status].
+type ClusterStatus struct {
+	// Name is the cluster's name in the configuration.
+	Name string `json:"name"`
+	// Listen is where clients start: each host:port that is bound.
+	Listen []string `json:"listen"`
+	// Advertise is the host that is written into responses.
+	Advertise string `json:"advertise,omitempty"`
+	// Bootstrap are the virtual addresses that the bootstrap port leads to, the
+	// one that worked last first.
+	Bootstrap []string `json:"bootstrap"`
+	// Via is how brokers are reached: connectivity or direct.
+	Via string `json:"via,omitempty"`
+	// Proxy is the connectivity proxy's host:port.
+	Proxy string `json:"proxy,omitempty"`
+	// LocationID is the Cloud Connector's Location ID, empty for none.
+	LocationID string `json:"location_id,omitempty"`
+	// Ready is true if there is recent evidence that brokers can be reached.
+	Ready bool `json:"ready"`
+	// EvidenceAgeSeconds is the age of that evidence; absent without any.
+	EvidenceAgeSeconds *float64 `json:"evidence_age_seconds,omitempty"`
+	// Connections is how many client connections are open, at the bootstrap port
+	// and at all nodes together.
+	Connections int `json:"connections"`
+	// BootstrapConnections are those at the bootstrap port.
+	BootstrapConnections int `json:"bootstrap_connections"`
+	// Nodes are the brokers known so far, by ascending id.
+	Nodes []NodeStatus `json:"nodes"`
+	// LastFailure is the newest failure of this cluster; absent without any.
+	LastFailure *Failure `json:"last_failure,omitempty"`
+}
+
+// NodeStatus is one broker in [ClusterStatus].
+type NodeStatus struct {
+	// ID is the broker's node id.
+	ID int32 `json:"id"`
+	// Advertised is the broker's host:port as it says it itself.
+	Advertised string `json:"advertised"`
+	// Virtual is the host:port asked for at the Cloud Connector.
+	Virtual string `json:"virtual"`
+	// LocationID is the Location ID where it is not the cluster's.
+	LocationID string `json:"location_id,omitempty"`
+	// Local is the host:port that clients are told; empty if there is none.
+	Local string `json:"local,omitempty"`
+	// Connections is how many client connections are open to it.
+	Connections int `json:"connections"`
+	// LastFailure is the newest failure of this node; absent without any.
+	LastFailure *Failure `json:"last_failure,omitempty"`
+}
+
+// TokenStatus is one source of tokens in [Status].
+type TokenStatus struct {
+	// Source names the credentials: the service instance, or the configuration.
+	Source string `json:"source"`
+	// UsableUntil is when the token at hand stops being used; absent without one.
+	UsableUntil *time.Time `json:"usable_until,omitempty"`
+	// UsableSeconds is the time until then; negative when it is over.
+	UsableSeconds float64 `json:"usable_seconds,omitempty"`
+	// LastFetchAgeSeconds is the time since a token was last received; absent if
+	// none ever was.
+	LastFetchAgeSeconds *float64 `json:"last_fetch_age_seconds,omitempty"`
+	// Fetches is how often the token service was asked.
+	Fetches int64 `json:"fetches"`
+	// LastFailure is why the last request failed; absent if it did not.
+	LastFailure *Failure `json:"last_failure,omitempty"`
+}
+
+// filled returns s with empty lists in place of nil ones, which would be null in
+// JSON. The lists of s itself are not changed.
+func (s Status) filled() Status {
+	s.Clusters = copied(s.Clusters)
+	for i := range s.Clusters {
+		c := &s.Clusters[i]
+		c.Listen, c.Bootstrap, c.Nodes = copied(c.Listen), copied(c.Bootstrap), copied(c.Nodes)
+	}
+	return s
+}
+
+// filled is the same for Readiness.
+func (r Readiness) filled() Readiness {
+	r.Clusters = copied(r.Clusters)
+	return r
+}
+
+func copied[T any](list []T) []T { return append(make([]T, 0, len(list)), list...) }

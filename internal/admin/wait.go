@@ -1,0 +1,191 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// pollInterval is how often Wait asks again.
+const pollInterval = 200 * time.Millisecond
+
+// For is what [Client.Wait] waits for.
+type For string
+
+// What can be waited for.
+const (
+	ForReady For = "ready" // every cluster asked for can be reached
+	ForBound For = "bound" // all ports are bound
+)
+
+// WaitOptions are the settings of [Client.Wait].
+type WaitOptions struct {
+	For     For           // "": ready
+	Cluster string        // with ForReady: only this cluster; "": all
+	Max     time.Duration // how long to wait; 0: ask once
+}
+
+// An Outcome is how a wait ended.
+type Outcome uint8
+
+// The outcomes.
+const (
+	// Reached: what was waited for is there.
+	Reached Outcome = iota
+	// NotInTime: the tunnel answers, and it is not there yet.
+	NotInTime
+	// NobodyAnswered: no tunnel answered at any time.
+	NobodyAnswered
+)
+
+// A WaitResult is how a wait ended and, if in vain, why.
+type WaitResult struct {
+	Outcome Outcome
+	For     For
+	Max     time.Duration
+	// Readiness is the last answer of /readyz, with the failing hops; it has no
+	// clusters if there was none.
+	Readiness Readiness
+	// Err is why nobody answered the last time, if nobody did.
+	Err error
+}
+
+// Exit codes of the command `wait`.
+const (
+	exitOK         = 0
+	exitNotInTime  = 1
+	exitNoneThere  = 69 // EX_UNAVAILABLE of sysexits.h
+	unknownFailure = "nothing has been tried yet; the first client that connects starts it"
+)
+
+// ExitCode returns the exit status of the command `wait`: 0 reached, 1 not in
+// time, 69 if nobody answered.
+func (r WaitResult) ExitCode() int {
+	switch r.Outcome {
+	case Reached:
+		return exitOK
+	case NotInTime:
+		return exitNotInTime
+	default:
+		return exitNoneThere
+	}
+}
+
+// Message returns what to tell the user, one or more lines without the last line
+// end: why it was in vain and what to do. It is empty if the wait was not.
+func (r WaitResult) Message() string {
+	switch {
+	case r.Outcome == Reached:
+		return ""
+	case r.Outcome == NobodyAnswered:
+		return fmt.Sprintf("nobody answered for %v: %v\nStart kafka-tunnel first, or look at its log for why it ended; a sidecar of another admin.listen needs the same setting here.", r.Max, r.Err)
+	case r.For == ForBound:
+		return fmt.Sprintf("not all ports are bound after %v\nLook at the log of kafka-tunnel: it names the port and who holds it.", r.Max)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "not ready after %v", r.Max)
+	if r.Readiness.Draining {
+		b.WriteString(": kafka-tunnel is stopping")
+	}
+	for _, c := range r.Readiness.Clusters {
+		if c.Ready {
+			continue
+		}
+		fmt.Fprintf(&b, "\ncluster %s: ", plain(c.Name))
+		writeFailure(&b, c.Failure, "  ")
+	}
+	if r.Err != nil {
+		fmt.Fprintf(&b, "\nand at the end: %v", r.Err)
+	}
+	return b.String()
+}
+
+// Wait asks the tunnel every 200 ms until what is waited for is there or max is
+// over. Nobody there yet is no error: the tunnel may start later than the one
+// that waits for it. An error means that waiting makes no sense: ctx has ended,
+// the base URL is malformed, or no cluster of that name exists.
+func (c *Client) Wait(ctx context.Context, o WaitOptions) (WaitResult, error) {
+	if o.For == "" {
+		o.For = ForReady
+	}
+	path, err := waitPath(o)
+	if err != nil {
+		return WaitResult{}, err
+	}
+	if _, err := url.Parse(c.BaseURL); err != nil {
+		return WaitResult{}, fmt.Errorf("the admin address is malformed: %w", err)
+	}
+	result := WaitResult{Outcome: NobodyAnswered, For: o.For, Max: o.Max}
+	waiting, cancel := ctx, context.CancelFunc(func() {})
+	if o.Max > 0 {
+		waiting, cancel = context.WithTimeout(ctx, o.Max)
+	}
+	defer cancel()
+	ticker := time.NewTicker(pollInterval)
+	defer ticker.Stop()
+	for {
+		err := c.ask(waiting, path, &result)
+		switch {
+		case result.Outcome == Reached:
+			return result, nil
+		case ctx.Err() != nil:
+			return result, context.Cause(ctx)
+		case err != nil || o.Max <= 0:
+			return result, err
+		}
+		select {
+		case <-ticker.C:
+		case <-waiting.Done():
+		}
+		if waiting.Err() != nil && ctx.Err() == nil {
+			return result, nil
+		}
+	}
+}
+
+func waitPath(o WaitOptions) (string, error) {
+	switch {
+	case o.For == ForBound:
+		return "/startup", nil
+	case o.For != ForReady:
+		return "", fmt.Errorf("cannot wait for %q: it is bound or ready", o.For)
+	case o.Cluster != "":
+		return "/readyz?cluster=" + url.QueryEscape(o.Cluster), nil
+	default:
+		return "/readyz", nil
+	}
+}
+
+// ask asks once and puts what it learns into r. An attempt that the end of the
+// wait cut short changes nothing: what was known before says more. An error is
+// an answer that will not change.
+func (c *Client) ask(ctx context.Context, path string, r *WaitResult) error {
+	a, err := c.get(ctx, path)
+	if err != nil {
+		if ctx.Err() == nil || r.Err == nil {
+			r.Err = err
+		}
+		return nil
+	}
+	switch a.code {
+	case http.StatusOK:
+		r.Outcome, r.Err = Reached, nil
+	case http.StatusServiceUnavailable:
+		r.Outcome, r.Err = NotInTime, nil
+	default:
+		return a.refusal()
+	}
+	if r.For == ForReady {
+		var ready Readiness
+		if err := json.Unmarshal(a.body, &ready); err != nil {
+			return errors.Join(a.refusal(), err)
+		}
+		r.Readiness = ready
+	}
+	return nil
+}

@@ -1,0 +1,59 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+)
+
+// watchInterval is how often Watch shows the status again.
+const watchInterval = 2 * time.Second
+
+// clearScreen moves to the upper left corner and clears what follows (ECMA-48).
+const clearScreen = "\x1b[H\x1b[J"
+
+// WatchOptions are the settings of [Client.Watch].
+type WatchOptions struct {
+	Every time.Duration // 0: two seconds
+	Clear bool          // clear the screen first each time; for terminals
+}
+
+// Watch renders the status to w again and again until ctx ends, and then
+// returns nil. That nobody answers is shown in its place: a tunnel that is being
+// restarted comes back. It returns early only with an error of w.
+func (c *Client) Watch(ctx context.Context, w io.Writer, o WatchOptions) error {
+	if o.Every <= 0 {
+		o.Every = watchInterval
+	}
+	ticker := time.NewTicker(o.Every)
+	defer ticker.Stop()
+	for {
+		if err := c.show(ctx, w, o.Clear); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// show writes one status, or why there is none.
+func (c *Client) show(ctx context.Context, w io.Writer, clear bool) error {
+	status, err := c.Status(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if clear {
+		if _, err := io.WriteString(w, clearScreen); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		_, err = fmt.Fprintln(w, plain(err.Error()))
+		return err
+	}
+	return Render(w, status)
+}
