@@ -1,0 +1,36 @@
+package process
+
+import (
+	"runtime"
+	"strings"
+)
+
+// BootstrapServers is the variable in which many applications look for the
+// addresses of Kafka.
+const BootstrapServers = "KAFKA_BOOTSTRAP_SERVERS"
+
+// WithDefault returns the environment (KEY=VALUE) with key set to value unless
+// it is set already. An empty value counts as unset, as in the configuration.
+// environ itself is not changed.
+func WithDefault(environ []string, key, value string) []string {
+	out := make([]string, 0, len(environ)+1)
+	for _, line := range environ {
+		name, have, _ := strings.Cut(line, "=")
+		if !sameKey(name, key) {
+			out = append(out, line)
+			continue
+		}
+		if have != "" {
+			return append(out[:0:0], environ...)
+		}
+	}
+	return append(out, key+"="+value)
+}
+
+// sameKey compares names of variables as the system does.
+func sameKey(a, b string) bool {
+	if runtime.GOOS == "windows" {
+		return strings.EqualFold(a, b)
+	}
+	return a == b
+}

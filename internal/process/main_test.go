@@ -1,0 +1,94 @@
+package process
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// roleVariable makes this test binary play a part in place of running tests: the
+// commands that Run runs are the binary itself.
+const roleVariable = "PROCESS_TEST_ROLE"
+
+// roles are the parts, by name; files with build tags add theirs.
+var roles = map[string]func(argument string){
+	"exit":    playExit,
+	"echo":    playEcho,
+	"signals": playSignals,
+	"env":     playEnv,
+}
+
+func TestMain(m *testing.M) {
+	if name, argument, ok := strings.Cut(os.Getenv(roleVariable), "="); ok {
+		roles[name](argument)
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// role returns an environment in which the binary plays a part.
+func role(name, argument string) []string {
+	return append(os.Environ(), roleVariable+"="+name+"="+argument)
+}
+
+// self returns the command line of the binary.
+func self(t testing.TB) []string {
+	t.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []string{path}
+}
+
+// playing returns the binary as a command that plays a part.
+func playing(name, argument string) *exec.Cmd {
+	cmd := exec.Command(must(os.Executable()))
+	cmd.Env = role(name, argument)
+	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// playExit exits with a status.
+func playExit(status string) { os.Exit(must(strconv.Atoi(status))) }
+
+// playEcho copies stdin to stdout and says so on stderr.
+func playEcho(string) {
+	n := must(io.Copy(os.Stdout, os.Stdin))
+	fmt.Fprintf(os.Stderr, "%d bytes", n)
+}
+
+// playSignals prints each signal that arrives and exits when stdin ends. With an
+// argument it exits with that status after the first SIGTERM.
+func playSignals(status string) {
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, Signals()...)
+	fmt.Println("ready")
+	go func() {
+		io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
+	for s := range signals {
+		fmt.Println(s)
+		if status != "" && s == Signals()[0] {
+			os.Exit(must(strconv.Atoi(status)))
+		}
+	}
+}
+
+// playEnv prints one variable.
+func playEnv(name string) { fmt.Print(os.Getenv(name)) }
