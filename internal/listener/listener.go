@@ -67,7 +67,7 @@ type Port struct {
 // Listen opens port on host, or any port for 0, and serves its connections until
 // the server is closed. A port that is taken is the failure port_taken.
 func (s *Server) Listen(ctx context.Context, host string, port uint16, handler Handler) (*Port, error) {
-	listeners, number, err := open(ctx, host, port)
+	listeners, number, err := Sockets(ctx, host, port)
 	if err != nil {
 		return nil, err
 	}
@@ -88,8 +88,10 @@ func (s *Server) Listen(ctx context.Context, host string, port uint16, handler H
 // Number returns the port's number.
 func (p *Port) Number() uint16 { return p.number }
 
-// open opens the listening sockets of one port.
-func open(ctx context.Context, host string, port uint16) ([]net.Listener, uint16, error) {
+// Sockets opens the listening sockets of one port, any port for 0, and returns
+// its number. The sockets are the caller's. A port that is taken is the failure
+// port_taken.
+func Sockets(ctx context.Context, host string, port uint16) ([]net.Listener, uint16, error) {
 	both := host == "127.0.0.1" || host == "localhost"
 	if both {
 		host = "127.0.0.1"
