@@ -1,0 +1,351 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// bufferSize is how much a pump reads at once. Everything that one read brought
+// leaves in one write, so it is also the largest write.
+const bufferSize = 64 << 10
+
+// buffers is where pumps take their buffers from. A pump that waits for bytes
+// holds none.
+type buffers struct{ pool sync.Pool }
+
+func (b *buffers) get() []byte {
+	if p, ok := b.pool.Get().(*[bufferSize]byte); ok {
+		return p[:]
+	}
+	return new([bufferSize]byte)[:]
+}
+
+func (b *buffers) put(buf []byte) {
+	if cap(buf) == bufferSize { // a grown buffer is left to the collector
+		b.pool.Put((*[bufferSize]byte)(buf[:bufferSize]))
+	}
+}
+
+// A pump moves bytes from src to dst through one buffer and lets its owner look
+// at them on the way. Nothing is copied: what the owner passes stays where it was
+// read and leaves with one write.
+//
+//	buf: | written | span: passed, not written yet | not looked at yet |  free  |
+//	     0       start                            pos                 end     cap
+//
+// The owner calls peek to look, pass to let through, replace to put other bytes
+// in the place of some. The span is written before the pump waits for more.
+type pump struct {
+	src, dst net.Conn
+	from, to string // names of the two sides in errors
+	buffers  *buffers
+	stall    time.Duration // how long src may owe bytes it has begun; 0: for ever
+	count    func(n int)   // hears of bytes written to dst
+
+	reader          reader
+	buf             []byte
+	start, pos, end int
+
+	mid bool // a frame was begun and is not complete
+
+	mu          sync.Mutex    // guards the read deadline of src and what follows
+	limited     bool          // a read deadline is set
+	finished    time.Duration // finish was called
+	stopping    bool          // stop was called
+	interrupted bool          // interrupt was called
+}
+
+// errStalled is a frame that was begun and not continued in time.
+var errStalled = errors.New("no more bytes came")
+
+// errStopped is the end of a pump that was told to stop.
+var errStopped = errors.New("stopped")
+
+// errInterrupted is the end of one wait for bytes.
+var errInterrupted = errors.New("interrupted")
+
+// A sideError says on which side of a pump an error happened.
+type sideError struct {
+	side  string // "client" or "broker"
+	write bool
+	err   error
+}
+
+func (e *sideError) Error() string {
+	if e.write {
+		return fmt.Sprintf("to %s: %v", e.side, e.err)
+	}
+	return fmt.Sprintf("from %s: %v", e.side, e.err)
+}
+
+func (e *sideError) Unwrap() error { return e.err }
+
+// peek returns at least n bytes that were not looked at yet, reading as needed.
+// io.EOF means that the source ended before the first of them,
+// io.ErrUnexpectedEOF that it ended after it.
+func (p *pump) peek(n int) ([]byte, error) {
+	for p.end-p.pos < n {
+		if err := p.fill(n); err != nil {
+			if errors.Is(err, io.EOF) && p.end > p.pos {
+				return nil, &sideError{p.from, false, io.ErrUnexpectedEOF}
+			}
+			return nil, err
+		}
+	}
+	return p.buf[p.pos:p.end], nil
+}
+
+// buffered returns what was read and not looked at.
+func (p *pump) buffered() []byte { return p.buf[p.pos:p.end] }
+
+// pass lets the next n bytes through, reading the rest of them as needed.
+func (p *pump) pass(n int64) error {
+	for {
+		have := min(int64(p.end-p.pos), n)
+		p.pos += int(have)
+		if n -= have; n == 0 {
+			return nil
+		}
+		if err := p.fill(1); err != nil {
+			return unexpected(err, p.from)
+		}
+	}
+}
+
+// drop reads and throws away the next n bytes.
+func (p *pump) drop(n int64) error {
+	for {
+		if err := p.flush(); err != nil {
+			return err
+		}
+		have := min(int64(p.end-p.pos), n)
+		p.pos += int(have)
+		p.start = p.pos
+		if n -= have; n == 0 {
+			return nil
+		}
+		if err := p.fill(1); err != nil {
+			return unexpected(err, p.from)
+		}
+	}
+}
+
+// replace writes the span and then with, in the place of the next n buffered
+// bytes.
+func (p *pump) replace(n int, with ...[]byte) error {
+	span := p.buf[p.start:p.pos]
+	p.pos += n
+	p.start = p.pos
+	out := make(net.Buffers, 0, 1+len(with))
+	if len(span) > 0 {
+		out = append(out, span)
+	}
+	out = append(out, with...)
+	written, err := out.WriteTo(p.dst)
+	p.count(int(written))
+	if err != nil {
+		return p.writeError(err)
+	}
+	return nil
+}
+
+// flush writes the span.
+func (p *pump) flush() error {
+	if p.start == p.pos {
+		return nil
+	}
+	n, err := p.dst.Write(p.buf[p.start:p.pos])
+	p.start += n
+	p.count(n)
+	if err != nil {
+		return p.writeError(err)
+	}
+	return nil
+}
+
+func (p *pump) writeError(err error) error {
+	if p.isStopping() {
+		return errStopped
+	}
+	return &sideError{p.to, true, err}
+}
+
+// fill writes the span and reads once. want is how many bytes the owner needs
+// to see together; the buffer grows for it only as bytes come, so that a length
+// from the wire alone costs no memory.
+func (p *pump) fill(want int) error {
+	if err := p.flush(); err != nil {
+		return err
+	}
+	switch {
+	case p.pos == p.end:
+		p.release()
+	case p.end == len(p.buf):
+		p.makeRoom(want)
+	}
+	if err := p.limit(); err != nil {
+		return err
+	}
+	n, err := p.reader.read(p)
+	if n > 0 {
+		p.end += n
+		return nil
+	}
+	return p.readError(err)
+}
+
+// makeRoom moves what was not looked at to the front, or into a buffer twice as
+// large when it fills this one.
+func (p *pump) makeRoom(want int) {
+	buf := p.buf
+	if p.end-p.pos > len(buf)/2 && want > len(buf) {
+		buf = make([]byte, 2*len(buf))
+	}
+	n := copy(buf, p.buf[p.pos:p.end])
+	if &buf[0] != &p.buf[0] {
+		p.buffers.put(p.buf)
+	}
+	p.buf, p.start, p.pos, p.end = buf, 0, 0, n
+}
+
+// release gives the buffer back; only valid when it holds nothing.
+func (p *pump) release() {
+	if p.buf != nil {
+		p.buffers.put(p.buf)
+		p.buf = nil
+	}
+	p.start, p.pos, p.end = 0, 0, 0
+}
+
+// acquire takes a buffer when the pump holds none; the reader calls it when
+// there is something to read.
+func (p *pump) acquire() {
+	if p.buf == nil {
+		p.buf = p.buffers.get()
+	}
+}
+
+// limit sets the read deadline that fits the state of the pump.
+func (p *pump) limit() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.stopping:
+		return errStopped
+	case p.interrupted:
+		return errInterrupted
+	case p.finished > 0:
+		return p.src.SetReadDeadline(time.Now().Add(p.finished))
+	case p.mid && p.stall > 0:
+		p.limited = true
+		return p.src.SetReadDeadline(time.Now().Add(p.stall))
+	case p.limited:
+		p.limited = false
+		return p.src.SetReadDeadline(time.Time{})
+	}
+	return nil
+}
+
+func (p *pump) readError(err error) error {
+	switch {
+	case errors.Is(err, io.EOF):
+		return io.EOF
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return p.expired()
+	}
+	return &sideError{p.from, false, err}
+}
+
+// expired says why a read deadline was set.
+func (p *pump) expired() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.stopping:
+		return errStopped
+	case p.interrupted:
+		return errInterrupted
+	}
+	return &sideError{p.from, false, errStalled}
+}
+
+// interrupt ends a waiting read, and every further one until resume.
+func (p *pump) interrupt() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.interrupted = true
+	_ = p.src.SetReadDeadline(past)
+}
+
+// resume lets the pump read again after an interrupt.
+func (p *pump) resume() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.interrupted = false
+	if !p.stopping {
+		_ = p.src.SetReadDeadline(time.Time{})
+	}
+}
+
+// finish gives the source at most d of silence from now on and wakes a waiting
+// read.
+func (p *pump) finish(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.finished = max(d, 1)
+	_ = p.src.SetReadDeadline(time.Now().Add(p.finished))
+}
+
+func (p *pump) finishing() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.finished > 0
+}
+
+// stop makes every read and write of the pump fail from now on.
+func (p *pump) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stopping = true
+	_ = p.src.SetReadDeadline(past)
+	if p.dst != nil {
+		_ = p.dst.SetWriteDeadline(past)
+	}
+}
+
+// attach gives the pump the side to which it writes.
+func (p *pump) attach(dst net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dst = dst
+	if p.stopping {
+		_ = dst.SetWriteDeadline(past)
+	}
+}
+
+func (p *pump) isStopping() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stopping
+}
+
+// past is a deadline that has expired.
+var past = time.Unix(1, 0)
+
+func unexpected(err error, side string) error {
+	if errors.Is(err, io.EOF) {
+		return &sideError{side, false, io.ErrUnexpectedEOF}
+	}
+	return err
+}
+
+// discard gives the buffer back, whatever it holds.
+func (p *pump) discard() {
+	p.pos = p.end
+	p.release()
+}

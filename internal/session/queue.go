@@ -1,0 +1,158 @@
+package session
+
+import (
+	"sync"
+	"time"
+)
+
+// kind says whose answer an entry of the queue waits for.
+type kind uint8
+
+const (
+	// client: the broker answers a request of the client.
+	client kind = iota
+	// local: the tunnel answers itself; the entry holds the place in the order.
+	local
+)
+
+// inFlight is one request whose response has not been passed on yet.
+type inFlight struct {
+	kind        kind
+	key         int16
+	version     int16
+	correlation int32
+	sent        time.Time
+	answer      []byte // of a local entry: the whole response frame
+}
+
+// queueCapacity bounds the requests in flight on one connection. Kafka's own
+// clients send 5, pipelining ones some dozens; when it is full the client is not
+// read, as a slow broker would not read it.
+const queueCapacity = 1024
+
+// queue holds the requests in flight in the order in which their responses must
+// come. The request pump pushes, the response pump takes; both may end it.
+type queue struct {
+	mu      sync.Mutex
+	room    sync.Cond
+	ring    []inFlight
+	head, n int  // entries not taken yet
+	taken   int  // entries taken whose response has not been written yet
+	ended   bool // nobody will take entries any more
+	noMore  bool // nobody will push entries any more
+}
+
+func newQueue() *queue {
+	q := &queue{ring: make([]inFlight, 8)}
+	q.room.L = &q.mu
+	return q
+}
+
+// full reports whether a push would wait.
+func (q *queue) full() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.n >= queueCapacity
+}
+
+// push appends an entry and waits for room; false when the queue has ended.
+func (q *queue) push(e inFlight) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.add(e)
+}
+
+func (q *queue) add(e inFlight) bool {
+	for q.n >= queueCapacity && !q.ended {
+		q.room.Wait()
+	}
+	if q.ended {
+		return false
+	}
+	if q.n == len(q.ring) {
+		bigger := make([]inFlight, 2*len(q.ring))
+		for i := range q.n {
+			bigger[i] = q.ring[(q.head+i)%len(q.ring)]
+		}
+		q.ring, q.head = bigger, 0
+	}
+	q.ring[(q.head+q.n)%len(q.ring)] = e
+	q.n++
+	return true
+}
+
+// pushLocal appends a local answer, unless nothing at all is in flight: then it
+// returns now=true and the caller, who alone can add requests, writes the answer
+// at once.
+func (q *queue) pushLocal(e inFlight) (now, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.n == 0 && q.taken == 0 {
+		return true, !q.ended
+	}
+	return false, q.add(e)
+}
+
+// take removes the head, to which a response has come; false when nobody asked
+// for it.
+func (q *queue) take() (inFlight, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.n == 0 || q.ring[q.head].kind != client {
+		return inFlight{}, false
+	}
+	q.taken++
+	return q.pop(), true
+}
+
+// takeLocal removes the head if it is a local answer, whose turn it is when
+// everything before it was taken.
+func (q *queue) takeLocal() (inFlight, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.n == 0 || q.ring[q.head].kind != local {
+		return inFlight{}, false
+	}
+	q.taken++
+	return q.pop(), true
+}
+
+func (q *queue) pop() inFlight {
+	e := q.ring[q.head]
+	q.ring[q.head] = inFlight{}
+	q.head = (q.head + 1) % len(q.ring)
+	q.n--
+	q.room.Signal()
+	return e
+}
+
+// written says that the responses of all taken entries have reached the client's
+// socket. Afterwards a local answer may be at the head: more reports it.
+func (q *queue) written() (more bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.taken = 0
+	return q.n > 0 && q.ring[q.head].kind == local
+}
+
+// close says that no request will follow.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.noMore = true
+}
+
+// drained reports whether no request will follow and none is in flight.
+func (q *queue) drained() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.noMore && q.n == 0
+}
+
+// end wakes a waiting push and refuses further ones.
+func (q *queue) end() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.ended = true
+	q.room.Broadcast()
+}

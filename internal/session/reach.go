@@ -1,0 +1,98 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
+)
+
+// patience is how many bytes of the client are read while its upstream
+// connection is being opened.
+const patience = 16 << 10
+
+// reach opens the upstream connection within the hold time. Meanwhile it keeps
+// reading the client, because that is the only way to notice that it left: then
+// the dial is cancelled. One case is excepted: a client may write records that
+// nobody acknowledges (acks=0) and leave at once; these are still delivered.
+func (c *connection) reach(ctx context.Context, dial DialFunc) (net.Conn, string, error) {
+	hold := c.h.Hold
+	if hold <= 0 {
+		hold = defaultHold
+	}
+	ctx, cancel := context.WithDeadline(ctx, c.start.Add(hold))
+	defer cancel()
+	type outcome struct {
+		conn   net.Conn
+		target string
+		err    error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		var o outcome
+		o.conn, o.target, o.err = dial(ctx)
+		done <- o
+		c.requests.interrupt()
+	}()
+	gone := c.watch()
+	var left error
+	switch {
+	case errors.Is(gone, io.EOF) && !c.unanswered():
+		left = failure.New(failure.ClientGone, nil)
+		cancel()
+	case gone != nil && !errors.Is(gone, io.EOF):
+		left = c.classify(gone)
+		cancel()
+	}
+	o := <-done
+	c.requests.resume()
+	if left != nil && o.conn != nil {
+		_ = o.conn.Close()
+		o.conn = nil
+	}
+	if left != nil {
+		return nil, o.target, left
+	}
+	return o.conn, o.target, o.err
+}
+
+// watch reads the client until the dial is over (nil), enough is buffered (nil)
+// or the client has left.
+func (c *connection) watch() error {
+	p := &c.requests
+	p.mid = false
+	for len(p.buffered()) < patience {
+		if err := p.fill(patience); err != nil {
+			if errors.Is(err, errInterrupted) {
+				return nil
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// unanswered reports whether a whole Produce request with acks=0 is buffered.
+func (c *connection) unanswered() bool {
+	for b := c.requests.buffered(); len(b) >= headLen; {
+		size := frameSize(b)
+		if size < kafka.RequestHeaderLen || int64(size) > int64(len(b)-kafka.SizeLen) {
+			return false
+		}
+		frame := b[kafka.SizeLen : kafka.SizeLen+int(size)]
+		h, err := kafka.ParseRequestHeader(frame)
+		if err != nil {
+			return false
+		}
+		if h.Key == kafka.KeyProduce {
+			if zero, enough, err := kafka.AcksZero(h.Version, frame); err == nil && enough && zero {
+				return true
+			}
+		}
+		b = b[kafka.SizeLen+int(size):]
+	}
+	return false
+}

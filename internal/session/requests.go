@@ -1,0 +1,163 @@
+package session
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
+)
+
+// headLen is how much of a frame is looked at first: the size and the part of
+// the header that every request has.
+const headLen = kafka.SizeLen + kafka.RequestHeaderLen
+
+// frameSize reads the size that stands before every frame.
+func frameSize(b []byte) int32 { return int32(binary.BigEndian.Uint32(b)) }
+
+// pumpRequests passes the client's requests on until the client ends (io.EOF) or
+// something breaks.
+func (c *connection) pumpRequests() error {
+	for {
+		if err := c.request(); err != nil {
+			// What came before it was good and is the broker's.
+			if failed := c.requests.flush(); failed != nil {
+				return failed
+			}
+			return err
+		}
+	}
+}
+
+// request passes one request on.
+//
+//	size int32 | key int16 | version int16 | correlation id int32 | client id ... | body
+func (c *connection) request() error {
+	p := &c.requests
+	p.mid = false
+	if _, err := p.peek(1); err != nil {
+		return err
+	}
+	p.mid = true
+	head, err := p.peek(headLen)
+	if err != nil {
+		return unexpected(err, p.from)
+	}
+	size, header, err := c.header(head)
+	if err != nil {
+		return err
+	}
+	c.summary.Requests++
+	if o := c.h.Observer; o != nil {
+		o.Request(header.Key)
+	}
+	entry := inFlight{key: header.Key, version: header.Version, correlation: header.CorrelationID}
+	whole := kafka.SizeLen + int64(size)
+
+	if header.Key == kafka.KeyApiVersions && kafka.ApiVersionsTooNew(header.Version) {
+		if err := p.drop(whole); err != nil {
+			return err
+		}
+		return c.answer(entry)
+	}
+	if kafka.TreatmentOf(header.Key, header.Version) == kafka.Refuse {
+		return failure.New(kafka.RefusalCode(header.Key, header.Version), nil).
+			With(fmt.Sprintf("%s version %d", kafka.Name(header.Key), header.Version))
+	}
+	silent, err := c.acksZero(header, size)
+	if err != nil {
+		return err
+	}
+	if !silent {
+		if err := c.enqueue(entry); err != nil {
+			return err
+		}
+	}
+	return p.pass(whole)
+}
+
+// header checks the length and reads the fixed part of a request's header.
+func (c *connection) header(head []byte) (size int32, h kafka.RequestHeader, err error) {
+	size = frameSize(head)
+	switch {
+	case size < kafka.RequestHeaderLen:
+		return 0, h, failure.New(failure.BadFrame, nil).With(fmt.Sprintf("length %d", size))
+	case int64(size) > c.maxRequest():
+		return 0, h, failure.New(failure.RequestTooLarge, nil).With(fmt.Sprintf("%d bytes, the limit is %d", size, c.maxRequest()))
+	}
+	h, err = kafka.ParseRequestHeader(head[kafka.SizeLen:headLen])
+	if err != nil {
+		return 0, h, failure.New(failure.BadFrame, err)
+	}
+	return size, h, nil
+}
+
+func (c *connection) maxRequest() int64 {
+	if c.h.MaxRequest > 0 {
+		return c.h.MaxRequest
+	}
+	return defaultMaxRequest
+}
+
+// acksZero reports whether a request is a Produce that the broker will not
+// answer. It looks as far into the request as it has to, which the lengths of
+// client id and transactional id bound.
+func (c *connection) acksZero(h kafka.RequestHeader, size int32) (bool, error) {
+	if h.Key != kafka.KeyProduce {
+		return false, nil
+	}
+	for need := headLen; ; {
+		b, err := c.requests.peek(need)
+		if err != nil {
+			return false, unexpected(err, c.requests.from)
+		}
+		frame := b[kafka.SizeLen:min(len(b), kafka.SizeLen+int(size))]
+		zero, enough, err := kafka.AcksZero(h.Version, frame)
+		switch {
+		case err != nil:
+			return false, failure.New(failure.BadFrame, err)
+		case enough:
+			return zero, nil
+		case len(frame) == int(size):
+			return false, failure.New(failure.BadFrame, nil).With("a Produce request ends before its acks")
+		}
+		need = len(b) + 1
+	}
+}
+
+// enqueue appends an entry. When the queue is full, what was read so far goes
+// out first: without those requests no response would make room.
+func (c *connection) enqueue(e inFlight) error {
+	if c.queue.full() {
+		if err := c.requests.flush(); err != nil {
+			return err
+		}
+	}
+	e.sent = time.Now()
+	if !c.queue.push(e) {
+		return errStopped
+	}
+	return nil
+}
+
+// answer replies to an ApiVersions request that is newer than the tunnel knows,
+// as a broker does that does not know it (KIP-511): the client repeats the
+// request in a version that both know.
+func (c *connection) answer(e inFlight) error {
+	e.kind = local
+	e.answer = kafka.AppendApiVersionsTooNew(nil, e.correlation)
+	now, ok := c.queue.pushLocal(e)
+	if !ok {
+		return errStopped
+	}
+	if !now {
+		return nil
+	}
+	n, err := c.client.Write(e.answer)
+	c.summary.ToClient += int64(n)
+	if err != nil {
+		return &sideError{"client", true, err}
+	}
+	return nil
+}

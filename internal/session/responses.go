@@ -1,0 +1,176 @@
+package session
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
+)
+
+// responseHead is the size and the correlation id of a response.
+const responseHead = kafka.SizeLen + 4
+
+// pumpResponses passes the broker's responses on until one side ends.
+func (c *connection) pumpResponses() (Result, error) {
+	p := &c.responses
+	for {
+		if c.queue.drained() {
+			return ClientClosed, c.classify(p.flush())
+		}
+		p.mid = false
+		if _, err := c.nextByte(); err != nil {
+			switch {
+			case errors.Is(err, io.EOF):
+				return BrokerClosed, nil
+			case errors.Is(err, errStalled) && p.finishing():
+				return ClientClosed, nil // the last words took too long, or there were none
+			}
+			return Failed, c.classify(err)
+		}
+		p.mid = true
+		if err := c.response(); err != nil {
+			return Failed, c.classify(unexpected(err, p.from))
+		}
+	}
+}
+
+// nextByte waits for the first byte of a response. While nothing else is
+// buffered, local answers whose turn has come are written.
+func (c *connection) nextByte() ([]byte, error) {
+	p := &c.responses
+	if len(p.buffered()) == 0 {
+		if err := p.flush(); err != nil {
+			return nil, err
+		}
+		for more := c.queue.written(); more; more = c.queue.written() {
+			if err := c.localAnswers(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return p.peek(1)
+}
+
+// localAnswers writes the local answers at the head of the queue.
+func (c *connection) localAnswers() error {
+	for {
+		e, ok := c.queue.takeLocal()
+		if !ok {
+			return nil
+		}
+		if err := c.responses.replace(0, e.answer); err != nil {
+			return err
+		}
+	}
+}
+
+// response passes one response on.
+//
+//	size int32 | correlation id int32 | header tags (flexible versions) | body
+func (c *connection) response() error {
+	p := &c.responses
+	head, err := p.peek(responseHead)
+	if err != nil {
+		return err
+	}
+	size, correlation := frameSize(head), int32(binary.BigEndian.Uint32(head[kafka.SizeLen:]))
+	if size < 4 {
+		return failure.New(failure.ResponseMalformed, nil).For(c.summary.Target, "").With(fmt.Sprintf("length %d", size))
+	}
+	// Answers of the tunnel that come before this response in the order.
+	if err := c.localAnswers(); err != nil {
+		return err
+	}
+	e, ok := c.queue.take()
+	switch {
+	case !ok:
+		return failure.New(failure.UnexpectedResponse, nil).For(c.summary.Target, "").With("no request is in flight")
+	case e.correlation != correlation:
+		return failure.New(failure.UnexpectedResponse, nil).For(c.summary.Target, "").
+			With(fmt.Sprintf("correlation id %d, expected %d", correlation, e.correlation))
+	}
+	if o := c.h.Observer; o != nil {
+		o.Answered(e.key, time.Since(e.sent))
+	}
+	info := kafka.ResponseInfo{Key: e.key, Version: e.version, FrameSize: size}
+	switch kafka.TreatmentOf(e.key, e.version) {
+	case kafka.Head:
+		return c.rewriteHead(info)
+	case kafka.Whole:
+		return c.rewriteWhole(info)
+	default:
+		return p.pass(kafka.SizeLen + int64(size))
+	}
+}
+
+// rewriteHead replaces the leading part of a response and passes the rest.
+func (c *connection) rewriteHead(info kafka.ResponseInfo) error {
+	p := &c.responses
+	for need := responseHead; ; {
+		b, err := p.peek(need)
+		if err != nil {
+			return err
+		}
+		frame := b[kafka.SizeLen:min(len(b), kafka.SizeLen+int(info.FrameSize))]
+		out, consumed, result, err := kafka.RewriteHead(nil, info, frame, c.h.Mapper)
+		if errors.Is(err, kafka.ErrShort) && len(frame) < int(info.FrameSize) {
+			need = kafka.SizeLen + min(max(consumed, len(frame)+1), int(info.FrameSize))
+			continue
+		}
+		if err != nil {
+			return c.responseFailure(info, err)
+		}
+		c.rewritten(info.Key, result)
+		size := int64(info.FrameSize) - int64(consumed) + int64(len(out))
+		if err := p.replace(kafka.SizeLen+consumed, sizePrefix(size), out); err != nil {
+			return err
+		}
+		return p.pass(int64(info.FrameSize) - int64(consumed))
+	}
+}
+
+// rewriteWhole holds a whole response and replaces it.
+func (c *connection) rewriteWhole(info kafka.ResponseInfo) error {
+	p := &c.responses
+	if int(info.FrameSize) > kafka.WholeBound(info.Key) {
+		return c.responseFailure(info, kafka.ErrTooLarge)
+	}
+	whole := kafka.SizeLen + int(info.FrameSize)
+	b, err := p.peek(whole)
+	if err != nil {
+		return err
+	}
+	out, result, err := kafka.RewriteWhole(nil, info, b[kafka.SizeLen:whole], c.h.Mapper)
+	if err != nil {
+		return c.responseFailure(info, err)
+	}
+	c.rewritten(info.Key, result)
+	return p.replace(whole, sizePrefix(int64(len(out))), out)
+}
+
+// sizePrefix is the size that stands before a frame.
+func sizePrefix(size int64) []byte {
+	return binary.BigEndian.AppendUint32(nil, uint32(size))
+}
+
+func (c *connection) rewritten(key int16, r kafka.Result) {
+	if o := c.h.Observer; o != nil {
+		o.Rewritten(key, r)
+	}
+}
+
+// responseFailure makes a failure of what a rewriter says.
+func (c *connection) responseFailure(info kafka.ResponseInfo, err error) error {
+	code := failure.ResponseMalformed
+	switch {
+	case errors.Is(err, kafka.ErrTooLarge):
+		code = failure.ResponseTooLarge
+	case errors.Is(err, kafka.ErrControllers):
+		code = failure.ControllersUnsupported
+	}
+	return failure.New(code, err).For(c.summary.Target, "").With(fmt.Sprintf("%s version %d", kafka.Name(info.Key), info.Version))
+}
