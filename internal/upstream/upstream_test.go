@@ -1,0 +1,217 @@
+package upstream
+
+import (
+	"context"
+	"io"
+	"net"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// tokens gives out t0, t1, ... and counts what was refused.
+type tokens struct {
+	mu      sync.Mutex
+	n       int
+	refused []string
+	err     error
+}
+
+func (k *tokens) Token(context.Context) (string, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return "t" + strconv.Itoa(k.n), k.err
+}
+
+func (k *tokens) Invalidate(value string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.refused = append(k.refused, value)
+	k.n++
+}
+
+// proxy accepts connections and answers the token of each with one of the
+// statuses, and CONNECT with a reply; the last of each is repeated.
+func proxy(t *testing.T, statuses, replies []byte) (address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var served sync.WaitGroup
+	served.Go(func() {
+		next := func(list *[]byte) byte {
+			b := (*list)[0]
+			if len(*list) > 1 {
+				*list = (*list)[1:]
+			}
+			return b
+		}
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serveProxy(conn, next(&statuses), func() byte { return next(&replies) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		served.Wait()
+	})
+	return l.Addr().String()
+}
+
+func serveProxy(conn net.Conn, status byte, reply func() byte) {
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	read := func(n int) []byte {
+		b := make([]byte, n)
+		_, _ = io.ReadFull(conn, b)
+		return b
+	}
+	read(3)
+	_, _ = conn.Write([]byte{5, 0x80})
+	read(5 + 2 + 1) // version, length, "tN", no Location ID
+	_, _ = conn.Write([]byte{1, status})
+	if status != 0 {
+		return
+	}
+	head := read(5)
+	read(int(head[4]) + 2)
+	rep := reply()
+	_, _ = conn.Write([]byte{5, rep, 0, 1, 0, 0, 0, 0, 0, 0})
+	if rep == 0 {
+		_, _ = conn.Write([]byte("hello"))
+		_, _ = io.Copy(io.Discard, conn)
+	}
+}
+
+func target(host string) topology.Target { return topology.Target{Host: host, Port: 9092} }
+
+func reach(t *testing.T, d *Dialer, hold time.Duration) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), hold)
+	defer cancel()
+	conn, err := d.Dial(ctx, target("kafka-1.corp"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	hello := make([]byte, 5)
+	if _, err := io.ReadFull(conn, hello); err != nil || string(hello) != "hello" {
+		t.Errorf("read %q, %v", hello, err)
+	}
+	return nil
+}
+
+func TestARefusedTokenIsReplacedOnce(t *testing.T) {
+	for name, proxied := range map[string]string{
+		"by status":   proxy(t, []byte{1, 0}, []byte{0}),
+		"by reply 05": proxy(t, []byte{0}, []byte{5, 0}),
+	} {
+		k := &tokens{}
+		d := &Dialer{Proxy: proxied, Tokens: k}
+		if err := reach(t, d, time.Minute); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if len(k.refused) != 1 || k.refused[0] != "t0" {
+			t.Errorf("%s: refused tokens %v", name, k.refused)
+		}
+		if e := d.Evidence(); e.Granted.IsZero() || e.Failure != nil {
+			t.Errorf("%s: evidence %+v", name, e)
+		}
+	}
+}
+
+func TestATokenThatIsRefusedTwiceFails(t *testing.T) {
+	k := &tokens{}
+	var failed []failure.Code
+	d := &Dialer{Proxy: proxy(t, []byte{1}, []byte{0}), Tokens: k, Failed: func(f *failure.Failure) { failed = append(failed, f.Code) }}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err := d.paced(ctx, target("kafka-1.corp"))
+	if !failure.Is(err, failure.ProxyAuthRefused) || len(k.refused) != 1 {
+		t.Errorf("error %v after %v", err, k.refused)
+	}
+	if len(failed) != 1 || d.Evidence().Failure == nil {
+		t.Errorf("reported %v, evidence %+v", failed, d.Evidence())
+	}
+}
+
+func TestTroubleThatHealsIsTriedAgainWithinTheHoldTime(t *testing.T) {
+	d := &Dialer{Proxy: proxy(t, []byte{0}, []byte{3, 1, 0}), Tokens: &tokens{}}
+	if err := reach(t, d, time.Minute); err != nil {
+		t.Error(err)
+	}
+	d = &Dialer{Proxy: proxy(t, []byte{0}, []byte{3}), Tokens: &tokens{}}
+	if err := reach(t, d, 50*time.Millisecond); !failure.Is(err, failure.ConnectorAway) {
+		t.Errorf("after the hold time: %v", err)
+	}
+}
+
+func TestTroubleOfOneAddressIsNotTriedAgain(t *testing.T) {
+	for reply, code := range map[byte]failure.Code{2: failure.AccessNotAllowed, 4: failure.BrokerUnreachable, 7: failure.CommandRefused, 8: failure.AddressUnsupported} {
+		d := &Dialer{Proxy: proxy(t, []byte{0}, []byte{reply, 0}), Tokens: &tokens{}}
+		err := reach(t, d, time.Minute)
+		if !failure.Is(err, code) {
+			t.Errorf("reply %d: %v, want %s", reply, err, code)
+			continue
+		}
+		if f, _ := failure.As(err); code != failure.CommandRefused && f.Target != "kafka-1.corp:9092" {
+			t.Errorf("reply %d names %q", reply, f.Target)
+		}
+	}
+}
+
+func TestBootstrapGoesOnToTheNextAddress(t *testing.T) {
+	d := &Dialer{Proxy: proxy(t, []byte{0}, []byte{4, 2, 0}), Tokens: &tokens{}}
+	all := []topology.Target{target("a"), target("b"), target("c")}
+	before := d.Order(all)
+	conn, got, err := d.DialAny(t.Context(), all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close()
+	if got != before[2] {
+		t.Errorf("reached %v, want the third of %v", got, before)
+	}
+	if after := d.Order(all); after[0] != got || after[1] != before[0] || after[2] != before[1] {
+		t.Errorf("order %v after %v", after, before)
+	}
+}
+
+func TestRefusedCredentialsAreNotTriedAgainWithinADial(t *testing.T) {
+	k := &tokens{err: failure.New(failure.TokenRejected, nil)}
+	d := &Dialer{Proxy: proxy(t, []byte{0}, []byte{0}), Tokens: k}
+	if err := reach(t, d, time.Minute); !failure.Is(err, failure.TokenRejected) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestDirect(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := uint16(l.Addr().(*net.TCPAddr).Port)
+	d := &Dialer{}
+	conn, err := d.Dial(t.Context(), topology.Target{Host: "127.0.0.1", Port: port})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close()
+	_ = l.Close()
+	_, err = d.Dial(t.Context(), topology.Target{Host: "127.0.0.1", Port: port})
+	if !failure.Is(err, failure.BrokerUnreachable) {
+		t.Errorf("error %v", err)
+	}
+}
