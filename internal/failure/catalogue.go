@@ -72,6 +72,8 @@ const (
 	noStart    = "the tunnel does not start"
 )
 
+//go:generate go run ./docs ../../docs/failures.md
+
 // catalogue is the table. It is the only place where these words stand.
 var catalogue = []Entry{
 	{ConfigInvalid, HopConfig, RetryNever,

@@ -30,13 +30,7 @@ func rewriteCoordinators(buf []byte, h ResponseInfo, frame []byte, m Mapper) ([]
 	if c.err != nil {
 		return nil, Result{}, inResponse(h, c.err)
 	}
-	res, err := found.ask(m)
-	if err != nil || !res.Changed() {
-		return frame, res, err
-	}
-	out := append(buf[:0], frame[:found.count]...)
-	out = found.append(out, frame)
-	return append(out, frame[found.end:]...), res, nil
+	return found.splice(buf, frame, m)
 }
 
 // rewriteCoordinator rewrites the only coordinator of v0 to v3; c is before the

@@ -202,3 +202,14 @@ func (l *list) append(dst, src []byte) []byte {
 	}
 	return append(dst, src[at:l.end]...)
 }
+
+// splice asks m and returns the frame with the new addresses, in buf if there is
+// room, or the frame itself if it has none.
+func (l *list) splice(buf, frame []byte, m Mapper) ([]byte, Result, error) {
+	res, err := l.ask(m)
+	if err != nil || !res.Changed() {
+		return frame, res, err
+	}
+	out := l.append(append(buf[:0], frame[:l.count]...), frame)
+	return append(out, frame[l.end:]...), res, nil
+}

@@ -17,9 +17,26 @@ func seeds(f *testing.F, key, from, to int16) {
 	for v := from; v <= to; v++ {
 		for seed := range uint64(4) {
 			fill := newFiller(seed)
+			fill.plain = true
 			f.Add(uint8(v), encode(fill.response(key, v), headers[seed%2]))
 		}
 	}
+}
+
+// slow reports whether kmsg might take minutes to read b: it believes a number
+// of tags and makes up to 2^32 attempts to read from nothing. Numbers above 2^21
+// have three bytes in a row with the top bit set.
+func slow(b []byte) bool {
+	run := 0
+	for _, c := range b {
+		if run++; c < 0x80 {
+			run = 0
+		}
+		if run == 3 {
+			return true
+		}
+	}
+	return false
 }
 
 func FuzzMetadata(f *testing.F)        { fuzzRewrite(f, KeyMetadata) }
@@ -39,6 +56,9 @@ func fuzzRewrite(f *testing.F, key int16) {
 		out, res, err := rewriteAll(info(key, version, frame), frame, m)
 		if !bytes.Equal(frame, original) {
 			t.Fatal("the input was changed")
+		}
+		if slow(frame) {
+			return
 		}
 		message, oracle := decode(key, version, frame)
 		canonical := oracle == nil && bytes.Equal(reencode(key, version, frame, message), frame)
@@ -78,9 +98,12 @@ func FuzzApiVersions(f *testing.F) {
 		if len(frame) >= 6 && frame[4] == 0 && frame[5] == unsupportedVersion {
 			layout = 0
 		}
+		out, _, err := RewriteWhole(nil, info(KeyApiVersions, version, frame), bytes.Clone(frame), nil)
+		if slow(frame) {
+			return
+		}
 		message, oracle := decode(KeyApiVersions, layout, frame)
 		canonical := oracle == nil && bytes.Equal(reencode(KeyApiVersions, layout, frame, message), frame)
-		out, _, err := RewriteWhole(nil, info(KeyApiVersions, version, frame), bytes.Clone(frame), nil)
 		if err != nil {
 			if canonical && !errors.Is(err, ErrTooLarge) {
 				t.Fatalf("refused: %v", err)
@@ -128,7 +151,7 @@ func FuzzRequestHeader(f *testing.F) {
 		if r.IsFlexible() {
 			c.tags()
 		}
-		if c.err != nil || r.ReadFrom(b[c.off:]) != nil {
+		if c.err != nil || slow(b[c.off:]) || r.ReadFrom(b[c.off:]) != nil {
 			return
 		}
 		if len(b) < acksBound && (err != nil || !enough || zero != (r.Acks == 0)) {

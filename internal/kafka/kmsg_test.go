@@ -61,6 +61,7 @@ type filler struct {
 	counts []int // lengths of arrays of addresses
 	hosts  []int // lengths of host names
 	small  bool  // at most one element in other arrays
+	plain  bool  // no large and no negative numbers, see slow
 }
 
 func newFiller(seed uint64) *filler {
@@ -109,9 +110,13 @@ func (f *filler) value(v reflect.Value) {
 	case reflect.Bool:
 		v.SetBool(f.IntN(2) == 0)
 	case reflect.Uint8:
-		v.SetUint(uint64(f.IntN(256)))
+		v.SetUint(uint64(f.IntN(128)))
 	case reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		v.SetInt(f.Int64() >> f.IntN(64)) // the setter cuts it
+		if f.plain {
+			v.SetInt(f.Int64N(100))
+		} else {
+			v.SetInt(f.Int64() >> f.IntN(64)) // the setter cuts it
+		}
 	default:
 		panic("no rule for " + v.Type().String())
 	}

@@ -47,18 +47,3 @@ var (
 	compact = layout{{opCompact, 0}}
 	tags    = loop(opCounted, layout{{opNumber, 0}, {opSized, 0}})
 )
-
-// The layouts of the responses whose addresses stand at the end: everything up
-// to the addresses, all in flexible versions. A number is a sum of fixed fields.
-var (
-	// produce v10-12: what stands before the tags of the response.
-	//
-	//	topics: | name | partitions | tags |    throttle i32
-	//	partitions: | index i32 | code i16 | base offset, append time, log start i64 |
-	//	            | record errors: index i32, message, tags | message | tags |
-	produceNames = response(array(compact, producePartitions, tags), fixed(4))
-	// produce v13: topic ids in the place of names.
-	produceIDs = response(array(fixed(16), producePartitions, tags), fixed(4))
-
-	producePartitions = array(fixed(4+2+8+8+8), array(fixed(4), compact, tags), compact, tags)
-)

@@ -1,9 +1,21 @@
 package kafka
 
-// rewriteProduce rewrites the addresses of new leaders in a Produce response of
-// v10 or newer (KIP-951). They stand in tag 0 of its last field.
+// What stands before the last field of a Produce response from v10 on.
 //
-//	| correlation id i32 | tags | topics | throttle i32 | tags |
+//	| correlation id i32 | tags | topics | throttle i32 |
+//	topics:     array of | name, from v13 on id | partitions | tags |
+//	partitions: array of | index i32 | code i16 | base offset, append time, log start i64
+//	                     | errors | message | tags |
+//	errors:     array of | record i32 | message | tags |
+var (
+	produceNames = response(array(compact, producePartitions, tags), fixed(4))
+	produceIDs   = response(array(fixed(16), producePartitions, tags), fixed(4))
+
+	producePartitions = array(fixed(4+2+8+8+8), array(fixed(4), compact, tags), compact, tags)
+)
+
+// rewriteProduce rewrites the addresses of new leaders in a Produce response of
+// v10 or newer (KIP-951): tag 0 of its last field, see [tail].
 func rewriteProduce(buf []byte, h ResponseInfo, frame []byte, m Mapper) ([]byte, Result, error) {
 	l := produceNames
 	if h.Version >= 13 {

@@ -64,6 +64,10 @@ func RewriteWhole(buf []byte, h ResponseInfo, frame []byte, m Mapper) (out []byt
 		out, res, err = rewriteCoordinators(buf, h, frame, m)
 	case KeyProduce:
 		out, res, err = rewriteProduce(buf, h, frame, m)
+	case KeyDescribeCluster:
+		out, res, err = rewriteCluster(buf, h, frame, m)
+	case KeyShareAcknowledge:
+		out, res, err = rewriteAcknowledge(buf, h, frame, m)
 	default:
 		err = inResponse(h, ErrUnsupported)
 	}

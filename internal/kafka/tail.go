@@ -1,5 +1,7 @@
 package kafka
 
+import "math"
+
 // A tail is the end of a response whose last fields are addresses and tags:
 //
 //	tagged   | number of tags | ... | 0 | size | endpoints | ... |    Produce, Fetch
@@ -14,6 +16,7 @@ type tail struct {
 	first int    // offset of the first tag
 	id    int    // tagged: offset of the id of tag 0
 	size  int    // tagged: offset of its size
+	last  uint32 // the highest id of a tag
 }
 
 // readTail reads a tail up to the end of the frame. Bytes after it are an error:
@@ -28,6 +31,10 @@ func (c *cursor) readTail(tagged bool) (t tail) {
 	for n := t.count; n > 0 && c.err == nil; n-- {
 		at := c.off
 		id := c.uvarint()
+		t.last = max(t.last, id)
+		if id > math.MaxInt32 {
+			c.malformed()
+		}
 		if id != 0 || !tagged {
 			c.skip(c.length())
 			continue
@@ -48,7 +55,3 @@ func (c *cursor) readTail(tagged bool) (t tail) {
 	}
 	return t
 }
-
-// padTag is the tag that fills space left over: one byte, no known meaning, far
-// from tags that Kafka may define.
-const padTag = 0x7f

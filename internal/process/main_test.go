@@ -33,9 +33,13 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// quickExit keeps a binary with the race detector from sleeping for a second
+// before it exits.
+const quickExit = "GORACE=atexit_sleep_ms=0"
+
 // role returns an environment in which the binary plays a part.
 func role(name, argument string) []string {
-	return append(os.Environ(), roleVariable+"="+name+"="+argument)
+	return append(os.Environ(), quickExit, roleVariable+"="+name+"="+argument)
 }
 
 // self returns the command line of the binary.

@@ -47,6 +47,7 @@ package process
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -63,6 +64,7 @@ const (
 	ExitUsage         = 64  // no command was given (EX_USAGE of sysexits.h)
 	ExitNotExecutable = 126 // found, and cannot be executed
 	ExitNotFound      = 127 // there is no such command
+	exitInternal      = 70  // its status could not be collected (EX_SOFTWARE)
 	exitSignalBase    = 128 // + number of the signal that ended it
 )
 
@@ -133,7 +135,10 @@ func Run(ctx context.Context, o Options) (int, error) {
 			// The command's own status has been collected: what is left are
 			// orphans, also those that its zombie hid from the reaper.
 			orphans.reap(0)
-			code := exitCode(cmd.ProcessState, err)
+			if cmd.ProcessState == nil {
+				return exitInternal, fmt.Errorf("the status of %s was lost: %w", o.Args[0], err)
+			}
+			code := exitCode(cmd.ProcessState)
 			log.Debug("command ended", "status", code)
 			return code, nil
 		}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -21,8 +20,6 @@ import (
 func init() {
 	roles["reaper"] = playReaper
 	roles["stealing"] = playStealing
-	roles["orphans"] = playOrphans
-	roles["leave"] = playLeave
 	roles["tunnel"] = playTunnel
 	roles["count"] = playCount
 }
@@ -38,7 +35,7 @@ func playReaper(asProcess1 string) {
 	}
 	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	code, err := Run(context.Background(), Options{
-		Args: []string{must(os.Executable())}, Env: role("orphans", "wait"), Reap: asProcess1 == "", Logger: logger,
+		Args: []string{"/bin/sh", "-c", leaveAndAwait}, Reap: asProcess1 == "", Logger: logger,
 	})
 	fmt.Println("end", code, err, "zombie", endedChild())
 }
@@ -49,10 +46,8 @@ func playStealing(string) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		panic(err)
 	}
-	for i := range 25 {
-		code, err := Run(context.Background(), Options{
-			Args: []string{must(os.Executable())}, Env: role("orphans", ""), Reap: true,
-		})
+	for i := range 100 {
+		code, err := Run(context.Background(), Options{Args: []string{"/bin/sh", "-c", leaveOrphans}, Reap: true})
 		if code != 7 || err != nil {
 			fmt.Println("round", i, "got", code, err)
 			os.Exit(1)
@@ -60,28 +55,12 @@ func playStealing(string) {
 	}
 }
 
-const orphanCount = 4
-
-// playOrphans leaves orphans that end at once. With "wait" it exits 7 only when
-// stdin ends.
-func playOrphans(mode string) {
-	for range orphanCount {
-		if err := playing("leave", "").Run(); err != nil {
-			panic(err)
-		}
-	}
-	if mode == "wait" {
-		io.Copy(io.Discard, os.Stdin)
-	}
-	os.Exit(7)
-}
-
-// playLeave starts a process and exits without waiting for it.
-func playLeave(string) {
-	if err := playing("exit", "0").Start(); err != nil {
-		panic(err)
-	}
-}
+// A command that leaves orphans, which end at once, and exits 7.
+const (
+	orphanCount   = 4
+	leaveOrphans  = "for i in 1 2 3 4; do (true &); done; exit 7"
+	leaveAndAwait = "for i in 1 2 3 4; do (true &); done; cat; exit 7" // until stdin ends
+)
 
 // playTunnel runs a command that counts SIGINTs and forwards signals to it.
 func playTunnel(string) {

@@ -102,7 +102,7 @@ func TestStreamsAreTheCommands(t *testing.T) {
 func TestEnvironmentIsTheOneGiven(t *testing.T) {
 	t.Setenv("PROCESS_TEST_OWN", "changed by the tunnel")
 	fromChild, out := pipe(t)
-	env := []string{roleVariable + "=env=PROCESS_TEST_OWN", "PROCESS_TEST_OWN=as it was"}
+	env := []string{quickExit, roleVariable + "=env=PROCESS_TEST_OWN", "PROCESS_TEST_OWN=as it was"}
 	if runtime.GOOS == "windows" {
 		env = append(env, "SYSTEMROOT="+os.Getenv("SYSTEMROOT"))
 	}

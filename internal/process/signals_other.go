@@ -10,12 +10,7 @@ func optionalSignals() []os.Signal { return []os.Signal{os.Interrupt} }
 func terminate(p *os.Process) error { return p.Kill() }
 
 // exitCode is the child's own status.
-func exitCode(state *os.ProcessState, _ error) int {
-	if state == nil {
-		return ExitNotExecutable
-	}
-	return state.ExitCode()
-}
+func exitCode(state *os.ProcessState) int { return state.ExitCode() }
 
 // childHasIt is true for all signals: on Windows they are events of the console
 // (Ctrl-C, Ctrl-Break, its end), which every process of the console gets, and no

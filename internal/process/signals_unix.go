@@ -16,15 +16,8 @@ func optionalSignals() []os.Signal {
 
 func terminate(p *os.Process) error { return p.Signal(syscall.SIGTERM) }
 
-// exitCode maps the child's status as a shell does. err is only looked at when
-// there is no status.
-func exitCode(state *os.ProcessState, err error) int {
-	if state == nil {
-		if err != nil {
-			return ExitNotExecutable
-		}
-		return 0
-	}
+// exitCode maps the child's status as a shell does.
+func exitCode(state *os.ProcessState) int {
 	if ws, ok := state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 		return exitSignalBase + int(ws.Signal())
 	}

@@ -102,14 +102,14 @@ func (h *handshake) connect(ctx context.Context) error {
 	// Once the token is accepted, it is the way behind the proxy that breaks off:
 	// the same as reply 01.
 	if _, err := h.conn.Write(appendConnect(h.buf, h.req.Host, h.req.Port)); err != nil {
-		return h.broken(ctx, "sending CONNECT", failure.ProxyGeneralFailure, err)
+		return h.broken(ctx, "sending CONNECT "+h.req.target(), failure.ProxyGeneralFailure, err)
 	}
 	code, err := readReply(h.conn, h.buf[:maxReply])
 	switch {
 	case errors.Is(err, errProtocol):
 		return h.refused(failure.New(failure.ProxyProtocol, err))
 	case err != nil:
-		return h.broken(ctx, "reading the reply to CONNECT", failure.ProxyGeneralFailure, err)
+		return h.broken(ctx, "reading the reply to CONNECT "+h.req.target(), failure.ProxyGeneralFailure, err)
 	case code != replySuccess:
 		return h.refused(failure.New(refusal(code), nil).With(fmt.Sprintf("reply 0x%02x", byte(code))))
 	}
@@ -152,8 +152,9 @@ func (h *handshake) gaveUp(ctx context.Context, ended error, doing string) error
 	if errors.Is(ended, context.DeadlineExceeded) {
 		return h.refused(failure.New(failure.ProxySilent, ended).With(doing))
 	}
-	if cause := context.Cause(ctx); cause != ended {
-		return fmt.Errorf("SOCKS handshake: %s: %w: %w", doing, ended, cause)
+	cause := context.Cause(ctx)
+	if errors.Is(cause, ended) {
+		return fmt.Errorf("SOCKS handshake: %s: %w", doing, cause)
 	}
-	return fmt.Errorf("SOCKS handshake: %s: %w", doing, ended)
+	return fmt.Errorf("SOCKS handshake: %s: %w: %w", doing, ended, cause)
 }

@@ -196,7 +196,7 @@ func lost(n int) failure.Code {
 func TestEarlyEndAtEachOffset(t *testing.T) {
 	reset := &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
 	for _, end := range []error{io.EOF, reset} {
-		for n := range len(granted) {
+		for n := range granted {
 			t.Run(fmt.Sprintf("%v/%d", end, n), func(t *testing.T) {
 				conn := &script{answers: granted[:n], end: end}
 				err := Connect(t.Context(), conn, testRequest())

@@ -38,6 +38,7 @@ func answerSteps(conn net.Conn, steps int) {
 // pipe returns a connection to a proxy that answers so many steps. Its end is
 // waited for at the end of the test.
 func pipe(t *testing.T, steps int) net.Conn {
+	t.Helper()
 	client, proxy := net.Pipe()
 	var wg sync.WaitGroup
 	wg.Go(func() { answerSteps(proxy, steps) })
@@ -51,7 +52,7 @@ func pipe(t *testing.T, steps int) net.Conn {
 
 func TestSilentProxy(t *testing.T) {
 	for steps, detail := range []string{
-		"reading the answer to the greeting", "reading the answer to the token", "reading the reply to CONNECT",
+		"reading the answer to the greeting", "reading the answer to the token", "reading the reply to CONNECT " + testTarget,
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
@@ -164,7 +165,7 @@ func TestTheConnectionOutlivesItsContext(t *testing.T) {
 		if err := Connect(ctx, conn, testRequest()); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Hour) // virtual; ctx ends meanwhile
+		<-time.After(time.Hour) // virtual; ctx ends meanwhile
 		if _, err := conn.Write([]byte("x")); err != nil {
 			t.Errorf("an hour later: %v", err)
 		}

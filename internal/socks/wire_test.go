@@ -16,6 +16,7 @@ import (
 
 // What is sent can be read again by the letter of the format.
 func TestMessagesSayWhatWasMeant(t *testing.T) {
+	ctx := t.Context()
 	rapid.Check(t, func(t *rapid.T) {
 		req := Request{
 			Token:      rapid.StringMatching(`[!-~]{1,1000}`).Draw(t, "token"),
@@ -27,7 +28,7 @@ func TestMessagesSayWhatWasMeant(t *testing.T) {
 			Port: rapid.Uint16().Draw(t, "port"),
 		}
 		conn := &script{answers: granted, atOnce: rapid.IntRange(0, 5).Draw(t, "atOnce")}
-		if err := Connect(context.Background(), conn, req); err != nil {
+		if err := Connect(ctx, conn, req); err != nil {
 			t.Fatal(err)
 		}
 		auth := conn.writes[1]
@@ -109,7 +110,8 @@ func (q *quiet) Write(p []byte) (int, error) { return len(p), nil }
 func (q *quiet) SetDeadline(time.Time) error { return nil }
 
 // handshakes makes so many handshakes in memory.
-func handshakes(tb testing.TB, ctx context.Context, n int) {
+func handshakes(ctx context.Context, tb testing.TB, n int) {
+	tb.Helper()
 	req := testRequest()
 	conn := &quiet{script{answers: granted}}
 	for range n {
@@ -122,8 +124,9 @@ func handshakes(tb testing.TB, ctx context.Context, n int) {
 
 func TestOneBufferForAllMessages(t *testing.T) {
 	const n = 100
+	ctx := context.WithoutCancel(t.Context())
 	// One for each handshake, and one for the connection that they share.
-	if got := testing.AllocsPerRun(10, func() { handshakes(t, context.Background(), n) }); got > n+1 {
+	if got := testing.AllocsPerRun(10, func() { handshakes(ctx, t, n) }); got > n+1 {
 		t.Errorf("%.2f allocations for a handshake", got/n)
 	}
 }
@@ -131,12 +134,12 @@ func TestOneBufferForAllMessages(t *testing.T) {
 func BenchmarkConnect(b *testing.B) {
 	b.Run("without cancel", func(b *testing.B) {
 		b.ReportAllocs()
-		handshakes(b, context.Background(), b.N)
+		handshakes(context.WithoutCancel(b.Context()), b, b.N)
 	})
 	b.Run("with cancel", func(b *testing.B) {
 		ctx, cancel := context.WithCancel(b.Context())
 		defer cancel()
 		b.ReportAllocs()
-		handshakes(b, ctx, b.N)
+		handshakes(ctx, b, b.N)
 	})
 }

@@ -64,7 +64,7 @@ func (f *clientFetcher) refused(x *exchange, code string) *failure.Failure {
 	}
 	var cause error
 	if wait, ok := parseRetryAfter(x.header, time.Now()); ok {
-		cause = &RetryAfter{Wait: wait}
+		cause = &RetryAfterError{Wait: wait}
 	}
 	return failure.New(kind, cause).For(f.config.TokenURL, "").With(detail)
 }

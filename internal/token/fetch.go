@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -16,7 +17,7 @@ import (
 )
 
 // A Fetcher gets one new token. Its errors are of type [*failure.Failure]; one
-// whose server named a time to wait has a [*RetryAfter] in its chain. When ctx is
+// whose server named a time to wait has a [*RetryAfterError] in its chain. When ctx is
 // cancelled it returns soon.
 type Fetcher func(ctx context.Context) (Token, error)
 
@@ -60,17 +61,24 @@ func ClientCredentials(c Credentials) (Fetcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.UserAgent == "" {
-		c.UserAgent = "kafka-tunnel"
-	}
-	f := &clientFetcher{
+	return newClientFetcher(endpoint, c).fetch, nil
+}
+
+type clientFetcher struct {
+	config    clientcredentials.Config
+	userAgent string
+	transport *http.Transport
+}
+
+func newClientFetcher(endpoint string, c Credentials) *clientFetcher {
+	return &clientFetcher{
 		config: clientcredentials.Config{
 			ClientID:     c.ClientID,
 			ClientSecret: c.ClientSecret,
 			TokenURL:     endpoint,
 			AuthStyle:    oauth2.AuthStyleInParams,
 		},
-		userAgent: c.UserAgent,
+		userAgent: cmp.Or(c.UserAgent, "kafka-tunnel"),
 		transport: &http.Transport{
 			DialContext:            (&net.Dialer{Timeout: connectTimeout}).DialContext,
 			TLSClientConfig:        c.TLS,
@@ -79,13 +87,6 @@ func ClientCredentials(c Credentials) (Fetcher, error) {
 			MaxResponseHeaderBytes: maxHeader,
 		},
 	}
-	return f.fetch, nil
-}
-
-type clientFetcher struct {
-	config    clientcredentials.Config
-	userAgent string
-	transport http.RoundTripper
 }
 
 func (f *clientFetcher) fetch(ctx context.Context) (Token, error) {
@@ -95,7 +96,7 @@ func (f *clientFetcher) fetch(ctx context.Context) (Token, error) {
 	x := &exchange{transport: f.transport, userAgent: f.userAgent}
 	client := &http.Client{Transport: x, CheckRedirect: stay}
 	answer, err := f.config.Token(context.WithValue(ctx, oauth2.HTTPClient, client))
-	if parent.Err() != nil {
+	if err != nil && errors.Is(parent.Err(), context.Canceled) {
 		// Whoever asked has stopped asking; that is no news about the service.
 		return Token{}, fmt.Errorf("fetching a token: %w", context.Cause(parent))
 	}
@@ -180,7 +181,7 @@ func (b *body) Read(p []byte) (int, error) {
 }
 
 func (b *body) note(err error) error {
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		b.x.readErr = err
 	}
 	return err

@@ -21,7 +21,7 @@ func (s *Source) fetch(ctx context.Context) {
 	if err == nil {
 		s.keep(t)
 	} else {
-		s.miss(err)
+		s.miss(ctx, err)
 	}
 	if s.opts.Observe != nil {
 		result := "ok"
@@ -53,7 +53,7 @@ func (s *Source) keep(t Token) {
 }
 
 // miss notes a failed fetch and when the next may follow.
-func (s *Source) miss(err error) {
+func (s *Source) miss(ctx context.Context, err error) {
 	f := s.asFailure(err)
 	s.mu.Lock()
 	before := s.failure
@@ -84,7 +84,7 @@ func (s *Source) miss(err error) {
 	if stale.Usable(now) {
 		args = append(args, "old_token_usable_until", stale.UsableUntil)
 	}
-	s.opts.Logger.Log(context.Background(), level, "no new token", args...)
+	s.opts.Logger.Log(ctx, level, "no new token", args...)
 }
 
 // asFailure returns a fetcher's error as a failure.

@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// A RetryAfter is the cause of a failure whose server named the time to wait. A
+// A RetryAfterError is the cause of a failure whose server named the time to wait. A
 // [Fetcher] puts it into the chain of its error, and the [Source] keeps to it.
-type RetryAfter struct {
+type RetryAfterError struct {
 	Wait time.Duration // from now
 }
 
 // Error says how long the server wants to be left alone.
-func (e *RetryAfter) Error() string {
+func (e *RetryAfterError) Error() string {
 	return fmt.Sprintf("the server asks for %s of rest", e.Wait.Round(time.Second))
 }
 
@@ -77,7 +77,7 @@ func (e *pausedError) RetryAt() time.Time { return e.until }
 
 // askedToWait returns the wait in an error's chain.
 func askedToWait(err error) (time.Duration, bool) {
-	asked, ok := errors.AsType[*RetryAfter](err)
+	asked, ok := errors.AsType[*RetryAfterError](err)
 	if !ok {
 		return 0, false
 	}

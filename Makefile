@@ -1,0 +1,54 @@
+# make build        the binary for this machine: ./kafka-tunnel
+# make dist         static Linux binaries, and the folders that `cf push` uploads
+# make test         the tests: Go alone, loopback only
+# make check        formatting, vet, lint, portability, generated files
+# make conformance  real Apache Kafka and real clients (Java, Maven, Node; downloads once)
+# make clean        what was built
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+CACHE := $(or $(KAFKA_TUNNEL_CACHE),$(HOME)/.cache/kafka-tunnel)
+GOLANGCI_VERSION := 2.15.0
+GOLANGCI := $(CACHE)/bin/golangci-lint-$(GOLANGCI_VERSION)
+GO_BUILD := CGO_ENABLED=0 go build -trimpath
+
+# What `make dist` makes. test/manifest reads this line to know what a push will find.
+DIST := dist/kafka-tunnel-linux-amd64 dist/kafka-tunnel-linux-arm64 \
+	dist/standalone/kafka-tunnel dist/standalone/Procfile examples/cf-app/kafka-tunnel
+
+.PHONY: build dist test check conformance clean FORCE
+build:
+	$(GO_BUILD) ./cmd/kafka-tunnel
+
+dist: $(DIST)
+
+dist/kafka-tunnel-linux-%: FORCE
+	GOOS=linux GOARCH=$* $(GO_BUILD) -ldflags '-s -w' -o $@ ./cmd/kafka-tunnel
+
+dist/standalone/kafka-tunnel examples/cf-app/kafka-tunnel: dist/kafka-tunnel-linux-amd64
+	mkdir -p $(@D) && cp $< $@
+
+dist/standalone/Procfile: Procfile
+	mkdir -p $(@D) && cp $< $@
+
+# The race detector needs a C compiler; a machine without one runs the tests without it.
+RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
+test:
+	$(if $(RACE),,@echo 'make test: no C compiler, so no race detector')
+	go test $(RACE) ./...
+
+check: $(GOLANGCI)
+	.ci/check $(GOLANGCI)
+
+$(GOLANGCI):
+	mkdir -p $(@D)
+	GOFLAGS= GOBIN=$(CACHE)/bin/.new go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(GOLANGCI_VERSION)
+	mv $(CACHE)/bin/.new/golangci-lint $@
+
+conformance:
+	go test -tags conformance -count=1 -timeout 20m -v ./test/conformance
+
+clean:
+	rm -rf kafka-tunnel dist examples/cf-app/kafka-tunnel

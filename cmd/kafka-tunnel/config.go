@@ -1,0 +1,138 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+)
+
+// newConfigCommand returns `kafka-tunnel config`, which shows what is in effect
+// and where it came from. The flags of [config.Flags] are expected among those of
+// the root.
+func newConfigCommand() *cobra.Command { return newConfigCommandFor(os.Environ()) }
+
+// newConfigCommandFor is newConfigCommand for an environment in the form of
+// [os.Environ].
+//
+// Its error is that of [config.Resolve]: a configuration that `run` would refuse
+// is shown as far as it was understood and ends this command in the same way.
+func newConfigCommandFor(environ []string) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Show the effective configuration and where each value came from",
+		Long: `Show the effective configuration and where each value came from.
+
+Values come from flags, variables, the file, the service binding and defaults; the
+first that has one wins. Secrets are shown as ***. Exit code 78 if the tunnel could
+not run with this configuration.`,
+		Example: "  kafka-tunnel config\n  kafka-tunnel config --json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			eff, err := config.Resolve(config.Input{Flags: cmd.Flags(), Environ: environ})
+			view := newConfigView(eff, err)
+			write := view.writeTable
+			if asJSON {
+				write = view.writeJSON
+			}
+			if writeErr := write(cmd.OutOrStdout()); writeErr != nil {
+				return fmt.Errorf("writing the configuration: %w", writeErr)
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// A configView is what the command prints. Its JSON form is stable.
+type configView struct {
+	File     string           `json:"file,omitempty"`
+	Values   []config.Value   `json:"values"`
+	Binding  *config.Binding  `json:"binding,omitempty"`
+	Warnings []string         `json:"warnings,omitempty"`
+	Problems []config.Problem `json:"problems,omitempty"`
+	Failure  *failureView     `json:"failure,omitempty"`
+}
+
+// A failureView is a failure of the configuration as a whole.
+type failureView struct {
+	Code    failure.Code `json:"code"`
+	Summary string       `json:"summary"`
+	Advice  string       `json:"advice"`
+}
+
+func newConfigView(eff *config.Effective, err error) configView {
+	var view configView
+	if eff != nil {
+		view = configView{File: eff.File, Values: eff.Values, Binding: eff.Binding, Warnings: eff.Warnings}
+	}
+	if wrong, ok := errors.AsType[*config.Error](err); ok {
+		view.Values, view.Problems = wrong.Values, wrong.Problems
+	}
+	if f, ok := failure.As(err); ok {
+		view.Failure = &failureView{f.Code, f.Error(), f.Advice()}
+	}
+	return view
+}
+
+func (v configView) writeJSON(w io.Writer) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(v)
+}
+
+// writeTable prints aligned columns. Problems are left to the error that the
+// command ends with.
+func (v configView) writeTable(w io.Writer) error {
+	// Values come from outside; they must not move columns or write to the terminal.
+	clean := func(s string) string {
+		return strings.Map(func(r rune) rune {
+			if r < ' ' || r == 0x7f {
+				return '?'
+			}
+			return r
+		}, s)
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(cells ...string) {
+		for i, cell := range cells {
+			cells[i] = clean(cell)
+		}
+		_, _ = fmt.Fprintln(table, strings.Join(cells, "\t"))
+	}
+	row("KEY", "VALUE", "SOURCE")
+	for _, value := range v.Values {
+		row(value.Key, value.Value, value.Source)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	if b := v.Binding; b != nil {
+		_, _ = fmt.Fprintf(w, "\nBinding %s (%s)\n", clean(b.Name), clean(b.Source))
+		row("  proxy", b.Proxy)
+		row("  token URL", b.TokenURL)
+		row("  client id", b.ClientID)
+		row("  client secret", b.ClientSecret.String())
+		if err := table.Flush(); err != nil {
+			return err
+		}
+	}
+	for i, warning := range v.Warnings {
+		if i == 0 {
+			_, _ = fmt.Fprintln(w)
+		}
+		_, _ = fmt.Fprintf(w, "Warning: %s\n", clean(warning))
+	}
+	return nil
+}

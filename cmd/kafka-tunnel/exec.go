@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/admin"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/process"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/tunnel"
+)
+
+func newExecCommand() *cobra.Command {
+	var until string
+	var longest time.Duration
+	cmd := &cobra.Command{
+		Use:   "exec [flags] -- CMD [ARGS]",
+		Short: "Run the tunnel and a command beside it, as one process tree",
+		Long: `Run the tunnel and a command beside it, as one process tree, where there are no
+sidecars: MTA applications, tasks, jobs. The command starts when the ports are
+bound, with KAFKA_BOOTSTRAP_SERVERS set unless it is set already. Signals go to
+the command; the tunnel serves until it has ended and exits with its status.
+The tunnel's own log is on stderr.`,
+		Example: "  kafka-tunnel exec -- npm start",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if until != string(admin.ForBound) && until != string(admin.ForReady) {
+				return fmt.Errorf("--wait %s: use bound or ready", until)
+			}
+			signals, stop := forwarded()
+			defer stop()
+			s, err := load(cmd.Flags(), os.Environ())
+			if err != nil {
+				return err
+			}
+			t, err := s.start(cmd.Context(), os.Stderr)
+			if err != nil {
+				return err
+			}
+			defer t.Close()
+			if until == string(admin.ForReady) {
+				waitReady(cmd.Context(), t, longest, os.Stderr)
+			}
+			return child(cmd.Context(), t, args, signals)
+		},
+	}
+	cmd.Flags().SetInterspersed(false) // what follows the command is the command's
+	cmd.Flags().StringVar(&until, "wait", string(admin.ForBound), "when to start the command: bound or ready")
+	cmd.Flags().DurationVar(&longest, "max", time.Minute, "with --wait ready: start it anyway after this time")
+	return cmd
+}
+
+// forwarded catches the signals that go to the command.
+func forwarded() (signals chan os.Signal, stop func()) {
+	signals = make(chan os.Signal, 8)
+	signal.Notify(signals, process.Signals()...)
+	// Caught and dropped rather than ignored: the command would inherit that.
+	dropped := make(chan os.Signal, 1)
+	signal.Notify(dropped, syscall.SIGPIPE)
+	return signals, func() {
+		signal.Stop(signals)
+		signal.Stop(dropped)
+	}
+}
+
+// waitReady waits and says why when it was in vain; the command starts anyway.
+func waitReady(ctx context.Context, t *tunnel.Tunnel, longest time.Duration, log io.Writer) {
+	client := admin.Client{BaseURL: t.AdminURL()}
+	result, err := client.Wait(ctx, admin.WaitOptions{For: admin.ForReady, Max: longest})
+	if err == nil && result.Outcome != admin.Reached {
+		_, _ = fmt.Fprintln(log, result.Message())
+	}
+}
+
+// child runs the command beside the tunnel and returns its status as an error.
+func child(ctx context.Context, t *tunnel.Tunnel, args []string, signals <-chan os.Signal) error {
+	code, err := process.Run(ctx, process.Options{
+		Args:    args,
+		Env:     process.WithDefault(os.Environ(), process.BootstrapServers, t.Address("")),
+		Signals: signals,
+	})
+	return exitWith(code, err)
+}

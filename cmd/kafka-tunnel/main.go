@@ -1,0 +1,26 @@
+// Command kafka-tunnel connects Kafka clients on Cloud Foundry to brokers in a
+// company's own network, through the SAP BTP connectivity proxy and the Cloud
+// Connector. See the README for what it does and internal/tunnel for how.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+)
+
+func main() {
+	os.Exit(run(context.Background(), os.Args[1:]))
+}
+
+// run executes one command line and returns the exit status. A fatal error is
+// the only thing that is written to stderr.
+func run(ctx context.Context, args []string) int {
+	root := newRootCommand()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err != nil && err.Error() != "" {
+		fmt.Fprintln(os.Stderr, message(err))
+	}
+	return exitCode(err)
+}

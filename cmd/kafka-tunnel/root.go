@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
+)
+
+// newRootCommand returns the command line. Without a subcommand it runs the
+// tunnel.
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "kafka-tunnel",
+		Short: "Kafka through the SAP Cloud Connector, for unmodified clients",
+		Long: `kafka-tunnel connects unmodified Kafka clients to brokers in a company's own
+network, through the SAP BTP connectivity proxy and the Cloud Connector. Clients
+connect to localhost:9092; one variable is enough on Cloud Foundry:
+
+  KAFKA_TUNNEL_BOOTSTRAP=kafka-1.corp:9092,kafka-2.corp:9092
+
+` + "`kafka-tunnel lab`" + ` shows it on this machine, with nothing else installed.`,
+		Args:          cobra.NoArgs,
+		RunE:          runTunnel,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	config.Flags(root.PersistentFlags())
+	root.AddCommand(
+		newRunCommand(),
+		newExecCommand(),
+		newLabCommand(),
+		newWaitCommand(),
+		newStatusCommand(),
+		newConfigCommand(),
+		newVersionCommand(),
+	)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w; `%s --help` lists the flags", err, cmd.CommandPath())
+	})
+	root.SetOut(os.Stdout)
+	root.SetErr(os.Stderr)
+	return root
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/admin"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/logging"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/tunnel"
+)
+
+// setup is a configuration that can be run.
+type setup struct{ effective *config.Effective }
+
+// load resolves the configuration.
+func load(flags *pflag.FlagSet, environ []string) (*setup, error) {
+	effective, err := config.Resolve(config.Input{Flags: flags, Environ: environ})
+	if err != nil {
+		return nil, err
+	}
+	return &setup{effective}, nil
+}
+
+// start starts the tunnel, which logs to log.
+func (s *setup) start(ctx context.Context, log io.Writer) (*tunnel.Tunnel, error) {
+	cfg := s.effective.Config
+	logger, err := logging.New(log, cfg.Log.Level, cfg.Log.Format)
+	if err != nil {
+		return nil, failure.New(failure.ConfigInvalid, err)
+	}
+	limitMemory(os.Getenv, cfg.Limits.Memory)
+	for _, warning := range s.effective.Warnings {
+		logger.Warn(warning)
+	}
+	t, err := tunnel.Start(ctx, tunnel.Options{
+		Config: cfg, Source: s.source(), Version: version(), Warnings: s.effective.Warnings, Logger: logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, cluster := range cfg.Clusters {
+		logger.Info("the tunnel is bound", "cluster", cluster.Name, "listen", t.Address(cluster.Name),
+			"bootstrap", cluster.Bootstrap, "location_id", cluster.LocationID, "via", cfg.Connectivity.Via, "admin", t.AdminURL())
+	}
+	return t, nil
+}
+
+// source names where the credentials come from.
+func (s *setup) source() string {
+	if b := s.effective.Binding; b != nil {
+		return b.Name
+	}
+	return "configuration"
+}
+
+// adminClient returns a client for the tunnel that runs with this configuration.
+func adminClient(cmd *cobra.Command) (*admin.Client, error) {
+	listen, err := adminListen(cmd)
+	if err != nil {
+		return nil, err
+	}
+	if listen.Port == 0 {
+		return nil, failure.New(failure.ConfigInvalid, errors.New("admin.listen has port 0: say the port that the tunnel printed with --admin-listen"))
+	}
+	return &admin.Client{BaseURL: admin.BaseURL(listen.Host, listen.Port)}, nil
+}
+
+// adminListen returns the admin address. Only that matters here: where the command
+// runs, the rest of the configuration may be missing, such as the bootstrap
+// address in a shell beside the tunnel.
+func adminListen(cmd *cobra.Command) (config.HostPort, error) {
+	effective, err := config.Load(config.Input{Flags: cmd.Flags(), Environ: os.Environ()})
+	if err == nil {
+		return effective.Config.Admin.Listen, nil
+	}
+	problems, ok := errors.AsType[*config.Error](err)
+	if !ok {
+		return config.HostPort{}, err
+	}
+	for _, p := range problems.Problems {
+		if p.Key == "admin.listen" {
+			return config.HostPort{}, err
+		}
+	}
+	for _, v := range problems.Values {
+		if v.Key == "admin.listen" {
+			return config.ParseHostPort(v.Value)
+		}
+	}
+	return config.HostPort{}, err
+}

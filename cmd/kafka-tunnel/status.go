@@ -1,0 +1,56 @@
+package main
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/admin"
+)
+
+func newStatusCommand() *cobra.Command {
+	var asJSON, watch bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show what the running tunnel is doing",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := adminClient(cmd)
+			if err != nil {
+				return err
+			}
+			out := cmd.OutOrStdout()
+			switch {
+			case watch:
+				ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+				defer stop()
+				return client.Watch(ctx, out, admin.WatchOptions{Every: 2 * time.Second, Clear: isTerminal(os.Stdout)})
+			case asJSON:
+				body, err := client.StatusJSON(cmd.Context())
+				if err != nil {
+					return exitWith(exitUnavailable, err)
+				}
+				_, err = out.Write(body)
+				return err
+			}
+			status, err := client.Status(cmd.Context())
+			if err != nil {
+				return exitWith(exitUnavailable, err)
+			}
+			return admin.Render(out, status)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&watch, "watch", false, "show it again every two seconds until Ctrl-C")
+	cmd.MarkFlagsMutuallyExclusive("json", "watch")
+	return cmd
+}
+
+// isTerminal reports whether f is a character device, as terminals are.
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

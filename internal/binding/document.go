@@ -1,0 +1,147 @@
+package binding
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/cloudfoundry-community/go-cfenv"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+)
+
+// maxDocument bounds a file of bindings. The platform's own limit is 1 000 000
+// bytes (RFC-0030).
+const maxDocument = 4 << 20
+
+// A document is the JSON that lists all bound services by label.
+type document struct {
+	text   []byte
+	source string
+}
+
+// read finds the document. The file wins over the variable; the platform sets
+// only one of the two.
+func read(environ []string) (document, error) {
+	env := cfenv.Env(environ)
+	if path := env[fileVariable]; path != "" {
+		text, err := readFile(path)
+		if err != nil {
+			return document{}, malformed(path, fmt.Sprintf("%s names a file that cannot be read: %s", fileVariable, err))
+		}
+		return document{text, path}, nil
+	}
+	if text := env[variable]; strings.TrimSpace(text) != "" {
+		return document{[]byte(text), variable}, nil
+	}
+	detail := "neither " + variable + " nor " + fileVariable + " is set"
+	if env[rootVariable] != "" {
+		detail = rootVariable + " is not read yet: use the application's feature file-based-vcap-services in place of service-binding-k8s"
+	}
+	return document{}, failure.New(failure.BindingMissing, nil).For(variable, "").With(detail)
+}
+
+// readFile reads a bounded file. Its errors do not repeat the path.
+func readFile(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, cause(err)
+	}
+	defer func() { _ = file.Close() }()
+	text, err := io.ReadAll(io.LimitReader(file, maxDocument+1))
+	switch {
+	case err != nil:
+		return nil, cause(err)
+	case len(text) > maxDocument:
+		return nil, fmt.Errorf("it is larger than %d bytes", maxDocument)
+	}
+	return text, nil
+}
+
+func cause(err error) error {
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
+		return pathErr.Err
+	}
+	return err
+}
+
+// entries decodes the document, in the order of labels and then of the document.
+//
+// go-cfenv decodes a whole document or nothing, and its errors print values. So
+// each entry is given to it alone: what is wrong with a service that the tunnel
+// does not need does no harm, and its errors stay here.
+func (d document) entries() ([]entry, error) {
+	text := bytes.TrimPrefix(d.text, []byte("\xef\xbb\xbf"))
+	if len(bytes.TrimSpace(text)) == 0 {
+		return nil, malformed(d.source, "it is empty")
+	}
+	var byLabel map[string]json.RawMessage
+	if err := json.Unmarshal(text, &byLabel); err != nil {
+		return nil, malformed(d.source, position(text, err))
+	}
+	labels := make([]string, 0, len(byLabel))
+	for l := range byLabel {
+		labels = append(labels, l)
+	}
+	slices.Sort(labels)
+	var all []entry
+	for _, l := range labels {
+		var list []json.RawMessage
+		if err := json.Unmarshal(byLabel[l], &list); err != nil {
+			if strings.EqualFold(l, label) {
+				return nil, malformed(d.source, fmt.Sprintf("%q is not a list", l))
+			}
+			continue
+		}
+		for i, one := range list {
+			e, ok := decode(l, one)
+			if !ok && strings.EqualFold(l, label) {
+				return nil, malformed(d.source, fmt.Sprintf("entry %d of %q is not a service", i+1, l))
+			}
+			if ok {
+				all = append(all, e)
+			}
+		}
+	}
+	return all, nil
+}
+
+// decode reads one entry of a label through go-cfenv.
+func decode(l string, one json.RawMessage) (entry, bool) {
+	if trimmed := bytes.TrimSpace(one); len(trimmed) == 0 || trimmed[0] != '{' {
+		return entry{}, false
+	}
+	services, err := json.Marshal(map[string][]json.RawMessage{l: {one}})
+	if err != nil {
+		return entry{}, false
+	}
+	// On a laptop there is no VCAP_APPLICATION; go-cfenv wants one.
+	app, err := cfenv.New(map[string]string{"VCAP_APPLICATION": "{}", variable: string(services)})
+	if err != nil || len(app.Services[l]) != 1 {
+		return entry{}, false
+	}
+	return entry{label: l, Service: app.Services[l][0]}, true
+}
+
+// position says where JSON breaks, without what stands there.
+func position(text []byte, err error) string {
+	syntax, ok := errors.AsType[*json.SyntaxError](err)
+	if !ok {
+		return "it is not a JSON object"
+	}
+	// The offset counts the bytes read, with the offending one.
+	at := min(max(int(syntax.Offset)-1, 0), len(text))
+	line := 1 + bytes.Count(text[:at], []byte("\n"))
+	column := at - bytes.LastIndexByte(text[:at], '\n')
+	return fmt.Sprintf("it is not valid JSON: line %d, column %d", line, column)
+}
+
+func malformed(source, detail string) error {
+	return failure.New(failure.BindingMalformed, nil).For(source, "").With(detail)
+}

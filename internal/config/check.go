@@ -1,0 +1,206 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+)
+
+// The platform sends SIGKILL 10 s after SIGTERM, and the first request of
+// librdkafka and franz-go gives up after 10 s.
+const tenSeconds = 10 * time.Second
+
+// check looks at what only several keys together can tell. A key that was not
+// understood takes no part: its own problem is enough.
+func (l *loader) check() {
+	l.checkNames()
+	for i := range l.config.Clusters {
+		l.checkBootstrap(i)
+		l.checkRemote(i)
+	}
+	l.checkVia()
+	l.checkToken()
+	l.checkPorts()
+	l.checkDurations()
+}
+
+// understood reports whether all these keys can be relied on.
+func (l *loader) understood(ids ...string) bool {
+	for _, id := range ids {
+		if l.bad[id] {
+			return false
+		}
+	}
+	return true
+}
+
+// chosen reports whether somebody gave the key a value that is not empty.
+func (l *loader) chosen(id string) bool {
+	s := l.settings[id]
+	return s.chosen && s.text != ""
+}
+
+// blame reports a problem with a key in effect.
+func (l *loader) blame(id, message, nearest string) {
+	s := l.settings[id]
+	l.report(Problem{Key: id, Source: s.source, Value: l.keyOf(id).display(s), Message: message, Nearest: nearest})
+}
+
+// checkNames wants names that can be told apart in variables too.
+func (l *loader) checkNames() {
+	first := map[string]string{}
+	for i, name := range l.names {
+		folded := foldName(name)
+		if other, clash := first[folded]; clash && name != "" {
+			l.blame(clusterID(i)+".name", fmt.Sprintf("cannot be told from the cluster %q in the names of variables (%s%s%s_...)",
+				other, prefix, clusterPart, folded), "")
+			continue
+		}
+		first[folded] = name
+	}
+}
+
+func (l *loader) checkBootstrap(i int) {
+	id, c := clusterID(i), &l.config.Clusters[i]
+	bootstrap, ports := id+".bootstrap", id+".broker_ports"
+	if !l.understood(bootstrap) {
+		return
+	}
+	if len(c.Bootstrap) == 0 {
+		if l.broken {
+			return // it may well stand in the file
+		}
+		l.noBootstrap++
+		variable := prefix + "BOOTSTRAP"
+		if l.clusters > 1 {
+			variable = prefix + clusterPart + foldName(l.names[i]) + "_BOOTSTRAP"
+		}
+		l.blame(bootstrap, failure.Lookup(failure.BootstrapMissing).Summary+": "+variable+" wants HOST:PORT of at least one broker", "")
+		return
+	}
+	if n := c.BrokerPorts.Size(); l.understood(ports) && n > 0 && n < len(c.Bootstrap) {
+		l.blame(ports, "holds "+count(n, "broker")+", but bootstrap alone names "+count(len(c.Bootstrap), "address"), "")
+	}
+	for _, a := range c.Bootstrap {
+		if addr, err := netip.ParseAddr(a.Host); err == nil && addr.Is6() && l.config.Connectivity.Via == ViaConnectivity {
+			l.blame(bootstrap, "names "+a.String()+"; the connectivity proxy takes host names and IPv4 addresses only", "")
+		}
+		if l.config.Connectivity.Via == ViaDirect && l.isOwn(a) {
+			l.blame(bootstrap, "names "+a.String()+", which is an address of the tunnel itself", "")
+		}
+	}
+}
+
+func count(n int, what string) string {
+	switch {
+	case n == 1:
+		return "1 " + what
+	case strings.HasSuffix(what, "s"):
+		return showInt(n) + " " + what + "es"
+	}
+	return showInt(n) + " " + what + "s"
+}
+
+// isOwn reports whether an address is one that the tunnel listens on.
+func (l *loader) isOwn(a HostPort) bool {
+	for _, s := range l.spans() {
+		if s.holds(a.Port) && (isLoopback(a.Host) && (isLoopback(s.host) || isAny(s.host)) || strings.EqualFold(a.Host, s.host)) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkRemote keeps a cluster's ports private unless somebody says otherwise, in
+// so many words (R5).
+func (l *loader) checkRemote(i int) {
+	id, c := clusterID(i), &l.config.Clusters[i]
+	listen := id + ".listen"
+	if !l.understood(listen, id+".allow_remote", id+".insecure_remote", id+".advertise") || isLoopback(c.Listen.Host) {
+		return
+	}
+	if !c.AllowRemote {
+		l.blame(listen, "is open to other hosts; that needs allow_remote: true, insecure_remote: true and an advertise that is not localhost", "127.0.0.1:"+showInt(int(c.Listen.Port)))
+		return
+	}
+	if isLoopback(c.Advertise) {
+		l.blame(id+".advertise", "other hosts cannot connect to it, but "+listen+" is open to them ("+c.Listen.String()+")", "")
+	}
+	if !c.InsecureRemote {
+		l.blame(listen, "is open to other hosts without authentication; that needs insecure_remote: true", "")
+		return
+	}
+	l.warn("%s %s is open to other hosts without authentication: everybody who reaches it can use the Kafka cluster", listen, c.Listen)
+}
+
+// checkVia finds keys that have no meaning without the connectivity proxy.
+func (l *loader) checkVia() {
+	if l.config.Connectivity.Via != ViaDirect || !l.understood("connectivity.via") {
+		return
+	}
+	for _, id := range []string{
+		"connectivity.service", "connectivity.proxy",
+		"token.url", "token.client_id", "token.client_secret", "token.client_secret_file",
+	} {
+		if l.chosen(id) {
+			l.blame(id, "contradicts connectivity.via: direct ("+l.settings["connectivity.via"].source+"), which uses neither proxy nor token", "")
+		}
+	}
+	for i, c := range l.config.Clusters {
+		if id := clusterID(i) + ".location_id"; c.LocationID != "" {
+			l.warn("%s has no effect with connectivity.via: direct", id)
+		}
+	}
+}
+
+// checkToken wants all of the credentials or none.
+func (l *loader) checkToken() {
+	t := l.config.Token
+	parts := []struct {
+		id  string
+		set bool
+	}{
+		{"token.url", t.URL != ""},
+		{"token.client_id", t.ClientID != ""},
+		{"token.client_secret", t.ClientSecret != ""},
+	}
+	if s := l.settings["token.client_secret"]; strings.HasPrefix(s.source, "file "+l.file+":") && l.file != "" && s.text != "" {
+		l.warn("token.client_secret stands in %s; better keep it in %sTOKEN_CLIENT_SECRET or in a file of its own (token.client_secret_file)",
+			strings.TrimPrefix(s.source, "file "), prefix)
+	}
+	if !l.understood("token.url", "token.client_id", "token.client_secret", "token.client_secret_file") {
+		return
+	}
+	if u, err := url.Parse(t.URL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		l.warn("token.url is an http address: the client secret is sent unencrypted")
+	}
+	first := ""
+	for _, p := range parts {
+		if p.set {
+			first = p.id
+			break
+		}
+	}
+	if first == "" {
+		return
+	}
+	for _, p := range parts {
+		if !p.set {
+			l.blame(p.id, "is missing, but "+first+" is set ("+l.settings[first].source+"); without a binding url, client_id and client_secret are needed together", "")
+		}
+	}
+}
+
+func (l *loader) checkDurations() {
+	c := l.config
+	if l.understood("connectivity.hold") && c.Connectivity.Hold >= tenSeconds {
+		l.warn("connectivity.hold %s: the first request of librdkafka and franz-go gives up after 10s, so keep it below", showDuration(c.Connectivity.Hold))
+	}
+	if l.understood("drain.timeout") && c.Drain.Timeout >= tenSeconds {
+		l.warn("drain.timeout %s: the platform ends the process 10s after SIGTERM unless its operator says otherwise, so keep it below", showDuration(c.Drain.Timeout))
+	}
+}

@@ -1,0 +1,158 @@
+// Package config turns flags, variables, a file and the service binding into one
+// validated [Config] that does not change any more.
+//
+//	eff, err := config.Resolve(config.Input{Flags: cmd.Flags(), Environ: os.Environ()})
+//	// err: *config.Error with every problem at once, or the failure of the binding
+//	tunnel.Run(ctx, eff.Config)
+//
+// # Precedence
+//
+//  1. flags: --bootstrap, --connectivity-hold
+//  2. variables: KAFKA_TUNNEL_BOOTSTRAP, KAFKA_TUNNEL_CONNECTIVITY_HOLD
+//  3. the file that --config or KAFKA_TUNNEL_CONFIG names (YAML)
+//  4. the binding of the connectivity service: proxy and credentials
+//  5. defaults
+//
+// A list from a higher place replaces the whole list of a lower one. An empty
+// variable counts as unset.
+//
+// # Clusters
+//
+// With one cluster its keys are addressed without its name: KAFKA_TUNNEL_LISTEN,
+// --listen. Nothing has to be written for it in a file; it is then called
+// default. With two or more the variables are KAFKA_TUNNEL_CLUSTERS_<NAME>_<KEY>
+// (the name in upper case, - as _), and neither listen nor broker_ports has a
+// default. If the file lists no clusters, such variables create them.
+//
+// # Problems
+//
+// Everything that is wrong is told at once: unknown keys and variables, wrong
+// types, overlapping ports, contradictions; each with its key, its source, the
+// value (never that of a secret or of an unknown key) and the nearest right name.
+//
+// The package logs nothing. [Load] depends on nothing but its [Input] and the
+// files named in it.
+package config
+
+import (
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/addressmap"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/binding"
+)
+
+// Config is everything that can be set. It is not changed after [Load].
+type Config struct {
+	Clusters     []Cluster // at least one
+	Connectivity Connectivity
+	Token        Token
+	Limits       Limits
+	Drain        Drain
+	Admin        Admin
+	Log          Log
+}
+
+// A Cluster is one Kafka cluster behind the Cloud Connector.
+type Cluster struct {
+	Name           string     // "default" if there is only one without a name
+	Bootstrap      []HostPort // virtual addresses; at least one
+	Listen         HostPort   // where clients start; port 0: any
+	Advertise      string     // host written into responses
+	BrokerPorts    PortRange  // zero: ephemeral ports
+	LocationID     string     // of the Cloud Connector; "": the default one
+	AddressMap     []AddressRule
+	AllowRemote    bool // Listen may be beyond loopback
+	InsecureRemote bool // ... without authentication
+}
+
+// An AddressRule is one rule of address_map, checked by [addressmap.Parse].
+type AddressRule = addressmap.Text
+
+// The ways to the brokers.
+const (
+	ViaConnectivity = "connectivity" // through the connectivity proxy
+	ViaDirect       = "direct"       // straight, without proxy and token
+)
+
+// Connectivity is the way through the connectivity proxy.
+type Connectivity struct {
+	Via              string        // [ViaConnectivity] or [ViaDirect]
+	Service          string        // name of the binding or instance, when several are bound
+	Proxy            string        // host:port; from the binding where not configured; "" for ViaDirect
+	ConnectTimeout   time.Duration // TCP connection to the proxy
+	HandshakeTimeout time.Duration // one attempt, where Hold is longer
+	Hold             time.Duration // a client's whole wait for its upstream connection
+	Keepalive        time.Duration // TCP keep-alive on the upstream connection
+}
+
+// Token is where tokens come from: configured, or filled in from the binding.
+type Token struct {
+	URL          string // complete, with its path; "" for ViaDirect
+	ClientID     string
+	ClientSecret Secret // set also where it was read from ClientSecretFile
+	// ClientSecretFile is the file that held the secret, if one did.
+	ClientSecretFile string
+}
+
+// Limits bound what clients can make the tunnel use.
+type Limits struct {
+	MaxConnections  int           // 0: from the limit of file descriptors
+	MaxRequestBytes int64         // largest request frame
+	FrameStall      time.Duration // for a frame that was begun and is not continued
+	Memory          int64         // bytes; upper bound of the soft memory limit
+}
+
+// Drain is how the tunnel ends.
+type Drain struct {
+	Timeout time.Duration // at the latest
+	Quiet   time.Duration // without a connection
+}
+
+// Admin is the HTTP server for probes, metrics and status.
+type Admin struct {
+	Listen HostPort // port 0: any
+}
+
+// Log is how the tunnel logs.
+type Log struct {
+	Level  string // debug, info, warn, error
+	Format string // text, json
+}
+
+// Secret is a text that is never printed.
+type Secret = binding.Secret
+
+// HostPort is an address. An empty Host means all interfaces.
+type HostPort struct {
+	Host string // without brackets
+	Port uint16
+}
+
+// String returns host:port, with an IPv6 literal in brackets.
+func (a HostPort) String() string {
+	return net.JoinHostPort(a.Host, strconv.Itoa(int(a.Port)))
+}
+
+// PortRange is a range of ports with both ends. The zero value stands for
+// ephemeral ports.
+type PortRange struct {
+	First, Last uint16
+}
+
+// Size returns the number of ports; 0 for ephemeral ports.
+func (r PortRange) Size() int {
+	if r == (PortRange{}) {
+		return 0
+	}
+	return int(r.Last) - int(r.First) + 1
+}
+
+// String returns "19100-19199", or "0" for ephemeral ports.
+func (r PortRange) String() string {
+	if r == (PortRange{}) {
+		return "0"
+	}
+	return strconv.Itoa(int(r.First)) + "-" + strconv.Itoa(int(r.Last))
+}

@@ -1,0 +1,164 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/binding"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+)
+
+// Effective is a configuration together with where it came from.
+type Effective struct {
+	Config Config
+	// Values lists every key, in the order of the schema, the clusters first.
+	Values []Value
+	// Warnings are things that work and should not stay so.
+	Warnings []string
+	// File is the path of the file that was read, "" if none.
+	File string
+	// Binding is the binding that [Effective.Bind] has used, nil if none.
+	Binding *Binding
+}
+
+// A Value is what is in effect for one key. It can be printed: a secret is ***.
+type Value struct {
+	Key    string `json:"key"` // "clusters.default.listen", "log.level"
+	Value  string `json:"value"`
+	Source string `json:"source"` // "flag --log-level", "variable KAFKA_TUNNEL_X", "file PATH:LINE", "binding NAME", "default"
+}
+
+// A Binding is what is shown of a service binding.
+type Binding struct {
+	Name         string `json:"name"`
+	Source       string `json:"source"` // "VCAP_SERVICES" or a path
+	Proxy        string `json:"proxy"`  // host:port
+	TokenURL     string `json:"token_url"`
+	ClientID     string `json:"client_id"`
+	ClientSecret Secret `json:"client_secret"`
+}
+
+// Resolve is [Load] followed by the binding, where one is needed: after it the
+// proxy and the credentials are complete in Config.
+//
+// The error is an [*Error], or a [failure.Failure] of the binding; with the
+// latter what was configured is returned too.
+func Resolve(in Input) (*Effective, error) {
+	eff, err := Load(in)
+	if err != nil {
+		return nil, err
+	}
+	if !eff.NeedsBinding() {
+		return eff, nil
+	}
+	b, err := binding.FindConnectivity(in.Environ, eff.Config.Connectivity.Service)
+	if err != nil {
+		return eff, eff.explain(err)
+	}
+	return eff.Bind(b), nil
+}
+
+// NeedsBinding reports whether the proxy or the credentials are still open.
+func (e *Effective) NeedsBinding() bool {
+	c := e.Config
+	return c.Connectivity.Via == ViaConnectivity && (c.Connectivity.Proxy == "" || c.Token.URL == "")
+}
+
+// explain adds to a missing binding which half of the plain configuration stands.
+func (e *Effective) explain(err error) error {
+	f, ok := failure.As(err)
+	if !ok || f.Code != failure.BindingMissing {
+		return err
+	}
+	half := ""
+	switch c := e.Config; {
+	case c.Token.URL != "":
+		half = "token.* is configured, but connectivity.proxy is not"
+	case c.Connectivity.Proxy != "":
+		half = "connectivity.proxy is configured, but token.* is not"
+	default:
+		return err
+	}
+	return failure.New(f.Code, f.Err).For(f.Target, f.LocationID).With(f.Detail + "; " + half)
+}
+
+// Bind returns a copy of e in which the binding stands for what is configured
+// neither by flag nor by variable nor in the file. The credentials are taken as a
+// whole or not at all.
+func (e *Effective) Bind(b *binding.Connectivity) *Effective {
+	out := *e
+	out.Values = slices.Clone(e.Values)
+	proxy := net.JoinHostPort(b.ProxyHost, strconv.Itoa(int(b.ProxyPort)))
+	out.Binding = &Binding{
+		Name: b.Name, Source: b.Source, Proxy: proxy,
+		TokenURL: b.TokenURL, ClientID: b.ClientID, ClientSecret: b.ClientSecret,
+	}
+	filled := map[string]string{}
+	if out.Config.Connectivity.Proxy == "" {
+		out.Config.Connectivity.Proxy = proxy
+		filled["connectivity.proxy"] = proxy
+	}
+	if out.Config.Token.URL == "" {
+		out.Config.Token = Token{URL: b.TokenURL, ClientID: b.ClientID, ClientSecret: b.ClientSecret}
+		filled["token.url"] = b.TokenURL
+		filled["token.client_id"] = b.ClientID
+		filled["token.client_secret"] = b.ClientSecret.String()
+	}
+	for i, v := range out.Values {
+		if text, ok := filled[v.Key]; ok {
+			out.Values[i].Value, out.Values[i].Source = text, "binding "+b.Name
+		}
+	}
+	return &out
+}
+
+// finish turns what was found into the result.
+func (l *loader) finish() (*Effective, error) {
+	var values []Value
+	l.each(func(id string, k key, t target) {
+		s, ok := l.settings[id]
+		if !ok {
+			return
+		}
+		v := Value{Key: id, Value: k.display(s), Source: s.source}
+		if !l.bad[id] {
+			v.Value = k.show(t)
+		}
+		values = append(values, v)
+	})
+	rename := l.renamer()
+	for i := range values {
+		values[i].Key = rename.Replace(values[i].Key)
+	}
+	if len(l.problems) > 0 {
+		for i, p := range l.problems {
+			p.Key, p.Message, p.Nearest = rename.Replace(p.Key), rename.Replace(p.Message), rename.Replace(p.Nearest)
+			l.problems[i] = p
+		}
+		return nil, &Error{Problems: l.problems, Values: values, bootstrapOnly: l.noBootstrap == len(l.problems)}
+	}
+	for i, w := range l.warnings {
+		l.warnings[i] = rename.Replace(w)
+	}
+	return &Effective{Config: l.config, Values: values, Warnings: l.warnings, File: l.file}, nil
+}
+
+// renamer writes the names of clusters in place of their numbers.
+func (l *loader) renamer() *strings.Replacer {
+	var pairs []string
+	seen := map[string]bool{}
+	for i, name := range l.names {
+		if _, wrong := clusterName(name); wrong == nil && !seen[name] {
+			pairs = append(pairs, clusterID(i), "clusters."+name)
+		}
+		seen[name] = true
+	}
+	return strings.NewReplacer(pairs...)
+}
+
+func (l *loader) warn(format string, args ...any) {
+	l.warnings = append(l.warnings, fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,316 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxFile bounds the configuration file and the file of a secret.
+const maxFile = 1 << 20
+
+// maxClusters bounds the list of clusters. Each one has ports, metrics and a state
+// of its own.
+const maxClusters = 100
+
+// readFile is [os.ReadFile] with a bound.
+func readFile(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("it is larger than %d bytes", maxFile)
+	}
+	return data, err
+}
+
+// reason is the text of an error without the path, which stands beside it.
+func reason(err error) string {
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
+		return pathErr.Err.Error()
+	}
+	return err.Error()
+}
+
+// A document is what a file says.
+type document struct {
+	values settings
+	// clusters is the number of entries of its list of clusters.
+	clusters int
+	broken   bool // its structure is not that of a configuration
+}
+
+// A reader turns YAML nodes into settings. It walks the nodes itself, because
+// only they know lines, and so that a number such as 007 stays what was written.
+type reader struct {
+	source  func(line int) string
+	report  func(Problem)
+	doc     document
+	allKeys []key
+}
+
+// parseFile reads a whole file.
+func parseFile(path string, data []byte, keys []key, report func(Problem)) document {
+	r := &reader{
+		source:  func(line int) string { return fmt.Sprintf("file %s:%d", path, line) },
+		report:  report,
+		doc:     document{values: settings{}},
+		allKeys: keys,
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	var first, second yaml.Node
+	switch err := decoder.Decode(&first); {
+	case errors.Is(err, io.EOF):
+		return r.doc
+	case err != nil:
+		r.doc.broken = true
+		report(Problem{Key: "config", Source: "file " + path, Message: yamlMessage(err)})
+		return r.doc
+	}
+	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
+		report(Problem{Key: "config", Source: "file " + path, Message: "holds more than one YAML document"})
+	}
+	r.root(resolve(first.Content[0]))
+	return r.doc
+}
+
+// quoted finds what YAML's errors repeat of the text; an anchor or a tag may be
+// the beginning of a secret that should have stood in quotes.
+var quoted = regexp.MustCompile("'[^']{2,}'|`[^`]{2,}`|\"[^\"]{2,}\"")
+
+func yamlMessage(err error) string {
+	return "is not valid YAML: " + quoted.ReplaceAllString(strings.TrimPrefix(err.Error(), "yaml: "), "'"+hidden+"'")
+}
+
+// resolve follows an alias to what it stands for.
+func resolve(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		return n.Alias
+	}
+	return n
+}
+
+func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
+
+// form names what a node is.
+func form(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "a mapping"
+	case yaml.SequenceNode:
+		return "a list"
+	default:
+		return "a single value"
+	}
+}
+
+func (r *reader) wrong(n *yaml.Node, id, message string) {
+	r.report(Problem{Key: id, Source: r.source(n.Line), Message: message})
+}
+
+// mapping calls visit for each key of a mapping that is known, and reports the
+// others. where is its path, "" for the file itself.
+func (r *reader) mapping(n *yaml.Node, where string, known []string, visit func(name string, value *yaml.Node)) {
+	if where != "" {
+		where += "."
+	}
+	seen := map[string]int{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, value := resolve(n.Content[i]), resolve(n.Content[i+1])
+		if k.Kind != yaml.ScalarNode {
+			r.wrong(n.Content[i], strings.TrimSuffix(where, "."), "has a key that is not a name")
+			continue
+		}
+		name := k.Value
+		if line, twice := seen[name]; twice {
+			r.wrong(n.Content[i], where+brief(name), "is given twice, first in line "+strconv.Itoa(line))
+			continue
+		}
+		seen[name] = n.Content[i].Line
+		if !slices.Contains(known, name) {
+			r.report(Problem{
+				Key: where + brief(name), Source: r.source(n.Content[i].Line),
+				Message: "unknown key", Nearest: r.nearestKey(where, name, known),
+			})
+			continue
+		}
+		visit(name, value)
+	}
+}
+
+// nearestKey suggests a key of the same mapping, or one that has the same name in
+// another.
+func (r *reader) nearestKey(where, name string, known []string) string {
+	if near := nearest(name, known); near != "" {
+		return where + near
+	}
+	for _, k := range r.allKeys {
+		if k.leaf() == name || k.name == name || k.flagName() == name {
+			if k.cluster {
+				return "clusters[0]." + k.name
+			}
+			return k.name
+		}
+	}
+	return ""
+}
+
+// root reads the file's mapping.
+func (r *reader) root(n *yaml.Node) {
+	if isNull(n) {
+		return
+	}
+	if n.Kind != yaml.MappingNode {
+		r.doc.broken = true
+		r.wrong(n, "config", "is "+form(n)+" where a mapping of keys is expected")
+		return
+	}
+	known := []string{"clusters"}
+	sections := map[string][]key{}
+	for _, k := range r.allKeys {
+		if k.cluster {
+			continue
+		}
+		if sections[k.section()] == nil {
+			known = append(known, k.section())
+		}
+		sections[k.section()] = append(sections[k.section()], k)
+	}
+	r.mapping(n, "", known, func(name string, value *yaml.Node) {
+		if name == "clusters" {
+			r.clusters(value)
+			return
+		}
+		r.section(value, name, "", sections[name])
+	})
+}
+
+// clusters reads the list of clusters.
+func (r *reader) clusters(n *yaml.Node) {
+	if isNull(n) {
+		return
+	}
+	if n.Kind != yaml.SequenceNode {
+		r.doc.broken = true
+		r.wrong(n, "clusters", "wants a list of clusters, but is "+form(n))
+		return
+	}
+	var keys []key
+	for _, k := range r.allKeys {
+		if k.cluster {
+			keys = append(keys, k)
+		}
+	}
+	if len(n.Content) > maxClusters {
+		r.doc.broken = true
+		r.wrong(n, "clusters", fmt.Sprintf("lists %d clusters; at most %d are possible", len(n.Content), maxClusters))
+		return
+	}
+	for i, item := range n.Content {
+		id := clusterID(i)
+		r.doc.clusters = i + 1
+		r.section(resolve(item), id, id+".", keys)
+	}
+}
+
+// section reads a mapping of keys with values. idPrefix comes before the names of
+// keys to make their ids.
+func (r *reader) section(n *yaml.Node, where, idPrefix string, keys []key) {
+	if isNull(n) {
+		return
+	}
+	if n.Kind != yaml.MappingNode {
+		r.doc.broken = true
+		r.wrong(n, where, "wants a mapping of keys, but is "+form(n))
+		return
+	}
+	byName := map[string]key{}
+	var known []string
+	for _, k := range keys {
+		byName[k.leaf()] = k
+		known = append(known, k.leaf())
+	}
+	r.mapping(n, where, known, func(name string, value *yaml.Node) {
+		k := byName[name]
+		r.value(value, idPrefix+k.name, k)
+	})
+}
+
+// value reads the value of a key. A null is the same as no value.
+func (r *reader) value(n *yaml.Node, id string, k key) {
+	if isNull(n) {
+		return
+	}
+	s := given("", r.source(n.Line))
+	switch {
+	case k.shape == isRules:
+		var ok bool
+		if s.rules, ok = r.addressRules(n, id); !ok {
+			return
+		}
+		s.text = showRules(s.rules)
+	case n.Kind == yaml.ScalarNode:
+		s.text = n.Value
+		if k.shape == isList {
+			s.items = splitList(s.text)
+		}
+	case k.shape == isList && n.Kind == yaml.SequenceNode:
+		for i, item := range n.Content {
+			item = resolve(item)
+			if item.Kind != yaml.ScalarNode || isNull(item) {
+				r.wrong(n, id, fmt.Sprintf("item %d wants a single value, but is %s", i+1, formOrNothing(item)))
+				return
+			}
+			s.items = append(s.items, item.Value)
+		}
+		s.text = strings.Join(s.items, ",")
+	default:
+		r.wrong(n, id, fmt.Sprintf("wants %s, but is %s", k.shape, form(n)))
+		return
+	}
+	r.doc.values[id] = s
+}
+
+func formOrNothing(n *yaml.Node) string {
+	if isNull(n) {
+		return "nothing"
+	}
+	return form(n)
+}
+
+// String names the shape as the file's reader tells it.
+func (s shape) String() string {
+	switch s {
+	case isList:
+		return "a list of single values"
+	case isRules:
+		return "a list of rules"
+	default:
+		return "a single value"
+	}
+}
+
+func clusterID(i int) string { return "clusters[" + strconv.Itoa(i) + "]" }
+
+// splitList separates the values of a list in a variable, a flag or one text.
+func splitList(text string) []string {
+	var items []string
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
+}

@@ -1,0 +1,93 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// A conf is what a test configures.
+type conf struct {
+	args []string // flags
+	env  []string
+	file string // content; "" for none
+}
+
+// bootstrap is the variable without which nothing works.
+const bootstrap = "KAFKA_TUNNEL_BOOTSTRAP=kafka-1.corp:9092"
+
+func (c conf) load(t testing.TB) (*Effective, error) {
+	t.Helper()
+	in := Input{Environ: c.env, Flags: pflag.NewFlagSet("test", pflag.ContinueOnError)}
+	Flags(in.Flags)
+	if err := in.Flags.Parse(c.args); err != nil {
+		t.Fatal(err)
+	}
+	if c.file != "" {
+		in.File = "tunnel.yaml"
+	}
+	in.ReadFile = func(path string) ([]byte, error) {
+		if path == "tunnel.yaml" {
+			return []byte(c.file), nil
+		}
+		return nil, &os.PathError{Op: "open", Path: path, Err: os.ErrNotExist}
+	}
+	return Load(in)
+}
+
+func (c conf) must(t testing.TB) *Effective {
+	t.Helper()
+	eff, err := c.load(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return eff
+}
+
+// problems returns the problems of a configuration that must have some.
+func (c conf) problems(t testing.TB) []Problem {
+	t.Helper()
+	eff, err := c.load(t)
+	wrong, ok := errors.AsType[*Error](err)
+	if !ok || eff != nil || len(wrong.Problems) == 0 {
+		t.Fatalf("Load = %v, %v; want problems", eff, err)
+	}
+	return wrong.Problems
+}
+
+// value returns the value in effect and its source.
+func (e *Effective) value(t testing.TB, key string) (value, source string) {
+	t.Helper()
+	for _, v := range e.Values {
+		if v.Key == key {
+			return v.Value, v.Source
+		}
+	}
+	t.Fatalf("no key %q in %v", key, e.Values)
+	return "", ""
+}
+
+// lines joins problems for a message.
+func lines(problems []Problem) string {
+	var b strings.Builder
+	for _, p := range problems {
+		b.WriteString("\n  " + p.String())
+	}
+	return b.String()
+}
+
+func writeFile(t testing.TB, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

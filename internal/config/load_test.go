@@ -1,0 +1,285 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
+	"pgregory.net/rapid"
+)
+
+func TestOneVariableIsEnough(t *testing.T) {
+	got := conf{env: []string{"KAFKA_TUNNEL_BOOTSTRAP=kafka-1.corp:9092, kafka-2.corp:9093,"}}.must(t)
+	want := Config{
+		Clusters: []Cluster{{
+			Name:        "default",
+			Bootstrap:   []HostPort{{"kafka-1.corp", 9092}, {"kafka-2.corp", 9093}},
+			Listen:      HostPort{"127.0.0.1", 9092},
+			Advertise:   "localhost",
+			BrokerPorts: PortRange{19100, 19199},
+		}},
+		Connectivity: Connectivity{
+			Via: "connectivity", ConnectTimeout: 5 * time.Second, HandshakeTimeout: 20 * time.Second,
+			Hold: 9 * time.Second, Keepalive: 20 * time.Second,
+		},
+		Limits: Limits{MaxRequestBytes: 104857600, FrameStall: time.Minute, Memory: 256 << 20},
+		Drain:  Drain{Timeout: 8500 * time.Millisecond, Quiet: 3 * time.Second},
+		Admin:  Admin{Listen: HostPort{"127.0.0.1", 19099}},
+		Log:    Log{Level: "info", Format: "text"},
+	}
+	if diff := cmp.Diff(want, got.Config); diff != "" {
+		t.Error(diff)
+	}
+	if len(got.Warnings) != 0 {
+		t.Errorf("the defaults warn: %q", got.Warnings)
+	}
+	if len(got.Values) != len(schema()) {
+		t.Errorf("%d values for %d keys", len(got.Values), len(schema()))
+	}
+	if !got.NeedsBinding() {
+		t.Error("no binding needed, although there is neither proxy nor token")
+	}
+}
+
+// TestPrecedence gives every key by every subset of flag, variable and file.
+func TestPrecedence(t *testing.T) {
+	samples := map[string][3]string{ // flag, variable, file
+		"bootstrap": {"a:1,b:2", "c:3", "d:4"}, "listen": {"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"},
+		"advertise": {"a", "b", "c"}, "broker_ports": {"1-2", "3-4", "5-6"}, "location_id": {"A", "B", "C"},
+		"address_map":  {"", `[{from: "a", to: "b"}]`, `[{from: "c", to: "d"}]`},
+		"allow_remote": {"true", "true", "true"}, "insecure_remote": {"true", "true", "true"},
+		"connectivity.via": {"connectivity", "connectivity", "connectivity"}, "connectivity.service": {"a", "b", "c"},
+		"connectivity.proxy": {"a:1", "b:2", "c:3"}, "log.level": {"debug", "warn", "error"}, "log.format": {"json", "json", "json"},
+		"token.url": {"https://a/oauth/token", "https://b/oauth/token", "https://c/oauth/token"}, "token.client_id": {"a", "b", "c"},
+		"token.client_secret": {"", "b", "c"}, "token.client_secret_file": {"", "", ""},
+		"limits.max_connections": {"1", "2", "3"}, "limits.max_request_bytes": {"1KiB", "2KiB", "3KiB"}, "limits.memory": {"17MiB", "18MiB", "19MiB"},
+		"admin.listen": {"127.0.0.1:4", "127.0.0.1:5", "127.0.0.1:6"},
+	}
+	for _, k := range schema() {
+		sample, ok := samples[k.name]
+		if !ok && k.name != "name" {
+			sample = [3]string{"4s", "5s", "6s"} // the durations
+		}
+		for subset := 1; subset < 8; subset++ {
+			c := conf{env: []string{}}
+			if k.name != "bootstrap" {
+				c.env = append(c.env, bootstrap)
+			}
+			if strings.HasPrefix(k.name, "token.") { // all or none
+				c.env = append(c.env, "KAFKA_TUNNEL_TOKEN_URL=https://x", "KAFKA_TUNNEL_TOKEN_CLIENT_ID=x", "KAFKA_TUNNEL_TOKEN_CLIENT_SECRET=x")
+				if subset&2 == 0 {
+					c.env = slices.DeleteFunc(c.env, func(v string) bool {
+						return k.name != "token.client_secret_file" && strings.HasPrefix(v, prefix+k.variableName()+"=")
+					})
+				}
+			}
+			want, source := "", ""
+			if subset&4 != 0 && sample[2] != "" {
+				want, source = sample[2], "file tunnel.yaml:2"
+				if k.cluster {
+					c.file = fmt.Sprintf("clusters:\n- %s: %s", k.name, sample[2])
+				} else {
+					c.file = fmt.Sprintf("%s:\n  %s: %s", k.section(), k.leaf(), sample[2])
+				}
+			}
+			if subset&2 != 0 && sample[1] != "" {
+				want, source = sample[1], "variable "+prefix+k.variableName()
+				c.env = append(c.env, prefix+k.variableName()+"="+sample[1])
+			}
+			if subset&1 != 0 && sample[0] != "" && !k.noFlag {
+				want, source = sample[0], "flag --"+k.flagName()
+				c.args = []string{"--" + k.flagName() + "=" + sample[0]}
+			}
+			if want == "" {
+				continue
+			}
+			key := k.name
+			if k.cluster {
+				key = "clusters.default." + key
+			}
+			if k.secret {
+				want = "***"
+			}
+			if k.shape == isRules {
+				want = strings.NewReplacer("a,", `"a",`).Replace(want)
+			}
+			eff := c.must(t)
+			got, gotSource := eff.value(t, key)
+			if got != want || gotSource != source {
+				t.Errorf("%s given by %+v is %q (%s), want %q (%s)", k.name, c, got, gotSource, want, source)
+			}
+		}
+	}
+}
+
+func TestListsAreReplacedWhole(t *testing.T) {
+	c := conf{
+		env:  []string{`KAFKA_TUNNEL_ADDRESS_MAP=[{from: "node:1", to: "v1:1", location_id: ""}]`},
+		args: []string{"--bootstrap", "a:1", "--bootstrap", "b:2,c:3"},
+		file: "clusters:\n- bootstrap: [x:1, y:2]\n  address_map:\n  - {from: a, to: b}\n  - {from: c, to: d}\n",
+	}
+	cluster := c.must(t).Config.Clusters[0]
+	if diff := cmp.Diff([]HostPort{{"a", 1}, {"b", 2}, {"c", 3}}, cluster.Bootstrap); diff != "" {
+		t.Error(diff)
+	}
+	none := ""
+	if diff := cmp.Diff([]AddressRule{{From: "node:1", To: "v1:1", LocationID: &none}}, cluster.AddressMap); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestEmptyMeansUnset(t *testing.T) {
+	eff := conf{
+		env: []string{
+			bootstrap, "KAFKA_TUNNEL_LISTEN=", "KAFKA_TUNNEL_LOG_LEVEL= ", "KAFKA_TUNNEL_NONSENSE=", "KAFKA_TUNNEL_CONFIG=",
+			"KAFKA_TUNNEL_ADVERTISE=first", "KAFKA_TUNNEL_ADVERTISE=",
+		},
+		file: "clusters:\n- listen: 127.0.0.1:7\n  advertise:\nlog: {level: ~}\nlimits:\n",
+	}.must(t)
+	for key, want := range map[string]string{
+		"clusters.default.listen": "127.0.0.1:7", "log.level": "info", "clusters.default.advertise": "localhost", "limits.memory": "256MiB",
+	} {
+		if got, source := eff.value(t, key); got != want {
+			t.Errorf("%s = %q (%s), want %q", key, got, source, want)
+		}
+	}
+	// A flag says what it says.
+	eff = conf{env: []string{bootstrap, "KAFKA_TUNNEL_LOCATION_ID=X"}, args: []string{"--location-id="}}.must(t)
+	if got, source := eff.value(t, "clusters.default.location_id"); got != "" || source != "flag --location-id" {
+		t.Errorf("location_id = %q (%s)", got, source)
+	}
+}
+
+func TestWhatIsWrittenIsKept(t *testing.T) {
+	eff := conf{file: `
+clusters:
+- bootstrap: &b [a:1]
+  location_id: 007
+  advertise: on
+  broker_ports: 0
+  allow_remote: TRUE
+connectivity: {service: 1.50, hold: 1m30s}
+limits: {memory: 64m, max_request_bytes: 1_000_000}
+`}
+	wrong := eff.problems(t)
+	if len(wrong) != 1 || wrong[0].Key != "limits.max_request_bytes" || wrong[0].Source != "file tunnel.yaml:9" {
+		t.Fatalf("problems:%s", lines(wrong))
+	}
+	eff.file = strings.Replace(eff.file, "1_000_000", "1000000", 1)
+	for key, want := range map[string]string{
+		"clusters.default.location_id": "007", "clusters.default.advertise": "on", "connectivity.service": "1.50",
+		"clusters.default.broker_ports": "0", "limits.memory": "64MiB", "limits.max_request_bytes": "1000000",
+		"connectivity.hold": "1m30s", "clusters.default.allow_remote": "true",
+	} {
+		if got, _ := eff.must(t).value(t, key); got != want {
+			t.Errorf("%s = %q, want %q", key, got, want)
+		}
+	}
+}
+
+func TestAliasesAndJSON(t *testing.T) {
+	eff := conf{file: "clusters:\n- {name: a, bootstrap: &b [x:1], listen: 'localhost:1', broker_ports: &p 0}\n- {name: b, bootstrap: *b, listen: 'localhost:2', broker_ports: *p}\n"}.must(t)
+	if got, source := eff.value(t, "clusters.b.bootstrap"); got != "x:1" {
+		t.Errorf("an alias yields %q (%s)", got, source)
+	}
+	eff = conf{file: `{"clusters": [{"bootstrap": ["x:1", "y:2"], "allow_remote": false}], "limits": {"max_connections": 5}}`}.must(t)
+	if got, _ := eff.value(t, "clusters.default.bootstrap"); got != "x:1,y:2" || eff.Config.Limits.MaxConnections != 5 {
+		t.Errorf("JSON yields %+v", eff.Config)
+	}
+}
+
+func TestFileIsFoundAndRead(t *testing.T) {
+	path := writeFile(t, "log: {level: debug}\n")
+	other := writeFile(t, "log: {level: warn}\n")
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	Flags(flags)
+	eff, err := Load(Input{Environ: []string{bootstrap, "KAFKA_TUNNEL_CONFIG=" + path}, Flags: flags})
+	if err != nil || eff.Config.Log.Level != "debug" || eff.File != path {
+		t.Fatalf("by variable: %v, %v", eff, err)
+	}
+	if err := flags.Set("config", other); err != nil {
+		t.Fatal(err)
+	}
+	eff, err = Load(Input{Environ: []string{bootstrap, "KAFKA_TUNNEL_CONFIG=" + path}, Flags: flags})
+	if err != nil || eff.Config.Log.Level != "warn" || eff.File != other {
+		t.Fatalf("by flag: %v, %v", eff, err)
+	}
+	_, err = Load(Input{Environ: []string{"KAFKA_TUNNEL_CONFIG=" + path + ".gone"}})
+	if err == nil || !strings.Contains(err.Error(), "(variable KAFKA_TUNNEL_CONFIG): cannot be read") || strings.Contains(err.Error(), "bootstrap") {
+		t.Errorf("a missing file: %v", err)
+	}
+	_, err = Load(Input{File: writeFile(t, strings.Repeat("# much\n", maxFile/7+1))})
+	if err == nil || !strings.Contains(err.Error(), "larger than") {
+		t.Errorf("a file without an end: %v", err)
+	}
+}
+
+func TestSecretFile(t *testing.T) {
+	env := []string{bootstrap, "KAFKA_TUNNEL_TOKEN_URL=https://uaa.corp", "KAFKA_TUNNEL_TOKEN_CLIENT_ID=sb-a!b1|c!d"}
+	path := writeFile(t, "s3cr3t!|\r\n")
+	eff, err := Load(Input{Environ: append(env, "KAFKA_TUNNEL_TOKEN_CLIENT_SECRET_FILE="+path)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Token{URL: "https://uaa.corp/oauth/token", ClientID: "sb-a!b1|c!d", ClientSecret: "s3cr3t!|", ClientSecretFile: path}
+	if eff.Config.Token != want {
+		t.Errorf("token = %+v", eff.Config.Token)
+	}
+	if value, source := eff.value(t, "token.client_secret"); value != "***" || source != "file "+path {
+		t.Errorf("client_secret = %q (%s)", value, source)
+	}
+	if got := fmt.Sprintf("%+v %#v", eff, eff.Config.Token); strings.Contains(got, "s3cr3t") {
+		t.Error("the secret is printed: " + got)
+	}
+	for content, message := range map[string]string{"": "an empty file", "\n": "an empty file", "a\nb\n": "more than one line"} {
+		_, err := Load(Input{Environ: append(env, "KAFKA_TUNNEL_TOKEN_CLIENT_SECRET_FILE="+writeFile(t, content))})
+		if err == nil || !strings.Contains(err.Error(), message) {
+			t.Errorf("%q: %v", content, err)
+		}
+	}
+}
+
+func TestDistanceIsAMetricForSmallErrors(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := rapid.StringMatching(`[a-c]{0,6}`).Draw(t, "a"), rapid.StringMatching(`[a-c]{0,6}`).Draw(t, "b")
+		d := distance(a, b)
+		if d != distance(b, a) || (d == 0) != (a == b) || d > max(len(a), len(b)) || d < max(len(a), len(b))-min(len(a), len(b)) {
+			t.Fatalf("distance(%q, %q) = %d", a, b, d)
+		}
+	})
+	for _, test := range []struct {
+		a, b string
+		want int
+	}{{"token", "toekn", 1}, {"abc", "", 3}, {"hold", "holds", 1}, {"hold", "bold", 1}, {"listen", "silent", 4}} {
+		if got := distance(test.a, test.b); got != test.want {
+			t.Errorf("distance(%q, %q) = %d, want %d", test.a, test.b, got, test.want)
+		}
+	}
+}
+
+// TestDisplayIsReadAgain: what `config` shows can be given as a variable.
+func TestDisplayIsReadAgain(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := time.Duration(rapid.Int64Range(0, int64(10*time.Minute)).Draw(t, "duration"))
+		if got, wrong := duration(0, 10*time.Minute)(showDuration(d)); wrong != nil || got != d {
+			t.Fatalf("%s is read as %s, %v", showDuration(d), got, wrong)
+		}
+		n := rapid.Int64Range(0, 1<<45).Draw(t, "size")
+		if got, wrong := size(0, 1<<45)(showSize(n)); wrong != nil || got != n {
+			t.Fatalf("%s is read as %d, %v", showSize(n), got, wrong)
+		}
+		first := rapid.Uint16Min(1).Draw(t, "first")
+		ports := PortRange{first, rapid.Uint16Range(first, 65535).Draw(t, "last")}
+		if got, wrong := portRange(ports.String()); wrong != nil || got != ports || ports.Size() < 1 {
+			t.Fatalf("%s is read as %s, %v", ports, got, wrong)
+		}
+		a := HostPort{rapid.SampledFrom([]string{"", "localhost", "::1", "10.0.0.1", "kafka_1.corp"}).Draw(t, "host"), rapid.Uint16().Draw(t, "port")}
+		if got, err := ParseHostPort(a.String()); err != nil || got != a {
+			t.Fatalf("%s is read as %s, %v", a, got, err)
+		}
+	})
+}

@@ -1,0 +1,138 @@
+package kafka
+
+import "fmt"
+
+// TailBound is how large the part of a response may be that a [Walker] holds.
+const TailBound = 64 << 10
+
+// A Walker rewrites a Fetch (v16+) or ShareFetch response while it passes. The
+// addresses stand behind the last record set, so everything before them goes on
+// to the client as it comes, and the rest, a byte or a hundred, is rewritten at
+// equal length: the size of the frame has been passed on already.
+//
+//	| correlation id | topics, partitions, records ...  | addresses, tags |
+//	|<----------------- passes ------------------------>|<---- tail ----->|
+//
+// Every response has a tail, also one that is empty, throttled or an error. Give
+// the bytes after the size, split as they come:
+//
+//	w.Reset(info, mapper)
+//	for w.Left() > 0 {
+//		pass, held, err := w.Feed(p)      // write p[:pass], take held more from p
+//	}
+//	write w.Tail()
+//
+// When the next bytes are many and cannot matter (a record set), [Walker.Skip]
+// says so. They may then be moved by other means, without passing memory, if
+// [Walker.Advance] is told.
+//
+// The zero value is ready for Reset, which makes a Walker good for another
+// response. A response without addresses costs no allocation.
+type Walker struct {
+	info   ResponseInfo
+	mapper Mapper
+	scan   scan
+	left   int64  // bytes of the frame that have not been fed
+	held   []byte // of the tail, as far as it came in pieces
+	result Result
+	err    error
+}
+
+// Reset prepares w for a response. ErrUnsupported: it is none that has a tail;
+// ErrMalformed: the frame is too small to be a response.
+func (w *Walker) Reset(h ResponseInfo, m Mapper) error {
+	var l layout
+	switch {
+	case h.Key == KeyFetch && h.Version >= apis[KeyFetch].Since:
+		l = fetchTopics
+	case h.Key == KeyShareFetch && h.Version == 0:
+		l = shareFetch0
+	case h.Key == KeyShareFetch && h.Version > 0:
+		l = shareFetch1
+	default:
+		return inResponse(h, ErrUnsupported)
+	}
+	if h.FrameSize < 4 {
+		return inResponse(h, ErrMalformed)
+	}
+	if cap(w.held) > 4<<10 { // of a rare giant
+		w.held = nil
+	}
+	*w = Walker{info: h, mapper: m, left: int64(h.FrameSize), held: w.held[:0]}
+	w.scan.reset(l, w.left)
+	return nil
+}
+
+// Feed takes the next bytes of the frame. p may reach beyond its end.
+//
+// The first pass bytes of p may go to the client; the held bytes after them stay
+// here and come back from [Walker.Tail]. If the tail is in p altogether nothing
+// is held: it was rewritten in place. Bytes after pass+held are not of this
+// frame.
+//
+// After an error nothing of p may pass, and the connection cannot go on:
+// ErrMalformed, ErrTooLarge (a tail above [TailBound]), or one of the Mapper's
+// own.
+func (w *Walker) Feed(p []byte) (pass, held int, err error) {
+	if w.err != nil || w.left == 0 {
+		return 0, 0, w.err
+	}
+	p = p[:min(int64(len(p)), w.left)]
+	w.left -= int64(len(p))
+	if pass, held, err = w.feed(p); err != nil {
+		w.err = err
+		return 0, 0, err
+	}
+	return pass, held, nil
+}
+
+func (w *Walker) feed(p []byte) (pass, held int, err error) {
+	pass, err = w.scan.feed(p)
+	if err != nil {
+		return 0, 0, inResponse(w.info, err)
+	}
+	if !w.scan.done() {
+		return pass, 0, nil
+	}
+	tail := p[pass:]
+	if len(w.held) == 0 {
+		if size := int64(len(tail)) + w.left; size > TailBound {
+			return 0, 0, inResponse(w.info, fmt.Errorf("%w: %d bytes after the records", ErrTooLarge, size))
+		}
+		if w.left == 0 {
+			w.result, err = fitTail(w.info, tail, w.mapper)
+			return len(p), 0, err
+		}
+	}
+	w.held = append(w.held, tail...)
+	if w.left == 0 {
+		w.result, err = fitTail(w.info, w.held, w.mapper)
+	}
+	return pass, len(tail), err
+}
+
+// Left returns how many bytes of the frame have not been fed.
+func (w *Walker) Left() int64 { return w.left }
+
+// Skip returns how many of the next bytes pass in any case and need not be fed.
+func (w *Walker) Skip() int64 { return w.scan.skip }
+
+// Advance says that n bytes, not more than [Walker.Skip], have passed by other
+// means.
+func (w *Walker) Advance(n int64) {
+	n = min(n, w.scan.skip)
+	w.scan.skip -= n
+	w.left -= n
+}
+
+// Tail returns the held bytes, rewritten, when the whole frame was fed, and nil
+// before. They are valid until the next Reset.
+func (w *Walker) Tail() []byte {
+	if w.left > 0 || w.err != nil {
+		return nil
+	}
+	return w.held
+}
+
+// Result returns what became of the addresses when the whole frame was fed.
+func (w *Walker) Result() Result { return w.result }

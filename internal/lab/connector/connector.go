@@ -1,0 +1,301 @@
+// Package connector stands in for SAP's Cloud Connectors: the end of the way in
+// the company's network.
+//
+// A [Registry] knows the connectors of a landscape by tenant and Location ID.
+// Each has an access-control list of virtual host and port (or a range of
+// ports) to internal address. The connectivity proxy asks the registry to open
+// a connection and relays a client through it:
+//
+//	link, err := registry.Connect(ctx, connector.Target{Tenant: zid, LocationID: "LOC1", Host: "kafka-1.onprem.invalid", Port: 9092})
+//	...
+//	link.Relay(client)
+//
+// Errors say what the proxy has to answer: [ErrAway], [ErrNotAllowed],
+// [ErrUnreachable].
+//
+// A relay passes on how a side ends: FIN as FIN, in one direction if the other
+// goes on, and RST as RST. It moves bytes inside the kernel where it can, and
+// through a slow path while a fault (stall, trickle, latency, bandwidth, reset
+// after N bytes) concerns it; faults take hold of open connections too.
+//
+// It opens one connection for one connection, knows nothing of what passes,
+// and does no TLS of its own.
+//
+// Facts: SAP-docs/btp-connectivity, "configure access control (TCP)", "adding
+// and managing subaccounts", "master and shadow administration".
+package connector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
+)
+
+// What can become of a request to connect. The proxy's reply codes in brackets.
+var (
+	// ErrAway: no Cloud Connector with that Location ID is connected to the
+	// tenant's subaccount (03).
+	ErrAway = errors.New("no Cloud Connector with this Location ID is connected to the subaccount")
+	// ErrNotAllowed: no access-control entry for the virtual address (02).
+	ErrNotAllowed = errors.New("no access-control entry for this virtual host and port")
+	// ErrUnreachable: the internal address does not answer (04).
+	ErrUnreachable = errors.New("the internal address cannot be reached")
+)
+
+// A Target is what the proxy is asked to reach.
+type Target struct {
+	Tenant     string
+	LocationID string
+	Host       string
+	Port       uint16
+}
+
+// Address returns the virtual "host:port".
+func (t Target) Address() string { return net.JoinHostPort(t.Host, strconv.Itoa(int(t.Port))) }
+
+// An Entry is one line of access control: virtual ports First to Last of Host
+// are internal ports InternalFirst and up of Internal. The host is compared
+// without regard to case. SAP allows ranges only with equal ports on both sides.
+type Entry struct {
+	Host          string `json:"host"`
+	First         uint16 `json:"first"`
+	Last          uint16 `json:"last"`
+	Internal      string `json:"internal"`
+	InternalFirst uint16 `json:"internal_first"`
+}
+
+// String returns "host:port -> host:port" or "host:low-high -> host:low-high".
+func (e Entry) String() string {
+	ports := func(host string, first uint16) string {
+		s := net.JoinHostPort(host, strconv.Itoa(int(first)))
+		if e.Last > e.First {
+			s += "-" + strconv.Itoa(int(first+e.Last-e.First))
+		}
+		return s
+	}
+	return ports(e.Host, e.First) + " -> " + ports(e.Internal, e.InternalFirst)
+}
+
+// covers reports whether the entry exposes that address.
+func (e Entry) covers(host string, port uint16) bool {
+	return strings.EqualFold(e.Host, host) && e.First <= port && port <= e.Last
+}
+
+// check validates an entry.
+func (e Entry) check() error {
+	switch {
+	case e.Host == "" || e.Internal == "":
+		return fmt.Errorf("access-control entry %s: a host is missing", e)
+	case e.First == 0 || e.InternalFirst == 0 || e.Last < e.First:
+		return fmt.Errorf("access-control entry %s: the ports are wrong", e)
+	case e.Last > e.First && e.InternalFirst != e.First:
+		return fmt.Errorf("access-control entry %s: a range has the same ports on both sides", e)
+	case int(e.InternalFirst)+int(e.Last-e.First) > 65535:
+		return fmt.Errorf("access-control entry %s: the range ends beyond 65535", e)
+	}
+	return nil
+}
+
+// Options say how the connectors of a registry work. The zero value works.
+type Options struct {
+	// Dial opens connections in the company's network; it must return a
+	// *net.TCPConn. Nil: a plain dialer.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// DialTimeout bounds a dial, default 10 s.
+	DialTimeout time.Duration
+	Faults      *faults.Set
+	Logger      *slog.Logger
+}
+
+// A Registry holds the connectors of a landscape.
+type Registry struct {
+	opts Options
+
+	mu     sync.Mutex
+	list   []*Connector
+	links  map[*Link]struct{}
+	closed bool
+}
+
+// New returns an empty registry.
+func New(opts Options) *Registry {
+	if opts.Dial == nil {
+		opts.Dial = new(net.Dialer).DialContext
+	}
+	if opts.DialTimeout == 0 {
+		opts.DialTimeout = 10 * time.Second
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	r := &Registry{opts: opts, links: make(map[*Link]struct{})}
+	opts.Faults.OnChange(r.followFaults)
+	opts.Faults.OnNow(faults.LinkReset, func(f faults.Fault) {
+		r.resetWhere(func(l *Link) bool {
+			return (f.Target == "" || strings.EqualFold(f.Target, l.where.Target)) &&
+				(f.LocationID == nil || *f.LocationID == l.where.LocationID)
+		})
+	})
+	return r
+}
+
+// Add registers a connector, connected, for a tenant and a Location ID ("" for
+// none). Location IDs are unique in a subaccount.
+func (r *Registry) Add(tenant, locationID string, entries ...Entry) (*Connector, error) {
+	c := &Connector{registry: r, tenant: tenant, location: locationID, connected: true}
+	for _, e := range entries {
+		if err := c.Allow(e); err != nil {
+			return nil, err
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.find(tenant, locationID) != nil {
+		return nil, fmt.Errorf("subaccount %s has a Cloud Connector with Location ID %q already", tenant, locationID)
+	}
+	r.list = append(r.list, c)
+	return c, nil
+}
+
+// Connectors returns all connectors, in the order in which they were added.
+func (r *Registry) Connectors() []*Connector {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.list)
+}
+
+// find returns a connector or nil. The caller holds the lock.
+func (r *Registry) find(tenant, locationID string) *Connector {
+	for _, c := range r.list {
+		if c.tenant == tenant && c.location == locationID {
+			return c
+		}
+	}
+	return nil
+}
+
+// Connect opens a connection to what the connector of the target's tenant and
+// Location ID exposes under the virtual address. The caller ends the link with
+// Relay or Close.
+func (r *Registry) Connect(ctx context.Context, to Target) (*Link, error) {
+	where := faults.Where{Target: to.Address(), LocationID: to.LocationID}
+	r.mu.Lock()
+	c := r.find(to.Tenant, to.LocationID)
+	r.mu.Unlock()
+	if c == nil || r.away(c) {
+		return nil, ErrAway
+	}
+	internal, ok := c.resolve(to.Host, to.Port)
+	if !ok {
+		return nil, ErrNotAllowed
+	}
+	if _, removed := r.opts.Faults.Take(faults.AccessRemoved, where); removed {
+		return nil, ErrNotAllowed
+	}
+	backend, err := r.dial(ctx, internal)
+	if err != nil {
+		return nil, err
+	}
+	l := newLink(r, c, where, internal, backend)
+	r.mu.Lock()
+	closed := r.closed
+	if !closed {
+		r.links[l] = struct{}{}
+	}
+	r.mu.Unlock()
+	// Looked at again: it may have gone away during the dial, when the link was
+	// not in the list of those that are reset.
+	if closed || r.away(c) {
+		l.Close()
+		return nil, ErrAway
+	}
+	return l, nil
+}
+
+// dial opens a connection in the company's network.
+func (r *Registry) dial(ctx context.Context, internal string) (*net.TCPConn, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.opts.DialTimeout)
+	defer cancel()
+	conn, err := r.opts.Dial(ctx, "tcp", internal)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrUnreachable, internal, err)
+	}
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		conn.Close()
+		return nil, fmt.Errorf("%w: %s: the dialer returned a %T, not a TCP connection", ErrUnreachable, internal, conn)
+	}
+	return tcp, nil
+}
+
+// away reports whether a connector is not connected.
+func (r *Registry) away(c *Connector) bool {
+	if !c.Connected() {
+		return true
+	}
+	at := faults.Where{LocationID: c.location}
+	_, gone := r.opts.Faults.Active(faults.ConnectorAway, at)
+	_, failing := r.opts.Faults.Active(faults.ConnectorFailover, at)
+	return gone || failing
+}
+
+// followFaults resets the links of connectors that went away and makes the
+// others look at the faults again.
+func (r *Registry) followFaults() {
+	r.resetWhere(func(l *Link) bool { return r.away(l.connector) })
+	for _, l := range r.snapshot() {
+		l.kick()
+	}
+}
+
+// resetWhere resets the links that match.
+func (r *Registry) resetWhere(match func(*Link) bool) {
+	for _, l := range r.snapshot() {
+		if match(l) {
+			l.Close()
+		}
+	}
+}
+
+// snapshot returns the open links.
+func (r *Registry) snapshot() []*Link {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	links := make([]*Link, 0, len(r.links))
+	for l := range r.links {
+		links = append(links, l)
+	}
+	return links
+}
+
+// drop takes an ended link out of the list.
+func (r *Registry) drop(l *Link) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.links, l)
+}
+
+// Open returns the number of open links.
+func (r *Registry) Open() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.links)
+}
+
+// Close resets all links and lets no new ones come up. Whoever called Relay
+// waits for it.
+func (r *Registry) Close() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.resetWhere(func(*Link) bool { return true })
+}

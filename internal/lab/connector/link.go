@@ -1,0 +1,123 @@
+package connector
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/port"
+)
+
+// A Link is one connection through a Cloud Connector.
+type Link struct {
+	registry  *Registry
+	connector *Connector
+	where     faults.Where
+	internal  string
+	backend   *net.TCPConn
+	held      []string      // faults with a count that took hold of this link
+	ended     chan struct{} // closed by Close
+
+	up, down *leg
+	kicks    atomic.Uint64
+
+	mu     sync.Mutex
+	client *net.TCPConn // nil before Relay
+	dead   bool
+}
+
+// newLink returns a link over an open connection to the backend.
+func newLink(r *Registry, c *Connector, where faults.Where, internal string, backend *net.TCPConn) *Link {
+	c.total.Add(1)
+	l := &Link{
+		registry: r, connector: c, where: where, internal: internal, backend: backend,
+		held:  r.opts.Faults.Attach(where, relayKinds...),
+		ended: make(chan struct{}),
+	}
+	l.up = newLeg(l, faults.Up, &c.up)
+	l.down = newLeg(l, faults.Down, &c.down)
+	return l
+}
+
+// Internal returns the internal "host:port" behind the link.
+func (l *Link) Internal() string { return l.internal }
+
+// First waits for the first bytes from the backend, at most for the given time,
+// and returns them, up to 4 KiB. The caller passes them on before it calls
+// Relay. No bytes, an early end and an error all return nil: Relay meets them
+// again.
+func (l *Link) First(wait time.Duration) []byte {
+	l.backend.SetReadDeadline(time.Now().Add(wait))
+	defer l.backend.SetReadDeadline(time.Time{})
+	b := make([]byte, 4<<10)
+	n, err := l.backend.Read(b)
+	if err != nil {
+		return nil
+	}
+	return b[:n]
+}
+
+// Relay moves bytes both ways until both sides have ended, and closes both. The
+// end of one side is passed on as it came: FIN or RST.
+func (l *Link) Relay(client *net.TCPConn) {
+	defer l.registry.drop(l)
+	l.mu.Lock()
+	l.client = client
+	l.up.src, l.up.dst = client, l.backend
+	l.down.src, l.down.dst = l.backend, client
+	dead := l.dead
+	l.mu.Unlock()
+	if dead {
+		port.Reset(client)
+		return
+	}
+	done := make(chan struct{})
+	go l.pumpUp(done)
+	l.down.pump()
+	<-done
+	// Both directions have ended with FIN, or Close was called.
+	client.Close()
+	l.backend.Close()
+}
+
+// pumpUp is the goroutine that moves the client's bytes.
+func (l *Link) pumpUp(done chan<- struct{}) {
+	defer close(done)
+	l.up.pump()
+}
+
+// Close resets both sides. It is how a link ends that is cut.
+func (l *Link) Close() {
+	l.mu.Lock()
+	if l.dead {
+		l.mu.Unlock()
+		return
+	}
+	l.dead = true
+	client := l.client
+	close(l.ended)
+	l.mu.Unlock()
+	if client != nil {
+		port.Reset(client)
+	} else {
+		l.registry.drop(l) // nobody calls Relay, or it finds the link dead
+	}
+	port.Reset(l.backend)
+}
+
+// kick makes both directions look at the faults again. Whoever kicks has changed
+// the faults before.
+func (l *Link) kick() {
+	l.kicks.Add(1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	past := time.Unix(1, 0)
+	l.backend.SetReadDeadline(past)
+	l.up.wake()
+	l.down.wake()
+	if l.client != nil {
+		l.client.SetReadDeadline(past)
+	}
+}

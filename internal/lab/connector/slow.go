@@ -1,0 +1,200 @@
+package connector
+
+import (
+	"errors"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
+)
+
+// relayKinds are the faults that concern relayed bytes.
+var relayKinds = []faults.Kind{faults.ResetAfter, faults.Stall, faults.Trickle, faults.Latency, faults.Bandwidth}
+
+const (
+	maxQueued = 1 << 20               // bytes that wait in one direction of one link
+	readSize  = 32 << 10              // bytes that the slow path reads at once
+	slice     = 20 * time.Millisecond // the time that one write under a bandwidth limit stands for
+)
+
+// errCut ends a link that reset_after cuts, or that ended while a leg waited.
+var errCut = errors.New("cut by a fault")
+
+// A profile is what the faults make of one direction of a link.
+type profile struct {
+	stall   bool
+	trickle bool
+	pause   time.Duration // between the bytes of a trickle
+	latency time.Duration
+	rate    int64          // bytes per second, 0: no limit
+	resets  []faults.Fault // reset_after
+}
+
+// add lets a fault take effect; of two of a kind the worse one counts.
+func (p *profile) add(f faults.Fault) {
+	switch f.Kind {
+	case faults.ResetAfter:
+		p.resets = append(p.resets, f)
+	case faults.Stall:
+		p.stall = true
+	case faults.Trickle:
+		p.trickle, p.pause = true, max(p.pause, time.Duration(f.Delay))
+	case faults.Latency:
+		p.latency = max(p.latency, time.Duration(f.Delay))
+	case faults.Bandwidth:
+		if p.rate == 0 || f.Rate < p.rate {
+			p.rate = f.Rate
+		}
+	}
+}
+
+// plain reports whether bytes pass as fast as they can.
+func (p profile) plain() bool {
+	return !p.stall && !p.trickle && p.latency == 0 && p.rate == 0 && len(p.resets) == 0
+}
+
+// step does one thing: it waits, reads a chunk or writes one. io.EOF says that
+// src has ended and all is written. kicks is the link's count from before the
+// profile was made.
+func (g *leg) step(p profile, kicks uint64) error {
+	left, limited := g.untilReset(p.resets)
+	switch {
+	case limited && left <= 0:
+		return errCut
+	case p.stall:
+		return g.wait(time.Time{})
+	case len(g.queue) == 0 && g.eof:
+		return io.EOF
+	case len(g.queue) == 0:
+		return g.read(time.Time{}, kicks)
+	}
+	due := g.queue[0].came.Add(p.latency)
+	if (p.trickle || p.rate > 0) && g.next.After(due) {
+		due = g.next
+	}
+	switch {
+	case !time.Now().Before(due):
+		return g.write(p, left, limited)
+	case g.eof || g.queued >= maxQueued:
+		return g.wait(due)
+	}
+	return g.read(due, kicks)
+}
+
+// read takes a chunk from src, or returns at a time (zero: never) or a kick.
+func (g *leg) read(until time.Time, kicks uint64) error {
+	g.src.SetReadDeadline(until)
+	if g.link.kicks.Load() != kicks {
+		return nil // the kick's deadline may be the one that was just overwritten
+	}
+	b := make([]byte, readSize)
+	n, err := g.src.Read(b)
+	if n > 0 {
+		g.queue = append(g.queue, chunk{data: b[:n], came: time.Now()})
+		g.queued += n
+	}
+	switch {
+	case err == nil || errors.Is(err, os.ErrDeadlineExceeded):
+		return nil
+	case errors.Is(err, io.EOF):
+		g.eof = true
+		return nil
+	}
+	return err
+}
+
+// write writes as much of the first chunk as the faults allow at once.
+func (g *leg) write(p profile, left int64, limited bool) error {
+	data := g.queue[0].data
+	n := int64(len(data))
+	var pause time.Duration
+	if p.rate > 0 {
+		n = min(n, max(1, p.rate*int64(slice)/int64(time.Second)))
+	}
+	if p.trickle {
+		n, pause = 1, p.pause
+	}
+	if limited {
+		n = min(n, left)
+	}
+	if p.rate > 0 {
+		pause = max(pause, time.Duration(n)*time.Second/time.Duration(p.rate))
+	}
+	wrote, err := g.dst.Write(data[:n])
+	g.count(int64(wrote))
+	g.queued -= wrote
+	if wrote == len(data) {
+		g.queue = g.queue[1:]
+	} else {
+		g.queue[0].data = data[wrote:]
+	}
+	if pause > 0 {
+		g.next = time.Now().Add(pause)
+	}
+	return err
+}
+
+// wait returns at a time (zero: never), at a kick or, with an error, when the
+// link ends.
+func (g *leg) wait(until time.Time) error {
+	var at <-chan time.Time
+	if !until.IsZero() {
+		timer := time.NewTimer(time.Until(until))
+		defer timer.Stop()
+		at = timer.C
+	}
+	select {
+	case <-at:
+	case <-g.kicked:
+	case <-g.link.ended:
+		return errCut
+	}
+	return nil
+}
+
+// A baseline is what a leg had moved when a reset_after fault took hold of it,
+// by the fault's ID.
+type baseline struct {
+	mu sync.Mutex
+	at map[string]int64
+}
+
+// since returns how many of the moved bytes count for a fault. The leg itself
+// (own) starts the count when it first meets the fault.
+func (b *baseline) since(id string, moved int64, own bool) int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	at, known := b.at[id]
+	switch {
+	case known:
+		return moved - at
+	case own && b.at == nil:
+		b.at = make(map[string]int64)
+		fallthrough
+	case own:
+		b.at[id] = moved
+	}
+	return 0
+}
+
+// untilReset returns how many bytes may still pass before one of the faults
+// cuts the link; limited is false if there is none. The bytes are those of the
+// fault's direction, or of both together, from when it took hold.
+func (g *leg) untilReset(resets []faults.Fault) (left int64, limited bool) {
+	for i, f := range resets {
+		rest := f.Bytes - g.bases.since(f.ID, g.moved.Load(), true)
+		if f.Direction == "" {
+			other := g.link.up
+			if g == other {
+				other = g.link.down
+			}
+			rest -= other.bases.since(f.ID, other.moved.Load(), false)
+		}
+		if i == 0 || rest < left {
+			left = rest
+		}
+	}
+	return left, len(resets) > 0
+}

@@ -1,0 +1,156 @@
+package lab
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/tokenservice"
+)
+
+// identity is what the platform made up for this subaccount and app.
+type identity struct {
+	tenant, subdomain      string
+	clientID, clientSecret string
+	xsappname              string
+	instance, binding      string
+	app, space, org        string
+}
+
+// newIdentity makes one up. Client id and secret have the characters that break
+// careless encoding.
+func newIdentity() identity {
+	xsapp := "clone" + rand.Text()[:8] + "!b17|connectivity!b4"
+	return identity{
+		tenant: tokenservice.NewID(), subdomain: "lab",
+		clientID: "sb-" + xsapp, clientSecret: rand.Text() + "!|+/=%&$" + rand.Text(),
+		xsappname: xsapp,
+		instance:  tokenservice.NewID(), binding: tokenservice.NewID(),
+		app: tokenservice.NewID(), space: tokenservice.NewID(), org: tokenservice.NewID(),
+	}
+}
+
+// Env returns what the platform would give the tunnel, as KEY=VALUE: the
+// connectivity binding, the app, and the configuration an app developer writes.
+func (l *Landscape) Env() []string {
+	env := []string{
+		"VCAP_SERVICES=" + l.vcapServices(),
+		"VCAP_APPLICATION=" + l.vcapApplication(),
+		"KAFKA_TUNNEL_BOOTSTRAP=" + strings.Join(l.Bootstrap(), ","),
+	}
+	if l.opts.LocationID != "" {
+		env = append(env, "KAFKA_TUNNEL_LOCATION_ID="+l.opts.LocationID)
+	}
+	if l.plan.addressMap != "" {
+		env = append(env, "KAFKA_TUNNEL_ADDRESS_MAP="+l.plan.addressMap)
+	}
+	return env
+}
+
+// Bootstrap returns the brokers' virtual addresses.
+func (l *Landscape) Bootstrap() []string {
+	list := make([]string, 0, len(l.plan.nodes))
+	for _, n := range l.plan.nodes {
+		list = append(list, n.virtual)
+	}
+	return list
+}
+
+// vcapServices returns the bindings. Ports are strings, as they are in reality.
+func (l *Landscape) vcapServices() string {
+	ids, addr := l.ids, l.proxy.Addr()
+	credentials := map[string]any{
+		"onpremise_proxy_host":        addr.IP.String(),
+		"onpremise_proxy_port":        "20003",
+		"onpremise_proxy_http_port":   "20003",
+		"onpremise_proxy_rfc_port":    "20001",
+		"onpremise_proxy_ldap_port":   "20001",
+		"onpremise_socks5_proxy_port": strconv.Itoa(addr.Port),
+		"clientid":                    ids.clientID,
+		"clientsecret":                l.tokens.Secret(),
+		"credential-type":             "binding-secret",
+		"token_service_url":           l.tokens.URL(),
+		"url":                         l.tokens.URL(),
+		"token_service_domain":        l.tokens.Addr(),
+		"uaadomain":                   l.tokens.Addr(),
+		"xsappname":                   ids.xsappname,
+		"identityzone":                ids.subdomain,
+		"identityzoneid":              ids.tenant,
+		"zoneid":                      ids.tenant,
+		"tenantid":                    ids.tenant,
+		"subaccountid":                ids.tenant,
+		"tenantmode":                  "dedicated",
+		"verificationkey":             l.tokens.VerificationKey(),
+		"instanceid":                  ids.instance,
+	}
+	return toJSON(map[string]any{"connectivity": []any{map[string]any{
+		"label": "connectivity", "plan": "lite", "provider": nil,
+		"name": "lab-connectivity", "instance_name": "lab-connectivity", "binding_name": nil,
+		"instance_guid": ids.instance, "binding_guid": ids.binding,
+		"tags":             []string{"connectivity", "conn", "connsvc"},
+		"syslog_drain_url": nil, "volume_mounts": []any{},
+		"credentials": credentials,
+	}}})
+}
+
+// vcapApplication returns the app.
+func (l *Landscape) vcapApplication() string {
+	ids := l.ids
+	return toJSON(map[string]any{
+		"application_id": ids.app, "application_name": "lab-app", "name": "lab-app",
+		"application_uris": []string{}, "uris": []string{},
+		"application_version": ids.binding, "version": ids.binding,
+		"cf_api":   "https://api.cf.lab.invalid",
+		"space_id": ids.space, "space_name": "lab", "organization_id": ids.org, "organization_name": "lab",
+		"process_id": ids.app, "process_type": "web",
+		"limits": map[string]int{"fds": 16384, "mem": 512, "disk": 1024},
+	})
+}
+
+// toJSON writes what can always be written.
+func toJSON(v any) string {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic(err) // maps of strings
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// WriteEnvFile writes Env as a shell file that exports the variables, mode 0600,
+// at once: whoever sees the file sees all of it.
+func (l *Landscape) WriteEnvFile(path string) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".kafka-tunnel-lab-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("writing the environment file: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+			err = fmt.Errorf("writing the environment file: %w", err)
+		}
+	}()
+	if _, err = fmt.Fprintf(f, "# kafka-tunnel lab, started %s\n", time.Now().Format(time.RFC3339)); err != nil {
+		return err
+	}
+	for _, kv := range l.Env() {
+		key, value, _ := strings.Cut(kv, "=")
+		if _, err = fmt.Fprintf(f, "export %s=%s\n", key, shellQuote(value)); err != nil {
+			return err
+		}
+	}
+	if err = f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// shellQuote quotes a value for any POSIX shell.
+func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

@@ -1,0 +1,348 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// A Set is the list of faults of one landscape. It is safe for concurrent use.
+// Its zero value and nil are empty; to a nil Set nothing can be added.
+type Set struct {
+	mu      sync.Mutex
+	last    int
+	entries []*entry
+	changed chan struct{} // closed at the next change; nil: nobody waits
+	closed  bool
+	timers  sync.WaitGroup
+
+	watchers []func()
+	actions  map[Kind][]func(Fault)
+}
+
+// entry is a fault in the list.
+type entry struct {
+	Fault
+	hits  int
+	timer *time.Timer
+}
+
+// used reports whether the fault was met as often as it was to be.
+func (e *entry) used() bool { return e.Count > 0 && e.hits >= e.Count }
+
+// OnChange registers fn to be called after each Add, Remove, Clear and expiry,
+// before these return. fn must not change the Set.
+func (s *Set) OnChange(fn func()) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watchers = append(s.watchers, fn)
+}
+
+// OnNow registers fn for a kind that happens once, when it is added.
+func (s *Set) OnNow(kind Kind, fn func(Fault)) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.actions == nil {
+		s.actions = make(map[Kind][]func(Fault))
+	}
+	s.actions[kind] = append(s.actions[kind], fn)
+}
+
+// Add checks f, adds it and returns it with its ID and defaults filled in. When
+// Add returns, the parts of the landscape have taken notice.
+func (s *Set) Add(f Fault) (Fault, error) {
+	if s == nil {
+		return f, fmt.Errorf("this landscape has no faults")
+	}
+	info, err := f.check()
+	if err != nil {
+		return f, err
+	}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return f, fmt.Errorf("the landscape is closed")
+	}
+	s.last++
+	f.ID = "f" + strconv.Itoa(s.last)
+	if info.Now {
+		actions := slices.Clone(s.actions[f.Kind])
+		s.mu.Unlock()
+		for _, act := range actions {
+			act(f)
+		}
+		return f, nil
+	}
+	e := &entry{Fault: f}
+	if f.For > 0 {
+		s.timers.Add(1)
+		e.timer = time.AfterFunc(time.Duration(f.For), func() { s.expire(f.ID) })
+	}
+	s.entries = append(s.entries, e)
+	watchers := s.change()
+	s.mu.Unlock()
+	call(watchers)
+	return f, nil
+}
+
+// Remove ends a fault. It reports whether the fault was in the list.
+func (s *Set) Remove(id string) bool { return s.remove(func(e *entry) bool { return e.ID == id }) > 0 }
+
+// Clear ends all faults.
+func (s *Set) Clear() { s.remove(func(*entry) bool { return true }) }
+
+// RemoveKind ends all faults of a kind and returns how many there were.
+func (s *Set) RemoveKind(kind Kind) int {
+	return s.remove(func(e *entry) bool { return e.Kind == kind })
+}
+
+// remove ends the faults that match and returns how many they were.
+func (s *Set) remove(match func(*entry) bool) int {
+	if s == nil {
+		return 0
+	}
+	s.mu.Lock()
+	n := 0
+	s.entries = slices.DeleteFunc(s.entries, func(e *entry) bool {
+		if !match(e) {
+			return false
+		}
+		n++
+		if e.timer != nil && e.timer.Stop() {
+			s.timers.Done()
+		}
+		return true
+	})
+	var watchers []func()
+	if n > 0 {
+		watchers = s.change()
+	}
+	s.mu.Unlock()
+	call(watchers)
+	return n
+}
+
+// expire is the timer function of a fault with a time.
+func (s *Set) expire(id string) {
+	defer s.timers.Done()
+	s.Remove(id)
+}
+
+// List returns the faults in the order in which they were added.
+func (s *Set) List() []Active {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]Active, 0, len(s.entries))
+	for _, e := range s.entries {
+		list = append(list, Active{Fault: e.Fault, Hits: e.hits, Used: e.used()})
+	}
+	return list
+}
+
+// Take lets the oldest fault of that kind at that place happen once: it counts
+// the hit and returns the fault.
+func (s *Set) Take(kind Kind, at Where) (Fault, bool) {
+	if s == nil {
+		return Fault{}, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.find(kind, at)
+	if e == nil {
+		return Fault{}, false
+	}
+	e.hits++
+	s.wake()
+	return e.Fault, true
+}
+
+// Active reports whether a fault of that kind is in effect at that place,
+// without counting a hit.
+func (s *Set) Active(kind Kind, at Where) (Fault, bool) {
+	if s == nil {
+		return Fault{}, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.find(kind, at); e != nil {
+		return e.Fault, true
+	}
+	return Fault{}, false
+}
+
+// Attach lets the faults of these kinds take hold of something that lasts, such
+// as a connection: of each kind the oldest that has a count is hit and returned
+// by ID, to be handed to [Set.InForce] for as long as the thing lasts; those
+// without a count are hit too.
+func (s *Set) Attach(at Where, kinds ...Kind) (held []string) {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, kind := range kinds {
+		counted := false
+		for _, e := range s.entries {
+			if e.Kind != kind || e.used() || !e.matches(at) || e.Count > 0 && counted {
+				continue
+			}
+			e.hits++
+			if e.Count > 0 {
+				counted = true
+				held = append(held, e.ID)
+			}
+		}
+	}
+	s.wake()
+	return held
+}
+
+// InForce returns the faults of these kinds that concern something at that
+// place: those that it is held by, and those without a count.
+func (s *Set) InForce(at Where, held []string, kinds ...Kind) []Fault {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []Fault
+	for _, e := range s.entries {
+		if slices.Contains(kinds, e.Kind) && (e.Count == 0 && e.matches(at) || slices.Contains(held, e.ID)) {
+			list = append(list, e.Fault)
+		}
+	}
+	return list
+}
+
+// Has reports whether the fault with that ID is still in the list.
+func (s *Set) Has(id string) bool {
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.entries, func(e *entry) bool { return e.ID == id })
+}
+
+// find returns the oldest fault in effect. The caller holds the lock.
+func (s *Set) find(kind Kind, at Where) *entry {
+	for _, e := range s.entries {
+		if e.Kind == kind && !e.used() && e.matches(at) {
+			return e
+		}
+	}
+	return nil
+}
+
+// Changed returns a channel that is closed when a fault is added, removed or
+// met the next time.
+func (s *Set) Changed() <-chan struct{} {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.changed == nil {
+		s.changed = make(chan struct{})
+	}
+	return s.changed
+}
+
+// Wait blocks until the fault with that ID was met at least hits times. It
+// fails when ctx ends or when the fault is removed before.
+func (s *Set) Wait(ctx context.Context, id string, hits int) error {
+	for {
+		changed := s.Changed()
+		n, there := s.hits(id)
+		if n >= hits {
+			return nil
+		}
+		if !there {
+			return fmt.Errorf("fault %s was removed", id)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("fault %s was met %d times, not %d: %w", id, n, hits, context.Cause(ctx))
+		}
+	}
+}
+
+// Gone returns when the fault with that ID is not in the list any more or ctx
+// ends.
+func (s *Set) Gone(ctx context.Context, id string) error {
+	for {
+		changed := s.Changed()
+		if !s.Has(id) {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// hits returns how often a fault was met and whether it is in the list.
+func (s *Set) hits(id string) (int, bool) {
+	if s == nil {
+		return 0, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.entries {
+		if e.ID == id {
+			return e.hits, true
+		}
+	}
+	return 0, false
+}
+
+// Close ends all faults, without telling anybody but waiters, and waits for the
+// timers.
+func (s *Set) Close() {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	s.closed = true
+	s.watchers, s.actions = nil, nil
+	s.mu.Unlock()
+	s.Clear()
+	s.timers.Wait()
+}
+
+// change wakes waiters and returns the watchers to call once the lock, which
+// the caller holds, is released.
+func (s *Set) change() []func() {
+	s.wake()
+	return slices.Clone(s.watchers)
+}
+
+// wake closes the channel of Changed. The caller holds the lock.
+func (s *Set) wake() {
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}
+
+// call calls the watchers.
+func call(watchers []func()) {
+	for _, fn := range watchers {
+		fn()
+	}
+}

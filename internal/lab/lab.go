@@ -1,0 +1,290 @@
+// Package lab is a whole SAP BTP landscape in one process: what `kafka-tunnel
+// lab` runs and what every test that needs a landscape uses.
+//
+//	l, err := lab.Start(ctx, lab.Options{Brokers: 3})
+//	defer l.Close()
+//	env := l.Env()   // VCAP_SERVICES, VCAP_APPLICATION, KAFKA_TUNNEL_BOOTSTRAP, ...
+//
+// # The parts
+//
+//	tokenservice   OAuth endpoint; signed JWTs with expiry and tenant
+//	proxy          connectivity proxy: SOCKS5 with method 0x80, a strict parser of its own
+//	connector      Cloud Connectors by subaccount and Location ID, with access control
+//	brokers        Kafka (kfake), or real brokers given with Upstream
+//	faults         what is to go wrong
+//
+// All listen on loopback, on ephemeral ports unless told otherwise. The tunnel
+// in front of it is configured only by what the platform would give it: Env.
+//
+// # Names
+//
+// Three places know a broker by a name: the broker itself (advertised), the
+// Cloud Connector (virtual), the company's network (internal). None of them
+// resolves on this machine. Options.Advertise chooses:
+//
+//	            advertised                    virtual                       internal
+//	internal    kafka-1.onprem.invalid:9092   as advertised                 kafka-1.onprem.invalid:9092
+//	virtual     kafka-1.virtual.invalid:9092  kafka-1.virtual.invalid:9092  kafka-1.onprem.invalid:9092
+//	localhost   localhost:9092, 9093, ...     kafka.onprem.invalid:9092...  kafka.onprem.invalid:9092...
+//
+// "internal" is the usual set-up; with Options.VirtualHost the Cloud Connector
+// exposes other names, and Env has an address map that leads there. "localhost"
+// is a broker on somebody's laptop; the Cloud Connector has one entry with a
+// range of ports. With one broker the tunnel finds out by itself, with several
+// Env has an address map.
+//
+// With Options.Upstream the brokers are real ones and call themselves what they
+// like; the Cloud Connector exposes exactly the addresses given.
+//
+// # Faults
+//
+// From Go: l.Faults().Add(faults.Fault{Kind: faults.ConnectorAway}). Over HTTP,
+// on the control port (part "control" of [Landscape.Parts]):
+//
+//	POST   /faults       {"kind": "connect_reply", "reply": 3, "count": 2}  -> 201 and the fault with its "id"
+//	GET    /faults       the faults with their "hits"
+//	DELETE /faults       removes all; DELETE /faults/ID one
+//	GET    /kinds        what can go wrong, and which fields each kind takes
+//	GET    /state        counters, newest connections, violations of the protocol
+//
+// Fields besides "kind": "target" (virtual host:port), "location_id", "count"
+// (how often; absent: until removed), "for" (removed after that time), "mode",
+// "status", "retry_after", "reply", "delay", "bytes", "rate" (bytes per second),
+// "direction" (up, down). Times are texts such as "1.5s". Unknown fields and
+// fields that the kind does not take are errors (400, {"error": "..."}).
+//
+// # What it is not
+//
+// It is written from SAP's documentation, not from SAP's code. It has no TLS, no
+// destination service and no X.509 yet. Its secrets are made at each start.
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/brokers"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/connector"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/proxy"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/tokenservice"
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+// What brokers call themselves.
+const (
+	AdvertiseInternal  = "internal"
+	AdvertiseVirtual   = "virtual"
+	AdvertiseLocalhost = "localhost"
+)
+
+// Options say what the landscape is. The zero value is three brokers that
+// advertise internal names, a Cloud Connector without a Location ID, and tokens
+// that live twelve hours.
+type Options struct {
+	Brokers     int            // embedded brokers, default 3; not with Upstream
+	Advertise   string         // AdvertiseInternal (default), -Virtual or -Localhost; not with Upstream
+	VirtualHost string         // with AdvertiseInternal: virtual host names, * is the node id
+	Upstream    []UpstreamSpec // real brokers in place of embedded ones
+	DataDir     string         // keeps the embedded brokers' data; "": in memory
+	TokenLife   time.Duration  // default 12 h
+	TokenRate   float64        // token requests per second before 429; 0: no limit
+	LocationID  string         // of the Cloud Connector; "": none
+	Subscribers []string       // further tenants that have tokens, but no Cloud Connector
+
+	ProxyListen   string // host:port, default 127.0.0.1:0, as the next two
+	TokenListen   string
+	ControlListen string
+
+	Faults []faults.Fault // in effect from the start
+	Kafka  []kfake.Opt    // further options of the embedded brokers
+	Logger *slog.Logger   // nil: silent
+}
+
+// A Landscape is a running landscape.
+type Landscape struct {
+	opts       Options
+	plan       plan
+	ids        identity
+	faults     *faults.Set
+	tokens     *tokenservice.Service
+	proxy      *proxy.Proxy
+	connectors *connector.Registry
+	connector  *connector.Connector
+	brokers    *brokers.Cluster // nil with upstreams
+	control    *control
+}
+
+// Start starts a landscape. ctx bounds the start only; Close ends the landscape.
+func Start(ctx context.Context, opts Options) (*Landscape, error) {
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	p, err := newPlan(opts)
+	if err != nil {
+		return nil, err
+	}
+	l := &Landscape{opts: opts, plan: p, ids: newIdentity(), faults: &faults.Set{}}
+	for _, start := range []func() error{l.startTokens, l.startBrokers, l.startConnectors, l.startProxy, l.startControl, l.addFaults} {
+		if err = ctx.Err(); err == nil {
+			err = start()
+		}
+		if err != nil {
+			return nil, errors.Join(err, l.Close())
+		}
+	}
+	return l, nil
+}
+
+// startTokens starts the token service.
+func (l *Landscape) startTokens() (err error) {
+	l.tokens, err = tokenservice.Start(tokenservice.Options{
+		Listen: l.opts.TokenListen, ClientID: l.ids.clientID, ClientSecret: l.ids.clientSecret,
+		Tenant: l.ids.tenant, Subdomain: l.ids.subdomain, Subscribers: l.opts.Subscribers,
+		Life: l.opts.TokenLife, Rate: l.opts.TokenRate, Burst: int(l.opts.TokenRate) + 1,
+		Faults: l.faults, Logger: l.opts.Logger,
+	})
+	return err
+}
+
+// startBrokers starts the embedded brokers.
+func (l *Landscape) startBrokers() (err error) {
+	if len(l.opts.Upstream) > 0 {
+		return nil
+	}
+	specs := make([]brokers.Spec, 0, len(l.plan.nodes))
+	for _, n := range l.plan.nodes {
+		specs = append(specs, brokers.Spec{ID: n.id, Advertise: n.advertised, Aliases: []string{n.virtual, n.internal}})
+	}
+	l.brokers, err = brokers.Start(brokers.Options{
+		Brokers: specs, DataDir: l.opts.DataDir, Faults: l.faults, Logger: l.opts.Logger, Kafka: l.opts.Kafka,
+	})
+	return err
+}
+
+// startConnectors connects the Cloud Connector.
+func (l *Landscape) startConnectors() (err error) {
+	l.connectors = connector.New(connector.Options{Dial: l.dialInternal, Faults: l.faults, Logger: l.opts.Logger})
+	l.connector, err = l.connectors.Add(l.ids.tenant, l.opts.LocationID, l.plan.entries...)
+	return err
+}
+
+// startProxy starts the connectivity proxy.
+func (l *Landscape) startProxy() (err error) {
+	l.proxy, err = proxy.Start(proxy.Options{
+		Listen:  l.opts.ProxyListen,
+		Network: l.connectors,
+		Verifier: proxy.Verifier{
+			Key: l.tokens.Key(), Issuer: l.tokens.Issuer(), ClientIDs: []string{l.ids.clientID},
+			Tenants: append([]string{l.ids.tenant}, l.opts.Subscribers...), Revoked: l.tokens.Revoked,
+		},
+		Faults: l.faults, Logger: l.opts.Logger,
+	})
+	if err != nil {
+		err = fmt.Errorf("connectivity proxy: %w", err)
+	}
+	return err
+}
+
+// startControl starts the control port.
+func (l *Landscape) startControl() (err error) {
+	l.control, err = newControl(l, l.opts.ControlListen)
+	return err
+}
+
+// addFaults adds the faults that are in effect from the start.
+func (l *Landscape) addFaults() error {
+	for _, f := range l.opts.Faults {
+		if _, err := l.faults.Add(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close stops the landscape and waits for everything it started.
+func (l *Landscape) Close() error {
+	var errs []error
+	if l.control != nil {
+		errs = append(errs, l.control.close())
+	}
+	if l.connectors != nil {
+		l.connectors.Close()
+	}
+	if l.proxy != nil {
+		errs = append(errs, l.proxy.Close())
+	}
+	if l.brokers != nil {
+		l.brokers.Close()
+	}
+	if l.tokens != nil {
+		errs = append(errs, l.tokens.Close())
+	}
+	l.faults.Close()
+	return errors.Join(errs...)
+}
+
+// Faults returns what is going wrong, to be changed.
+func (l *Landscape) Faults() *faults.Set { return l.faults }
+
+// Tokens returns the token service.
+func (l *Landscape) Tokens() *tokenservice.Service { return l.tokens }
+
+// Proxy returns the connectivity proxy.
+func (l *Landscape) Proxy() *proxy.Proxy { return l.proxy }
+
+// Connectors returns all Cloud Connectors; more can be added.
+func (l *Landscape) Connectors() *connector.Registry { return l.connectors }
+
+// Connector returns the Cloud Connector that exposes the brokers.
+func (l *Landscape) Connector() *connector.Connector { return l.connector }
+
+// Cluster returns the embedded brokers, nil with upstreams.
+func (l *Landscape) Cluster() *brokers.Cluster { return l.brokers }
+
+// dialInternal opens a connection inside the company's network: it knows the
+// internal names of the embedded brokers.
+func (l *Landscape) dialInternal(ctx context.Context, network, address string) (net.Conn, error) {
+	if real, ok := l.resolve(address, func(n node) string { return n.internal }); ok {
+		address = real
+	} else if isInvalid(address) {
+		return nil, &net.DNSError{Err: "no such host", Name: address, IsNotFound: true}
+	}
+	return new(net.Dialer).DialContext(ctx, network, address)
+}
+
+// DialDirect opens a connection without tunnel, proxy and Cloud Connector, as a
+// client in the company's network would: it knows the brokers by their
+// advertised, virtual and internal names. It is the dialer for the direct run
+// with which tests compare.
+func (l *Landscape) DialDirect(ctx context.Context, network, address string) (net.Conn, error) {
+	for _, name := range []func(node) string{
+		func(n node) string { return n.advertised },
+		func(n node) string { return n.virtual },
+		func(n node) string { return n.internal },
+	} {
+		if real, ok := l.resolve(address, name); ok {
+			return new(net.Dialer).DialContext(ctx, network, real)
+		}
+	}
+	return l.dialInternal(ctx, network, address)
+}
+
+// resolve finds the real address of the broker with that name.
+func (l *Landscape) resolve(address string, name func(node) string) (string, bool) {
+	for _, n := range l.plan.nodes {
+		if sameAddress(name(n), address) {
+			if n.real != "" {
+				return n.real, true
+			}
+			if b := l.brokers.Broker(n.id); b != nil {
+				return b.Address(), true
+			}
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,151 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/connector"
+)
+
+const (
+	maxBrokers = 200 // more than the tunnel has ports for by default
+	kafkaPort  = 9092
+)
+
+// A plan is who has which name.
+type plan struct {
+	nodes      []node
+	entries    []connector.Entry
+	addressMap string // YAML flow text for KAFKA_TUNNEL_ADDRESS_MAP, or ""
+}
+
+// A node is a broker and its names, each "host:port".
+type node struct {
+	id         int32  // 0 with upstreams, where it is not known
+	advertised string // "" with upstreams, where it is not known
+	virtual    string
+	internal   string
+	real       string // where it listens; "" for embedded brokers: the cluster knows
+}
+
+// newPlan makes the plan that the options ask for.
+func newPlan(opts Options) (plan, error) {
+	if len(opts.Upstream) > 0 {
+		return planUpstream(opts)
+	}
+	n := opts.Brokers
+	if n == 0 {
+		n = 3
+	}
+	if n < 0 || n > maxBrokers {
+		return plan{}, fmt.Errorf("%d brokers: the lab has 1 to %d", n, maxBrokers)
+	}
+	if opts.VirtualHost != "" && opts.Advertise != AdvertiseInternal && opts.Advertise != "" {
+		return plan{}, fmt.Errorf("virtual host names can be chosen with advertise %q only", AdvertiseInternal)
+	}
+	switch opts.Advertise {
+	case AdvertiseInternal, "":
+		return planInternal(n, opts.VirtualHost)
+	case AdvertiseVirtual:
+		return planVirtual(n), nil
+	case AdvertiseLocalhost:
+		return planLocalhost(n), nil
+	}
+	return plan{}, fmt.Errorf("advertise %q is none of %s, %s, %s", opts.Advertise, AdvertiseInternal, AdvertiseLocalhost, AdvertiseVirtual)
+}
+
+// planInternal: brokers advertise internal names; the virtual names are the
+// same or follow a pattern.
+func planInternal(n int, pattern string) (plan, error) {
+	var p plan
+	if pattern != "" {
+		if strings.Count(pattern, "*") != 1 || strings.ContainsAny(pattern, ": ,{}[]\"'") {
+			return p, fmt.Errorf("virtual host %q is not a host name with one * for the node id", pattern)
+		}
+		p.addressMap = fmt.Sprintf(`[{from: "kafka-*.onprem.invalid", to: "%s"}]`, pattern)
+	}
+	for id := 1; id <= n; id++ {
+		internal := fmt.Sprintf("kafka-%d.onprem.invalid", id)
+		virtual := internal
+		if pattern != "" {
+			virtual = strings.Replace(pattern, "*", strconv.Itoa(id), 1)
+		}
+		p.add(id, at(internal, kafkaPort), virtual, internal)
+	}
+	return p, nil
+}
+
+// planVirtual: brokers advertise the virtual names.
+func planVirtual(n int) plan {
+	var p plan
+	for id := 1; id <= n; id++ {
+		virtual := fmt.Sprintf("kafka-%d.virtual.invalid", id)
+		p.add(id, at(virtual, kafkaPort), virtual, fmt.Sprintf("kafka-%d.onprem.invalid", id))
+	}
+	return p
+}
+
+// planLocalhost: brokers advertise localhost and ports from 9092 up; the Cloud
+// Connector exposes a range of one host.
+func planLocalhost(n int) plan {
+	const host = "kafka.onprem.invalid"
+	var p plan
+	for id := 1; id <= n; id++ {
+		port := kafkaPort + id - 1
+		p.nodes = append(p.nodes, node{id: int32(id), advertised: at("localhost", port), virtual: at(host, port), internal: at(host, port)})
+	}
+	last := kafkaPort + n - 1
+	p.entries = []connector.Entry{{Host: host, First: kafkaPort, Last: uint16(last), Internal: host, InternalFirst: kafkaPort}}
+	if n > 1 { // with one broker the tunnel's implied rule does it
+		p.addressMap = fmt.Sprintf(`[{from: "localhost:%[1]d-%[2]d", to: "%[3]s:%[1]d-%[2]d"}]`, kafkaPort, last, host)
+	}
+	return p
+}
+
+// add adds a broker and its access-control entry.
+func (p *plan) add(id int, advertised, virtual, internal string) {
+	p.nodes = append(p.nodes, node{id: int32(id), advertised: advertised, virtual: at(virtual, kafkaPort), internal: at(internal, kafkaPort)})
+	p.entries = append(p.entries, connector.Entry{Host: virtual, First: kafkaPort, Last: kafkaPort, Internal: internal, InternalFirst: kafkaPort})
+}
+
+// planUpstream: real brokers; the Cloud Connector exposes what is given.
+func planUpstream(opts Options) (plan, error) {
+	if opts.Brokers != 0 || opts.Advertise != "" || opts.VirtualHost != "" || opts.DataDir != "" || len(opts.Kafka) > 0 {
+		return plan{}, errors.New("with upstream brokers there are no embedded ones: brokers, advertise, virtual host and data dir do not go with it")
+	}
+	var p plan
+	for _, u := range opts.Upstream {
+		virtualHost, virtualPort, err := splitAddress(u.Virtual)
+		if err != nil {
+			return plan{}, fmt.Errorf("upstream %s: %w", u, err)
+		}
+		realHost, realPort, err := splitAddress(u.Real)
+		if err != nil {
+			return plan{}, fmt.Errorf("upstream %s: %w", u, err)
+		}
+		for _, n := range p.nodes {
+			if sameAddress(n.virtual, u.Virtual) {
+				return plan{}, fmt.Errorf("upstream: %s is given twice", u.Virtual)
+			}
+		}
+		p.nodes = append(p.nodes, node{virtual: u.Virtual, internal: u.Real, real: u.Real})
+		p.entries = append(p.entries, connector.Entry{Host: virtualHost, First: virtualPort, Last: virtualPort, Internal: realHost, InternalFirst: realPort})
+	}
+	return p, nil
+}
+
+// at joins host and port.
+func at(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
+
+// sameAddress compares "host:port" without regard to case.
+func sameAddress(a, b string) bool { return a != "" && strings.EqualFold(a, b) }
+
+// isInvalid reports whether the host of an address ends in .invalid, which no
+// name service knows (RFC 2606).
+func isInvalid(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	return err == nil && strings.HasSuffix(strings.ToLower(host), ".invalid")
+}

@@ -1,0 +1,192 @@
+package lab
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/proxy"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// A Proof says that a record went all the way and came back.
+type Proof struct {
+	Steps   []Step
+	Dialled []string // addresses that the client connected to, sorted
+}
+
+// A Step is one hop or one thing the client did.
+type Step struct {
+	Name   string
+	Detail string
+	Took   time.Duration // 0 for hops, which are counted and not measured
+}
+
+// Prove produces one record to a topic of its own through a bootstrap address
+// and consumes it. The topic is deleted afterwards if the brokers let it. It
+// fails when ctx ends; the error says in which step.
+func Prove(ctx context.Context, bootstrap string) (*Proof, error) {
+	p := &prover{topic: "kafka-tunnel-proof-" + strings.ToLower(rand.Text()[:10])}
+	cl, err := kgo.NewClient(
+		kgo.SeedBrokers(bootstrap),
+		kgo.ClientID("kafka-tunnel-lab"),
+		kgo.Dialer(p.dial),
+		kgo.DisableClientMetrics(),
+		kgo.ConsumeTopics(p.topic),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.MetadataMinAge(50*time.Millisecond), // the topic is new
+		kgo.RetryBackoffFn(func(int) time.Duration { return 50 * time.Millisecond }),
+		kgo.UnknownTopicRetries(-1),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("making the client: %w", err)
+	}
+	defer cl.Close()
+	p.client, p.admin = cl, kadm.NewClient(cl)
+	for _, s := range []struct {
+		name string
+		do   func(context.Context) (string, error)
+	}{
+		{"find the brokers", p.findBrokers},
+		{"create a topic", p.createTopic},
+		{"produce a record", p.produce},
+		{"consume it", p.consume},
+	} {
+		began := time.Now()
+		detail, err := s.do(ctx)
+		if err != nil {
+			p.deleteTopic(ctx)
+			return nil, fmt.Errorf("%s through %s: %w", s.name, bootstrap, err)
+		}
+		p.proof.Steps = append(p.proof.Steps, Step{s.name, detail, time.Since(began)})
+	}
+	p.deleteTopic(ctx)
+	return p.result(), nil
+}
+
+// prover is the client of one proof.
+type prover struct {
+	topic   string
+	client  *kgo.Client
+	admin   *kadm.Client
+	created bool
+
+	proof Proof
+	mu    sync.Mutex // guards Dialled
+}
+
+// dial connects and notes the address.
+func (p *prover) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	p.mu.Lock()
+	if !slices.Contains(p.proof.Dialled, address) {
+		p.proof.Dialled = append(p.proof.Dialled, address)
+	}
+	p.mu.Unlock()
+	return new(net.Dialer).DialContext(ctx, network, address)
+}
+
+// result returns the proof.
+func (p *prover) result() *Proof {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	slices.Sort(p.proof.Dialled)
+	return &p.proof
+}
+
+// findBrokers asks for the brokers until somebody answers.
+func (p *prover) findBrokers(ctx context.Context) (string, error) {
+	brokers, err := p.admin.ListBrokers(ctx)
+	if err != nil {
+		return "", err
+	}
+	var list []string
+	for _, b := range brokers {
+		list = append(list, fmt.Sprintf("%d at %s:%d", b.NodeID, b.Host, b.Port))
+	}
+	slices.Sort(list)
+	return strings.Join(list, ", "), nil
+}
+
+// createTopic creates the topic, with the brokers' own replication factor where
+// they know how to (Kafka 2.4).
+func (p *prover) createTopic(ctx context.Context) (string, error) {
+	_, err := p.admin.CreateTopic(ctx, 1, -1, nil, p.topic)
+	if errors.Is(err, kerr.InvalidReplicationFactor) || errors.Is(err, kerr.UnsupportedVersion) {
+		_, err = p.admin.CreateTopic(ctx, 1, 1, nil, p.topic)
+	}
+	p.created = err == nil
+	return p.topic, err
+}
+
+// produce sends the record.
+func (p *prover) produce(ctx context.Context) (string, error) {
+	r, err := p.client.ProduceSync(ctx, &kgo.Record{Topic: p.topic, Value: []byte("proof")}).First()
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("partition %d, offset %d", r.Partition, r.Offset), nil
+}
+
+// consume reads the record.
+func (p *prover) consume(ctx context.Context) (string, error) {
+	for {
+		fetches := p.client.PollFetches(ctx)
+		if err := ctx.Err(); err != nil {
+			return "", err
+		}
+		for _, r := range fetches.Records() {
+			if string(r.Value) == "proof" {
+				return fmt.Sprintf("%d bytes, the same", len(r.Value)), nil
+			}
+			return "", errors.New("the record came back changed")
+		}
+	}
+}
+
+// deleteTopic deletes the topic, for a short while even after ctx has ended.
+func (p *prover) deleteTopic(ctx context.Context) {
+	if !p.created {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	_, _ = p.admin.DeleteTopic(ctx, p.topic) // brokers may forbid it
+}
+
+// Prove is Prove, with the hops of this landscape that the record passed in
+// front of the client's steps.
+func (l *Landscape) Prove(ctx context.Context, bootstrap string) (*Proof, error) {
+	proof, err := Prove(ctx, bootstrap)
+	if err != nil {
+		return nil, err
+	}
+	proof.Steps = append(l.hops(), proof.Steps...)
+	return proof, nil
+}
+
+// hops says what the parts have seen so far.
+func (l *Landscape) hops() []Step {
+	granted := make(map[string]string) // virtual to internal
+	for _, c := range l.proxy.Connects() {
+		if c.Result == proxy.Granted {
+			granted[c.Target] = c.Internal
+		}
+	}
+	steps := []Step{
+		{Name: "token service", Detail: fmt.Sprintf("%d tokens issued", l.tokens.Stats().Granted)},
+		{Name: "connectivity proxy", Detail: fmt.Sprintf("%d connects granted", l.proxy.Counts()[proxy.Granted])},
+	}
+	for _, virtual := range slices.Sorted(maps.Keys(granted)) {
+		steps = append(steps, Step{Name: "Cloud Connector", Detail: virtual + " leads to " + granted[virtual]})
+	}
+	return steps
+}

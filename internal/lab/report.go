@@ -1,0 +1,139 @@
+package lab
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/connector"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/proxy"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/tokenservice"
+)
+
+// A Part is one piece of the landscape, to be shown to a user.
+type Part struct {
+	Name    string `json:"name"`    // "token service", "connectivity proxy", "Cloud Connector", "broker 1", "control"
+	Address string `json:"address"` // where it listens, or what it exposes
+	Detail  string `json:"detail"`
+}
+
+// Parts returns the pieces in the order in which a connection meets them.
+func (l *Landscape) Parts() []Part {
+	location := "no Location ID"
+	if l.opts.LocationID != "" {
+		location = "Location ID " + l.opts.LocationID
+	}
+	parts := []Part{
+		{"token service", l.tokens.URL(), "POST /oauth/token, client " + l.ids.clientID},
+		{"connectivity proxy", l.proxy.Addr().String(), "SOCKS5, method 0x80 with a JWT"},
+	}
+	for _, e := range l.connector.Entries() {
+		parts = append(parts, Part{"Cloud Connector", entryAddress(e), location + ", leads to " + strings.SplitN(e.String(), " -> ", 2)[1]})
+	}
+	for _, b := range l.Brokers() {
+		if b.Advertised == "" {
+			parts = append(parts, Part{"upstream broker", b.Address, "a real one"})
+			continue
+		}
+		parts = append(parts, Part{fmt.Sprintf("broker %d", b.ID), b.Address, "calls itself " + b.Advertised})
+	}
+	return append(parts, Part{"control", l.ControlURL(), "faults and state: POST /faults, GET /kinds, GET /state"})
+}
+
+// entryAddress returns the virtual side of an access-control entry.
+func entryAddress(e connector.Entry) string { return strings.SplitN(e.String(), " -> ", 2)[0] }
+
+// A Broker is a broker and its names, each "host:port".
+type Broker struct {
+	ID         int32  `json:"id"`         // 0 for upstreams: not known
+	Advertised string `json:"advertised"` // what it calls itself; "" for upstreams: not known
+	Virtual    string `json:"virtual"`    // as the Cloud Connector exposes it
+	Internal   string `json:"internal"`   // as the company's network knows it
+	Address    string `json:"address"`    // where it listens
+}
+
+// Brokers returns the brokers.
+func (l *Landscape) Brokers() []Broker {
+	list := make([]Broker, 0, len(l.plan.nodes))
+	for _, n := range l.plan.nodes {
+		b := Broker{ID: n.id, Advertised: n.advertised, Virtual: n.virtual, Internal: n.internal, Address: n.real}
+		if l.brokers != nil {
+			if e := l.brokers.Broker(n.id); e != nil {
+				b.Address, b.Advertised = e.Address(), e.Advertised()
+			}
+		}
+		list = append(list, b)
+	}
+	return list
+}
+
+// RealNames returns the host names that no client may ever see: those of all
+// brokers, advertised, virtual and internal, except loopback ones.
+func (l *Landscape) RealNames() []string {
+	var names []string
+	for _, b := range l.Brokers() {
+		for _, address := range []string{b.Advertised, b.Virtual, b.Internal, b.Address} {
+			host, _, err := net.SplitHostPort(address)
+			if err != nil || isLoopback(host) || slices.Contains(names, host) {
+				continue
+			}
+			names = append(names, host)
+		}
+	}
+	return names
+}
+
+// isLoopback reports whether a host is this machine.
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// Secrets returns what no log, status or error may ever contain: all client
+// secrets and the newest 10 000 tokens.
+func (l *Landscape) Secrets() []string { return l.tokens.Secrets() }
+
+// A State is what a landscape counts, as GET /state shows it.
+type State struct {
+	Tokens     tokenservice.Stats `json:"tokens"`
+	Connects   map[string]int     `json:"connects"` // connections to the proxy by result
+	Open       int                `json:"open"`     // open connections at the proxy
+	Violations []string           `json:"violations"`
+	Connectors []ConnectorState   `json:"connectors"`
+	Brokers    []Broker           `json:"brokers"`
+	Refused    int64              `json:"refused"` // requests that the brokers' guard did not let through
+	Faults     []faults.Active    `json:"faults"`
+	Recent     []proxy.Connect    `json:"recent"` // newest 20 connections, oldest first
+}
+
+// A ConnectorState is what a Cloud Connector counts.
+type ConnectorState struct {
+	Tenant     string            `json:"tenant"`
+	LocationID string            `json:"location_id"`
+	Connected  bool              `json:"connected"`
+	Entries    []connector.Entry `json:"entries"`
+	connector.Stats
+}
+
+// State returns the counters.
+func (l *Landscape) State() State {
+	recent := l.proxy.Connects()
+	s := State{
+		Tokens:     l.tokens.Stats(),
+		Connects:   l.proxy.Counts(),
+		Open:       l.proxy.Open(),
+		Violations: l.proxy.Violations(),
+		Brokers:    l.Brokers(),
+		Faults:     l.faults.List(),
+		Recent:     recent[max(0, len(recent)-20):],
+	}
+	if l.brokers != nil {
+		s.Refused = l.brokers.Refused()
+	}
+	for _, c := range l.connectors.Connectors() {
+		s.Connectors = append(s.Connectors, ConnectorState{c.Tenant(), c.LocationID(), c.Connected(), c.Entries(), c.Stats()})
+	}
+	return s
+}

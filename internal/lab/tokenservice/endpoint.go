@@ -1,0 +1,241 @@
+package tokenservice
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
+)
+
+// maxForm bounds the body of a token request.
+const maxForm = 64 << 10
+
+// hugeToken is the size of a token under the fault token_huge.
+const hugeToken = 200 << 10
+
+// handler returns the routes. Everything else, the base URL too, is 404, as it
+// is with XSUAA.
+func (s *Service) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/oauth/token", s.serveToken)
+	mux.HandleFunc("GET /token_keys", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, s.keySet())
+	})
+	return mux
+}
+
+// serveToken is POST /oauth/token.
+func (s *Service) serveToken(w http.ResponseWriter, r *http.Request) {
+	defer s.begin()()
+	if !s.wait(r.Context()) {
+		return
+	}
+	if s.misbehave(w) {
+		return
+	}
+	if s.limiter != nil && !s.limiter.Allow() {
+		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(1/s.opts.Rate))))
+		s.refuse(w, http.StatusTooManyRequests, "too_many_requests", "Rate limit exceeded")
+		return
+	}
+	m, status, code, text := s.authorise(w, r)
+	if status != 0 {
+		s.refuse(w, status, code, text)
+		return
+	}
+	s.grant(w, m)
+}
+
+// begin counts a request and returns the function to call at its end.
+func (s *Service) begin() (end func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stats.Requests++
+	s.running++
+	s.stats.MaxInFlight = max(s.stats.MaxInFlight, s.running)
+	return func() {
+		s.mu.Lock()
+		s.running--
+		s.mu.Unlock()
+	}
+}
+
+// wait holds a request as long as the faults say. It reports whether there is
+// still anybody to answer.
+func (s *Service) wait(ctx context.Context) bool {
+	f, slow := s.opts.Faults.Take(faults.TokenSlow, faults.Where{})
+	if !slow {
+		return true
+	}
+	if f.Delay == 0 {
+		return s.opts.Faults.Gone(ctx, f.ID) == nil
+	}
+	timer := time.NewTimer(time.Duration(f.Delay))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// misbehave answers instead of the service where a fault says so.
+func (s *Service) misbehave(w http.ResponseWriter) bool {
+	if f, ok := s.opts.Faults.Take(faults.TokenStatus, faults.Where{}); ok {
+		if f.RetryAfter != "" {
+			w.Header().Set("Retry-After", f.RetryAfter)
+		}
+		s.refuse(w, f.Status, statusCode(f.Status), http.StatusText(f.Status))
+		return true
+	}
+	if f, ok := s.opts.Faults.Take(faults.TokenHTML, faults.Where{}); ok {
+		status := f.Status
+		if status == 0 {
+			status = http.StatusOK
+		}
+		s.count(status)
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.WriteHeader(status)
+		w.Write([]byte("<!DOCTYPE html><html><head><title>Log on</title></head><body>Please log on.</body></html>\n"))
+		return true
+	}
+	if _, ok := s.opts.Faults.Take(faults.TokenError, faults.Where{}); ok {
+		s.refuse(w, http.StatusOK, "server_error", "An internal error occurred")
+		return true
+	}
+	return false
+}
+
+// statusCode returns the OAuth error that goes with an HTTP status.
+func statusCode(status int) string {
+	switch {
+	case status == http.StatusUnauthorized:
+		return "invalid_client"
+	case status == http.StatusForbidden:
+		return "access_denied"
+	case status == http.StatusTooManyRequests:
+		return "too_many_requests"
+	case status >= 500:
+		return "server_error"
+	}
+	return "invalid_request"
+}
+
+// authorise checks a request. status is 0 if a token is due.
+func (s *Service) authorise(w http.ResponseWriter, r *http.Request) (m Mint, status int, code, text string) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		return m, http.StatusMethodNotAllowed, "method_not_allowed", "Request method not supported"
+	}
+	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/x-www-form-urlencoded" {
+		return m, http.StatusUnsupportedMediaType, "invalid_request", "Content type not supported"
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		return m, http.StatusBadRequest, "invalid_request", "The form cannot be read"
+	}
+	id, secret := credentials(r)
+	if subtle.ConstantTimeCompare([]byte(id), []byte(s.opts.ClientID)) != 1 ||
+		subtle.ConstantTimeCompare([]byte(secret), []byte(s.Secret())) != 1 {
+		w.Header().Set("WWW-Authenticate", `Basic realm="UAA/client", error="unauthorized", error_description="Bad credentials"`)
+		return m, http.StatusUnauthorized, "unauthorized", "Bad credentials"
+	}
+	switch grant := r.PostForm.Get("grant_type"); grant {
+	case "client_credentials":
+	case "":
+		return m, http.StatusBadRequest, "invalid_request", "Missing grant type"
+	default:
+		return m, http.StatusBadRequest, "unsupported_grant_type", "Unsupported grant type"
+	}
+	if zone := r.Header.Get("X-Zid"); zone != "" && zone != s.opts.Tenant {
+		if !slices.Contains(s.opts.Subscribers, zone) {
+			return m, http.StatusUnauthorized, "unauthorized", "No such identity zone"
+		}
+		m.Tenant = zone
+	}
+	return m, 0, "", ""
+}
+
+// credentials returns client id and secret from the form or from HTTP Basic,
+// where they are form-encoded (RFC 6749 section 2.3.1), which some clients
+// forget.
+func credentials(r *http.Request) (id, secret string) {
+	id, secret, ok := r.BasicAuth()
+	if !ok {
+		return r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
+	}
+	if v, err := url.QueryUnescape(id); err == nil {
+		id = v
+	}
+	if v, err := url.QueryUnescape(secret); err == nil {
+		secret = v
+	}
+	return id, secret
+}
+
+// answer is the body of a granted request.
+type answer struct {
+	AccessToken string `json:"access_token"`
+	TokenType   string `json:"token_type"`
+	ExpiresIn   int64  `json:"expires_in,omitempty"`
+	Scope       string `json:"scope"`
+	ID          string `json:"jti"`
+}
+
+// grant answers with a token.
+func (s *Service) grant(w http.ResponseWriter, m Mint) {
+	if f, ok := s.opts.Faults.Take(faults.TokenHuge, faults.Where{}); ok {
+		if m.Bytes = int(f.Bytes); m.Bytes == 0 {
+			m.Bytes = hugeToken
+		}
+	}
+	token, jti, err := s.issue(m, time.Now())
+	if err != nil {
+		s.opts.Logger.Error("token service cannot sign", "error", err)
+		s.refuse(w, http.StatusInternalServerError, "server_error", "Signing failed")
+		return
+	}
+	a := answer{AccessToken: token, TokenType: "bearer", ExpiresIn: int64(s.opts.Life / time.Second), Scope: "uaa.resource", ID: jti}
+	if _, ok := s.opts.Faults.Take(faults.TokenEmpty, faults.Where{}); ok {
+		a.AccessToken = ""
+	}
+	if _, ok := s.opts.Faults.Take(faults.TokenNoExpiry, faults.Where{}); ok {
+		a.ExpiresIn = 0
+	}
+	s.mu.Lock()
+	s.stats.Granted++
+	s.mu.Unlock()
+	s.count(http.StatusOK)
+	s.opts.Logger.Debug("token issued", "client", s.opts.ClientID, "jti", jti)
+	writeJSON(w, http.StatusOK, a)
+}
+
+// refuse answers with an OAuth error.
+func (s *Service) refuse(w http.ResponseWriter, status int, code, text string) {
+	s.count(status)
+	s.opts.Logger.Debug("token refused", "status", status, "reason", code)
+	writeJSON(w, status, map[string]string{"error": code, "error_description": text})
+}
+
+// count counts an answer.
+func (s *Service) count(status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stats.ByStatus[status]++
+}
+
+// writeJSON writes a JSON answer that nobody stores.
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json;charset=UTF-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(body)
+}

@@ -1,0 +1,257 @@
+// Package tokenservice stands in for the OAuth token service (XSUAA) of an SAP
+// BTP subaccount.
+//
+// It answers POST /oauth/token for the grant client_credentials, with the
+// client's id and secret as form parameters or as HTTP Basic, and issues JWTs
+// signed with RS256 that carry the claims of the real ones: iss, sub, client_id,
+// cid, azp, zid, aud, scope, jti, iat, exp. GET /token_keys gives the public key.
+//
+//	s, err := tokenservice.Start(tokenservice.Options{ClientID: id, ClientSecret: secret})
+//	defer s.Close()
+//	// s.URL() is the token_service_url of a binding
+//
+// What goes wrong comes from a [faults.Set] (kinds token_*). It knows secrets
+// and X-Zid tenants, but no users, no X.509 and no IAS yet. It speaks plain
+// HTTP on loopback.
+//
+// Facts: SAP-docs/btp-connectivity, "consuming the connectivity service".
+package tokenservice
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/port"
+	"golang.org/x/time/rate"
+)
+
+// DefaultLife is XSUAA's: twelve hours.
+const DefaultLife = 12 * time.Hour
+
+// maxIssued is how many issued tokens are remembered, the newest.
+const maxIssued = 10000
+
+// Options say what the service is. The zero value works: everything that is
+// empty is made up.
+type Options struct {
+	Listen       string        // host:port, default 127.0.0.1:0
+	ClientID     string        // default "sb-kafka-tunnel-lab"
+	ClientSecret string        // default random
+	Tenant       string        // tenant (zone) id of the subaccount, default random
+	Subdomain    string        // of the tenant, default "lab"
+	Subscribers  []string      // further tenants that X-Zid may ask for
+	Life         time.Duration // of a token, whole seconds, default DefaultLife
+	Rate         float64       // token requests per second before 429; 0: no limit
+	Burst        int           // requests that may exceed Rate for a moment, at least 1
+	Faults       *faults.Set   // what goes wrong; may be nil
+	Logger       *slog.Logger  // nil: silent
+}
+
+// A Service is a running token service.
+type Service struct {
+	opts    Options
+	key     *rsa.PrivateKey
+	signer  *signer
+	port    *port.Port
+	server  *http.Server
+	limiter *rate.Limiter      // nil: no limit
+	stop    context.CancelFunc // ends requests that wait
+	served  chan struct{}      // closed when Serve has returned
+
+	mu      sync.Mutex
+	secrets []string // all that ever were valid; the last one is
+	issued  []string
+	revoked map[string]bool // by jti
+	jtis    []string        // of the issued tokens, for RevokeAll
+	stats   Stats
+	running int // handlers at work now
+}
+
+// Stats are the counters of a service.
+type Stats struct {
+	Requests    int         `json:"requests"`      // on the token endpoint, granted or not
+	Granted     int         `json:"granted"`       // answered with a token
+	ByStatus    map[int]int `json:"by_status"`     // answers by HTTP status
+	MaxInFlight int         `json:"max_in_flight"` // most requests at one time
+}
+
+// Start starts a service.
+func Start(opts Options) (*Service, error) {
+	opts = opts.withDefaults()
+	if opts.Life < time.Second {
+		return nil, fmt.Errorf("token life %v is under a second", opts.Life)
+	}
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return nil, fmt.Errorf("making the signing key: %w", err)
+	}
+	s := &Service{
+		opts:    opts,
+		key:     key,
+		secrets: []string{opts.ClientSecret},
+		revoked: make(map[string]bool),
+		stats:   Stats{ByStatus: make(map[int]int)},
+		served:  make(chan struct{}),
+	}
+	if s.signer, err = newSigner(key); err != nil {
+		return nil, err
+	}
+	if opts.Rate > 0 {
+		s.limiter = rate.NewLimiter(rate.Limit(opts.Rate), max(opts.Burst, 1))
+	}
+	if s.port, err = port.Listen(opts.Listen); err != nil {
+		return nil, fmt.Errorf("token service: %w", err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.server = &http.Server{
+		Handler:           s.handler(),
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(opts.Logger.Handler(), slog.LevelDebug),
+	}
+	opts.Faults.OnChange(s.followFaults)
+	opts.Faults.OnNow(faults.TokenRevoked, func(faults.Fault) { s.RevokeAll() })
+	s.followFaults()
+	go s.serve()
+	return s, nil
+}
+
+// withDefaults fills in what is empty.
+func (o Options) withDefaults() Options {
+	set := func(p *string, value func() string) {
+		if *p == "" {
+			*p = value()
+		}
+	}
+	set(&o.Listen, func() string { return "127.0.0.1:0" })
+	set(&o.ClientID, func() string { return "sb-kafka-tunnel-lab" })
+	set(&o.ClientSecret, rand.Text)
+	set(&o.Tenant, NewID)
+	set(&o.Subdomain, func() string { return "lab" })
+	if o.Life == 0 {
+		o.Life = DefaultLife
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// NewID returns a random id in the form of a UUID, as the platform uses them.
+func NewID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// serve is the goroutine that owns the HTTP server.
+func (s *Service) serve() {
+	defer close(s.served)
+	if err := s.server.Serve(s.port); !errors.Is(err, http.ErrServerClosed) {
+		s.opts.Logger.Error("token service stopped", "error", err)
+	}
+}
+
+// followFaults shuts or opens the port as the faults say.
+func (s *Service) followFaults() {
+	_, down := s.opts.Faults.Active(faults.TokenDown, faults.Where{})
+	if err := s.port.SetDown(down); err != nil {
+		s.opts.Logger.Error("token service cannot come back", "error", err)
+	}
+}
+
+// Close stops the service and waits for everything it started.
+func (s *Service) Close() error {
+	s.stop()
+	err := s.port.Close() // resets connections, so that Shutdown waits for handlers only
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	err = errors.Join(err, s.server.Shutdown(ctx), s.server.Close())
+	<-s.served
+	return err
+}
+
+// Addr returns the address as "host:port".
+func (s *Service) Addr() string { return s.port.String() }
+
+// URL returns the base URL, without a path, as bindings carry it.
+func (s *Service) URL() string { return "http://" + s.port.String() }
+
+// Issuer returns the iss claim of the tokens.
+func (s *Service) Issuer() string { return s.URL() + "/oauth/token" }
+
+// Key returns the public key that verifies the tokens.
+func (s *Service) Key() *rsa.PublicKey { return &s.key.PublicKey }
+
+// Tenant returns the tenant (zone) id of the subaccount.
+func (s *Service) Tenant() string { return s.opts.Tenant }
+
+// Subdomain returns the subdomain of the subaccount.
+func (s *Service) Subdomain() string { return s.opts.Subdomain }
+
+// ClientID returns the client id that is accepted.
+func (s *Service) ClientID() string { return s.opts.ClientID }
+
+// Secret returns the client secret that is accepted.
+func (s *Service) Secret() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.secrets[len(s.secrets)-1]
+}
+
+// SetSecret changes the client secret, as a rotation does; the old one is
+// refused at once.
+func (s *Service) SetSecret(secret string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.secrets = append(s.secrets, secret)
+}
+
+// Secrets returns what must not be seen anywhere: all client secrets and the
+// newest 10 000 tokens.
+func (s *Service) Secrets() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Concat(s.secrets, s.issued)
+}
+
+// Revoked reports whether the token with that jti was revoked.
+func (s *Service) Revoked(jti string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.revoked[jti]
+}
+
+// RevokeAll revokes all tokens issued so far.
+func (s *Service) RevokeAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, jti := range s.jtis {
+		s.revoked[jti] = true
+	}
+	s.jtis = nil
+}
+
+// Stats returns the counters.
+func (s *Service) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stats := s.stats
+	stats.ByStatus = maps.Clone(stats.ByStatus)
+	return stats
+}

@@ -1,0 +1,183 @@
+package tunnel
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/addressmap"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/listener"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/metrics"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/session"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/upstream"
+)
+
+// cluster is one configured cluster at work.
+type cluster struct {
+	tunnel    *Tunnel
+	cfg       config.Cluster
+	bootstrap []topology.Target
+	port      uint16 // of the bootstrap listener
+	topo      *topology.Topology
+	dialer    *upstream.Dialer
+	handler   *session.Handler
+	metrics   *metrics.Cluster
+	asked     chan struct{} // somebody wants to know whether the way works
+}
+
+// startCluster binds the ports of a cluster.
+func (t *Tunnel) startCluster(ctx context.Context, cfg config.Cluster) (*cluster, error) {
+	cl := &cluster{tunnel: t, cfg: cfg, metrics: t.metrics.Cluster(cfg.Name), asked: make(chan struct{}, 1)}
+	for _, hp := range cfg.Bootstrap {
+		cl.bootstrap = append(cl.bootstrap, topology.Target{Host: hp.Host, Port: hp.Port, LocationID: cfg.LocationID})
+	}
+	rules, err := addressmap.Parse(cfg.AddressMap)
+	if err != nil {
+		return nil, failure.New(failure.ConfigInvalid, err)
+	}
+	conn := t.cfg.Connectivity
+	cl.dialer = &upstream.Dialer{
+		ConnectTimeout:   conn.ConnectTimeout,
+		HandshakeTimeout: conn.HandshakeTimeout,
+		Keepalive:        conn.Keepalive,
+		Phase:            cl.phase,
+		Failed:           func(f *failure.Failure) { t.report(f, "cluster", cfg.Name) },
+		Logger:           t.logger,
+	}
+	if t.tokens != nil {
+		cl.dialer.Proxy, cl.dialer.Tokens = conn.Proxy, t.tokens
+	}
+	cl.topo = topology.New(topology.Options{
+		Advertise: cfg.Advertise, First: cfg.BrokerPorts.First, Last: cfg.BrokerPorts.Last,
+		Bootstrap: cl.bootstrap, LocationID: cfg.LocationID, Rules: rules, Direct: t.tokens == nil,
+		Binder: &binder{server: t.server, bind: func(port uint16) (*listener.Port, error) {
+			return t.server.Listen(ctx, cfg.Listen.Host, port, cl.serveBroker)
+		}},
+		Report:   func(f *failure.Failure) { t.report(f, "cluster", cfg.Name) },
+		Unmapped: func() { t.metrics.Unmapped(metrics.ActionHidden) },
+		Logger:   t.logger,
+	})
+	cl.handler = &session.Handler{
+		Mapper: cl.topo, MaxRequest: t.cfg.Limits.MaxRequestBytes, Stall: t.cfg.Limits.FrameStall,
+		Hold: conn.Hold, Observer: observer{cl}, Logger: t.logger,
+	}
+	t.metrics.ReadyFunc(cfg.Name, cl.ready)
+	port, err := t.server.Listen(ctx, cfg.Listen.Host, cfg.Listen.Port, cl.serveBootstrap)
+	if err != nil {
+		return nil, err
+	}
+	cl.port = port.Number()
+	cl.topo.BindHomes()
+	t.work.Go(func() { cl.probe(ctx) })
+	return cl, nil
+}
+
+// binder opens broker ports for the topology.
+type binder struct {
+	server *listener.Server
+	bind   func(port uint16) (*listener.Port, error)
+}
+
+func (b *binder) Bind(port uint16) (uint16, error) {
+	p, err := b.bind(port)
+	if err != nil {
+		return 0, err
+	}
+	return p.Number(), nil
+}
+
+func (b *binder) Connections(port uint16) int { return b.server.Connections(port) }
+func (b *binder) Owns(port uint16) bool       { return b.server.Owns(port) }
+
+// address is where clients on this machine start.
+func (cl *cluster) address() string {
+	host := cl.cfg.Listen.Host
+	if ip := net.ParseIP(host); ip != nil && (ip.IsLoopback() || ip.IsUnspecified()) {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, strconv.Itoa(int(cl.port)))
+}
+
+// serveBootstrap serves a connection to the bootstrap port.
+func (cl *cluster) serveBootstrap(ctx context.Context, conn net.Conn, _ uint16) {
+	cl.serve(ctx, conn, "bootstrap", func(ctx context.Context) (net.Conn, string, error) {
+		up, target, err := cl.dialer.DialAny(ctx, cl.bootstrap)
+		return up, target.String(), err
+	})
+}
+
+// serveBroker serves a connection to a broker's port.
+func (cl *cluster) serveBroker(ctx context.Context, conn net.Conn, port uint16) {
+	node := "bootstrap" // until the node behind the port is known
+	if id, ok := cl.topo.Node(port); ok {
+		node = strconv.Itoa(int(id))
+	}
+	cl.serve(ctx, conn, node, func(ctx context.Context) (net.Conn, string, error) {
+		target, _, err := cl.topo.Resolve(ctx, port)
+		if err != nil {
+			return nil, "", err
+		}
+		up, err := cl.dialer.Dial(ctx, target)
+		return up, target.String(), err
+	})
+}
+
+func (cl *cluster) serve(ctx context.Context, conn net.Conn, node string, dial session.DialFunc) {
+	n := cl.metrics.Node(node)
+	n.Opened()
+	summary := cl.handler.Serve(ctx, conn, dial)
+	n.Closed(resultLabel(summary.Result))
+	if f, ok := failure.As(summary.Err); ok && summary.Result != session.NotReached {
+		// What the dialer met it has reported itself.
+		cl.tunnel.report(f, "cluster", cl.cfg.Name, "node", node)
+		if reason, refused := refusal(f.Code); refused {
+			cl.tunnel.metrics.Refused(reason)
+		}
+	} else if ok && (f.Code == failure.NodeUnknown || f.Code == failure.ClientGone || f.Code == failure.ClientReset) {
+		cl.tunnel.report(f, "cluster", cl.cfg.Name, "node", node)
+	}
+	cl.tunnel.logger.Debug("a connection is over", "cluster", cl.cfg.Name, "node", node,
+		"result", string(summary.Result), "target", summary.Target, "requests", summary.Requests,
+		"to_broker", summary.ToBroker, "to_client", summary.ToClient, "duration", summary.Duration.Round(time.Millisecond))
+}
+
+func (cl *cluster) phase(phase string, d time.Duration) {
+	switch phase {
+	case "token":
+		cl.metrics.ConnectPhase(metrics.PhaseToken, d)
+	case "tcp":
+		cl.metrics.ConnectPhase(metrics.PhaseTCP, d)
+	case "socks":
+		cl.metrics.ConnectPhase(metrics.PhaseSOCKS, d)
+	}
+}
+
+func resultLabel(r session.Result) metrics.Result {
+	switch r {
+	case session.ClientClosed, session.BrokerClosed, session.Silent, session.Stopped:
+		return metrics.ResultOK
+	case session.Refused:
+		return metrics.ResultRefused
+	case session.NotReached:
+		return metrics.ResultNoUpstream
+	default:
+		return metrics.ResultBroken
+	}
+}
+
+func refusal(code failure.Code) (metrics.Refusal, bool) {
+	switch code {
+	case failure.TLSOnPlainPort:
+		return metrics.RefusedTLS, true
+	case failure.HTTPOnKafkaPort:
+		return metrics.RefusedHTTP, true
+	case failure.NotKafka:
+		return metrics.RefusedNotKafka, true
+	default:
+		return "", false
+	}
+}

@@ -1,0 +1,145 @@
+package tunnel
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/admin"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/upstream"
+)
+
+// fresh is how old evidence for readiness may be (R22).
+const fresh = 60 * time.Second
+
+// Bound implements [admin.Source].
+func (t *Tunnel) Bound() bool { return t.bound.Load() }
+
+// Alive implements [admin.Source].
+func (t *Tunnel) Alive() error { return t.server.Alive() }
+
+// Ready implements [admin.Source].
+func (t *Tunnel) Ready(_ context.Context, name string) admin.Readiness {
+	r := admin.Readiness{Draining: t.draining.Load()}
+	r.Ready = !r.Draining
+	if !t.bound.Load() {
+		r.Ready = false
+		return r
+	}
+	for _, cl := range t.clusters {
+		if name != "" && cl.cfg.Name != name {
+			continue
+		}
+		one := cl.readiness()
+		if !one.Ready {
+			cl.ask()
+		}
+		r.Ready = r.Ready && one.Ready
+		r.Clusters = append(r.Clusters, one)
+	}
+	return r
+}
+
+// ready reports whether there is recent evidence that brokers can be reached: a
+// granted connection or an answer, at most a minute old and younger than the last
+// failure of the landscape.
+func (cl *cluster) ready() bool { return isReady(cl.dialer.Evidence(), time.Now()) }
+
+func isReady(e upstream.Evidence, now time.Time) bool {
+	return !e.Granted.IsZero() && now.Sub(e.Granted) <= fresh && e.Granted.After(e.Failed)
+}
+
+func (cl *cluster) readiness() admin.ClusterReadiness {
+	e, now := cl.dialer.Evidence(), time.Now()
+	r := admin.ClusterReadiness{Name: cl.cfg.Name, Ready: isReady(e, now)}
+	if !e.Granted.IsZero() {
+		age := admin.Seconds(now.Sub(e.Granted))
+		r.EvidenceAgeSeconds = &age
+	}
+	if !r.Ready {
+		// The last failure of any kind tells an operator more than none: all
+		// bootstrap addresses may be refused one by one (02, 04).
+		f, at := e.Failure, e.Failed
+		if f == nil && e.LastAt.After(e.Granted) {
+			f, at = e.Last, e.LastAt
+		}
+		r.Failure = admin.FailureOf(f, now.Sub(at))
+	}
+	return r
+}
+
+// Status implements [admin.Source].
+func (t *Tunnel) Status() admin.Status {
+	now := time.Now()
+	activity := t.server.Activity()
+	s := admin.Status{
+		Version: t.version, PID: pid(), StartedAt: t.started, UptimeSeconds: admin.Seconds(now.Sub(t.started)),
+		Bound: t.bound.Load(), Draining: t.draining.Load(),
+		Connections: activity.Open, MaxConnections: t.server.Limit, Warnings: t.warnings,
+	}
+	if !s.Bound {
+		return s
+	}
+	s.Ready = !s.Draining
+	for _, cl := range t.clusters {
+		one := cl.status(now)
+		s.Ready = s.Ready && one.Ready
+		s.Clusters = append(s.Clusters, one)
+	}
+	if t.tokens != nil {
+		s.Tokens = append(s.Tokens, t.tokenStatus(now))
+	}
+	return s
+}
+
+func (cl *cluster) status(now time.Time) admin.ClusterStatus {
+	r := cl.readiness()
+	if !r.Ready {
+		cl.ask()
+	}
+	c := admin.ClusterStatus{
+		Name: cl.cfg.Name, Listen: []string{net.JoinHostPort(cl.cfg.Listen.Host, strconv.Itoa(int(cl.port)))},
+		Advertise: cl.cfg.Advertise, Via: cl.tunnel.cfg.Connectivity.Via, Proxy: cl.dialer.Proxy,
+		LocationID: cl.cfg.LocationID, Ready: r.Ready, EvidenceAgeSeconds: r.EvidenceAgeSeconds,
+		BootstrapConnections: cl.tunnel.server.Connections(cl.port),
+	}
+	c.Connections = c.BootstrapConnections
+	for _, target := range cl.dialer.Order(cl.bootstrap) {
+		c.Bootstrap = append(c.Bootstrap, target.String())
+	}
+	for _, n := range cl.topo.Nodes() {
+		node := admin.NodeStatus{
+			ID: n.ID, Advertised: n.Advertised, Virtual: n.Virtual.String(), Connections: n.Connections,
+			Local: net.JoinHostPort(cl.cfg.Advertise, strconv.Itoa(int(n.Local))),
+		}
+		if n.Virtual.LocationID != cl.cfg.LocationID {
+			node.LocationID = n.Virtual.LocationID
+		}
+		c.Connections += n.Connections
+		c.Nodes = append(c.Nodes, node)
+	}
+	if e := cl.dialer.Evidence(); e.Last != nil {
+		f := admin.FailureOf(e.Last, now.Sub(e.LastAt))
+		c.LastFailure = &f
+	}
+	return c
+}
+
+func (t *Tunnel) tokenStatus(now time.Time) admin.TokenStatus {
+	st := t.tokens.Status()
+	out := admin.TokenStatus{Source: t.source, Fetches: int64(st.Fetches)}
+	if !st.UsableUntil.IsZero() {
+		until := st.UsableUntil
+		out.UsableUntil, out.UsableSeconds = &until, admin.Seconds(until.Sub(now))
+	}
+	if !st.LastFetch.IsZero() {
+		age := admin.Seconds(now.Sub(st.LastFetch))
+		out.LastFetchAgeSeconds = &age
+	}
+	if st.LastFailure != nil {
+		shown := admin.FailureOf(st.LastFailure, now.Sub(st.LastFetch))
+		out.LastFailure = &shown
+	}
+	return out
+}

@@ -1,0 +1,225 @@
+// Package tunnel puts one running tunnel together: ports, sessions, topology,
+// upstream connections, tokens, metrics and the admin endpoints.
+//
+//	t, err := tunnel.Start(ctx, tunnel.Options{Config: cfg, Logger: logger})
+//	...                                        // it serves
+//	t.Drain(ctx)                               // after SIGTERM
+//	t.Close()                                  // everything has ended when it returns
+//
+// It is the only package that knows all the others; what they do is theirs.
+// A running tunnel ends only by Close: whatever breaks in the landscape is
+// reported, paced and tried again.
+package tunnel
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/admin"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/listener"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/logging"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/metrics"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/token"
+)
+
+// Options say what to run.
+type Options struct {
+	Config config.Config
+	// Source names where the credentials come from: the service instance, or
+	// "configuration".
+	Source   string
+	Version  string
+	Warnings []string     // of the configuration, for /status
+	Logger   *slog.Logger // nil: silent
+}
+
+// Tunnel is a running tunnel. It implements [admin.Source].
+type Tunnel struct {
+	cfg      config.Config
+	version  string
+	warnings []string
+	started  time.Time
+
+	logger   *slog.Logger
+	failures *logging.Failures
+	metrics  *metrics.Metrics
+
+	server    *listener.Server
+	tokens    *token.Source // nil: direct
+	source    string        // name of the credentials
+	clusters  []*cluster
+	adminPort uint16
+
+	cancel   context.CancelFunc
+	work     sync.WaitGroup // token refresh, admin server, probes
+	bound    atomic.Bool
+	draining atomic.Bool
+}
+
+// Start binds every port and begins to serve. When a port is taken nothing is
+// left running and the error is the failure port_taken. The tunnel outlives
+// SIGTERM: ctx ends it as Close does, without a drain.
+func Start(ctx context.Context, o Options) (*Tunnel, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	t := &Tunnel{
+		cfg: o.Config, source: o.Source, version: o.Version, warnings: o.Warnings, started: time.Now(),
+		logger: o.Logger, failures: logging.NewFailures(o.Logger), metrics: metrics.New(),
+		cancel: cancel,
+	}
+	t.server = &listener.Server{
+		Limit:       t.limit(),
+		AcceptError: func(error) { t.metrics.AcceptError() },
+		Logger:      o.Logger,
+	}
+	if err := t.start(ctx); err != nil {
+		t.Close()
+		return nil, err
+	}
+	t.bound.Store(true)
+	return t, nil
+}
+
+func (t *Tunnel) start(ctx context.Context) error {
+	sockets, port, err := listener.Sockets(ctx, t.cfg.Admin.Listen.Host, t.cfg.Admin.Listen.Port)
+	if err != nil {
+		return err
+	}
+	t.adminPort = port
+	endpoints := &admin.Server{Source: t, Metrics: t.metrics.Handler(), Logger: t.logger}
+	t.work.Go(func() { t.serveAdmin(ctx, endpoints, sockets) })
+	if t.cfg.Connectivity.Via != config.ViaDirect {
+		if t.tokens, err = t.newTokens(t.cfg.Token); err != nil {
+			return err
+		}
+		t.work.Go(func() { t.tokens.Run(ctx) })
+	}
+	for _, cfg := range t.cfg.Clusters {
+		cl, err := t.startCluster(ctx, cfg)
+		if err != nil {
+			return err
+		}
+		t.clusters = append(t.clusters, cl)
+	}
+	return nil
+}
+
+func (t *Tunnel) serveAdmin(ctx context.Context, endpoints *admin.Server, sockets []net.Listener) {
+	if err := endpoints.Serve(ctx, sockets...); err != nil {
+		t.logger.Error("the admin endpoints have ended", "error", err)
+	}
+}
+
+func (t *Tunnel) newTokens(c config.Token) (*token.Source, error) {
+	fetch, err := token.ClientCredentials(token.Credentials{
+		URL: c.URL, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), UserAgent: "kafka-tunnel/" + t.version,
+	})
+	if err != nil {
+		return nil, failure.New(failure.BindingMalformed, err).For(t.source, "")
+	}
+	var source *token.Source
+	source = token.New(fetch, token.Options{
+		Target: c.URL,
+		Logger: t.logger,
+		Observe: func(result string, _ time.Duration) {
+			t.metrics.TokenFetch(t.source, result)
+			t.metrics.TokenExpiry(t.source, source.Status().ExpiresAt)
+		},
+	})
+	return source, nil
+}
+
+// limit is how many client connections may be open.
+func (t *Tunnel) limit() int {
+	if t.cfg.Limits.MaxConnections > 0 {
+		return t.cfg.Limits.MaxConnections
+	}
+	sockets := 2
+	for _, c := range t.cfg.Clusters {
+		sockets += 2 * (1 + c.BrokerPorts.Size())
+	}
+	return listener.DefaultLimit(sockets)
+}
+
+// report counts and logs a failure.
+func (t *Tunnel) report(f *failure.Failure, args ...any) {
+	t.metrics.Failure(f.Code)
+	t.failures.Log(f, args...)
+}
+
+// Address returns host:port of a cluster's bootstrap port, for clients on this
+// machine; the first cluster's for "".
+func (t *Tunnel) Address(cluster string) string {
+	for _, c := range t.clusters {
+		if cluster == "" || c.cfg.Name == cluster {
+			return c.address()
+		}
+	}
+	return ""
+}
+
+// AdminURL returns the base URL of the admin endpoints.
+func (t *Tunnel) AdminURL() string { return admin.BaseURL(t.cfg.Admin.Listen.Host, t.adminPort) }
+
+// Metrics returns the tunnel's instruments.
+func (t *Tunnel) Metrics() *metrics.Metrics { return t.metrics }
+
+// Drain waits for the end of the work (R23): until no connection was open for
+// drain.quiet, a second if there never was one, but no longer than drain.timeout
+// or ctx. Ports stay open and dial meanwhile: the application still flushes.
+func (t *Tunnel) Drain(ctx context.Context) {
+	t.draining.Store(true)
+	begin := time.Now()
+	ctx, cancel := context.WithDeadline(ctx, begin.Add(t.cfg.Drain.Timeout))
+	defer cancel()
+	t.logger.Info("stopping; ports stay open while connections end", "timeout", t.cfg.Drain.Timeout, "connections", t.server.Activity().Open)
+	for {
+		wait := t.quietFor(begin)
+		if wait <= 0 {
+			return
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			if n := t.server.Activity().Open; n > 0 {
+				t.logger.Info("connections are still open and will be cut", "connections", n)
+			}
+			return
+		}
+	}
+}
+
+// quietFor returns how long to wait before the tunnel may be quiet enough.
+func (t *Tunnel) quietFor(begin time.Time) time.Duration {
+	const look = 100 * time.Millisecond
+	a := t.server.Activity()
+	switch {
+	case a.Open > 0:
+		return look
+	case !a.Ever:
+		return time.Until(begin.Add(min(time.Second, t.cfg.Drain.Quiet)))
+	case a.LastOpen.After(begin):
+		return min(time.Until(a.LastOpen.Add(t.cfg.Drain.Quiet)), look)
+	default:
+		return min(time.Until(begin.Add(t.cfg.Drain.Quiet)), look)
+	}
+}
+
+// Close ends everything at once and waits for it.
+func (t *Tunnel) Close() {
+	t.cancel()
+	t.server.Close()
+	t.work.Wait()
+}
+
+// pid is shown in the status.
+func pid() int { return os.Getpid() }
