@@ -128,6 +128,9 @@ func (v configView) writeTable(w io.Writer) error {
 			return err
 		}
 	}
+	if v.File != "" {
+		_, _ = fmt.Fprintf(w, "\nFile %s\n", clean(v.File))
+	}
 	for i, warning := range v.Warnings {
 		if i == 0 {
 			_, _ = fmt.Fprintln(w)

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -171,23 +171,25 @@ func hostAllowed(host string) bool {
 	if host == "" {
 		return true
 	}
-	name := host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		name = h
-	} else if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
-		name = host[1 : len(host)-1]
-	}
-	if strings.EqualFold(name, "localhost") {
+	if _, err := netip.ParseAddrPort(host); err == nil {
 		return true
 	}
-	_, err := netip.ParseAddr(name)
+	if name, port, found := strings.Cut(host, ":"); strings.EqualFold(name, "localhost") {
+		_, err := strconv.ParseUint(port, 10, 16)
+		return !found || err == nil
+	}
+	if inner, ok := strings.CutPrefix(host, "["); ok && strings.HasSuffix(inner, "]") {
+		ip, err := netip.ParseAddr(strings.TrimSuffix(inner, "]"))
+		return err == nil && ip.Is6()
+	}
+	_, err := netip.ParseAddr(host)
 	return err == nil
 }
 
 func plainText(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
-	w.Write([]byte(text)) //nolint:errcheck // the client left: nobody to tell
+	w.Write([]byte(text))
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
@@ -201,5 +203,5 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	w.Write(body.Bytes()) //nolint:errcheck // the client left: nobody to tell
+	w.Write(body.Bytes())
 }

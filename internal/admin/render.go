@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -82,13 +83,13 @@ func (c ClusterStatus) renderNodes(b *bytes.Buffer) {
 	}
 	t := table(b)
 	row(t, "NODE", "ADVERTISED", "VIRTUAL", "LOCAL", "CONNECTIONS")
-	row(t, "bootstrap", "-", "-", dash(first(c.Listen)), fmt.Sprint(c.BootstrapConnections))
+	row(t, "bootstrap", "-", "-", dash(first(c.Listen)), strconv.Itoa(c.BootstrapConnections))
 	for _, n := range c.Nodes {
 		virtual := n.Virtual
 		if n.LocationID != "" {
 			virtual += " (" + n.LocationID + ")"
 		}
-		row(t, fmt.Sprint(n.ID), dash(n.Advertised), dash(virtual), dash(n.Local), fmt.Sprint(n.Connections))
+		row(t, strconv.Itoa(int(n.ID)), dash(n.Advertised), dash(virtual), dash(n.Local), strconv.Itoa(n.Connections))
 	}
 	flush(t)
 }

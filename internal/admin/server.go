@@ -57,7 +57,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	case <-ctx.Done():
 	case err = <-run.failed:
 	}
-	run.stop()
+	run.stop(context.WithoutCancel(ctx))
 	return err
 }
 
@@ -110,12 +110,12 @@ func (r *serving) track(_ net.Conn, state http.ConnState) {
 }
 
 // stop ends all servers and waits for their goroutines.
-func (r *serving) stop() {
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+func (r *serving) stop(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
 	for _, server := range r.servers {
 		if server.Shutdown(ctx) != nil {
-			server.Close() //nolint:errcheck // what is left is closed, whatever it says
+			server.Close() // what is left is closed, whatever it says
 		}
 	}
 	r.loops.Wait()

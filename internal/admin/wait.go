@@ -167,7 +167,7 @@ func waitPath(o WaitOptions) (string, error) {
 func (c *Client) ask(ctx context.Context, path string, r *WaitResult) error {
 	a, err := c.get(ctx, path)
 	if err != nil {
-		if ctx.Err() == nil || r.Err == nil {
+		if known := r.Outcome == NotInTime || r.Err != nil; ctx.Err() == nil || !known {
 			r.Err = err
 		}
 		return nil

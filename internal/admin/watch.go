@@ -41,12 +41,12 @@ func (c *Client) Watch(ctx context.Context, w io.Writer, o WatchOptions) error {
 }
 
 // show writes one status, or why there is none.
-func (c *Client) show(ctx context.Context, w io.Writer, clear bool) error {
+func (c *Client) show(ctx context.Context, w io.Writer, wipe bool) error {
 	status, err := c.Status(ctx)
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // being told to end is how a watch ends
 	}
-	if clear {
+	if wipe {
 		if _, err := io.WriteString(w, clearScreen); err != nil {
 			return err
 		}

@@ -79,8 +79,12 @@ func parseFile(path string, data []byte, keys []key, report func(Problem)) docum
 		report(Problem{Key: "config", Source: "file " + path, Message: yamlMessage(err)})
 		return r.doc
 	}
-	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
-		report(Problem{Key: "config", Source: "file " + path, Message: "holds more than one YAML document"})
+	switch err := decoder.Decode(&second); {
+	case errors.Is(err, io.EOF):
+	case err != nil:
+		report(Problem{Key: "config", Source: "file " + path, Message: yamlMessage(err)})
+	default:
+		report(Problem{Key: "config", Source: r.source(second.Line), Message: "holds more than one YAML document"})
 	}
 	r.root(resolve(first.Content[0]))
 	return r.doc
@@ -151,8 +155,12 @@ func (r *reader) mapping(n *yaml.Node, where string, known []string, visit func(
 }
 
 // nearestKey suggests a key of the same mapping, or one that has the same name in
-// another.
+// another. A path that was written as one key is suggested as the mapping it stands
+// for.
 func (r *reader) nearestKey(where, name string, known []string) string {
+	if section, leaf, ok := strings.Cut(name, "."); ok && slices.ContainsFunc(r.allKeys, func(k key) bool { return !k.cluster && k.name == name }) {
+		return section + ": {" + leaf + ": ...}"
+	}
 	if near := nearest(name, known); near != "" {
 		return where + near
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 )
@@ -33,9 +34,11 @@ func (k key) flagKind() string {
 		return "list"
 	case k.address:
 		return "address"
-	default:
-		return "string"
 	}
+	if _, err := time.ParseDuration(k.def); err == nil && k.def != "0" {
+		return "duration"
+	}
+	return "text"
 }
 
 // flagText takes any text, so that a wrong value is told together with all other

@@ -28,7 +28,7 @@ func nearest(word string, candidates []string) string {
 	for _, c := range candidates {
 		f := fold(c)
 		part := strings.HasSuffix(f, "_"+w) || strings.HasPrefix(f, w+"_") ||
-			strings.HasPrefix(w, f+"_") || strings.HasSuffix(w, "_"+f)
+			strings.HasPrefix(w, f) && len(f) >= 4 || strings.HasSuffix(w, "_"+f)
 		if part && (best == "" || len(c) < len(best)) {
 			best = c
 		}

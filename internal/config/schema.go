@@ -106,9 +106,9 @@ func schema() []key {
 		inCluster(one("location_id", "", "Location ID of the Cloud Connector",
 			locationID, plain, func(t target) *string { return &t.cluster.LocationID })),
 		inCluster(rules("address_map", "[]", "which virtual address stands for which advertised one, first match wins")),
-		inCluster(one("allow_remote", "false", "listen may be beyond loopback",
+		inCluster(one("allow_remote", "false", "clients of other hosts are allowed: listen may be beyond loopback",
 			boolean, showBool, func(t target) *bool { return &t.cluster.AllowRemote })),
-		inCluster(one("insecure_remote", "false", "... although everybody who reaches it can use the cluster",
+		inCluster(one("insecure_remote", "false", "clients of other hosts need no authentication: everybody who reaches listen can use the cluster",
 			boolean, showBool, func(t target) *bool { return &t.cluster.InsecureRemote })),
 
 		one("connectivity.via", ViaConnectivity, "connectivity: through the connectivity proxy; direct: without it",
@@ -144,9 +144,9 @@ func schema() []key {
 		one("limits.memory", "256MiB", "upper bound of the soft memory limit",
 			size(16<<20, 1<<40), showSize, func(t target) *int64 { return &t.Limits.Memory }),
 
-		one("drain.timeout", "8.5s", "the tunnel ends at the latest so long after SIGTERM",
+		one("drain.timeout", "8.5s", "after SIGTERM the tunnel ends at the latest after this time",
 			duration(0, long), showDuration, func(t target) *time.Duration { return &t.Drain.Timeout }),
-		one("drain.quiet", "3s", "... and earlier when no connection was open for so long",
+		one("drain.quiet", "3s", "after SIGTERM the tunnel ends when no connection was open for so long",
 			duration(0, long), showDuration, func(t target) *time.Duration { return &t.Drain.Quiet }),
 
 		one("admin.listen", "127.0.0.1:19099", "address of probes, metrics and status; port 0: any",

@@ -56,6 +56,7 @@ const (
 	AddressUnsupported  Code = "address_unsupported"
 
 	ConnectorAway      Code = "connector_away"
+	ConnectSilent      Code = "connect_silent"
 	AccessNotAllowed   Code = "access_not_allowed"
 	BrokerUnreachable  Code = "broker_unreachable"
 	BrokerStalled      Code = "broker_stalled"
@@ -202,6 +203,9 @@ var catalogue = []Entry{
 	{ConnectorAway, HopConnector, RetryGate,
 		"no Cloud Connector with {location} is connected to the subaccount",
 		"The Cloud Connector is down, is switching over, or has another Location ID. Look in the cockpit under Connectivity > Cloud Connectors; if one is listed there, compare its Location ID with location_id.", held},
+	{ConnectSilent, HopConnector, RetryAddress,
+		"the Cloud Connector does not say in time whether it has reached {target}",
+		"Most likely a firewall between the Cloud Connector and the broker swallows the connection. In the Cloud Connector open Cloud To On-Premise > Access Control and use Check Availability for {target}.", closedOnce},
 	{AccessNotAllowed, HopConnector, RetryAddress,
 		"the Cloud Connector ({location}) does not expose {target}",
 		"Its access control has no entry for this address. In the Cloud Connector open Cloud To On-Premise > Access Control and add protocol TCP, virtual host {host}, virtual port {port}.", "closed after 1 s"},

@@ -17,7 +17,7 @@ const (
 	Head
 	// Whole: hold the frame, see [RewriteWhole] and [WholeBound].
 	Whole
-	// Tail: relay all but the bytes after the last record set.
+	// Tail: relay all but the bytes after the last record set, see [Walker].
 	Tail
 	// Refuse: the request must not pass, because its response could not be
 	// rewritten; see [RefusalCode].

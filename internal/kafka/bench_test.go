@@ -183,3 +183,94 @@ func benchmarkWhole(b *testing.B, key, version int16, frame []byte) {
 		}
 	}
 }
+
+// fetchResponse returns a Fetch response of partitions with records of some
+// bytes each.
+func fetchResponse(partitions, records, leaders int) *kmsg.FetchResponse {
+	r := kmsg.NewPtrFetchResponse()
+	r.SetVersion(17)
+	topic := kmsg.NewFetchResponseTopic()
+	for i := range partitions {
+		p := kmsg.NewFetchResponseTopicPartition()
+		p.Partition, p.RecordBatches = int32(i), make([]byte, records)
+		topic.Partitions = append(topic.Partitions, p)
+	}
+	r.Topics = append(r.Topics, topic)
+	for i := range leaders {
+		b := kmsg.NewFetchResponseBroker()
+		b.NodeID, b.Host, b.Port = int32(i), fmt.Sprintf("kafka-%d.onprem.corp", i), 9092
+		r.Brokers = append(r.Brokers, b)
+	}
+	return r
+}
+
+// feed relays a frame in pieces of a buffer's size.
+func feed(tb testing.TB, w *Walker, h ResponseInfo, frame []byte, piece int) {
+	if err := w.Reset(h, MapperFunc(toLocalhost)); err != nil {
+		tb.Fatal(err)
+	}
+	for rest := frame; w.Left() > 0; {
+		pass, held, err := w.Feed(rest[:min(piece, len(rest))])
+		if err != nil {
+			tb.Fatal(err)
+		}
+		rest = rest[pass+held:]
+	}
+	_ = w.Tail()
+}
+
+// A Fetch response without addresses allocates nothing, however it is split.
+func TestWalkerAllocatesNothing(t *testing.T) {
+	frame := encode(fetchResponse(20, 10_000, 0), headers[0])
+	h := info(KeyFetch, 17, frame)
+	var w Walker
+	for _, piece := range []int{1, 100, 4096, 64 << 10, len(frame)} {
+		if n := testing.AllocsPerRun(20, func() { feed(t, &w, h, frame, piece) }); n != 0 {
+			t.Errorf("pieces of %d: %v allocations", piece, n)
+		}
+	}
+}
+
+func BenchmarkWalker(b *testing.B) {
+	for _, tc := range []struct {
+		name                         string
+		partitions, records, leaders int
+	}{
+		{"empty", 0, 0, 0},
+		{"1x1KiB", 1, 1 << 10, 0},
+		{"100x10KiB", 100, 10 << 10, 0},
+		{"6x8MiB", 6, 8 << 20, 0},
+		{"1x1KiB,leaders=1", 1, 1 << 10, 1},
+	} {
+		b.Run(tc.name, func(b *testing.B) {
+			frame := encode(fetchResponse(tc.partitions, tc.records, tc.leaders), headers[0])
+			h := info(KeyFetch, 17, frame)
+			work := make([]byte, len(frame))
+			copy(work, frame)
+			var w Walker
+			b.ReportAllocs()
+			b.SetBytes(int64(len(frame)))
+			for b.Loop() {
+				if tc.leaders > 0 {
+					copy(work, frame) // it is rewritten in place
+				}
+				feed(b, &w, h, work, 64<<10)
+			}
+		})
+	}
+}
+
+// The same by decoding and encoding, to compare.
+func BenchmarkFetchDecoded(b *testing.B) {
+	frame := encode(fetchResponse(100, 10<<10, 0), headers[0])
+	b.ReportAllocs()
+	b.SetBytes(int64(len(frame)))
+	for b.Loop() {
+		r, err := decode(KeyFetch, 17, frame)
+		if err != nil {
+			b.Fatal(err)
+		}
+		replace(r, MapperFunc(toLocalhost))
+		r.AppendTo(nil)
+	}
+}

@@ -9,7 +9,7 @@
 //	Pass    nothing; relay the bytes                            most APIs
 //	Head    rewrite the leading broker array, relay the rest    Metadata
 //	Whole   hold the frame, rewrite it                          small responses, ApiVersions
-//	Tail    relay all but the last bytes, rewrite those         Fetch, ShareFetch
+//	Tail    relay all but the last bytes, rewrite those         Fetch, ShareFetch: see [Walker]
 //	Refuse  the request must not pass: its response could not be rewritten
 //
 // A relay reads the header of each request, remembers key, version and

@@ -25,22 +25,9 @@ type shape struct {
 // nodeEndpoint is the struct of KIP-951 in Produce, Fetch and Share responses.
 var nodeEndpoint = shape{flexible: true, text: true}
 
-// minimum returns how many bytes an element has at least.
-func (s shape) minimum() int {
-	n := 4 + 2 + 4
-	if s.flexible {
-		n = 4 + 1 + 4 + 1
-	}
-	for _, more := range []struct {
-		has   bool
-		bytes int
-	}{{s.key, 1}, {s.code, 2}, {s.text, 1}, {s.fenced, 1}} {
-		if more.has {
-			n += more.bytes
-		}
-	}
-	return n
-}
+// minEntry is the least length of an element: node id, an empty host and port,
+// with i16 lengths, or with one-byte lengths and no tags.
+const minEntry = 10
 
 // A place is where an address stands in the bytes of a message.
 //
@@ -73,8 +60,7 @@ func (c *cursor) readList(s shape) (l list) {
 	l.shape, l.count = s, c.off
 	l.elements = c.count(s.flexible)
 	l.first = c.off
-	minimum := s.minimum()
-	if l.elements > (c.frame-c.off)/minimum {
+	if l.elements > (c.frame-c.off)/minEntry {
 		c.malformed() // before anything is made of that number
 	}
 	if l.elements > maxEndpoints {
@@ -86,7 +72,7 @@ func (c *cursor) readList(s shape) (l list) {
 	for i := 0; i < l.elements && c.err == nil; i++ {
 		c.readEntry(&l)
 		if errors.Is(c.err, ErrShort) {
-			c.need = min(c.need+(l.elements-i-1)*minimum, c.frame)
+			c.need = min(c.need+(l.elements-i-1)*minEntry, c.frame)
 		}
 	}
 	l.end = c.off

@@ -56,7 +56,7 @@ func rewritten(yield func(key, version int16) bool) {
 		if a.Treatment != Head && a.Treatment != Whole || a.Key == KeyApiVersions {
 			continue
 		}
-		for v := a.Since; v <= a.Highest; v++ {
+		for v := a.Since; v <= a.MaxVersion; v++ {
 			if !yield(a.Key, v) {
 				return
 			}

@@ -32,12 +32,37 @@ type Step struct {
 }
 
 // Prove produces one record to a topic of its own through a bootstrap address
-// and consumes it. The topic is deleted afterwards if the brokers let it. It
-// fails when ctx ends; the error says in which step.
+// and consumes it. The topic is deleted afterwards if the brokers let it. What
+// may heal is tried again until ctx ends; the error says in which step it was.
 func Prove(ctx context.Context, bootstrap string) (*Proof, error) {
-	p := &prover{topic: "kafka-tunnel-proof-" + strings.ToLower(rand.Text()[:10])}
+	return newProver(bootstrap, new(net.Dialer).DialContext).run(ctx)
+}
+
+// dialFunc opens a connection.
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// prover is the client of one proof.
+type prover struct {
+	bootstrap string
+	topic     string
+	dialer    dialFunc
+	client    *kgo.Client
+	admin     *kadm.Client
+	created   bool
+
+	proof Proof
+	mu    sync.Mutex // guards proof.Dialled
+}
+
+// newProver returns the client of a proof.
+func newProver(bootstrap string, dial dialFunc) *prover {
+	return &prover{bootstrap: bootstrap, topic: "kafka-tunnel-proof-" + strings.ToLower(rand.Text()[:10]), dialer: dial}
+}
+
+// run goes through the steps.
+func (p *prover) run(ctx context.Context) (*Proof, error) {
 	cl, err := kgo.NewClient(
-		kgo.SeedBrokers(bootstrap),
+		kgo.SeedBrokers(p.bootstrap),
 		kgo.ClientID("kafka-tunnel-lab"),
 		kgo.Dialer(p.dial),
 		kgo.DisableClientMetrics(),
@@ -46,12 +71,15 @@ func Prove(ctx context.Context, bootstrap string) (*Proof, error) {
 		kgo.MetadataMinAge(50*time.Millisecond), // the topic is new
 		kgo.RetryBackoffFn(func(int) time.Duration { return 50 * time.Millisecond }),
 		kgo.UnknownTopicRetries(-1),
+		kgo.RequestRetries(1<<30), // until ctx ends
+		kgo.RetryTimeout(0),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("making the client: %w", err)
 	}
 	defer cl.Close()
 	p.client, p.admin = cl, kadm.NewClient(cl)
+	defer p.deleteTopic(ctx)
 	for _, s := range []struct {
 		name string
 		do   func(context.Context) (string, error)
@@ -64,24 +92,11 @@ func Prove(ctx context.Context, bootstrap string) (*Proof, error) {
 		began := time.Now()
 		detail, err := s.do(ctx)
 		if err != nil {
-			p.deleteTopic(ctx)
-			return nil, fmt.Errorf("%s through %s: %w", s.name, bootstrap, err)
+			return nil, fmt.Errorf("%s through %s: %w", s.name, p.bootstrap, err)
 		}
 		p.proof.Steps = append(p.proof.Steps, Step{s.name, detail, time.Since(began)})
 	}
-	p.deleteTopic(ctx)
 	return p.result(), nil
-}
-
-// prover is the client of one proof.
-type prover struct {
-	topic   string
-	client  *kgo.Client
-	admin   *kadm.Client
-	created bool
-
-	proof Proof
-	mu    sync.Mutex // guards Dialled
 }
 
 // dial connects and notes the address.
@@ -91,15 +106,15 @@ func (p *prover) dial(ctx context.Context, network, address string) (net.Conn, e
 		p.proof.Dialled = append(p.proof.Dialled, address)
 	}
 	p.mu.Unlock()
-	return new(net.Dialer).DialContext(ctx, network, address)
+	return p.dialer(ctx, network, address)
 }
 
 // result returns the proof.
 func (p *prover) result() *Proof {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	slices.Sort(p.proof.Dialled)
-	return &p.proof
+	dialled := slices.Sorted(slices.Values(p.proof.Dialled))
+	return &Proof{Steps: p.proof.Steps, Dialled: dialled}
 }
 
 // findBrokers asks for the brokers until somebody answers.

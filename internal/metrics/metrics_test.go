@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"math"
+	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"strings"
@@ -10,7 +11,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
-	dto "github.com/prometheus/client_model/go"
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // expose returns what a scraper gets.
 func expose(m *Metrics) string {
 	w := httptest.NewRecorder()
-	m.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	return w.Body.String()
 }
 
@@ -38,13 +38,13 @@ func series(text string) []string {
 }
 
 // value returns the sample of a series; NaN if there is none.
-func value(t testing.TB, m *Metrics, name string) float64 {
-	t.Helper()
+func value(tb testing.TB, m *Metrics, name string) float64 {
+	tb.Helper()
 	for _, line := range series(expose(m)) {
 		if rest, ok := strings.CutPrefix(line, name+" "); ok {
 			v, err := strconv.ParseFloat(rest, 64)
 			if err != nil {
-				t.Fatalf("%s: %v", line, err)
+				tb.Fatalf("%s: %v", line, err)
 			}
 			return v
 		}
@@ -137,7 +137,7 @@ func TestNothingHappensWithoutMetrics(t *testing.T) {
 		t.Error("nil gives something")
 	}
 	w := httptest.NewRecorder()
-	m.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	if w.Code != 404 {
 		t.Errorf("GET /metrics of nothing answers %d", w.Code)
 	}
@@ -286,11 +286,7 @@ func TestBytesAddUp(t *testing.T) {
 			want[d] += max(n, 0)
 		}
 		for d, counter := range c.written {
-			var sample dto.Metric
-			if err := counter.Write(&sample); err != nil {
-				t.Fatal(err)
-			}
-			if got := sample.GetCounter().GetValue(); got != float64(want[d]) {
+			if got := testutil.ToFloat64(counter); got != float64(want[d]) {
 				t.Fatalf("%v bytes %s, want %d", got, directionNames[d], want[d])
 			}
 		}

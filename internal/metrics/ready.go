@@ -25,15 +25,17 @@ func (m *Metrics) ReadyFunc(cluster string, f func() bool) {
 
 // readyCollector is the gauge ready{cluster}.
 type readyCollector struct {
-	desc  *prometheus.Desc
+	gauges *prometheus.GaugeVec // set at each scrape
+
 	mu    sync.Mutex
 	funcs map[string]func() bool
 }
 
 func newReadyCollector() *readyCollector {
 	return &readyCollector{
-		desc: prometheus.NewDesc(prometheus.BuildFQName(namespace, "", "ready"),
-			"1 if the brokers of the cluster can be reached, by recent evidence.", []string{"cluster"}, nil),
+		gauges: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "ready", Help: "1 if the brokers of the cluster can be reached, by recent evidence.",
+		}, []string{"cluster"}),
 		funcs: map[string]func() bool{},
 	}
 }
@@ -45,7 +47,7 @@ func (r *readyCollector) set(cluster string, f func() bool) {
 }
 
 // Describe implements [prometheus.Collector].
-func (r *readyCollector) Describe(ch chan<- *prometheus.Desc) { ch <- r.desc }
+func (r *readyCollector) Describe(ch chan<- *prometheus.Desc) { r.gauges.Describe(ch) }
 
 // Collect implements [prometheus.Collector]. The functions are called without
 // the lock, since they may take locks of their own.
@@ -58,6 +60,7 @@ func (r *readyCollector) Collect(ch chan<- prometheus.Metric) {
 		if f() {
 			value = 1
 		}
-		ch <- prometheus.MustNewConstMetric(r.desc, prometheus.GaugeValue, value, cluster)
+		r.gauges.WithLabelValues(cluster).Set(value)
 	}
+	r.gauges.Collect(ch)
 }

@@ -2,6 +2,7 @@ package process
 
 import (
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -13,18 +14,17 @@ const BootstrapServers = "KAFKA_BOOTSTRAP_SERVERS"
 // it is set already. An empty value counts as unset, as in the configuration.
 // environ itself is not changed.
 func WithDefault(environ []string, key, value string) []string {
-	out := make([]string, 0, len(environ)+1)
+	without := make([]string, 0, len(environ)+1)
 	for _, line := range environ {
 		name, have, _ := strings.Cut(line, "=")
-		if !sameKey(name, key) {
-			out = append(out, line)
-			continue
-		}
-		if have != "" {
-			return append(out[:0:0], environ...)
+		switch {
+		case !sameKey(name, key):
+			without = append(without, line)
+		case have != "":
+			return slices.Clone(environ)
 		}
 	}
-	return append(out, key+"="+value)
+	return append(without, key+"="+value)
 }
 
 // sameKey compares names of variables as the system does.

@@ -3,11 +3,13 @@ package process
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -17,17 +19,23 @@ import (
 // commands that Run runs are the binary itself.
 const roleVariable = "PROCESS_TEST_ROLE"
 
-// roles are the parts, by name; files with build tags add theirs.
-var roles = map[string]func(argument string){
-	"exit":    playExit,
-	"echo":    playEcho,
-	"signals": playSignals,
-	"env":     playEnv,
+// play plays a part.
+func play(name, argument string) {
+	parts := map[string]func(argument string){
+		"exit":     playExit,
+		"echo":     playEcho,
+		"signals":  playSignals,
+		"env":      playEnv,
+		"stubborn": playStubborn,
+		"ignored":  playIgnored,
+	}
+	maps.Copy(parts, linuxParts())
+	parts[name](argument)
 }
 
 func TestMain(m *testing.M) {
 	if name, argument, ok := strings.Cut(os.Getenv(roleVariable), "="); ok {
-		roles[name](argument)
+		play(name, argument)
 		os.Exit(0)
 	}
 	goleak.VerifyTestMain(m)
@@ -43,11 +51,11 @@ func role(name, argument string) []string {
 }
 
 // self returns the command line of the binary.
-func self(t testing.TB) []string {
-	t.Helper()
+func self(tb testing.TB) []string {
+	tb.Helper()
 	path, err := os.Executable()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return []string{path}
 }
@@ -96,3 +104,18 @@ func playSignals(status string) {
 
 // playEnv prints one variable.
 func playEnv(name string) { fmt.Print(os.Getenv(name)) }
+
+// playStubborn ignores SIGTERM and says so.
+func playStubborn(string) {
+	signal.Ignore(syscall.SIGTERM)
+	os.Stdout.WriteString("ready\n")
+	select {}
+}
+
+// playIgnored prints what Signals makes of an ignored SIGHUP.
+func playIgnored(string) {
+	signal.Ignore(syscall.SIGHUP, syscall.SIGTERM)
+	for _, s := range Signals() {
+		os.Stdout.WriteString(s.String() + "\n")
+	}
+}

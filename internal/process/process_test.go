@@ -19,13 +19,13 @@ import (
 )
 
 // pipe returns a pipe whose ends are closed with the test.
-func pipe(t testing.TB) (r, w *os.File) {
-	t.Helper()
+func pipe(tb testing.TB) (r, w *os.File) {
+	tb.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { r.Close(); w.Close() })
+	tb.Cleanup(func() { r.Close(); w.Close() })
 	return r, w
 }
 
@@ -83,7 +83,7 @@ func TestStreamsAreTheCommands(t *testing.T) {
 	in, toChild := pipe(t)
 	fromChild, out := pipe(t)
 	errFromChild, errOut := pipe(t)
-	io.WriteString(toChild, "\x00bytes\r\n")
+	toChild.WriteString("\x00bytes\r\n")
 	toChild.Close()
 	code, err := Run(t.Context(), Options{Args: self(t), Env: role("echo", ""), Stdin: in, Stdout: out, Stderr: errOut})
 	if code != 0 || err != nil {

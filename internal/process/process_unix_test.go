@@ -6,32 +6,11 @@ import (
 	"bufio"
 	"context"
 	"os"
-	"os/signal"
 	"strconv"
 	"syscall"
 	"testing"
 	"time"
 )
-
-func init() {
-	roles["stubborn"] = playStubborn
-	roles["ignored"] = playIgnored
-}
-
-// playStubborn ignores SIGTERM and says so.
-func playStubborn(string) {
-	signal.Ignore(syscall.SIGTERM)
-	os.Stdout.WriteString("ready\n")
-	select {}
-}
-
-// playIgnored prints what Signals makes of an ignored SIGHUP.
-func playIgnored(string) {
-	signal.Ignore(syscall.SIGHUP, syscall.SIGTERM)
-	for _, s := range Signals() {
-		os.Stdout.WriteString(s.String() + "\n")
-	}
-}
 
 func TestDeathBySignal(t *testing.T) {
 	for s, want := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGINT: 130, syscall.SIGKILL: 137, syscall.SIGHUP: 129, syscall.SIGUSR1: 128 + int(syscall.SIGUSR1)} {
@@ -50,7 +29,7 @@ type result struct {
 }
 
 // start runs a command in the background and returns its output and its end.
-func start(t *testing.T, ctx context.Context, o Options) (*bufio.Scanner, <-chan result) {
+func start(ctx context.Context, t *testing.T, o Options) (*bufio.Scanner, <-chan result) {
 	t.Helper()
 	fromChild, out := pipe(t)
 	o.Args, o.Stdout = self(t), out
@@ -74,7 +53,7 @@ func line(t *testing.T, s *bufio.Scanner) string {
 func TestEachSignalIsForwarded(t *testing.T) {
 	in, toChild := pipe(t)
 	signals := make(chan os.Signal)
-	lines, done := start(t, t.Context(), Options{Env: role("signals", ""), Stdin: in, Signals: signals})
+	lines, done := start(t.Context(), t, Options{Env: role("signals", ""), Stdin: in, Signals: signals})
 	if got := line(t, lines); got != "ready" {
 		t.Fatalf("got %q", got)
 	}
@@ -101,7 +80,7 @@ func TestEachSignalIsForwarded(t *testing.T) {
 func TestTheCommandDecidesWhatASignalMeans(t *testing.T) {
 	in, _ := pipe(t)
 	signals := make(chan os.Signal, 1)
-	lines, done := start(t, t.Context(), Options{Env: role("signals", "5"), Stdin: in, Signals: signals})
+	lines, done := start(t.Context(), t, Options{Env: role("signals", "5"), Stdin: in, Signals: signals})
 	line(t, lines)
 	signals <- syscall.SIGTERM
 	if got := <-done; got != (result{5, nil}) {
@@ -112,7 +91,7 @@ func TestTheCommandDecidesWhatASignalMeans(t *testing.T) {
 func TestEndOfContextTerminates(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	in, _ := pipe(t)
-	lines, done := start(t, ctx, Options{Env: role("signals", "6"), Stdin: in})
+	lines, done := start(ctx, t, Options{Env: role("signals", "6"), Stdin: in})
 	line(t, lines)
 	cancel()
 	if got := <-done; got != (result{6, nil}) {
@@ -122,7 +101,7 @@ func TestEndOfContextTerminates(t *testing.T) {
 
 func TestEndOfContextKillsTheStubborn(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	lines, done := start(t, ctx, Options{Env: role("stubborn", ""), KillAfter: time.Millisecond})
+	lines, done := start(ctx, t, Options{Env: role("stubborn", ""), KillAfter: time.Millisecond})
 	line(t, lines)
 	cancel()
 	if got := <-done; got != (result{137, nil}) {

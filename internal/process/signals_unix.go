@@ -36,7 +36,7 @@ func childHasIt(s os.Signal) bool {
 	if err != nil {
 		return false
 	}
-	defer unix.Close(tty) //nolint:errcheck // nothing was written
+	defer unix.Close(tty)
 	for {
 		foreground, err := unix.IoctlGetInt(tty, unix.TIOCGPGRP)
 		if !errors.Is(err, unix.EINTR) {

@@ -27,6 +27,8 @@ import (
 //     reply 05, or by a connection that ended between the authentication and its
 //     answer; a new token may help.
 //   - proxy_silent: ctx's deadline passed first. Detail says which answer was due.
+//   - connect_silent: the same for the reply to CONNECT: the proxy is well, and
+//     what is behind it does not answer.
 //   - proxy_unreachable: the connection ended before the proxy had said anything.
 //   - proxy_protocol, proxy_method_refused: it is not the SAP connectivity proxy.
 //   - one code for each reply to CONNECT; proxy_general_failure also for a
@@ -56,6 +58,8 @@ type handshake struct {
 	conn net.Conn
 	req  Request
 	buf  []byte // for every message in both directions, so that there is one allocation
+
+	asked bool // CONNECT was sent
 }
 
 func (h *handshake) run(ctx context.Context) error {
@@ -104,6 +108,7 @@ func (h *handshake) connect(ctx context.Context) error {
 	if _, err := h.conn.Write(appendConnect(h.buf, h.req.Host, h.req.Port)); err != nil {
 		return h.broken(ctx, "sending CONNECT "+h.req.target(), failure.ProxyGeneralFailure, err)
 	}
+	h.asked = true
 	code, err := readReply(h.conn, h.buf[:maxReply])
 	switch {
 	case errors.Is(err, errProtocol):
@@ -150,7 +155,11 @@ func (h *handshake) broken(ctx context.Context, doing string, code failure.Code,
 // gaveUp returns the error for a handshake that ctx has ended.
 func (h *handshake) gaveUp(ctx context.Context, ended error, doing string) error {
 	if errors.Is(ended, context.DeadlineExceeded) {
-		return h.refused(failure.New(failure.ProxySilent, ended).With(doing))
+		code := failure.ProxySilent
+		if h.asked {
+			code = failure.ConnectSilent
+		}
+		return h.refused(failure.New(code, ended).With(doing))
 	}
 	cause := context.Cause(ctx)
 	if errors.Is(cause, ended) {

@@ -41,7 +41,8 @@ type script struct {
 	writes   [][]byte
 	readAt   []int // bytes read before each write
 	read     int
-	failFrom int // writes from this one (from 1) on fail with end; 0: none
+	slowPast time.Duration // before a deadline in the past takes effect
+	failFrom int           // writes from this one (from 1) on fail with end; 0: none
 
 	mu        sync.Mutex
 	deadlines []time.Time
@@ -76,6 +77,9 @@ func (s *script) Write(p []byte) (int, error) {
 }
 
 func (s *script) SetDeadline(t time.Time) error {
+	if t.Equal(past) {
+		<-time.After(s.slowPast)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.deadlines = append(s.deadlines, t)

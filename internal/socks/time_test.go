@@ -59,11 +59,15 @@ func TestSilentProxy(t *testing.T) {
 			defer cancel()
 			start := time.Now()
 			err := Connect(ctx, pipe(t, steps), testRequest())
-			f := wantFailure(t, err, failure.ProxySilent)
+			code, target := failure.ProxySilent, testProxy
+			if steps == 2 {
+				code, target = failure.ConnectSilent, testTarget
+			}
+			f := wantFailure(t, err, code)
 			if took := time.Since(start); took != 9*time.Second {
 				t.Errorf("gave up after %s, want 9s", took)
 			}
-			if !errors.Is(err, context.DeadlineExceeded) || f.Detail != detail || f.Target != testProxy {
+			if !errors.Is(err, context.DeadlineExceeded) || f.Detail != detail || f.Target != target {
 				t.Errorf("%v with detail %q at %q", err, f.Detail, f.Target)
 			}
 		})
@@ -185,6 +189,26 @@ func TestCancelAtTheLastByte(t *testing.T) {
 			t.Fatalf("the connection is left with deadline %v", d)
 		}
 	}
+}
+
+// The goroutine that aborts may be slow: a connection is not good before it is
+// known that nothing more is done to it.
+func TestASlowAbortIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		conn := &script{answers: granted, slowPast: time.Second}
+		conn.onRead = func() {
+			cancel()
+			synctest.Wait() // until the abort is under way
+		}
+		if err := Connect(ctx, conn, testRequest()); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Minute)
+		if d := conn.lastDeadline(); !d.IsZero() {
+			t.Errorf("the connection got deadline %v later", d)
+		}
+	})
 }
 
 func TestCancelRacesWithSuccess(t *testing.T) {

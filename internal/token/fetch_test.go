@@ -109,6 +109,9 @@ func TestTheRequest(t *testing.T) {
 					form.Get("client_id") != testID || form.Get("client_secret") != testSecret {
 					t.Errorf("%s %s %q", r.Method, r.URL, text)
 				}
+				if !r.Close {
+					t.Error("the connection is to be kept, for hours")
+				}
 				for name, want := range map[string]string{
 					"Content-Type":  "application/x-www-form-urlencoded",
 					"Accept":        "application/json",

@@ -59,9 +59,10 @@ func (s *Source) next(now time.Time) (at time.Time, due bool) {
 	if s.pauseTo.After(at) {
 		at = s.pauseTo
 	}
-	if !at.After(now) && now.Round(0).Sub(s.usedAt) > idleAfter {
-		// Nobody has asked for so long that nobody may ever ask again. This is
-		// decided when a fetch is due and not before: until then somebody may ask.
+	if now.Round(0).Sub(s.usedAt) > idleAfter {
+		// Nobody has asked for so long that nobody may ever ask again. It is now
+		// that counts and not the time at which the fetch is due: until then somebody
+		// may ask.
 		s.wanted = false
 		return time.Time{}, false
 	}

@@ -179,6 +179,22 @@ func TestRefusedCredentialsWithAnOldToken(t *testing.T) {
 	})
 }
 
+// Refused credentials are not tried in the background: each attempt needs a caller.
+func TestRefusedCredentialsWithoutACaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		svc := &service{life: 10 * time.Minute}
+		source := start(t, svc, Options{Rand: always(0)})
+		wantToken(t, source, "token-1")
+		svc.fails(failure.TokenRejected, nil)
+		pass(8 * time.Minute)
+		svc.wantFetches(t, 2)
+		svc.fails("", nil)
+		wantToken(t, source, "token-1") // served from the cache, and replaced
+		synctest.Wait()
+		wantToken(t, source, "token-3")
+	})
+}
+
 // Whatever callers, the proxy and the token service do: one fetch at a time, no
 // token after its end, no fetch in a pause, nobody waits longer than he can.
 func TestInvariants(t *testing.T) {

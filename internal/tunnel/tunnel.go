@@ -132,7 +132,9 @@ func (t *Tunnel) newTokens(c config.Token) (*token.Source, error) {
 		Logger: t.logger,
 		Observe: func(result string, _ time.Duration) {
 			t.metrics.TokenFetch(t.source, result)
-			t.metrics.TokenExpiry(t.source, source.Status().ExpiresAt)
+			if expiry := source.Status().ExpiresAt; !expiry.IsZero() {
+				t.metrics.TokenExpiry(t.source, expiry)
+			}
 		},
 	})
 	return source, nil

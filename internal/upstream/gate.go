@@ -129,6 +129,16 @@ func (g *gate) abandon(t ticket) {
 	}
 }
 
+// failure returns what shut the gate, nil while it is open.
+func (g *gate) failure() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.last == nil {
+		return nil
+	}
+	return g.last
+}
+
 func (g *gate) notify() {
 	if g.changed != nil {
 		close(g.changed)

@@ -156,6 +156,10 @@ func (d *Dialer) prefer(target topology.Target) {
 	}
 }
 
+// fairChance is how long an attempt must have lasted for its time-out to count as
+// a failure of the landscape.
+const fairChance = 2 * time.Second
+
 // paced makes one attempt when the gates of the way and of the address allow it.
 func (d *Dialer) paced(ctx context.Context, target topology.Target) (net.Conn, error) {
 	way := d.ways.get(target.LocationID)
@@ -165,6 +169,7 @@ func (d *Dialer) paced(ctx context.Context, target topology.Target) (net.Conn, e
 	}
 	attempt, cancel := context.WithTimeout(ctx, or(d.HandshakeTimeout, 20*time.Second))
 	defer cancel()
+	begin := time.Now()
 	conn, err := d.attempt(attempt, target)
 	f, classified := failure.As(err)
 	switch {
@@ -172,11 +177,19 @@ func (d *Dialer) paced(ctx context.Context, target topology.Target) (net.Conn, e
 		way.leave(ticket, nil, time.Time{})
 		d.granted()
 		return conn, nil
+	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil && time.Since(begin) < fairChance:
+		// The client's time ran out before the landscape could have answered: that
+		// says nothing about the landscape. What it waited for before does.
+		way.abandon(ticket)
+		if last := way.failure(); last != nil {
+			return nil, last
+		}
+		return nil, err
 	case !classified, errors.Is(ctx.Err(), context.Canceled):
 		way.abandon(ticket) // the client left, or a failure of our own: nothing was learnt
 		return nil, err
 	case f.Entry().Retry == failure.RetryGate:
-		way.leave(ticket, f, retryAt(err))
+		way.leave(ticket, f, retryAt(err)) // a paused token source says when it will try again
 	case f.Entry().Hop == failure.HopToken:
 		way.abandon(ticket) // the token cache paces refused credentials itself
 	default:

@@ -1,0 +1,107 @@
+package admin
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+func render(tb testing.TB, s Status) string {
+	tb.Helper()
+	var b bytes.Buffer
+	if err := Render(&b, s); err != nil {
+		tb.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestRender(t *testing.T) {
+	status := trouble().status
+	status.Clusters[0].LastFailure.Advice = "Do this. Then that."
+	want := `kafka-tunnel v1.2.3   NOT READY   up 1h0m   5 connections of 8000
+warning: the file holds a secret
+
+cluster default   NOT READY   5 connections
+  listens      127.0.0.1:9092, [::1]:9092
+  bootstrap    kafka-1.corp:9092, kafka-2.corp:9092
+  via          connectivity proxy.internal:20004
+  location id  LOC1
+  NODE       ADVERTISED                   VIRTUAL             LOCAL            CONNECTIONS
+  bootstrap  -                            -                   127.0.0.1:9092   1
+  1          kafka-1.onprem.invalid:9092  kafka-1.corp:9092   localhost:19101  4
+  1001       k.invalid:9092?[2J           k.corp:9092 (LOC2)  -                0
+  last failure: the Cloud Connector (Location ID LOC1) does not expose kafka-1.corp:9092 [access_not_allowed] (reply 0x02), 12s ago, 42 times in 1m3s
+    Do this. Then that.
+
+cluster other   ready   0 connections
+  listens      
+  bootstrap    
+  last answer  3s ago
+  no broker is known yet: the first client's metadata tells
+
+token of my-connectivity   usable for 30m0s   2 requests
+`
+	if diff := cmp.Diff(want, render(t, status)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestRenderStates(t *testing.T) {
+	expired := TokenStatus{Source: "s", UsableUntil: trouble().status.Tokens[0].UsableUntil, UsableSeconds: -5, Fetches: 1}
+	failed := TokenStatus{Source: "s", LastFailure: &Failure{Code: "token_timeout", Hop: "token"}}
+	for _, c := range []struct {
+		name   string
+		status Status
+		want   string
+	}{
+		{"nothing", Status{}, "STARTING"},
+		{"ready", Status{Bound: true, Ready: true, Connections: 1}, "ready   up 0s   1 connection\n"},
+		{"not ready", Status{Bound: true}, "NOT READY"},
+		{"stopping", Status{Bound: true, Draining: true}, "STOPPING"},
+		{"expired", Status{Tokens: []TokenStatus{expired}}, "token of s   EXPIRED   1 request\n"},
+		{"no token", Status{Tokens: []TokenStatus{failed}}, "none yet   0 requests\n  last failure: failure at the hop token [token_timeout], 0s ago\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := render(t, c.status); !strings.Contains(got, c.want) {
+				t.Errorf("%q lacks %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestAges(t *testing.T) {
+	for s, want := range map[float64]string{
+		-1: "0s", 0: "0s", 0.42: "400ms", 9.96: "10s", 12: "12s", 200: "3m20s", 3599: "59m59s", 3600: "1h0m", 5*3600 + 12*60: "5h12m", 86400: "1d0h", 100 * 86400: "100d0h",
+	} {
+		if got := age(s); got != want {
+			t.Errorf("%v s: %q, want %q", s, got, want)
+		}
+	}
+}
+
+// TestTerminalIsSafe: whatever a broker advertises, only printable characters and
+// line ends reach the terminal, and a node takes one line.
+func TestTerminalIsSafe(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.String()
+		n := NodeStatus{Advertised: text.Draw(t, "advertised"), Virtual: text.Draw(t, "virtual"), Local: text.Draw(t, "local"), LocationID: text.Draw(t, "location")}
+		f := Failure{Code: "x", Summary: text.Draw(t, "summary"), Detail: text.Draw(t, "detail"), Advice: text.Draw(t, "advice")}
+		got := func() string {
+			var b bytes.Buffer
+			Render(&b, Status{Clusters: []ClusterStatus{{Nodes: []NodeStatus{n}, LastFailure: &f}}})
+			return b.String()
+		}()
+		for _, r := range got {
+			if r != '\n' && !unicode.IsPrint(r) {
+				t.Fatalf("%q reaches the terminal in %q", r, got)
+			}
+		}
+		if lines := strings.Count(got, "\n"); lines > 10 {
+			t.Fatalf("%d lines: %q", lines, got)
+		}
+	})
+}

@@ -1,0 +1,141 @@
+package config
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+)
+
+const exampleFile = "../../config.example.yaml"
+
+func readExample(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(exampleFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// uncommented removes the # of all lines but those of prose, which begin with a #
+// and one blank.
+func uncommented(text string) string {
+	setting := regexp.MustCompile(`^#(\S|  )`)
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		if setting.MatchString(line) {
+			lines[i] = line[1:]
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestExampleChangesNothing(t *testing.T) {
+	want := conf{env: []string{bootstrap}}.must(t)
+	got := conf{env: []string{bootstrap}, file: readExample(t)}.must(t)
+	for i, v := range got.Values {
+		if v != want.Values[i] {
+			t.Errorf("%+v with the example, %+v without", v, want.Values[i])
+		}
+	}
+}
+
+func TestExampleNamesEveryKeyWithItsDefault(t *testing.T) {
+	want := conf{env: []string{bootstrap}}.must(t)
+	got := conf{file: uncommented(readExample(t))}.must(t)
+	if len(got.Values) != len(want.Values) || len(got.Warnings) != 0 {
+		t.Fatalf("%d values for %d keys, warnings %q", len(got.Values), len(want.Values), got.Warnings)
+	}
+	for i, v := range got.Values {
+		if !strings.HasPrefix(v.Source, "file ") {
+			t.Errorf("the example does not name %s", v.Key)
+		}
+		if v.Key != "clusters.default.bootstrap" && v.Value != want.Values[i].Value {
+			t.Errorf("%s is %q in the example and %q by default", v.Key, v.Value, want.Values[i].Value)
+		}
+	}
+	// The text of a default and not only its meaning, so that readers can search.
+	for _, k := range schema() {
+		if k.name != "bootstrap" && k.def != "" && !strings.Contains(uncommented(readExample(t)), k.leaf()+": "+k.def) {
+			t.Errorf("the example does not say %s: %s", k.leaf(), k.def)
+		}
+	}
+}
+
+func TestSchemaIsSound(t *testing.T) {
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	Flags(flags)
+	names := map[string]bool{}
+	for i, k := range Keys() {
+		row := schema()[i]
+		if names[k.Name] || k.Help == "" || row.read == nil || row.show == nil {
+			t.Errorf("%s is twice in the schema or has no help or no function", k.Name)
+		}
+		names[k.Name] = true
+		if row.secret && k.Flag != "" {
+			t.Errorf("%s is a secret and has a flag", k.Name)
+		}
+		if k.Flag == "" {
+			continue
+		}
+		if flag := flags.Lookup(strings.TrimPrefix(k.Flag, "--")); flag == nil || flag.DefValue != k.Default || flag.Usage == "" {
+			t.Errorf("%s: flag %+v", k.Name, flag)
+		}
+	}
+	for _, name := range []string{"bootstrap", "admin-listen", "broker-ports", "location-id", "advertise", "config", "log-level", "log-format", "listen"} {
+		if flags.Lookup(name) == nil {
+			t.Errorf("there is no flag --%s", name)
+		}
+	}
+	// A key whose variable ends in that of another would make names of clusters ambiguous.
+	for _, a := range schema() {
+		for _, b := range schema() {
+			if a.cluster && b.cluster && strings.HasSuffix(a.variableName(), "_"+b.variableName()) && !a.fileOnly && !b.fileOnly {
+				t.Errorf("%s ends in %s", a.variableName(), b.variableName())
+			}
+		}
+	}
+}
+
+func TestBooleanFlagsNeedNoValue(t *testing.T) {
+	eff := conf{env: []string{bootstrap}, args: []string{"--allow-remote", "--advertise", "x"}}.must(t)
+	if c := eff.Config.Clusters[0]; !c.AllowRemote || c.Advertise != "x" {
+		t.Errorf("cluster = %+v", c)
+	}
+}
+
+// FuzzFile looks for files that make Load panic or hang.
+func FuzzFile(f *testing.F) {
+	text, err := os.ReadFile(exampleFile)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(uncommented(string(text)))
+	f.Add("clusters: [{bootstrap: &a [x:1], address_map: [{from: *a}]}, *a]\n<<: {log: 5}")
+	f.Add("a: &a [*a]\nclusters: *a")
+	f.Add("? [x]\n: y\nlog: !!binary aGVsbG8=")
+	f.Fuzz(func(t *testing.T, file string) {
+		eff, err := conf{file: file}.load(t)
+		if (eff == nil) == (err == nil) {
+			t.Fatalf("Load = %v, %v", eff, err)
+		}
+	})
+}
+
+// FuzzVariables does the same with a variable.
+func FuzzVariables(f *testing.F) {
+	for _, k := range schema() {
+		f.Add(k.variableName(), k.def)
+	}
+	f.Add("CLUSTERS_A_LISTEN", "x")
+	f.Add("ADDRESS_MAP", "[{from: a, to: b}]")
+	f.Fuzz(func(t *testing.T, name, value string) {
+		eff, err := conf{env: []string{"KAFKA_TUNNEL_BOOTSTRAP=a:1", prefix + name + "=" + value}}.load(t)
+		if (eff == nil) == (err == nil) {
+			t.Fatalf("Load = %v, %v", eff, err)
+		}
+	})
+}

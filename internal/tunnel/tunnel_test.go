@@ -1,0 +1,395 @@
+package tunnel
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/admin"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
+)
+
+func httpGet(ctx context.Context, url string) (int, string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, "", err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<22))
+	return response.StatusCode, string(body), err
+}
+
+func readiness(t *testing.T, body string) (r admin.Readiness) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(body), &r); err != nil {
+		t.Fatalf("%v in %s", err, body)
+	}
+	return r
+}
+
+func TestOnlyLoopbackAndNoRealName(t *testing.T) {
+	for _, advertise := range []string{lab.AdvertiseInternal, lab.AdvertiseVirtual} {
+		t.Run(advertise, func(t *testing.T) {
+			bed := newTestbed(t, lab.Options{Advertise: advertise, VirtualHost: virtualHost(advertise)}, addressMap(advertise)...)
+			s := &sniffer{}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+
+			admin := kadm.NewClient(bed.client(t, kgo.Dialer(s.dial)))
+			if _, err := admin.CreateTopic(ctx, 6, 1, nil, "topic"); err != nil {
+				t.Fatal(err)
+			}
+			cl := bed.client(t, kgo.Dialer(s.dial), kgo.ConsumerGroup("group"), kgo.ConsumeTopics("topic"),
+				kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+			const n = 300
+			for i := range n {
+				cl.Produce(ctx, &kgo.Record{Topic: "topic", Value: fmt.Appendf(nil, "%d", i)}, func(_ *kgo.Record, err error) {
+					if err != nil {
+						t.Errorf("produce: %v", err)
+					}
+				})
+			}
+			if err := cl.Flush(ctx); err != nil {
+				t.Fatal(err)
+			}
+			got := 0
+			for got < n && ctx.Err() == nil {
+				got += cl.PollFetches(ctx).NumRecords()
+			}
+			if err := cl.CommitUncommittedOffsets(ctx); err != nil {
+				t.Error(err)
+			}
+			if got != n {
+				t.Errorf("%d records came, want %d", got, n)
+			}
+
+			tx := bed.client(t, kgo.Dialer(s.dial), kgo.TransactionalID("tx"), kgo.DefaultProduceTopic("topic"))
+			if err := tx.BeginTransaction(); err != nil {
+				t.Fatal(err)
+			}
+			if err := tx.ProduceSync(ctx, kgo.StringRecord("in a transaction")).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+			if err := tx.EndTransaction(ctx, kgo.TryCommit); err != nil {
+				t.Fatal(err)
+			}
+			s.check(t, bed.lab.RealNames())
+
+			status := bed.Status()
+			if nodes := status.Clusters[0].Nodes; len(nodes) != 3 || !status.Ready {
+				t.Errorf("status %+v", status)
+			}
+			if v := bed.lab.State().Violations; len(v) > 0 {
+				t.Errorf("the proxy complains: %v", v)
+			}
+			_, metrics := bed.get(t, "/metrics")
+			for _, want := range []string{
+				`kafka_tunnel_rewritten_total{api="Metadata"`, `kafka_tunnel_requests_total{api="Produce"`,
+				`kafka_tunnel_connections_total{`, `kafka_tunnel_connect_seconds_count{cluster="default",phase="socks"}`,
+				`kafka_tunnel_ready{cluster="default"} 1`, `kafka_tunnel_token_expiry_timestamp_seconds{`,
+			} {
+				if !strings.Contains(metrics, want) {
+					t.Errorf("/metrics lacks %s", want)
+				}
+			}
+		})
+	}
+}
+
+// virtualHost and addressMap make the Cloud Connector expose other names than the
+// brokers use themselves, where the brokers advertise internal ones.
+func virtualHost(advertise string) string {
+	if advertise == lab.AdvertiseInternal {
+		return "v*.cloud.invalid"
+	}
+	return ""
+}
+
+func addressMap(advertise string) []string {
+	if advertise == lab.AdvertiseInternal {
+		return []string{`KAFKA_TUNNEL_ADDRESS_MAP=[{from: "kafka-*.onprem.invalid", to: "v*.cloud.invalid"}]`}
+	}
+	return nil
+}
+
+func TestLocationID(t *testing.T) {
+	bed := newTestbed(t, lab.Options{LocationID: "PLANT 1 é"})
+	bed.roundTrip(t, "topic", 10)
+}
+
+func TestTheBlogsScenario(t *testing.T) {
+	// One broker that advertises localhost:9092 behind one virtual host: the rule
+	// that leads to the bootstrap address is implied.
+	bed := newTestbed(t, lab.Options{Brokers: 1, Advertise: lab.AdvertiseLocalhost})
+	s := &sniffer{}
+	bed.roundTrip(t, "topic", 100, kgo.Dialer(s.dial))
+	s.check(t, bed.lab.RealNames())
+	if !contains(bed.log.String(), "implied_rule", "localhost:9092") {
+		t.Error("the implied rule is not logged")
+	}
+}
+
+func TestSeveralBrokersThatAdvertiseLoopback(t *testing.T) {
+	bed := newTestbed(t, lab.Options{Brokers: 3, Advertise: lab.AdvertiseLocalhost}, "KAFKA_TUNNEL_ADDRESS_MAP=[]")
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	s := &sniffer{}
+	admin := kadm.NewClient(bed.client(t, kgo.Dialer(s.dial)))
+	if brokers, err := admin.ListBrokers(ctx); err == nil && len(brokers) > 0 {
+		t.Errorf("the client heard of %v", brokers.NodeIDs())
+	}
+	if !contains(bed.log.String(), "code=advertised_loopback", `from: \"localhost:`) {
+		t.Error("the failure and the line to paste are not logged")
+	}
+	_, metrics := bed.get(t, "/metrics")
+	if !strings.Contains(metrics, `kafka_tunnel_unmapped_addresses_total{action="hidden"}`) {
+		t.Error("nothing was counted")
+	}
+}
+
+// TestRecovery takes a part of the landscape away while a client produces, and
+// gives it back. New connections are needed meanwhile, because the open ones are
+// reset. The client recovers by itself and no record is lost.
+func TestRecovery(t *testing.T) {
+	tests := []struct {
+		name  string
+		fault faults.Kind
+		life  time.Duration // of tokens
+		hop   string
+		codes []string
+	}{
+		{"connector", faults.ConnectorAway, 12 * time.Hour, "connector", []string{"connector_away"}},
+		{"token service", faults.TokenDown, time.Second, "token", []string{"token_unreachable"}},
+		{"proxy", faults.ProxyDown, 12 * time.Hour, "proxy", []string{"proxy_unreachable", "proxy_auth_refused"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			bed := newTestbed(t, lab.Options{TokenLife: tt.life})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			bed.roundTrip(t, "before", 10)
+
+			cl := bed.client(t, kgo.DefaultProduceTopic("during"), kgo.RecordDeliveryTimeout(time.Minute))
+			var sent, acked, lost atomic.Int64
+			stop, stopped := make(chan struct{}), make(chan struct{})
+			go func() {
+				defer close(stopped)
+				tick := time.NewTicker(5 * time.Millisecond)
+				defer tick.Stop()
+				for {
+					select {
+					case <-stop:
+						return
+					case <-tick.C:
+						sent.Add(1)
+						cl.Produce(ctx, kgo.StringRecord("x"), func(_ *kgo.Record, err error) {
+							if err != nil {
+								lost.Add(1)
+								return
+							}
+							acked.Add(1)
+						})
+					}
+				}
+			}()
+			f, err := bed.lab.Faults().Add(faults.Fault{Kind: tt.fault})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.fault == faults.TokenDown { // open connections do not need a token: break them
+				for range 3 {
+					if _, err := bed.lab.Faults().Add(faults.Fault{Kind: faults.TokenRevoked}); err != nil {
+						t.Fatal(err)
+					}
+					if _, err := bed.lab.Faults().Add(faults.Fault{Kind: faults.LinkReset}); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			bed.until(t, "/readyz", func(status int, body string) bool {
+				c := readiness(t, body).Clusters[0]
+				return status == http.StatusServiceUnavailable && string(c.Hop) == tt.hop && c.Advice != "" && slices.Contains(tt.codes, string(c.Code))
+			})
+			bed.lab.Faults().Remove(f.ID)
+			bed.until(t, "/readyz", func(status int, _ string) bool { return status == http.StatusOK })
+			close(stop)
+			<-stopped
+			if err := cl.Flush(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if sent.Load() != acked.Load() || sent.Load() == 0 {
+				t.Errorf("%d records sent, %d acknowledged, %d lost", sent.Load(), acked.Load(), lost.Load())
+			}
+			if err := bed.Alive(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestARefusedTokenIsReplaced(t *testing.T) {
+	for _, mode := range []string{faults.ModeStatus, faults.ModeReply, faults.ModeEOF, faults.ModeReset} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			bed := newTestbed(t, lab.Options{Faults: []faults.Fault{{Kind: faults.BadToken, Mode: mode}}})
+			bed.roundTrip(t, "before", 1)
+			if _, err := bed.lab.Faults().Add(faults.Fault{Kind: faults.TokenRevoked}); err != nil {
+				t.Fatal(err)
+			}
+			bed.roundTrip(t, "after", 1)
+			if n := bed.Status().Tokens[0].Fetches; n != 2 {
+				t.Errorf("%d tokens were fetched, want 2", n)
+			}
+		})
+	}
+}
+
+// TestNoSecretIsShown runs through success and every kind of trouble at debug
+// level and searches everything that the tunnel shows.
+func TestNoSecretIsShown(t *testing.T) {
+	troubles := []struct {
+		name  string
+		fault faults.Fault
+		code  string
+	}{
+		{"none", faults.Fault{}, ""},
+		{"HTML", faults.Fault{Kind: faults.TokenHTML}, "token_malformed"},
+		{"error in 200", faults.Fault{Kind: faults.TokenError}, "token_malformed"},
+		{"huge", faults.Fault{Kind: faults.TokenHuge}, "token_malformed"},
+		{"empty", faults.Fault{Kind: faults.TokenEmpty}, "token_malformed"},
+		{"401", faults.Fault{Kind: faults.TokenStatus, Status: 401}, "token_rejected"},
+		{"429", faults.Fault{Kind: faults.TokenStatus, Status: 429, RetryAfter: "1"}, "token_rate_limited"},
+		{"503", faults.Fault{Kind: faults.TokenStatus, Status: 503}, "token_status"},
+		{"down", faults.Fault{Kind: faults.TokenDown}, "token_unreachable"},
+		{"refused", faults.Fault{Kind: faults.AuthRefused}, "proxy_auth_refused"},
+		{"method", faults.Fault{Kind: faults.MethodRefused}, "proxy_method_refused"},
+		{"rubbish", faults.Fault{Kind: faults.ProxyRubbish}, "proxy_protocol"},
+		{"rules", faults.Fault{Kind: faults.ConnectReply, Reply: 2}, "access_not_allowed"},
+		{"broker", faults.Fault{Kind: faults.ConnectReply, Reply: 4}, "broker_unreachable"},
+	}
+	for _, tt := range troubles {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var o lab.Options
+			if tt.fault.Kind != "" {
+				o.Faults = []faults.Fault{tt.fault}
+			}
+			bed := newTestbed(t, o)
+			if tt.code == "" {
+				bed.roundTrip(t, "topic", 10)
+			} else {
+				ctx, cancel := context.WithCancel(t.Context())
+				cl := bed.client(t)
+				pinged := make(chan error, 1)
+				go func() { pinged <- cl.Ping(ctx) }()
+				bed.until(t, "/readyz", func(_ int, body string) bool {
+					return string(readiness(t, body).Clusters[0].Code) == tt.code
+				})
+				cancel()
+				<-pinged
+			}
+			var shown strings.Builder
+			for _, path := range []string{"/", "/status", "/readyz", "/metrics", "/startup", "/livez"} {
+				_, body := bed.get(t, path)
+				shown.WriteString(body)
+			}
+			bed.Close()
+			shown.WriteString(bed.log.String())
+			text, secrets := shown.String(), bed.lab.Secrets()
+			if len(secrets) == 0 || !contains(strings.Join(secrets, ""), "!", "|") {
+				t.Fatalf("%d secrets to look for, or too plain ones", len(secrets))
+			}
+			if tt.code != "" && !contains(text, "code="+tt.code, tt.code) {
+				t.Errorf("the log lacks %s", tt.code)
+			}
+			for _, secret := range secrets {
+				for what, form := range forms(secret) {
+					if strings.Contains(text, form) {
+						t.Errorf("a secret is shown (%s)", what)
+					}
+				}
+			}
+		})
+	}
+}
+
+// forms are the ways in which a secret may be written.
+func forms(secret string) map[string]string {
+	f := map[string]string{
+		"literally":       secret,
+		"percent-encoded": url.QueryEscape(secret),
+		"path-escaped":    url.PathEscape(secret),
+		"base64":          strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(secret)), "="),
+		"base64url":       base64.RawURLEncoding.EncodeToString([]byte(secret)),
+	}
+	if parts := strings.Split(secret, "."); len(parts) == 3 {
+		f["JWT payload"], f["JWT signature"] = parts[1], parts[2]
+	}
+	return f
+}
+
+func TestDrainServesUntilQuiet(t *testing.T) {
+	bed := newTestbed(t, lab.Options{}, "KAFKA_TUNNEL_DRAIN_TIMEOUT=1m", "KAFKA_TUNNEL_DRAIN_QUIET=100ms")
+	cl := bed.client(t, kgo.DefaultProduceTopic("topic"))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := cl.ProduceSync(ctx, kgo.StringRecord("before")).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	drained := make(chan struct{})
+	go func() {
+		bed.Drain(ctx)
+		close(drained)
+	}()
+	bed.until(t, "/readyz", func(status int, body string) bool {
+		return status == http.StatusServiceUnavailable && readiness(t, body).Draining
+	})
+	// Ports stay open and dial: a producer that is opened now still delivers.
+	late := bed.client(t, kgo.DefaultProduceTopic("topic"))
+	if err := late.ProduceSync(ctx, kgo.StringRecord("late")).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-drained:
+		t.Fatal("the drain ended although connections are open")
+	default:
+	}
+	cl.Close()
+	late.Close()
+	select {
+	case <-drained:
+	case <-ctx.Done():
+		t.Fatal("the drain does not end although no connection is open")
+	}
+}
+
+func TestAnIdleTunnelIsSilent(t *testing.T) {
+	bed := newTestbed(t, lab.Options{})
+	if s := bed.lab.State(); s.Tokens.Requests != 0 || len(s.Connects) != 0 {
+		t.Errorf("nobody has connected, and the landscape saw %+v", s)
+	}
+	// Somebody asks: one probe in the background, and then it is ready.
+	bed.until(t, "/readyz", func(status int, _ string) bool { return status == http.StatusOK })
+	if s := bed.lab.State(); s.Connects["granted"] != 1 {
+		t.Errorf("the probe made %v", s.Connects)
+	}
+}
