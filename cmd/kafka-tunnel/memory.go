@@ -32,7 +32,7 @@ func memoryLimit(share string, most int64) int64 {
 // megabytes reads what Cloud Foundry writes: a number with m or g.
 func megabytes(s string) (int64, bool) {
 	s = strings.ToLower(strings.TrimSpace(s))
-	unit := int64(1)
+	var unit int64
 	switch {
 	case strings.HasSuffix(s, "m"):
 		unit = 1 << 20
