@@ -48,20 +48,38 @@ func startTunnel(ctx context.Context, binary, broker string) (*child, error) {
 		return nil, err
 	}
 	c := &child{cmd: cmd, address: "127.0.0.1:" + port}
+	if err := untilStarted(ctx, "http://127.0.0.1:"+admin+"/startup"); err != nil {
+		c.stop()
+		return nil, fmt.Errorf("the tunnel does not start: %w", err)
+	}
+	c.started = time.Since(begin)
+	return c, nil
+}
+
+// untilStarted asks every millisecond.
+func untilStarted(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	var client http.Client
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
 	for {
-		response, err := http.Get("http://127.0.0.1:" + admin + "/startup") //nolint:noctx // bounded by the child's life
+		response, err := client.Do(request)
 		if err == nil {
 			_ = response.Body.Close()
 			if response.StatusCode == http.StatusOK {
-				c.started = time.Since(begin)
-				return c, nil
+				return nil
 			}
 		}
-		if time.Since(begin) > 10*time.Second {
-			c.stop()
-			return nil, fmt.Errorf("the tunnel does not start: %w", err)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
 

@@ -31,15 +31,15 @@ func main() {
 	gb := flag.Int("gb", 2, "GB to consume in each measurement")
 	idle := flag.Int("idle", 2000, "idle connections")
 	flag.Parse()
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
-	defer cancel()
-	if err := measure(ctx, *pairs, *gb, *idle); err != nil {
+	if err := measure(context.Background(), *pairs, *gb, *idle); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
 func measure(ctx context.Context, pairs, gb, idle int) error {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
+	defer cancel()
 	dir, err := os.MkdirTemp("", "kafka-tunnel-bench")
 	if err != nil {
 		return err

@@ -16,8 +16,7 @@ import (
 )
 
 // newConfigCommand returns `kafka-tunnel config`, which shows what is in effect
-// and where it came from. The flags of [config.Flags] are expected among those of
-// the root.
+// and where it came from.
 func newConfigCommand() *cobra.Command { return newConfigCommandFor(os.Environ()) }
 
 // newConfigCommandFor is newConfigCommand for an environment in the form of
@@ -51,6 +50,7 @@ not run with this configuration.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	config.Flags(cmd.Flags())
 	return cmd
 }
 

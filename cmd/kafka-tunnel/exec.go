@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/admin"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/process"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/tunnel"
 )
@@ -50,6 +51,7 @@ The tunnel's own log is on stderr.`,
 			return child(cmd.Context(), t, args, signals)
 		},
 	}
+	config.Flags(cmd.Flags())
 	cmd.Flags().SetInterspersed(false) // what follows the command is the command's
 	cmd.Flags().StringVar(&until, "wait", string(admin.ForBound), "when to start the command: bound or ready")
 	cmd.Flags().DurationVar(&longest, "max", time.Minute, "with --wait ready: start it anyway after this time")

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/logging"
@@ -67,6 +66,10 @@ KAFKA_BOOTSTRAP_SERVERS set, and ends with its status.`,
 	f.BoolVar(&o.landscapeOnly, "landscape-only", false, "do not run the tunnel")
 	f.StringVar(&o.envFile, "env-file", "", "write the tunnel's environment into this file, in shell form, once ready")
 	f.BoolVar(&o.exec, "exec", false, "run the command behind -- beside the lab and end with its status")
+	addFlags(f, tunnelFlags()...)
+	for name, value := range labDefaults() {
+		f.Lookup(name).DefValue = value
+	}
 	return cmd
 }
 
@@ -101,8 +104,11 @@ func runLab(cmd *cobra.Command, o *labOptions, args []string) error {
 	defer stop()
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()
-	level, _ := cmd.Flags().GetString("log-level")
-	logger, err := logging.New(o.out, orWord(level, "warn"), "text")
+	level := labDefaults()["log-level"]
+	if f := cmd.Flags().Lookup("log-level"); f.Changed {
+		level = f.Value.String()
+	}
+	logger, err := logging.New(o.out, level, "text")
 	if err != nil {
 		return failure.New(failure.ConfigInvalid, err)
 	}
@@ -149,11 +155,13 @@ func landscapeOnly(o *labOptions, landscape *lab.Landscape, signals <-chan os.Si
 // startInLab starts the tunnel with nothing but what the platform would give it.
 // Its ports are ephemeral where the flags do not say otherwise.
 func startInLab(cmd *cobra.Command, o *labOptions, landscape *lab.Landscape) (*tunnel.Tunnel, error) {
-	environ := append(landscape.Env(),
-		"KAFKA_TUNNEL_BROKER_PORTS=0", "KAFKA_TUNNEL_ADMIN_LISTEN=127.0.0.1:0", "KAFKA_TUNNEL_LOG_LEVEL=warn")
-	flags, err := tunnelFlags(cmd)
-	if err != nil {
-		return nil, err
+	environ := landscape.Env()
+	for name, value := range labDefaults() {
+		environ = append(environ, "KAFKA_TUNNEL_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))+"="+value)
+	}
+	flags := pflag.NewFlagSet("tunnel", pflag.ContinueOnError)
+	for _, name := range tunnelFlags() {
+		flags.AddFlag(cmd.Flags().Lookup(name))
 	}
 	s, err := load(flags, environ)
 	if err != nil {
@@ -168,18 +176,16 @@ func startInLab(cmd *cobra.Command, o *labOptions, landscape *lab.Landscape) (*t
 	return t, nil
 }
 
-// tunnelFlags returns the flags that are the tunnel's, without --advertise: that
-// one is the lab's own here.
-func tunnelFlags(cmd *cobra.Command) (*pflag.FlagSet, error) {
-	flags := pflag.NewFlagSet("tunnel", pflag.ContinueOnError)
-	config.Flags(flags)
-	var failed error
-	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if f.Name != "advertise" && flags.Lookup(f.Name) != nil {
-			failed = errors.Join(failed, flags.Set(f.Name, f.Value.String()))
-		}
-	})
-	return flags, failed
+// tunnelFlags are the flags of the tunnel that make sense in the lab. --advertise
+// is the lab's own.
+func tunnelFlags() []string {
+	return []string{"listen", "broker-ports", "admin-listen", "connectivity-hold", "drain-timeout", "drain-quiet", "limits-max-connections", "log-level", "log-format"}
+}
+
+// labDefaults are the values of those flags that differ in the lab, so that it
+// starts beside whatever else runs on the machine.
+func labDefaults() map[string]string {
+	return map[string]string{"admin-listen": "127.0.0.1:0", "broker-ports": "0", "log-level": "warn"}
 }
 
 // prove produces and consumes one record through every hop.
@@ -246,10 +252,3 @@ func waitForEnd(signals <-chan os.Signal) {
 // say prints; what the lab says is nobody's data, so an error of the terminal is
 // none of the lab.
 func say(out io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(out, format, args...) }
-
-func orWord(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}

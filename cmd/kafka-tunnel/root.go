@@ -27,7 +27,7 @@ connect to localhost:9092; one variable is enough on Cloud Foundry:
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	config.Flags(root.PersistentFlags())
+	config.Flags(root.Flags())
 	root.AddCommand(
 		newRunCommand(),
 		newExecCommand(),

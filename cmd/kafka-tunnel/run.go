@@ -8,16 +8,19 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/tunnel"
 )
 
 func newRunCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the tunnel (the default)",
 		Args:  cobra.NoArgs,
 		RunE:  runTunnel,
 	}
+	config.Flags(cmd.Flags())
+	return cmd
 }
 
 // runTunnel serves until SIGTERM or SIGINT, then drains; a second signal ends it

@@ -52,6 +52,15 @@ func (s *setup) start(ctx context.Context, log io.Writer) (*tunnel.Tunnel, error
 	return t, nil
 }
 
+// addFlags registers the tunnel's flags with these names.
+func addFlags(to *pflag.FlagSet, names ...string) {
+	all := pflag.NewFlagSet("tunnel", pflag.ContinueOnError)
+	config.Flags(all)
+	for _, name := range names {
+		to.AddFlag(all.Lookup(name))
+	}
+}
+
 // source names where the credentials come from.
 func (s *setup) source() string {
 	if b := s.effective.Binding; b != nil {

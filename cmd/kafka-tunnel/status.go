@@ -46,6 +46,7 @@ func newStatusCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&watch, "watch", false, "show it again every two seconds until Ctrl-C")
 	cmd.MarkFlagsMutuallyExclusive("json", "watch")
+	addFlags(cmd.Flags(), "admin-listen", "config")
 	return cmd
 }
 

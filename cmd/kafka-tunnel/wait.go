@@ -43,5 +43,6 @@ A refused port is tried again, because the tunnel may start later.`,
 	cmd.Flags().StringVar(&what, "for", string(admin.ForReady), "what to wait for: bound or ready")
 	cmd.Flags().DurationVar(&o.Max, "max", time.Minute, "how long to wait")
 	cmd.Flags().StringVar(&o.Cluster, "cluster", "", "wait for this cluster alone")
+	addFlags(cmd.Flags(), "admin-listen", "config")
 	return cmd
 }

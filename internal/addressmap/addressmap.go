@@ -218,12 +218,11 @@ func (r rule) result(stood string, port, offset uint16) Address {
 	if r.to.star {
 		a.Host = r.to.prefix + stood + r.to.suffix
 	}
-	switch {
-	case r.to.low == 0:
-	case r.to.low == r.to.high:
+	if r.to.low != 0 {
 		a.Port = r.to.low
-	default:
-		a.Port = r.to.low + offset
+	}
+	if r.to.low != r.to.high {
+		a.Port += offset
 	}
 	return a
 }

@@ -63,7 +63,7 @@ const (
 // instance or of the binding to use; "" is right when there is only one.
 //
 // The error is a [failure.Failure] with one of the codes binding_missing,
-// binding_ambiguous, binding_malformed and binding_credhub_ref.
+// binding_unknown, binding_ambiguous, binding_malformed and binding_credhub_ref.
 func FindConnectivity(environ []string, service string) (*Connectivity, error) {
 	doc, err := read(environ)
 	if err != nil {
@@ -131,10 +131,10 @@ func byName(source string, entries, candidates []entry, service string) (entry, 
 		}
 	}
 	detail := fmt.Sprintf("none is named %q", service)
-	if len(candidates) > 0 {
-		detail += "; there is " + names(candidates)
+	if len(candidates) == 0 {
+		return entry{}, failure.New(failure.BindingMissing, nil).For(source, "").With(detail)
 	}
-	return entry{}, failure.New(failure.BindingMissing, nil).For(source, "").With(detail)
+	return entry{}, failure.New(failure.BindingUnknown, nil).For(source, "").With(detail + "; there is " + names(candidates))
 }
 
 func equal(a, b string) bool { return a == b }

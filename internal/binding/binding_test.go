@@ -139,8 +139,8 @@ func TestBadBindings(t *testing.T) {
 		{"empty list", `{"connectivity":[]}`, "", failure.BindingMissing, []string{"holds no service"}},
 		{"others only", `{"xsuaa":[{"name":"x"}],"destination":[{"name":"d"},{"name":"e"}]}`, "", failure.BindingMissing, []string{"holds only destination, xsuaa"}},
 		{"metric registrar only", `{"user-provided":[{"name":"m","syslog_drain_url":"secure-endpoint://:9100/metrics","credentials":{}}]}`, "", failure.BindingMissing, []string{"holds only user-provided"}},
-		{"wrong name", fixture(t, "two.json"), "conn-c", failure.BindingMissing, []string{`none is named "conn-c"`, "binding-of-a (instance conn-a), conn-b"}},
-		{"name of another service", fixture(t, "lite.json"), "my-destination", failure.BindingMissing, []string{`none is named "my-destination"`, "there is my-connectivity"}},
+		{"wrong name", fixture(t, "two.json"), "conn-c", failure.BindingUnknown, []string{`none is named "conn-c"`, "binding-of-a (instance conn-a), conn-b"}},
+		{"name of another service", fixture(t, "lite.json"), "my-destination", failure.BindingUnknown, []string{`none is named "my-destination"`, "there is my-connectivity"}},
 		{"ambiguous", fixture(t, "two.json"), "", failure.BindingAmbiguous, []string{"binding-of-a (instance conn-a), conn-b"}},
 		{"two with one name", `{"connectivity":[{"name":"a","instance_name":"x"},{"name":"b","instance_name":"x"}]}`, "x", failure.BindingAmbiguous, []string{`"x" is the name of 2 of them: a (instance x), b (instance x)`}},
 

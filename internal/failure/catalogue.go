@@ -15,6 +15,7 @@ const (
 	ConfigInvalid     Code = "config_invalid"
 	BootstrapMissing  Code = "bootstrap_missing"
 	BindingMissing    Code = "binding_missing"
+	BindingUnknown    Code = "binding_unknown"
 	BindingAmbiguous  Code = "binding_ambiguous"
 	BindingMalformed  Code = "binding_malformed"
 	BindingCredhubRef Code = "binding_credhub_ref"
@@ -86,6 +87,9 @@ var catalogue = []Entry{
 	{BindingMissing, HopConfig, RetryNever,
 		"no connectivity service is bound to this application",
 		"Create an instance (cf create-service connectivity lite my-connectivity), bind it (cf bind-service APP my-connectivity) and restage the application.", noStart},
+	{BindingUnknown, HopConfig, RetryNever,
+		"no connectivity service of the chosen name is bound",
+		"Set KAFKA_TUNNEL_CONNECTIVITY_SERVICE to the name of a bound instance, or leave it out when there is only one.", noStart},
 	{BindingAmbiguous, HopConfig, RetryNever,
 		"several connectivity services are bound and none is chosen",
 		"Set KAFKA_TUNNEL_CONNECTIVITY_SERVICE to the name of the one to use.", noStart},

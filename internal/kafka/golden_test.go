@@ -120,3 +120,42 @@ func TestTailWithHiddenEntry(t *testing.T) {
 		t.Errorf("%+v %v\ngot  %x\nwant %x", res, err, b, want)
 	}
 }
+
+// The number of tags needs a second byte from 128 on: the padding is shorter by
+// that byte, and slack 2 is not enough for one more tag.
+func TestTailWithManyTags(t *testing.T) {
+	for _, key := range []int16{KeyFetch, KeyShareFetch} {
+		for tags := uint32(125); tags <= 129; tags++ {
+			for slack := -3; slack <= 5; slack++ {
+				array := appendUvarint(nil, 2)
+				array = append(array, 0, 0, 0, 1)
+				array = appendString(array, "kafka.corp", true)
+				array = append(array, 0, 0, 0, 1, 0, 0)
+				var b []byte
+				if key == KeyFetch {
+					b = append(appendUvarint(b, tags), 0, byte(len(array)))
+				}
+				b = append(b, array...)
+				others := tags
+				if key == KeyFetch {
+					others--
+				} else {
+					b = appendUvarint(b, tags)
+				}
+				for i := range others {
+					b = append(appendUvarint(b, 200+i), 0)
+				}
+				old := len(b)
+				res, err := fitTail(ResponseInfo{Key: key}, b, MapperFunc(resize(slack)))
+				if err != nil || len(b) != old || (res.Hidden == 1) != (slack < 0) {
+					t.Fatalf("%s, %d tags, slack %d: %+v %v", Name(key), tags, slack, res, err)
+				}
+				c := over(b, 0)
+				c.readTail(key == KeyFetch)
+				if c.err != nil {
+					t.Fatalf("%s, %d tags, slack %d: %v\n%x", Name(key), tags, slack, c.err, b)
+				}
+			}
+		}
+	}
+}

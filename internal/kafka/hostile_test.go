@@ -92,6 +92,8 @@ func TestClaims(t *testing.T) {
 		{"a number above 32 bits", KeyMetadata, 12, join(correlation, []byte{0x80, 0x80, 0x80, 0x80, 0x10}), 100},
 		{"coordinators", KeyFindCoordinator, 4, join(correlation, []byte{0}, throttle, []byte{0xff, 0xff, 0xff, 0x7f}), 1000},
 		{"topics", KeyProduce, 10, join(correlation, []byte{0}, []byte{0xff, 0xff, 0xff, 0x7f}), 1000},
+		{"a number of six bytes before topics", KeyProduce, 10, join(correlation, []byte{0x80, 0x80, 0x80, 0x80, 0x80, 0}, []byte{1}, throttle, []byte{0}), 0},
+		{"a number above 32 bits before topics", KeyProduce, 10, join(correlation, []byte{0x80, 0x80, 0x80, 0x80, 0x10}, []byte{1}, throttle, []byte{0}), 0},
 		{"nested topics of nothing", KeyProduce, 10, join(correlation, []byte{0}, bytes.Repeat([]byte{0xff, 0xff, 0x7f}, 1000)), 0},
 		{"tags of nothing", KeyProduce, 10, join(correlation, []byte{0, 1}, throttle, []byte{0xff, 0xff, 0xff, 0x7f}), 1 << 20},
 		{"bytes behind the tags", KeyProduce, 10, join(correlation, []byte{0, 1}, throttle, []byte{0, 0}), 0},

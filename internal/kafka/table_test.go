@@ -113,6 +113,9 @@ func TestTreatmentOf(t *testing.T) {
 			t.Errorf("%s v%d: refused with %s", Name(tc.key), tc.version, RefusalCode(tc.key, tc.version))
 		}
 	}
+	if s := fmt.Sprint(Pass, Head, Whole, Tail, Refuse); s != "pass head whole tail refuse" {
+		t.Error(s)
+	}
 	if Name(95) != "unknown" || Name(-1) != "unknown" || Name(3) != "Metadata" {
 		t.Error("names")
 	}

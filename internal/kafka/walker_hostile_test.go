@@ -116,3 +116,18 @@ func TestWalkerMemory(t *testing.T) {
 		t.Errorf("%d bytes allocated for a frame of %d", spent, len(frame))
 	}
 }
+
+// A number of topics that the frame has no room for is refused when it is read,
+// not when the frame has ended.
+func TestWalkerRefusesEarly(t *testing.T) {
+	start := append(make([]byte, 4+1+4+2+4), 0xff, 0x7f) // 16382 topics
+	var w Walker
+	_ = w.Reset(ResponseInfo{KeyFetch, 17, 16382 + int32(len(start)) - 1}, nil)
+	if _, _, err := w.Feed(start); !errors.Is(err, ErrMalformed) {
+		t.Error(err)
+	}
+	_ = w.Reset(ResponseInfo{KeyFetch, 17, 16382 + int32(len(start))}, nil)
+	if pass, _, err := w.Feed(start); pass != len(start) || err != nil {
+		t.Error(err)
+	}
+}

@@ -465,7 +465,10 @@ func TestProveWaits(t *testing.T) {
 	b.Advertise(b.Address())
 	dialled := make(chan struct{}, 1000)
 	p := newProver(b.Address(), func(ctx context.Context, network, address string) (net.Conn, error) {
-		dialled <- struct{}{}
+		select {
+		case dialled <- struct{}{}:
+		default:
+		}
 		return new(net.Dialer).DialContext(ctx, network, address)
 	})
 	result := make(chan error, 1)
@@ -474,7 +477,11 @@ func TestProveWaits(t *testing.T) {
 		result <- err
 	}()
 	for range 3 {
-		<-dialled
+		select {
+		case <-dialled:
+		case err := <-result:
+			t.Fatalf("gave up: %v", err)
+		}
 	}
 	l.Faults().Clear()
 	if err := <-result; err != nil {

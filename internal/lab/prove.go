@@ -90,7 +90,7 @@ func (p *prover) run(ctx context.Context) (*Proof, error) {
 		{"consume it", p.consume},
 	} {
 		began := time.Now()
-		detail, err := s.do(ctx)
+		detail, err := again(ctx, s.do)
 		if err != nil {
 			return nil, fmt.Errorf("%s through %s: %w", s.name, p.bootstrap, err)
 		}
@@ -98,6 +98,34 @@ func (p *prover) run(ctx context.Context) (*Proof, error) {
 	}
 	return p.result(), nil
 }
+
+// again does a step until it succeeds, ctx ends or Kafka says a final no. The
+// client itself gives up early when nobody answers at the bootstrap address.
+func again(ctx context.Context, step func(context.Context) (string, error)) (detail string, err error) {
+	const pause = 100 * time.Millisecond
+	for {
+		var last error
+		if detail, last = step(ctx); last == nil {
+			return detail, nil
+		}
+		if ctx.Err() == nil || err == nil {
+			err = last // else it only says that time is up
+		}
+		if _, said := errors.AsType[*kerr.Error](err); said && !kerr.IsRetriable(err) || errors.Is(err, errChanged) {
+			return "", err
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return "", err
+		}
+	}
+}
+
+// errChanged says that the way changed the record.
+var errChanged = errors.New("the record came back changed")
 
 // dial connects and notes the address.
 func (p *prover) dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -138,6 +166,9 @@ func (p *prover) createTopic(ctx context.Context) (string, error) {
 	if errors.Is(err, kerr.InvalidReplicationFactor) || errors.Is(err, kerr.UnsupportedVersion) {
 		_, err = p.admin.CreateTopic(ctx, 1, 1, nil, p.topic)
 	}
+	if errors.Is(err, kerr.TopicAlreadyExists) {
+		err = nil // by an earlier attempt whose answer was lost
+	}
 	p.created = err == nil
 	return p.topic, err
 }
@@ -162,7 +193,7 @@ func (p *prover) consume(ctx context.Context) (string, error) {
 			if string(r.Value) == "proof" {
 				return fmt.Sprintf("%d bytes, the same", len(r.Value)), nil
 			}
-			return "", errors.New("the record came back changed")
+			return "", errChanged
 		}
 	}
 }

@@ -196,7 +196,7 @@ func TestAcceptErrorsPauseAndNeverEndTheLoop(t *testing.T) {
 		s.loops.Go(func() { s.accept(ctx, &Port{server: s, handler: echo}, l) })
 		synctest.Wait()
 		// 5+10+20+...+640 ms, then 1 s each: 1.275 s + 4 s.
-		time.Sleep(5274 * time.Millisecond)
+		time.Sleep(5274 * time.Millisecond) // synctest
 		synctest.Wait()
 		if l.calls != 12 {
 			t.Errorf("%d calls of Accept after %v, want 12", l.calls, time.Since(start))

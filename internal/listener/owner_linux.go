@@ -55,7 +55,7 @@ func listeningInodes(table string, port uint16, inodes map[string]bool) {
 			continue
 		}
 		_, hex, _ := strings.Cut(fields[1], ":")
-		if n, err := strconv.ParseUint(hex, 16, 16); err == nil && uint16(n) == port {
+		if n, err := strconv.ParseUint(hex, 16, 16); err == nil && n == uint64(port) {
 			inodes["socket:["+fields[9]+"]"] = true
 		}
 	}

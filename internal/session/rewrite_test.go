@@ -105,7 +105,7 @@ func TestResponsesThatCannotBeRewrittenDoNotPass(t *testing.T) {
 		bytes []byte
 		code  failure.Code
 	}{
-		{"a count beyond the frame", broken(func(b []byte) { binary.BigEndian.PutUint32(b[8:], 1<<30) }), failure.ResponseTooLarge},
+		{"a count beyond the frame", broken(func(b []byte) { binary.BigEndian.PutUint32(b[8:], 1<<30) }), failure.ResponseMalformed},
 		{"a negative count", broken(func(b []byte) { binary.BigEndian.PutUint32(b[8:], 1<<31) }), failure.ResponseMalformed},
 		{"a host beyond the frame", broken(func(b []byte) { binary.BigEndian.PutUint16(b[16:], 30000) }), failure.ResponseMalformed},
 		{"nothing but the correlation id", response(1, ""), failure.ResponseMalformed},

@@ -65,7 +65,7 @@ func start(t *testing.T, change func(*Handler), dial DialFunc) *bench {
 	if dial == nil {
 		dial = func(context.Context) (net.Conn, string, error) { return upstream, "kafka-1.corp:9092", nil }
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	go func() {
 		b.over <- h.Serve(ctx, inner, func(ctx context.Context) (net.Conn, string, error) {
 			once.Do(func() { close(b.dialed) })
