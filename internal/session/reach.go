@@ -25,18 +25,8 @@ func (c *connection) reach(ctx context.Context, dial DialFunc) (net.Conn, string
 	}
 	ctx, cancel := context.WithDeadline(ctx, c.start.Add(hold))
 	defer cancel()
-	type outcome struct {
-		conn   net.Conn
-		target string
-		err    error
-	}
 	done := make(chan outcome, 1)
-	go func() {
-		var o outcome
-		o.conn, o.target, o.err = dial(ctx)
-		done <- o
-		c.requests.interrupt()
-	}()
+	go c.dial(ctx, dial, done)
 	gone := c.watch()
 	var left error
 	switch {
@@ -57,6 +47,21 @@ func (c *connection) reach(ctx context.Context, dial DialFunc) (net.Conn, string
 		return nil, o.target, left
 	}
 	return o.conn, o.target, o.err
+}
+
+// outcome is how a dial ended.
+type outcome struct {
+	conn   net.Conn
+	target string
+	err    error
+}
+
+// dial runs beside watch; reach waits for it. It interrupts the watch before it
+// says that it is done: later, it would interrupt the request pump.
+func (c *connection) dial(ctx context.Context, dial DialFunc, done chan<- outcome) {
+	conn, target, err := dial(ctx)
+	c.requests.interrupt()
+	done <- outcome{conn, target, err}
 }
 
 // watch reads the client until the dial is over (nil), enough is buffered (nil)
