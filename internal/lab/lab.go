@@ -247,8 +247,19 @@ func (l *Landscape) Connector() *connector.Connector { return l.connector }
 func (l *Landscape) Cluster() *brokers.Cluster { return l.brokers }
 
 // dialInternal opens a connection inside the company's network: it knows the
-// internal names of the embedded brokers.
+// internal names of the embedded brokers, and which of the real ones are said to
+// be down (open connections to these live on: the lab does not own them).
 func (l *Landscape) dialInternal(ctx context.Context, network, address string) (net.Conn, error) {
+	for _, n := range l.plan.nodes {
+		if n.real == "" || !sameAddress(n.internal, address) {
+			continue
+		}
+		for _, name := range []string{n.virtual, n.real} {
+			if _, down := l.faults.Take(faults.BrokerDown, faults.Where{Target: name}); down {
+				return nil, &net.OpError{Op: "dial", Net: network, Err: errors.New("connection refused by a fault")}
+			}
+		}
+	}
 	if real, ok := l.resolve(address, func(n node) string { return n.internal }); ok {
 		address = real
 	} else if isInvalid(address) {

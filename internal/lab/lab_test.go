@@ -213,6 +213,20 @@ func TestUpstream(t *testing.T) {
 	}
 	l := start(t, Options{Upstream: specs, LocationID: "X"})
 	roundTrip(t, client(t, l, newRoute(t, l).dial, grouped("t")...), "t", 5)
+	f, err := l.Faults().Add(faults.Fault{Kind: faults.BrokerDown, Target: "kafka-1.onprem.invalid:9092"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for address, ok := range map[string]bool{"kafka-1.onprem.invalid:9092": false, "kafka-2.onprem.invalid:9092": true} {
+		conn, err := newRoute(t, l).dial(t.Context(), "tcp", address)
+		if err == nil {
+			conn.Close()
+		}
+		if (err == nil) != ok {
+			t.Errorf("%s with broker 1 down: %v", address, err)
+		}
+	}
+	l.Faults().Remove(f.ID)
 	if got := l.Connector().Entries(); len(got) != 2 {
 		t.Errorf("entries %v", got)
 	}

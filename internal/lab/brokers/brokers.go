@@ -16,6 +16,10 @@
 // kfake could not take it; an ApiVersions request of a version from the future
 // is handed on in a form that kfake answers with UNSUPPORTED_VERSION (KIP-511).
 //
+// What the guard does not look at is the rest of a frame. kfake closes the
+// connection when it cannot read it; but a made-up number of tagged fields can
+// keep the goroutine of that one connection counting for a minute.
+//
 // [Cluster.Kafka] gives the kfake cluster for tests that script single answers,
 // move partitions or look at groups. The data lives in memory, or in a
 // directory. It is not real Kafka: no replication, no quotas, one goroutine.

@@ -248,12 +248,24 @@ func (r *Registry) away(c *Connector) bool {
 	return gone || failing
 }
 
+// noticeTime bounds how long a change of the faults waits for links to notice
+// it.
+const noticeTime = 20 * time.Millisecond
+
 // followFaults resets the links of connectors that went away and makes the
-// others look at the faults again.
+// others look at the faults again. When it returns nothing more moves by the
+// old faults, but on links that are stuck because a side does not read.
 func (r *Registry) followFaults() {
 	r.resetWhere(func(l *Link) bool { return r.away(l.connector) })
-	for _, l := range r.snapshot() {
-		l.kick()
+	links := r.snapshot()
+	kicks := make([]uint64, len(links))
+	for i, l := range links {
+		kicks[i] = l.kick()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), noticeTime)
+	defer cancel()
+	for i, l := range links {
+		l.awaitNotice(kicks[i], ctx.Done())
 	}
 }
 

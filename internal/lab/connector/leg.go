@@ -19,6 +19,9 @@ type leg struct {
 	moved     atomic.Int64  // bytes written to dst
 	total     *atomic.Int64 // of the connector
 	kicked    chan struct{} // cap 1: look at the faults again
+	seen      atomic.Uint64 // kicks of the link that this leg has noticed
+	noticed   chan struct{} // cap 1: seen has grown
+	over      chan struct{} // closed when pump has returned
 
 	queue  []chunk
 	queued int
@@ -35,13 +38,17 @@ type chunk struct {
 
 // newLeg returns one direction of a link that counts its bytes in total, too.
 func newLeg(l *Link, direction string, total *atomic.Int64) *leg {
-	return &leg{link: l, direction: direction, total: total, kicked: make(chan struct{}, 1)}
+	return &leg{link: l, direction: direction, total: total,
+		kicked: make(chan struct{}, 1), noticed: make(chan struct{}, 1), over: make(chan struct{})}
 }
 
 // pump moves bytes until src ends, and passes on how it ended.
 func (g *leg) pump() {
+	defer close(g.over)
 	for {
 		kicks := g.link.kicks.Load()
+		g.seen.Store(kicks)
+		signal(g.noticed)
 		g.src.SetReadDeadline(time.Time{}) // before the faults are looked at: a kick sets it after they changed
 		var err error
 		if p := g.profile(); p.plain() && len(g.queue) == 0 && !g.eof {
@@ -79,10 +86,28 @@ func (g *leg) count(n int64) {
 	g.total.Add(n)
 }
 
-// wake ends a wait.
-func (g *leg) wake() {
+// awaitNotice returns when the leg has noticed that many kicks and thus moves
+// no more bytes by the old faults; when it has ended; or when time is up, which
+// happens while dst takes no bytes.
+func (g *leg) awaitNotice(kicks uint64, timeUp <-chan struct{}) {
+	for g.seen.Load() < kicks {
+		select {
+		case <-g.noticed:
+		case <-g.over:
+			return
+		case <-g.link.ended:
+			return
+		case <-timeUp:
+			return
+		}
+	}
+	signal(g.noticed) // for others who wait
+}
+
+// signal puts a token into a channel with room for one.
+func signal(c chan<- struct{}) {
 	select {
-	case g.kicked <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }

@@ -108,16 +108,28 @@ func (l *Link) Close() {
 }
 
 // kick makes both directions look at the faults again. Whoever kicks has changed
-// the faults before.
-func (l *Link) kick() {
-	l.kicks.Add(1)
+// the faults before. It returns the number of kicks for awaitNotice.
+func (l *Link) kick() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	kicks := l.kicks.Add(1)
 	past := time.Unix(1, 0)
 	l.backend.SetReadDeadline(past)
-	l.up.wake()
-	l.down.wake()
+	signal(l.up.kicked)
+	signal(l.down.kicked)
 	if l.client != nil {
 		l.client.SetReadDeadline(past)
+	}
+	return kicks
+}
+
+// awaitNotice waits until both directions have noticed that many kicks.
+func (l *Link) awaitNotice(kicks uint64, timeUp <-chan struct{}) {
+	l.mu.Lock()
+	relayed := l.client != nil
+	l.mu.Unlock()
+	if relayed {
+		l.up.awaitNotice(kicks, timeUp)
+		l.down.awaitNotice(kicks, timeUp)
 	}
 }

@@ -309,7 +309,7 @@ func send2(conn *net.TCPConn, data []byte) {
 func TestFaultsComeAndGoDuringATransfer(t *testing.T) {
 	set := newSet(t)
 	w := newWay(t, set)
-	data := make([]byte, 8<<20)
+	data := make([]byte, 4<<20)
 	rand.Read(data)
 	go send2(w.broker, data)
 	kinds := []faults.Fault{
