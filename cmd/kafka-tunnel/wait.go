@@ -19,7 +19,7 @@ func newWaitCommand() *cobra.Command {
 		Long: `Block until the running tunnel is ready: 0 as soon as it is, 1 when it was not in
 time (the failing hop and what to do on stderr), 69 when no tunnel answered.
 A refused port is tried again, because the tunnel may start later.`,
-		Example: "  kafka-tunnel wait --max 30s && exec node server.js",
+		Example: "  kafka-tunnel wait --for bound --max 30s; exec node server.js",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.For = admin.For(what)

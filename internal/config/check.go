@@ -12,7 +12,7 @@ import (
 
 // The platform sends SIGKILL 10 s after SIGTERM, and the first request of
 // librdkafka and franz-go gives up after 10 s.
-const tenSeconds = 10 * time.Second
+const killedAfter = 10 * time.Second
 
 // check looks at what only several keys together can tell. A key that was not
 // understood takes no part: its own problem is enough.
@@ -197,10 +197,10 @@ func (l *loader) checkToken() {
 
 func (l *loader) checkDurations() {
 	c := l.config
-	if l.understood("connectivity.hold") && c.Connectivity.Hold >= tenSeconds {
+	if l.understood("connectivity.hold") && c.Connectivity.Hold >= killedAfter {
 		l.warn("connectivity.hold %s: the first request of librdkafka and franz-go gives up after 10s, so keep it below", showDuration(c.Connectivity.Hold))
 	}
-	if l.understood("drain.timeout") && c.Drain.Timeout >= tenSeconds {
+	if l.understood("drain.timeout") && c.Drain.Timeout >= killedAfter {
 		l.warn("drain.timeout %s: the platform ends the process 10s after SIGTERM unless its operator says otherwise, so keep it below", showDuration(c.Drain.Timeout))
 	}
 }

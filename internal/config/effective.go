@@ -73,7 +73,7 @@ func (e *Effective) explain(err error) error {
 	if !ok || f.Code != failure.BindingMissing {
 		return err
 	}
-	half := ""
+	var half string
 	switch c := e.Config; {
 	case c.Token.URL != "":
 		half = "token.* is configured, but connectivity.proxy is not"

@@ -1,6 +1,9 @@
 package kafka
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"errors"
+)
 
 // SizeLen is the length of the size that stands before every frame: an int32,
 // which does not count itself. 0 is legal (an empty SASL token).
@@ -65,10 +68,10 @@ func AcksZero(version int16, b []byte) (zero, enough bool, err error) {
 		c.nullable(flexible)
 	}
 	acks := c.int16()
-	switch c.err {
-	case nil:
+	switch {
+	case c.err == nil:
 		return acks == 0, true, nil
-	case ErrShort:
+	case errors.Is(c.err, ErrShort):
 		return false, false, nil
 	}
 	return false, false, c.err

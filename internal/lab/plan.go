@@ -65,7 +65,7 @@ func planInternal(n int, pattern string) (plan, error) {
 		if strings.Count(pattern, "*") != 1 || strings.ContainsAny(pattern, ": ,{}[]\"'") {
 			return p, fmt.Errorf("virtual host %q is not a host name with one * for the node id", pattern)
 		}
-		p.addressMap = fmt.Sprintf(`[{from: "kafka-*.onprem.invalid", to: "%s"}]`, pattern)
+		p.addressMap = fmt.Sprintf(`[{from: "kafka-*.onprem.invalid", to: %q}]`, pattern)
 	}
 	for id := 1; id <= n; id++ {
 		internal := fmt.Sprintf("kafka-%d.onprem.invalid", id)

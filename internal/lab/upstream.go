@@ -26,7 +26,7 @@ func ParseUpstream(text string) ([]UpstreamSpec, error) {
 	for part := range strings.SplitSeq(text, ",") {
 		part = strings.TrimSpace(part)
 		if part == "" {
-			return nil, fmt.Errorf("upstream %q: an address is missing; the form is [VIRTUAL:PORT=]HOST:PORT,...", text)
+			return nil, fmt.Errorf("upstream %q: an address is missing; the form is [VIRTUAL:PORT=]HOST:PORT, separated by commas", text)
 		}
 		virtual, real, mapped := strings.Cut(part, "=")
 		if !mapped {

@@ -201,7 +201,7 @@ func TestAcceptErrorsPauseAndNeverEndTheLoop(t *testing.T) {
 		if l.calls != 12 {
 			t.Errorf("%d calls of Accept after %v, want 12", l.calls, time.Since(start))
 		}
-		time.Sleep(2 * time.Millisecond)
+		time.Sleep(2 * time.Millisecond) // synctest
 		synctest.Wait()
 		if l.calls != 13 || counted != 12 {
 			t.Errorf("%d calls and %d counted errors, want 13 and 12", l.calls, counted)

@@ -37,7 +37,7 @@ func TestEqualFailuresAreCounted(t *testing.T) {
 			}
 		}
 		out.Reset()
-		time.Sleep(window)
+		time.Sleep(window) // synctest
 		log.Log(away("a:1"))
 		if !strings.Contains(out.String(), "more=42") {
 			t.Errorf("the count is missing:\n%s", &out)

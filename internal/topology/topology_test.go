@@ -162,14 +162,14 @@ func TestFullRangeGivesUpThePortOfTheLongestAbsent(t *testing.T) {
 		p := newPorts()
 		topo, codes := cluster(p, func(o *Options) { o.Last = 19101 })
 		learn(t, topo, 1)
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) // synctest
 		learn(t, topo, 2)
-		time.Sleep(absence - time.Minute - time.Second)
+		time.Sleep(absence - time.Minute - time.Second) // synctest
 		if got := learn(t, topo, 3); got[3] != 0 {
 			t.Fatalf("node 3 got port %d although nobody was absent for ten minutes", got[3])
 		}
 		p.conns[19101] = 1
-		time.Sleep(time.Minute + time.Second)
+		time.Sleep(time.Minute + time.Second) // synctest
 		if got := learn(t, topo, 3); got[3] != 19100 {
 			t.Fatalf("node 3 got port %d; node 1 has a connection, so node 2's 19100 should go", got[3])
 		}

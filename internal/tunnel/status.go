@@ -64,6 +64,13 @@ func (cl *cluster) readiness() admin.ClusterReadiness {
 		if f == nil && e.LastAt.After(e.Granted) {
 			f, at = e.Last, e.LastAt
 		}
+		// Whoever waits for a token learns of its failure when the wait is over; an
+		// operator should not have to wait as well.
+		if tokens := cl.tunnel.tokens; tokens != nil {
+			if st := tokens.Status(); st.LastFailure != nil && !st.Usable(now) {
+				f, at = st.LastFailure, st.LastFetch
+			}
+		}
 		r.Failure = admin.FailureOf(f, now.Sub(at))
 	}
 	return r

@@ -41,7 +41,7 @@ func outage(t *testing.T, clients int, lasts time.Duration) (attempts []time.Dur
 				}
 				now := time.Since(start)
 				begun <- now
-				time.Sleep(10 * time.Millisecond) // the attempt itself
+				time.Sleep(10 * time.Millisecond) // synctest: the attempt itself
 				if now < lasts {
 					g.leave(ticket, away, time.Time{})
 					continue
@@ -52,7 +52,7 @@ func outage(t *testing.T, clients int, lasts time.Duration) (attempts []time.Dur
 			}
 		}()
 	}
-	time.Sleep(lasts + 15*time.Second)
+	time.Sleep(lasts + 15*time.Second) // synctest
 	cancel()
 	synctest.Wait()
 	close(begun)
@@ -116,7 +116,7 @@ func TestAnAbandonedProbeLeavesItsPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g gate
 		g.leave(passed, away, time.Time{})
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // synctest
 		first, err := g.enter(t.Context())
 		if first != probe || err != nil {
 			t.Fatalf("enter() = %v, %v", first, err)

@@ -239,7 +239,7 @@ func relisten(addr *net.TCPAddr) (ln *net.TCPListener, err error) {
 		if ln, err = net.ListenTCP("tcp", addr); err == nil {
 			return ln, nil
 		}
-		time.Sleep(pause)
+		<-time.After(pause)
 	}
 	return nil, err
 }

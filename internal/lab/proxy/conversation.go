@@ -277,7 +277,7 @@ func (c *conversation) silent(step string) bool {
 	}
 	c.finish(Silent, step)
 	c.conn.SetDeadline(time.Time{})
-	io.Copy(io.Discard, c.conn)
+	_, _ = io.Copy(io.Discard, c.conn)
 	return true
 }
 

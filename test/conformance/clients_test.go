@@ -1,0 +1,186 @@
+//go:build conformance
+
+package conformance
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
+)
+
+// runTool runs one command to its end and returns its standard output.
+func runTool(t *testing.T, cmd *exec.Cmd) []byte {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v: %v\n%s\n%s", cmd.Args[:min(len(cmd.Args), 4)], err, tail(out.Bytes()), tail(errs.Bytes()))
+	}
+	return out.Bytes()
+}
+
+// tail is the end of an output, for messages.
+func tail(b []byte) []byte { return b[max(0, len(b)-4000):] }
+
+// inTopic reads a whole topic past the tunnel, with a client of another make,
+// and returns what is really in it: only committed records.
+func inTopic(t *testing.T, c *realkafka.Cluster, topic string) digest {
+	t.Helper()
+	ctx := deadline(t)
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.Internal()...),
+		kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		// Markers are asked for although they are no records: one may be all that
+		// stands at the end of a partition.
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	ends, err := kadm.NewClient(client).ListCommittedOffsets(ctx, topic)
+	if err = errors.Join(err, ends.Error()); err != nil {
+		t.Fatalf("offsets of %s: %v", topic, err)
+	}
+	starts, err := kadm.NewClient(client).ListStartOffsets(ctx, topic)
+	if err = errors.Join(err, starts.Error()); err != nil {
+		t.Fatalf("offsets of %s: %v", topic, err)
+	}
+	missing := map[int32]int64{} // partition to end offset
+	ends.Each(func(end kadm.ListedOffset) {
+		if start, _ := starts.Lookup(topic, end.Partition); end.Offset > start.Offset {
+			missing[end.Partition] = end.Offset
+		}
+	})
+	var d digest
+	for len(missing) > 0 {
+		fetches := client.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			t.Fatalf("read %s past the tunnel: %v", topic, err)
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			if !r.Attrs.IsControl() {
+				d.add(r.Key, r.Value)
+			}
+			if r.Offset+1 >= missing[r.Partition] {
+				delete(missing, r.Partition)
+			}
+		})
+	}
+	return d
+}
+
+// sameRecords fails the test unless all three saw the same records, n of them.
+func sameRecords(t *testing.T, n int, produced, consumed, stored digest) {
+	t.Helper()
+	t.Logf("produced %v; consumed %v; in the topic %v", produced, consumed, stored)
+	if produced.Count != n || consumed != produced || stored != produced {
+		t.Errorf("the records differ, or are not %d", n)
+	}
+}
+
+// node is a command line for a program of this folder that runs with the
+// modules of its lock file.
+func node(t *testing.T, dir string, args ...string) *exec.Cmd {
+	t.Helper()
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(deadline(t), "node", args...)
+	cmd.Dir = abs
+	cmd.Env = append(clean(os.Environ()), "NODE_PATH="+nodeModules(t, dir), "KAFKAJS_NO_PARTITIONER_WARNING=1")
+	return cmd
+}
+
+// A sniff is what sniff.js found in a Node program.
+type sniff struct {
+	Lookups, Peers, Found []string
+	Bytes                 int
+}
+
+// kafkajs runs client.js in one mode and returns its digest and what was seen
+// on its connections.
+func kafkajs(t *testing.T, bootstrap string, args ...string) (digest, sniff) {
+	t.Helper()
+	out := filepath.Join(workDir(t), "sniff.json")
+	cmd := node(t, "kafkajs", append([]string{"--require", "./sniff.js", "client.js"}, args...)...)
+	cmd.Env = append(cmd.Env, "KAFKA_BOOTSTRAP_SERVERS="+bootstrap, "SNIFF_OUT="+out, "SNIFF_WORDS="+realDomain+",localhost")
+	d, err := parseDigest(string(runTool(t, cmd)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s sniff
+	b, err := os.ReadFile(out)
+	if err = errors.Join(err, json.Unmarshal(b, &s)); err != nil {
+		t.Fatal(err)
+	}
+	return d, s
+}
+
+// onlyLoopback fails the test if a program looked up, reached or was sent
+// anything but loopback.
+func (s sniff) onlyLoopback(t *testing.T) {
+	t.Helper()
+	t.Logf("lookups %q, peers %q, %d bytes received", s.Lookups, s.Peers, s.Bytes)
+	for _, name := range s.Lookups {
+		if name != "localhost" && !isLoopback(name) {
+			t.Errorf("the client looked up %q", name)
+		}
+	}
+	for _, peer := range s.Peers {
+		if !isLoopback(peer) {
+			t.Errorf("the client connected to %q", peer)
+		}
+	}
+	// The local name that the tunnel puts in their place is the proof that the
+	// watching works.
+	if !direct() && !slices.Equal(s.Found, []string{"localhost"}) {
+		t.Errorf("the client was sent the names %q, want localhost alone", s.Found)
+	}
+	if s.Bytes == 0 || len(s.Peers) == 0 {
+		t.Error("nothing was seen: the watching is broken")
+	}
+}
+
+// groupOffsets is the sum of the offsets that a group has committed, as a look
+// past the tunnel finds them.
+func groupOffsets(t *testing.T, c *realkafka.Cluster, group string) (committed int64) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.Internal()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	offsets, err := kadm.NewClient(client).FetchOffsets(deadline(t), group)
+	if err != nil {
+		t.Fatalf("offsets of group %s: %v", group, err)
+	}
+	offsets.Each(func(o kadm.OffsetResponse) { committed += o.At })
+	return committed
+}
+
+// tool is the command line of one of Kafka's own tools.
+func tool(ctx context.Context, jars realkafka.Classpath, main string, args ...string) *exec.Cmd {
+	line := jars.Java(main, args...)
+	cmd := exec.CommandContext(ctx, line[0], line[1:]...)
+	cmd.Env = clean(os.Environ())
+	cmd.WaitDelay = 10 * time.Second
+	return cmd
+}
+
+func name(t *testing.T, suffix string) string {
+	t.Helper()
+	return fmt.Sprintf("%s-%s", t.Name(), suffix)
+}

@@ -1,0 +1,41 @@
+//go:build conformance
+
+package conformance
+
+import (
+	"strconv"
+	"testing"
+)
+
+// TestKafkajs: the client that is most used on Cloud Foundry. It is watched from
+// inside its process: nothing but loopback is looked up, reached or received.
+func TestKafkajs(t *testing.T) {
+	c := cluster(t)
+	l := startLab(t, "--upstream", upstream(c))
+	topic, group, n := name(t, "topic"), name(t, "group"), strconv.Itoa(records)
+
+	produced, seen := kafkajs(t, l.bootstrap, "produce", topic, n)
+	seen.onlyLoopback(t)
+	consumed, seen := kafkajs(t, l.bootstrap, "consume", topic, n, group)
+	seen.onlyLoopback(t)
+
+	sameRecords(t, records, produced, consumed, inTopic(t, c, topic))
+	if got := groupOffsets(t, c, group); got != records {
+		t.Errorf("the group committed %d of %d records", got, records)
+	}
+}
+
+// TestBrokerAdvertisesLocalhost is the set-up of the blog that many start from:
+// one broker that calls itself localhost:9092, behind one virtual host. No rule
+// is configured; the tunnel infers it.
+func TestBrokerAdvertisesLocalhost(t *testing.T) {
+	l := startLab(t, "--brokers", "1", "--advertise", "localhost")
+	const n = 1000
+	topic, count := name(t, "topic"), strconv.Itoa(n)
+
+	produced, seen := kafkajs(t, l.bootstrap, "produce", topic, count)
+	seen.onlyLoopback(t)
+	consumed, seen := kafkajs(t, l.bootstrap, "consume", topic, count, name(t, "group"))
+	seen.onlyLoopback(t)
+	sameRecords(t, n, produced, consumed, consumed)
+}

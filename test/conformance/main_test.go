@@ -1,0 +1,229 @@
+//go:build conformance
+
+package conformance
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
+)
+
+// records is how many records each client produces and consumes.
+const records = 100_000
+
+// helperRole is the variable that makes the test binary play a command that the
+// lab runs with --exec.
+const helperRole = "CONFORMANCE_HELPER_OUT"
+
+// TestMain plays the helper if asked to, and else runs the tests and stops the
+// shared cluster afterwards.
+func TestMain(m *testing.M) {
+	if out := os.Getenv(helperRole); out != "" {
+		os.Exit(playHelper(out))
+	}
+	code := m.Run()
+	if err := shared.close(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// playHelper writes the address it was given to the file out, all at once, and
+// lives until its standard input ends.
+func playHelper(out string) int {
+	tmp := out + ".new"
+	if err := os.WriteFile(tmp, []byte(os.Getenv("KAFKA_BOOTSTRAP_SERVERS")), 0o644); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	if err := os.Rename(tmp, out); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	return 0
+}
+
+// shared is what all tests use together; each part is made when it is first
+// asked for.
+var shared environment
+
+type environment struct {
+	mu      sync.Mutex
+	dir     string
+	jars    realkafka.Classpath
+	cluster *realkafka.Cluster
+	binary  string
+}
+
+// close stops the cluster. The logs stay where KAFKA_TUNNEL_KEEP says.
+func (e *environment) close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var err error
+	if e.cluster != nil {
+		err = e.cluster.Close()
+	}
+	if e.dir != "" && os.Getenv("KAFKA_TUNNEL_KEEP") == "" {
+		_ = os.RemoveAll(e.dir)
+	}
+	return err
+}
+
+// workDir is the directory of this run.
+func (e *environment) workDir() (string, error) {
+	if e.dir != "" {
+		return e.dir, nil
+	}
+	parent := os.Getenv("KAFKA_TUNNEL_KEEP")
+	if parent != "" {
+		if err := os.MkdirAll(parent, 0o755); err != nil {
+			return "", err
+		}
+	}
+	dir, err := os.MkdirTemp(parent, "kafka-tunnel-conformance-*")
+	e.dir = dir
+	return dir, err
+}
+
+// deadline bounds what a test waits for: a minute before the test binary would
+// panic without cleaning up.
+func deadline(t *testing.T) context.Context {
+	t.Helper()
+	ctx := t.Context()
+	if end, ok := t.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, end.Add(-time.Minute))
+		t.Cleanup(cancel)
+	}
+	return ctx
+}
+
+// workDir is a directory for this test's files. Unlike t.TempDir it stays if
+// the run was told to keep them.
+func workDir(t *testing.T) string {
+	t.Helper()
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	dir, err := shared.workDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := os.MkdirTemp(dir, filepath.Base(t.Name())+"-*") //nolint:usetesting // outlives the test when KAFKA_TUNNEL_KEEP is set
+	if err != nil {
+		t.Fatal(err)
+	}
+	return own
+}
+
+// classpath is Apache Kafka, with its tools.
+func classpath(t *testing.T) realkafka.Classpath {
+	t.Helper()
+	ctx := deadline(t)
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	if shared.jars == "" {
+		jars, err := realkafka.Jars(ctx, "pom.xml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		shared.jars = jars
+	}
+	return shared.jars
+}
+
+// cluster is three brokers of Apache Kafka that announce realName(1) to
+// realName(3).
+func cluster(t *testing.T) *realkafka.Cluster {
+	t.Helper()
+	jars, ctx := classpath(t), deadline(t)
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	if shared.cluster == nil {
+		dir, err := shared.workDir()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := realkafka.Start(ctx, realkafka.Options{
+			Jars: jars, Brokers: 3, Dir: filepath.Join(dir, "kafka"),
+			Advertise: func(id, _ int) string { return realName(id) },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		shared.cluster = c
+	}
+	return shared.cluster
+}
+
+// realDomain is part of every name that the real brokers announce, and of
+// nothing else: no client may ever see it.
+const realDomain = "onprem.invalid"
+
+func realName(id int) string { return fmt.Sprintf("kafka-%d.%s:9092", id, realDomain) }
+
+// tunnelBinary is kafka-tunnel as it is delivered: static. $KAFKA_TUNNEL_BIN saves
+// the build.
+func tunnelBinary(t *testing.T) string {
+	t.Helper()
+	ctx := deadline(t)
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	if shared.binary != "" {
+		return shared.binary
+	}
+	if given := os.Getenv("KAFKA_TUNNEL_BIN"); given != "" {
+		shared.binary = given
+		return given
+	}
+	dir, err := shared.workDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := filepath.Join(dir, "kafka-tunnel")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", bin, "../../cmd/kafka-tunnel")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build kafka-tunnel: %v\n%s", err, out)
+	}
+	shared.binary = bin
+	return bin
+}
+
+// nodeModules installs what the lock file in dir names, once, outside of the
+// repository, and returns the folder for NODE_PATH.
+func nodeModules(t *testing.T, dir string) string {
+	t.Helper()
+	ctx := deadline(t)
+	inputs := []string{filepath.Join(dir, "package.json"), filepath.Join(dir, "package-lock.json")}
+	installed, err := realkafka.Cached("npm-"+filepath.Base(dir), inputs, func(into string) error {
+		for _, in := range inputs {
+			b, err := os.ReadFile(in)
+			if err != nil {
+				return err
+			}
+			if err := os.WriteFile(filepath.Join(into, filepath.Base(in)), b, 0o644); err != nil {
+				return err
+			}
+		}
+		cmd := exec.CommandContext(ctx, "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
+		cmd.Dir = into
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("npm ci in %s: %w\n%s", dir, err, out)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(installed, "node_modules")
+}

@@ -1,0 +1,249 @@
+// Package realkafka runs Apache Kafka on this machine: combined KRaft nodes,
+// fetched by Maven coordinates, started with as little processor time and
+// memory as a JVM can do with.
+//
+//	jars, err := realkafka.Jars(ctx, "pom.xml")
+//	cluster, err := realkafka.Start(ctx, realkafka.Options{
+//		Jars: jars, Brokers: 3, Dir: t.TempDir(),
+//		Advertise: func(id, _ int) string { return fmt.Sprintf("kafka-%d.onprem.invalid:9092", id) },
+//	})
+//	defer cluster.Close()
+//
+// Every broker has two doors: Broker.Client, which announces the addresses that
+// Advertise makes up, and Broker.Internal, which announces itself and is the way
+// past the tunnel for a test that wants to know what really is in a topic.
+//
+// The package knows nothing of the tunnel. Brokers are plaintext and unprotected
+// on 127.0.0.1: good for a test, for nothing else.
+package realkafka
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/proc"
+)
+
+// stopGrace is how long a broker may take for a controlled shutdown.
+const stopGrace = 20 * time.Second
+
+// Options say what to start.
+type Options struct {
+	Jars    Classpath
+	Brokers int    // number of combined nodes, ids from 1
+	Dir     string // an empty directory for data, settings and logs
+	// Advertise makes up the host:port that broker id announces on its client
+	// listener, which really is 127.0.0.1:port.
+	Advertise func(id, port int) string
+}
+
+// A Broker is one node.
+type Broker struct {
+	ID         int
+	Advertised string // what it says its address is
+	Client     string // where that listener really is
+	Internal   string // the listener that announces itself
+
+	dir  string
+	args []string
+	proc *proc.Process
+}
+
+// A Cluster is a running Kafka cluster.
+type Cluster struct {
+	Brokers []*Broker
+	dir     string
+}
+
+// Start formats and starts all nodes and returns when each of them serves and
+// knows all the others.
+func Start(ctx context.Context, o Options) (*Cluster, error) {
+	free, err := FreePorts(3 * o.Brokers)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]ports, o.Brokers)
+	for i := range all {
+		all[i] = ports{client: free[3*i], internal: free[3*i+1], controller: free[3*i+2]}
+	}
+	c := &Cluster{dir: o.Dir}
+	archive := o.Jars.archive(ctx)
+	clusterID := newID()
+	var formats errgroup.Group
+	for id := 1; id <= o.Brokers; id++ {
+		b, settings, err := prepare(o, id, all)
+		if err != nil {
+			return nil, err
+		}
+		b.args = brokerArgs(o.Jars, archive, settings)
+		c.Brokers = append(c.Brokers, b)
+		formats.Go(func() error { return o.Jars.format(ctx, b.dir, clusterID, settings) })
+	}
+	if err := formats.Wait(); err != nil {
+		return nil, err
+	}
+	for _, b := range c.Brokers {
+		if err := b.start(); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+	}
+	if err := c.waitReady(ctx); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// prepare makes the directory and the settings of one broker.
+func prepare(o Options, id int, all []ports) (b *Broker, settings string, err error) {
+	own := all[id-1]
+	b = &Broker{
+		ID:         id,
+		Advertised: o.Advertise(id, own.client),
+		Client:     fmt.Sprintf("127.0.0.1:%d", own.client),
+		Internal:   fmt.Sprintf("127.0.0.1:%d", own.internal),
+		dir:        filepath.Join(o.Dir, fmt.Sprintf("broker-%d", id)),
+	}
+	if err := os.MkdirAll(b.dir, 0o755); err != nil {
+		return nil, "", fmt.Errorf("realkafka: %w", err)
+	}
+	settings = filepath.Join(b.dir, "server.properties")
+	if err := os.WriteFile(settings, []byte(properties(id, all, b.Advertised, b.dir)), 0o644); err != nil {
+		return nil, "", fmt.Errorf("realkafka: %w", err)
+	}
+	return b, settings, nil
+}
+
+// brokerArgs is the command line of a broker.
+func brokerArgs(jars Classpath, archive, settings string) []string {
+	args := append([]string{"java"}, JavaFlags("160m")...)
+	if archive != "" {
+		args = append(args, "-XX:SharedArchiveFile="+archive, "-Xshare:auto", "-Xlog:cds=off", "-Xlog:cds+dynamic=off")
+	}
+	return append(args, "-cp", string(jars), "kafka.Kafka", settings)
+}
+
+// format prepares a data directory.
+func (c Classpath) format(ctx context.Context, dir, clusterID, settings string) error {
+	p, err := proc.Start(proc.Options{
+		Name: "format",
+		Args: c.Java("kafka.tools.StorageTool", "format", "-t", clusterID, "-c", settings),
+		Log:  filepath.Join(dir, "format.log"),
+	})
+	if err != nil {
+		return err
+	}
+	return p.Wait(ctx)
+}
+
+// newID makes a cluster id: 16 random bytes as Kafka writes them.
+func newID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	b[0] &= 0x3f           // a leading - would look like an option
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+func (b *Broker) start() (err error) {
+	b.proc, err = proc.Start(proc.Options{
+		Name: fmt.Sprintf("broker %d", b.ID),
+		Args: b.args,
+		Dir:  b.dir,
+		Log:  filepath.Join(b.dir, "broker.log"),
+	})
+	return err
+}
+
+// Kill ends a broker as a power cut would.
+func (b *Broker) Kill() { b.proc.Kill() }
+
+// Restart starts a broker that was killed; it does not wait until it serves.
+func (b *Broker) Restart() error { return b.start() }
+
+// Log quotes the end of the broker's log.
+func (b *Broker) Log() string { return b.proc.Tail(20) }
+
+// Internal lists the addresses of all doors past the tunnel.
+func (c *Cluster) Internal() []string {
+	var all []string
+	for _, b := range c.Brokers {
+		all = append(all, b.Internal)
+	}
+	return all
+}
+
+// Close stops all brokers, together: a quorum that loses its members one by one
+// keeps the last ones waiting.
+func (c *Cluster) Close() error {
+	var stops errgroup.Group
+	for _, b := range c.Brokers {
+		if b.proc == nil {
+			continue
+		}
+		stops.Go(func() error {
+			b.proc.Stop(stopGrace)
+			return nil
+		})
+	}
+	return stops.Wait()
+}
+
+// waitReady returns when every broker answers and lists the whole cluster.
+func (c *Cluster) waitReady(ctx context.Context) error {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := c.serves(ctx)
+		if err == nil {
+			return nil
+		}
+		for _, b := range c.Brokers {
+			if !b.proc.Running() {
+				return fmt.Errorf("realkafka: broker %d ended with code %d\n%s", b.ID, b.proc.ExitCode(), b.Log())
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("realkafka: the cluster is not ready: %w\n%s", errors.Join(err, ctx.Err()), c.Brokers[0].Log())
+		}
+	}
+}
+
+// serves asks each broker once.
+func (c *Cluster) serves(ctx context.Context) error {
+	for _, b := range c.Brokers {
+		if err := b.knows(ctx, len(c.Brokers)); err != nil {
+			return fmt.Errorf("broker %d: %w", b.ID, err)
+		}
+	}
+	return nil
+}
+
+// knows asks the broker how many brokers there are.
+func (b *Broker) knows(ctx context.Context, want int) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.Internal), kgo.RetryTimeout(time.Second), kgo.RequestRetries(0))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	got, err := kadm.NewClient(client).ListBrokers(ctx)
+	if err != nil {
+		return err
+	}
+	if len(got) != want {
+		return fmt.Errorf("knows %d brokers of %d", len(got), want)
+	}
+	return nil
+}

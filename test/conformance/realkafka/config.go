@@ -1,0 +1,54 @@
+package realkafka
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+)
+
+// ports are the three ports of one broker, all on 127.0.0.1.
+type ports struct {
+	client     int // what the outside reaches; advertised under a name of the test's choice
+	internal   int // between brokers, and for a look past the tunnel; advertised as it is
+	controller int
+}
+
+// properties writes the server.properties of broker id of the cluster whose
+// ports are all. advertised is host:port as the CLIENT listener announces it.
+func properties(id int, all []ports, advertised, dir string) string {
+	var voters []string
+	for i, p := range all {
+		voters = append(voters, fmt.Sprintf("%d@127.0.0.1:%d", i+1, p.controller))
+	}
+	own := all[id-1]
+	replicas := min(len(all), 3)
+	lines := []string{
+		"process.roles=broker,controller",
+		fmt.Sprintf("node.id=%d", id),
+		"controller.quorum.voters=" + strings.Join(voters, ","),
+		fmt.Sprintf("listeners=CLIENT://127.0.0.1:%d,INTERNAL://127.0.0.1:%d,CONTROLLER://127.0.0.1:%d", own.client, own.internal, own.controller),
+		fmt.Sprintf("advertised.listeners=CLIENT://%s,INTERNAL://127.0.0.1:%d", advertised, own.internal),
+		"inter.broker.listener.name=INTERNAL",
+		"controller.listener.names=CONTROLLER",
+		"listener.security.protocol.map=CONTROLLER:PLAINTEXT,CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT",
+		"log.dirs=" + filepath.ToSlash(filepath.Join(dir, "data")),
+		"num.partitions=3",
+		fmt.Sprintf("default.replication.factor=%d", replicas),
+		"offsets.topic.num.partitions=3",
+		fmt.Sprintf("offsets.topic.replication.factor=%d", replicas),
+		"transaction.state.log.num.partitions=3",
+		fmt.Sprintf("transaction.state.log.replication.factor=%d", replicas),
+		"transaction.state.log.min.isr=1",
+		"share.coordinator.state.topic.num.partitions=3",
+		fmt.Sprintf("share.coordinator.state.topic.replication.factor=%d", replicas),
+		"share.coordinator.state.topic.min.isr=1",
+		"group.initial.rebalance.delay.ms=0",
+		"auto.leader.rebalance.enable=false",
+		// The default of 128 MB does not fit into a small heap: the broker would end without a word.
+		"log.cleaner.dedupe.buffer.size=4194304",
+		"broker.session.timeout.ms=2000",
+		"broker.heartbeat.interval.ms=500",
+		"controller.quorum.fetch.timeout.ms=1500",
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
