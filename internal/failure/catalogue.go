@@ -33,7 +33,6 @@ const (
 	BadFrame               Code = "bad_frame"
 	RequestTooLarge        Code = "request_too_large"
 	VersionTooNew          Code = "version_too_new"
-	APIRefused             Code = "api_refused"
 	ClientStalled          Code = "client_stalled"
 	ClientReset            Code = "client_reset"
 	ClientGone             Code = "client_gone"
@@ -140,9 +139,6 @@ var catalogue = []Entry{
 	{VersionTooNew, HopClient, RetryNever,
 		"the client sent a request in a version whose response the tunnel cannot rewrite",
 		"The client ignores the versions that ApiVersions offers. Update the tunnel, or set the client's API version to an older Kafka release.", closed},
-	{APIRefused, HopClient, RetryNever,
-		"the client sent a request whose response the tunnel cannot rewrite yet",
-		"The tunnel does not offer this API in ApiVersions. Update the tunnel, or use a client that respects ApiVersions.", closed},
 	{ClientStalled, HopClient, RetryNever,
 		"the client began a request and did not finish it",
 		"The application may be paused or out of memory. Look at its own logs for the same time.", closed},

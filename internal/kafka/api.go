@@ -1,10 +1,6 @@
 package kafka
 
-import (
-	"slices"
-
-	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
-)
+import "slices"
 
 // Treatment says what a relay does with the response to a request.
 type Treatment uint8
@@ -20,7 +16,7 @@ const (
 	// Tail: relay all but the bytes after the last record set, see [Walker].
 	Tail
 	// Refuse: the request must not pass, because its response could not be
-	// rewritten; see [RefusalCode].
+	// rewritten.
 	Refuse
 )
 
@@ -63,7 +59,6 @@ type API struct {
 
 	Treatment Treatment // of the responses from version Since on; Pass before
 	Since     int16
-	Highest   int16 // newest version that may pass; -1 for none
 }
 
 // Flexible reports whether requests and responses of a version use compact
@@ -110,20 +105,10 @@ func TreatmentOf(key, version int16) Treatment {
 	switch {
 	case !ok || !a.Rewritten():
 		return Pass
-	case version < 0 || version > a.Highest:
+	case version < 0 || version > a.MaxVersion:
 		return Refuse
 	case version < a.Since:
 		return Pass
 	}
 	return a.Treatment
-}
-
-// RefusalCode returns the failure of a request whose treatment is Refuse:
-// [failure.APIRefused] when no version of the API is served, else
-// [failure.VersionTooNew].
-func RefusalCode(key, _ int16) failure.Code {
-	if a, ok := Lookup(key); ok && a.Highest < 0 {
-		return failure.APIRefused
-	}
-	return failure.VersionTooNew
 }

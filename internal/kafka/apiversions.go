@@ -60,10 +60,10 @@ func capEntry(c *cursor, flexible bool) bool {
 	switch {
 	case c.err != nil || !ok || !a.Rewritten():
 		return true
-	case oldest > a.Highest:
+	case oldest > a.MaxVersion:
 		return false
-	case newest > a.Highest:
-		binary.BigEndian.PutUint16(c.b[at:], uint16(a.Highest))
+	case newest > a.MaxVersion:
+		binary.BigEndian.PutUint16(c.b[at:], uint16(a.MaxVersion))
 	}
 	return true
 }
@@ -71,7 +71,7 @@ func capEntry(c *cursor, flexible bool) bool {
 // ApiVersionsTooNew reports whether an ApiVersions request is newer than known.
 // It is not passed on, because its answer could not be capped, but answered with
 // [AppendApiVersionsTooNew].
-func ApiVersionsTooNew(version int16) bool { return version > apis[KeyApiVersions].Highest }
+func ApiVersionsTooNew(version int16) bool { return version > apis[KeyApiVersions].MaxVersion }
 
 // AppendApiVersionsTooNew appends the answer to an ApiVersions request that is
 // too new: a whole frame with its size, in the layout of v0. Every client asks
@@ -86,5 +86,5 @@ func AppendApiVersionsTooNew(dst []byte, correlationID int32) []byte {
 	dst = binary.BigEndian.AppendUint32(dst, 1)
 	dst = binary.BigEndian.AppendUint16(dst, uint16(KeyApiVersions))
 	dst = binary.BigEndian.AppendUint16(dst, 0)
-	return binary.BigEndian.AppendUint16(dst, uint16(apis[KeyApiVersions].Highest))
+	return binary.BigEndian.AppendUint16(dst, uint16(apis[KeyApiVersions].MaxVersion))
 }

@@ -15,11 +15,11 @@ import (
 func capped(r *kmsg.ApiVersionsResponse) {
 	r.ApiKeys = slices.DeleteFunc(r.ApiKeys, func(k kmsg.ApiVersionsResponseApiKey) bool {
 		a, ok := Lookup(k.ApiKey)
-		return ok && a.Rewritten() && k.MinVersion > a.Highest
+		return ok && a.Rewritten() && k.MinVersion > a.MaxVersion
 	})
 	for i := range r.ApiKeys {
 		if a, ok := Lookup(r.ApiKeys[i].ApiKey); ok && a.Rewritten() {
-			r.ApiKeys[i].MaxVersion = min(r.ApiKeys[i].MaxVersion, a.Highest)
+			r.ApiKeys[i].MaxVersion = min(r.ApiKeys[i].MaxVersion, a.MaxVersion)
 		}
 	}
 }
@@ -78,7 +78,7 @@ func TestApiVersionsOfANewBroker(t *testing.T) {
 	for _, k := range got.(*kmsg.ApiVersionsResponse).ApiKeys {
 		have = append(have, [3]int16{k.ApiKey, k.MinVersion, k.MaxVersion})
 	}
-	want := [][3]int16{{0, 0, 13}, {1, 4, 15}, {3, 0, 13}, {10, 0, 6}, {18, 0, 5}, {26, 0, 5}, {95, 0, 3}}
+	want := [][3]int16{{0, 0, 13}, {1, 4, 18}, {3, 0, 13}, {10, 0, 6}, {18, 0, 5}, {26, 0, 5}, {60, 0, 2}, {78, 1, 2}, {79, 1, 2}, {95, 0, 3}}
 	if !slices.Equal(have, want) {
 		t.Errorf("got %v, want %v", have, want)
 	}

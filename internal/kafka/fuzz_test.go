@@ -140,7 +140,6 @@ func FuzzRequestHeader(f *testing.F) {
 			return
 		}
 		_ = TreatmentOf(h.Key, h.Version)
-		_ = RefusalCode(h.Key, h.Version)
 		_, _, _ = ClientSoftware(h.Version, b)
 		version := h.Version & 15 % 14
 		zero, enough, err := AcksZero(version, b)

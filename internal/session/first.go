@@ -47,7 +47,11 @@ func (c *connection) firstBytes() error {
 	if head, err = p.peek(headLen); err != nil {
 		return c.classify(unexpected(err, p.from))
 	}
-	if _, h, err := c.header(head); err != nil || h.Key < 0 || h.Version < 0 {
+	if startsBare(head[kafka.SizeLen:]) {
+		c.bare.Store(true)
+		return nil
+	}
+	if h, err := kafka.ParseRequestHeader(head[kafka.SizeLen:headLen]); err != nil || h.Key < 0 || h.Version < 0 {
 		return failure.New(failure.NotKafka, err).With(fmt.Sprintf("first bytes % x", head[:headLen]))
 	}
 	return nil

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"encoding/binary"
 	"sync"
 	"time"
 )
@@ -13,6 +14,9 @@ const (
 	client kind = iota
 	// local: the tunnel answers itself; the entry holds the place in the order.
 	local
+	// token: a SASL token without a header, after a handshake in version 0. The
+	// broker answers it with at most one token.
+	token
 )
 
 // inFlight is one request whose response has not been passed on yet.
@@ -93,16 +97,37 @@ func (q *queue) pushLocal(e inFlight) (now, ok bool) {
 	return false, q.add(e)
 }
 
-// take removes the head, to which a response has come; false when nobody asked
-// for it.
-func (q *queue) take() (inFlight, bool) {
+// take removes the entry to which a response has come; false when nobody asked
+// for it. frame begins after the size: its correlation id is needed only where
+// tokens are in flight. A token need not be answered (GSSAPI ends so), so a
+// response that fits the first request behind tokens is the response to that one.
+func (q *queue) take(frame []byte) (inFlight, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.n == 0 || q.ring[q.head].kind != client {
+	tokens := 0
+	for tokens < q.n && q.at(tokens).kind == token {
+		tokens++
+	}
+	next := tokens < q.n && q.at(tokens).answeredBy(frame)
+	if tokens > 0 && !next {
+		q.taken++
+		return q.pop(), true
+	}
+	for range tokens {
+		q.pop()
+	}
+	if q.n == 0 || q.at(0).kind != client {
 		return inFlight{}, false
 	}
 	q.taken++
 	return q.pop(), true
+}
+
+func (q *queue) at(i int) *inFlight { return &q.ring[(q.head+i)%len(q.ring)] }
+
+// answeredBy reports whether a response carries the entry's correlation id.
+func (e *inFlight) answeredBy(frame []byte) bool {
+	return e.kind == client && len(frame) >= 4 && int32(binary.BigEndian.Uint32(frame)) == e.correlation
 }
 
 // takeLocal removes the head if it is a local answer, whose turn it is when
@@ -110,7 +135,7 @@ func (q *queue) take() (inFlight, bool) {
 func (q *queue) takeLocal() (inFlight, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.n == 0 || q.ring[q.head].kind != local {
+	if q.n == 0 || q.at(0).kind != local {
 		return inFlight{}, false
 	}
 	q.taken++
@@ -132,7 +157,20 @@ func (q *queue) written() (more bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.taken = 0
-	return q.n > 0 && q.ring[q.head].kind == local
+	if q.n == 0 {
+		q.room.Broadcast() // for whoever waits until it is empty
+	}
+	return q.n > 0 && q.at(0).kind == local
+}
+
+// empty waits until nothing is in flight; false when the queue has ended first.
+func (q *queue) empty() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for (q.n > 0 || q.taken > 0) && !q.ended {
+		q.room.Wait()
+	}
+	return !q.ended
 }
 
 // close says that no request will follow.

@@ -40,11 +40,12 @@ func (c *connection) request() error {
 		return err
 	}
 	p.mid = true
-	head, err := p.peek(headLen)
-	if err != nil {
-		return unexpected(err, p.from)
+	if c.bare.Load() {
+		if done, err := c.bareToken(); done || err != nil {
+			return err
+		}
 	}
-	size, header, err := c.header(head)
+	size, header, err := c.header()
 	if err != nil {
 		return err
 	}
@@ -62,8 +63,15 @@ func (c *connection) request() error {
 		return c.answer(entry)
 	}
 	if kafka.TreatmentOf(header.Key, header.Version) == kafka.Refuse {
-		return failure.New(kafka.RefusalCode(header.Key, header.Version), nil).
-			With(fmt.Sprintf("%s version %d", kafka.Name(header.Key), header.Version))
+		return c.refused(header)
+	}
+	switch {
+	case header.Key == kafka.KeyApiVersions:
+		if err := c.noteSoftware(header, size); err != nil {
+			return err
+		}
+	case header.Key == kafka.KeySaslHandshake && header.Version == 0:
+		return c.handshake(entry, whole)
 	}
 	silent, err := c.acksZero(header, size)
 	if err != nil {
@@ -77,14 +85,53 @@ func (c *connection) request() error {
 	return p.pass(whole)
 }
 
-// header checks the length and reads the fixed part of a request's header.
-func (c *connection) header(head []byte) (size int32, h kafka.RequestHeader, err error) {
+// refused is the failure of a request whose response could not be rewritten.
+func (c *connection) refused(h kafka.RequestHeader) error {
+	detail := fmt.Sprintf("%s version %d", kafka.Name(h.Key), h.Version)
+	if api, ok := kafka.Lookup(h.Key); ok {
+		detail += fmt.Sprintf(", the highest known is %d", api.MaxVersion)
+	}
+	if c.software != "" {
+		detail += ", client " + c.software
+	}
+	return failure.New(failure.VersionTooNew, nil).With(detail)
+}
+
+// maxSoftware bounds the ApiVersions requests in which the client's name is
+// looked for.
+const maxSoftware = 4 << 10
+
+// noteSoftware remembers how the client calls itself, for failures.
+func (c *connection) noteSoftware(h kafka.RequestHeader, size int32) error {
+	if h.Version < 3 || size > maxSoftware {
+		return nil
+	}
+	b, err := c.requests.peek(kafka.SizeLen + int(size))
+	if err != nil {
+		return unexpected(err, c.requests.from)
+	}
+	if name, release, ok := kafka.ClientSoftware(h.Version, b[kafka.SizeLen:kafka.SizeLen+int(size)]); ok {
+		c.software = name + " " + release
+	}
+	return nil
+}
+
+// header checks the length, as soon as it is there, and reads the fixed part of a
+// request's header.
+func (c *connection) header() (size int32, h kafka.RequestHeader, err error) {
+	head, err := c.requests.peek(kafka.SizeLen)
+	if err != nil {
+		return 0, h, unexpected(err, c.requests.from)
+	}
 	size = frameSize(head)
 	switch {
 	case size < kafka.RequestHeaderLen:
 		return 0, h, failure.New(failure.BadFrame, nil).With(fmt.Sprintf("length %d", size))
 	case int64(size) > c.maxRequest():
 		return 0, h, failure.New(failure.RequestTooLarge, nil).With(fmt.Sprintf("%d bytes, the limit is %d", size, c.maxRequest()))
+	}
+	if head, err = c.requests.peek(headLen); err != nil {
+		return 0, h, unexpected(err, c.requests.from)
 	}
 	h, err = kafka.ParseRequestHeader(head[kafka.SizeLen:headLen])
 	if err != nil {

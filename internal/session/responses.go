@@ -73,19 +73,30 @@ func (c *connection) localAnswers() error {
 //	size int32 | correlation id int32 | header tags (flexible versions) | body
 func (c *connection) response() error {
 	p := &c.responses
-	head, err := p.peek(responseHead)
+	head, err := p.peek(kafka.SizeLen)
 	if err != nil {
 		return err
 	}
-	size, correlation := frameSize(head), int32(binary.BigEndian.Uint32(head[kafka.SizeLen:]))
-	if size < 4 {
-		return failure.New(failure.ResponseMalformed, nil).For(c.summary.Target, "").With(fmt.Sprintf("length %d", size))
+	size := frameSize(head)
+	if size < 0 {
+		return c.badLength(size)
+	}
+	begin := kafka.SizeLen + int(min(size, 4))
+	if head, err = p.peek(begin); err != nil {
+		return err
 	}
 	// Answers of the tunnel that come before this response in the order.
 	if err := c.localAnswers(); err != nil {
 		return err
 	}
-	e, ok := c.queue.take()
+	e, ok := c.queue.take(head[kafka.SizeLen:begin])
+	if ok && e.kind == token {
+		return p.pass(kafka.SizeLen + int64(size))
+	}
+	if size < 4 {
+		return c.badLength(size)
+	}
+	correlation := int32(binary.BigEndian.Uint32(head[kafka.SizeLen:]))
 	switch {
 	case !ok:
 		return failure.New(failure.UnexpectedResponse, nil).For(c.summary.Target, "").With("no request is in flight")
@@ -96,12 +107,19 @@ func (c *connection) response() error {
 	if o := c.h.Observer; o != nil {
 		o.Answered(e.key, time.Since(e.sent))
 	}
+	if e.key == kafka.KeySaslHandshake && e.version == 0 {
+		if err := c.handshakeAnswered(); err != nil {
+			return err
+		}
+	}
 	info := kafka.ResponseInfo{Key: e.key, Version: e.version, FrameSize: size}
 	switch kafka.TreatmentOf(e.key, e.version) {
 	case kafka.Head:
 		return c.rewriteHead(info)
 	case kafka.Whole:
 		return c.rewriteWhole(info)
+	case kafka.Tail:
+		return c.rewriteTail(info)
 	default:
 		return p.pass(kafka.SizeLen + int64(size))
 	}
@@ -150,6 +168,52 @@ func (c *connection) rewriteWhole(info kafka.ResponseInfo) error {
 	}
 	c.rewritten(info.Key, result)
 	return p.replace(whole, sizePrefix(int64(len(out))), out)
+}
+
+// rewriteTail passes a response on as it comes and replaces its last bytes by as
+// many.
+func (c *connection) rewriteTail(info kafka.ResponseInfo) error {
+	p, w := &c.responses, &c.walker
+	if err := w.Reset(info, c.h.Mapper); err != nil {
+		return c.responseFailure(info, err)
+	}
+	if err := p.pass(kafka.SizeLen); err != nil {
+		return err
+	}
+	for w.Left() > 0 {
+		if n := min(w.Skip(), w.Left()); n > 0 {
+			if err := p.pass(n); err != nil {
+				return err
+			}
+			w.Advance(n)
+			continue
+		}
+		if len(p.buffered()) == 0 {
+			if err := p.fill(1); err != nil {
+				return err
+			}
+			continue
+		}
+		pass, held, err := w.Feed(p.buffered())
+		if err != nil {
+			return c.responseFailure(info, err)
+		}
+		p.pos += pass
+		if held > 0 {
+			if err := p.replace(held); err != nil {
+				return err
+			}
+		}
+	}
+	c.rewritten(info.Key, w.Result())
+	if tail := w.Tail(); len(tail) > 0 {
+		return p.replace(0, tail)
+	}
+	return nil
+}
+
+func (c *connection) badLength(size int32) error {
+	return failure.New(failure.ResponseMalformed, nil).For(c.summary.Target, "").With(fmt.Sprintf("length %d", size))
 }
 
 // sizePrefix is the size that stands before a frame.

@@ -134,6 +134,10 @@ func TestRefusedVersionsDoNotPass(t *testing.T) {
 		{kafka.KeyMetadata, 14, failure.VersionTooNew},
 		{kafka.KeyProduce, 14, failure.VersionTooNew},
 		{kafka.KeyFindCoordinator, 7, failure.VersionTooNew},
+		{kafka.KeyFetch, 19, failure.VersionTooNew},
+		{kafka.KeyDescribeCluster, 3, failure.VersionTooNew},
+		{kafka.KeyShareFetch, 3, failure.VersionTooNew},
+		{kafka.KeyShareAcknowledge, 3, failure.VersionTooNew},
 	} {
 		b := start(t, nil, nil)
 		write(t, b.client, request(heartbeat, 0, 1, ""), request(r.key, r.version, 2, ""))

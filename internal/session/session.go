@@ -30,6 +30,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -111,6 +112,10 @@ type connection struct {
 	up     net.Conn
 	queue  *queue
 	start  time.Time
+
+	bare     atomic.Bool // the client's next frame may be a bare SASL token
+	software string      // how the client calls itself, "" until it does
+	walker   kafka.Walker
 
 	requests  pump // client -> broker
 	responses pump // broker -> client

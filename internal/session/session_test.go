@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"flag"
 	"io"
 	"net"
 	"strings"
@@ -19,7 +20,11 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// The model runs this many programs unless the command line says otherwise.
+	_ = flag.Set("rapid.checks", "10000")
+	goleak.VerifyTestMain(m)
+}
 
 // pair is two ends of one loopback TCP connection.
 func pair(t *testing.T) (near, far *net.TCPConn) {
