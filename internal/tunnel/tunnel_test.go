@@ -16,6 +16,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/admin"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab"
@@ -128,6 +129,91 @@ func addressMap(advertise string) []string {
 		return []string{`KAFKA_TUNNEL_ADDRESS_MAP=[{from: "kafka-*.onprem.invalid", to: "v*.cloud.invalid"}]`}
 	}
 	return nil
+}
+
+// TestLeadersMove moves partitions while a client produces and consumes: brokers
+// answer with the addresses of the new leaders (KIP-951) in Produce and Fetch.
+func TestLeadersMove(t *testing.T) {
+	bed := newTestbed(t, lab.Options{})
+	s := &sniffer{}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	admin := kadm.NewClient(bed.client(t, kgo.Dialer(s.dial)))
+	if _, err := admin.CreateTopic(ctx, 3, 1, nil, "topic"); err != nil {
+		t.Fatal(err)
+	}
+	cl := bed.client(t, kgo.Dialer(s.dial), kgo.DefaultProduceTopic("topic"), kgo.ConsumeTopics("topic"),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
+	const rounds, each = 10, 20
+	got := 0
+	for round := range rounds {
+		for partition := range int32(3) {
+			if err := bed.lab.Cluster().Kafka().MoveTopicPartition("topic", partition, 1+(int32(round)+partition)%3); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range each {
+			if err := cl.ProduceSync(ctx, kgo.StringRecord("x")).FirstErr(); err != nil {
+				t.Fatalf("round %d: %v", round, err)
+			}
+		}
+		got += cl.PollFetches(ctx).NumRecords()
+	}
+	for got < rounds*each && ctx.Err() == nil {
+		got += cl.PollFetches(ctx).NumRecords()
+	}
+	if got < rounds*each { // kfake makes clients read some records twice after a move, with no proxy too
+		t.Errorf("%d records came, want %d", got, rounds*each)
+	}
+	s.check(t, bed.lab.RealNames())
+	_, metrics := bed.get(t, "/metrics")
+	if !strings.Contains(metrics, `kafka_tunnel_rewritten_total{api="Produce"`) {
+		t.Error("no address of a new leader was seen")
+	}
+}
+
+func TestDescribeClusterAndShareGroups(t *testing.T) {
+	bed := newTestbed(t, lab.Options{})
+	s := &sniffer{}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cl := bed.client(t, kgo.Dialer(s.dial), kgo.DefaultProduceTopic("topic"))
+	for version := int16(0); version <= 2; version++ {
+		request := kmsg.NewPtrDescribeClusterRequest()
+		request.Version = version
+		if version >= 1 {
+			request.EndpointType = 1
+		}
+		response, err := request.RequestWith(ctx, cl)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(response.Brokers) != 3 {
+			t.Errorf("v%d: %d brokers", version, len(response.Brokers))
+		}
+		for _, broker := range response.Brokers {
+			if broker.Host != "localhost" {
+				t.Errorf("v%d: broker %d at %s", version, broker.NodeID, broker.Host)
+			}
+		}
+	}
+	if err := cl.ProduceSync(ctx, kgo.StringRecord("before the group")).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	group := bed.client(t, kgo.Dialer(s.dial), kgo.ShareGroup("share"), kgo.ConsumeTopics("topic"))
+	for range 200 { // a new share group starts at the end: records come until one arrives
+		if err := cl.ProduceSync(ctx, kgo.StringRecord("x")).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		short, done := context.WithTimeout(ctx, 200*time.Millisecond)
+		n := group.PollFetches(short).NumRecords()
+		done()
+		if n > 0 {
+			s.check(t, bed.lab.RealNames())
+			return
+		}
+	}
+	t.Error("the share group got nothing")
 }
 
 func TestLocationID(t *testing.T) {
