@@ -2,6 +2,7 @@
 # make dist         static Linux binaries, and the folders that `cf push` uploads
 # make test         the tests: Go alone, loopback only
 # make check        formatting, vet, lint, portability, generated files
+# make fuzz         every fuzz target for FUZZTIME (30s)
 # make conformance  real Apache Kafka and real clients (Java, Maven, Node; downloads once)
 # make clean        what was built
 
@@ -18,7 +19,7 @@ GO_BUILD := CGO_ENABLED=0 go build -trimpath
 DIST := dist/kafka-tunnel-linux-amd64 dist/kafka-tunnel-linux-arm64 \
 	dist/standalone/kafka-tunnel dist/standalone/Procfile examples/cf-app/kafka-tunnel
 
-.PHONY: build dist test check conformance clean FORCE
+.PHONY: build dist test check fuzz conformance clean FORCE
 build:
 	$(GO_BUILD) ./cmd/kafka-tunnel
 
@@ -46,6 +47,15 @@ $(GOLANGCI):
 	mkdir -p $(@D)
 	GOFLAGS= GOBIN=$(CACHE)/bin/.new go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(GOLANGCI_VERSION)
 	mv $(CACHE)/bin/.new/golangci-lint $@
+
+# One target at a time: that is all `go test -fuzz` takes.
+FUZZTIME ?= 30s
+fuzz:
+	grep -rH '^func Fuzz' --include='*_test.go' internal | sed 's|/[^/]*:func \(Fuzz[^(]*\).*| \1|' | sort | \
+	while read -r package target; do \
+		echo "== $$package $$target"; \
+		go test "./$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime '$(FUZZTIME)' -fuzzminimizetime 5s; \
+	done
 
 conformance:
 	go test -tags conformance -count=1 -timeout 20m -v ./test/conformance
