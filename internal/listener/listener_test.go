@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -163,12 +164,12 @@ func TestLimitLeavesConnectionsInTheKernelsQueue(t *testing.T) {
 type failing struct {
 	net.Listener
 	errs   []error
-	calls  int
+	calls  atomic.Int64
 	closed chan struct{}
 }
 
 func (f *failing) Accept() (net.Conn, error) {
-	f.calls++
+	f.calls.Add(1)
 	if len(f.errs) > 0 {
 		err := f.errs[0]
 		f.errs = f.errs[1:]
@@ -185,8 +186,8 @@ func (f *failing) Close() error {
 
 func TestAcceptErrorsPauseAndNeverEndTheLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		counted := 0
-		s := &Server{AcceptError: func(error) { counted++ }}
+		var counted atomic.Int64
+		s := &Server{AcceptError: func(error) { counted.Add(1) }}
 		l := &failing{closed: make(chan struct{})}
 		for range 12 {
 			l.errs = append(l.errs, syscall.EMFILE)
@@ -198,13 +199,13 @@ func TestAcceptErrorsPauseAndNeverEndTheLoop(t *testing.T) {
 		// 5+10+20+...+640 ms, then 1 s each: 1.275 s + 4 s.
 		time.Sleep(5274 * time.Millisecond) // synctest
 		synctest.Wait()
-		if l.calls != 12 {
-			t.Errorf("%d calls of Accept after %v, want 12", l.calls, time.Since(start))
+		if n := l.calls.Load(); n != 12 {
+			t.Errorf("%d calls of Accept after %v, want 12", n, time.Since(start))
 		}
 		time.Sleep(2 * time.Millisecond) // synctest
 		synctest.Wait()
-		if l.calls != 13 || counted != 12 {
-			t.Errorf("%d calls and %d counted errors, want 13 and 12", l.calls, counted)
+		if l.calls.Load() != 13 || counted.Load() != 12 {
+			t.Errorf("%d calls and %d counted errors, want 13 and 12", l.calls.Load(), counted.Load())
 		}
 		cancel()
 		s.loops.Wait()
