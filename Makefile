@@ -48,14 +48,9 @@ $(GOLANGCI):
 	GOFLAGS= GOBIN=$(CACHE)/bin/.new go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(GOLANGCI_VERSION)
 	mv $(CACHE)/bin/.new/golangci-lint $@
 
-# One target at a time: that is all `go test -fuzz` takes.
 FUZZTIME ?= 30s
 fuzz:
-	grep -rH '^func Fuzz' --include='*_test.go' internal | sed 's|/[^/]*:func \(Fuzz[^(]*\).*| \1|' | sort | \
-	while read -r package target; do \
-		echo "== $$package $$target"; \
-		go test "./$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime '$(FUZZTIME)' -fuzzminimizetime 5s; \
-	done
+	.ci/fuzz $(FUZZTIME)
 
 conformance:
 	go test -tags conformance -count=1 -timeout 20m -v ./test/conformance
