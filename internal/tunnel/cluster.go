@@ -106,6 +106,7 @@ func (cl *cluster) address() string {
 func (cl *cluster) serveBootstrap(ctx context.Context, conn net.Conn, _ uint16) {
 	cl.serve(ctx, conn, "bootstrap", func(ctx context.Context) (net.Conn, string, error) {
 		up, target, err := cl.dialer.DialAny(ctx, cl.bootstrap)
+		slowly(ctx, err)
 		return up, target.String(), err
 	})
 }
@@ -122,8 +123,26 @@ func (cl *cluster) serveBroker(ctx context.Context, conn net.Conn, port uint16) 
 			return nil, "", err
 		}
 		up, err := cl.dialer.Dial(ctx, target)
+		slowly(ctx, err)
 		return up, target.String(), err
 	})
+}
+
+// refusedPause is how long a client waits for the news that its address is not
+// exposed.
+const refusedPause = time.Second
+
+// slowly keeps a client waiting that asked for an address without an entry in the
+// access control: nothing will change in a moment, and clients that are closed at
+// once come back at once.
+func slowly(ctx context.Context, err error) {
+	if !failure.Is(err, failure.AccessNotAllowed) {
+		return
+	}
+	select {
+	case <-time.After(refusedPause):
+	case <-ctx.Done():
+	}
 }
 
 func (cl *cluster) serve(ctx context.Context, conn net.Conn, node string, dial session.DialFunc) {

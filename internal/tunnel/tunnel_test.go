@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -19,6 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/admin"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 )
@@ -430,6 +432,27 @@ func forms(secret string) map[string]string {
 		f["JWT payload"], f["JWT signature"] = parts[1], parts[2]
 	}
 	return f
+}
+
+func TestAnAddressThatIsNotExposedIsRefusedSlowly(t *testing.T) {
+	for err, want := range map[error]time.Duration{
+		failure.New(failure.AccessNotAllowed, nil):  refusedPause,
+		failure.New(failure.BrokerUnreachable, nil): 0,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			slowly(t.Context(), err)
+			if d := time.Since(start); d != want {
+				t.Errorf("%v: waited %v, want %v", err, d, want)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			slowly(ctx, err) // a client that left is not waited for
+			if d := time.Since(start); d != want {
+				t.Errorf("%v: waited %v after the client had left", err, d)
+			}
+		})
+	}
 }
 
 func TestDrainServesUntilQuiet(t *testing.T) {
