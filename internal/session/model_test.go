@@ -304,7 +304,19 @@ type ending struct {
 	brokerAfter int // bytes written by the broker before it closes; -1: never
 }
 
+// modelRuns is how many runs share the programs: most of their time they wait.
+const modelRuns = 4
+
 func TestModel(t *testing.T) {
+	for i := range modelRuns {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			t.Parallel()
+			runModel(t)
+		})
+	}
+}
+
+func runModel(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -332,7 +344,7 @@ func TestModel(t *testing.T) {
 		case 1:
 			end.brokerAfter = rapid.IntRange(0, 500).Draw(t, "broker closes after")
 		}
-		up, down := splits(t, "up"), splits(t, "down")
+		up, down := drawRhythm(t, "up"), drawRhythm(t, "down")
 		client, inner := connect(t)
 		upstream, broker := connect(t)
 		var run sync.WaitGroup
@@ -367,10 +379,23 @@ func TestModel(t *testing.T) {
 	})
 }
 
-// splits draws the sizes of writes, used in turns.
-func splits(t *rapid.T, name string) []int {
-	return rapid.SliceOfN(rapid.OneOf(rapid.IntRange(1, 20), rapid.IntRange(1, 3*bufferSize)), 1, 8).Draw(t, name)
+// rhythm says how one side writes: the sizes of its writes and the pauses after
+// them, both used in turns.
+type rhythm struct {
+	sizes  []int
+	pauses []time.Duration
 }
+
+func drawRhythm(t *rapid.T, name string) rhythm {
+	r := rhythm{sizes: rapid.SliceOfN(rapid.OneOf(rapid.IntRange(1, 20), rapid.IntRange(1, 3*bufferSize)), 1, 8).Draw(t, name)}
+	for _, n := range rapid.SliceOfN(rapid.SampledFrom([]int{0, 0, 0, 0, 1, 200}), 1, 8).Draw(t, name+" pauses") {
+		r.pauses = append(r.pauses, time.Duration(n)*time.Microsecond)
+	}
+	return r
+}
+
+// pausesTaken bounds the pauses of one side of a program.
+const pausesTaken = 8
 
 type model struct {
 	p       []exchange
@@ -386,9 +411,12 @@ func (m *model) fail(format string, args ...any) {
 }
 
 // pieces writes b in pieces; false when most bytes are written or it fails.
-func pieces(conn net.Conn, b []byte, sizes []int, turn *int, left *int) bool {
+func pieces(conn net.Conn, b []byte, r rhythm, turn *int, left *int) bool {
 	for len(b) > 0 {
-		n := min(sizes[*turn%len(sizes)], len(b))
+		n := min(r.sizes[*turn%len(r.sizes)], len(b))
+		if pause := r.pauses[*turn%len(r.pauses)]; pause > 0 && *turn < pausesTaken {
+			<-time.After(pause)
+		}
 		if *turn > 2000 { // enough small ones: a program is not to take seconds
 			n = len(b)
 		}
@@ -409,13 +437,13 @@ func pieces(conn net.Conn, b []byte, sizes []int, turn *int, left *int) bool {
 }
 
 // write is the client's writing half.
-func (m *model) write(conn *net.TCPConn, sizes []int) {
+func (m *model) write(conn *net.TCPConn, r rhythm) {
 	var all []byte
 	for _, e := range m.p {
 		all = append(all, e.request...)
 	}
 	turn, left := 0, m.end.clientAfter
-	if !pieces(conn, all, sizes, &turn, &left) {
+	if !pieces(conn, all, r, &turn, &left) {
 		_ = conn.CloseWrite()
 	}
 }
@@ -461,14 +489,14 @@ func (m *model) read(conn *net.TCPConn) bool {
 }
 
 // broker reads the requests that it should see, compares them and answers.
-func (m *model) broker(conn *net.TCPConn, sizes []int) {
+func (m *model) broker(conn *net.TCPConn, r rhythm) {
 	defer func() { _ = conn.Close() }()
 	answers := make(chan []byte, len(m.p))
 	var writer sync.WaitGroup
 	writer.Go(func() {
 		turn, left := 0, m.end.brokerAfter
 		for b := range answers {
-			if !pieces(conn, b, sizes, &turn, &left) {
+			if !pieces(conn, b, r, &turn, &left) {
 				_ = conn.Close()
 				for range answers {
 					continue // the rest is not written any more

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,8 +22,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// The model runs this many programs unless the command line says otherwise.
-	_ = flag.Set("rapid.checks", "10000")
+	// The model runs this many programs, 10 000 in all of its runs, unless the
+	// command line says otherwise.
+	_ = flag.Set("rapid.checks", strconv.Itoa(10_000/modelRuns))
 	goleak.VerifyTestMain(m)
 }
 
