@@ -27,7 +27,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -66,7 +65,6 @@ type Handler struct {
 	Stall      time.Duration // how long a side may leave a frame unfinished; 0: for ever
 	Hold       time.Duration // from the first request to the upstream connection; 0: 9 s
 	Observer   Observer      // nil: nobody counts
-	Logger     *slog.Logger  // nil: silent
 
 	buffers buffers
 }

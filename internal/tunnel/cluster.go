@@ -46,7 +46,6 @@ func (t *Tunnel) startCluster(ctx context.Context, cfg config.Cluster) (*cluster
 		Keepalive:        conn.Keepalive,
 		Phase:            cl.phase,
 		Failed:           func(f *failure.Failure) { t.report(f, "cluster", cfg.Name) },
-		Logger:           t.logger,
 	}
 	if t.tokens != nil {
 		cl.dialer.Proxy, cl.dialer.Tokens = conn.Proxy, t.tokens
@@ -63,7 +62,7 @@ func (t *Tunnel) startCluster(ctx context.Context, cfg config.Cluster) (*cluster
 	})
 	cl.handler = &session.Handler{
 		Mapper: cl.topo, MaxRequest: t.cfg.Limits.MaxRequestBytes, Stall: t.cfg.Limits.FrameStall,
-		Hold: conn.Hold, Observer: observer{cl}, Logger: t.logger,
+		Hold: conn.Hold, Observer: observer{cl},
 	}
 	t.metrics.ReadyFunc(cfg.Name, cl.ready)
 	port, err := t.server.Listen(ctx, cfg.Listen.Host, cfg.Listen.Port, cl.serveBootstrap)

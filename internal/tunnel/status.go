@@ -3,6 +3,7 @@ package tunnel
 import (
 	"context"
 	"net"
+	"os"
 	"strconv"
 	"time"
 
@@ -81,7 +82,7 @@ func (t *Tunnel) Status() admin.Status {
 	now := time.Now()
 	activity := t.server.Activity()
 	s := admin.Status{
-		Version: t.version, PID: pid(), StartedAt: t.started, UptimeSeconds: admin.Seconds(now.Sub(t.started)),
+		Version: t.version, PID: os.Getpid(), StartedAt: t.started, UptimeSeconds: admin.Seconds(now.Sub(t.started)),
 		Bound: t.bound.Load(), Draining: t.draining.Load(),
 		Connections: activity.Open, MaxConnections: t.server.Limit, Warnings: t.warnings,
 	}

@@ -15,7 +15,6 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -222,6 +221,3 @@ func (t *Tunnel) Close() {
 	t.server.Close()
 	t.work.Wait()
 }
-
-// pid is shown in the status.
-func pid() int { return os.Getpid() }

@@ -16,7 +16,6 @@ package upstream
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -52,7 +51,6 @@ type Dialer struct {
 	Phase func(phase string, d time.Duration)
 	// Failed hears of each failed attempt.
 	Failed func(*failure.Failure)
-	Logger *slog.Logger // nil: silent
 
 	ways gates // by Location ID: proxy and tenant are the dialer's own
 
