@@ -91,7 +91,8 @@ func (r *reader) take(n int) ([]byte, error) {
 	return b, nil
 }
 
-// end checks that nothing follows a message that has not been answered yet.
+// end checks that nothing follows a message that has not been answered yet. It
+// does not wait: bytes that come later are found at the next message.
 func (r *reader) end(message string) error {
 	if len(r.buf) > 0 {
 		return violated("%d bytes follow the %s before it was answered", len(r.buf), message)
