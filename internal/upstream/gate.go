@@ -9,9 +9,9 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
-// The pauses between attempts while a gate is shut (R11): a random time between
-// the floor and a ceiling that doubles from the floor, up to one limit in the
-// first minute of an outage and another one later.
+// The pauses between attempts that meet trouble (R11): a random time between the
+// floor and a ceiling that doubles from the floor, up to one limit in the first
+// minute of an outage and another one later.
 const (
 	pauseFloor  = 250 * time.Millisecond
 	pauseYoung  = 1500 * time.Millisecond
@@ -19,117 +19,171 @@ const (
 	outageIsOld = time.Minute
 )
 
-// A gate paces the attempts that meet the same trouble. While it is open
-// everybody passes. A failure shuts it: then one attempt at a time is in flight,
-// after a pause, and all others wait for its outcome or for their own time to
-// run out. A success opens it for everybody.
+// A backoff makes these pauses.
+type backoff struct{ ceiling time.Duration }
+
+// next returns the pause after one more failure of an outage of this age.
+func (b *backoff) next(age time.Duration) time.Duration {
+	limit := pauseYoung
+	if age >= outageIsOld {
+		limit = pauseOld
+	}
+	b.ceiling = min(max(2*b.ceiling, pauseFloor), limit)
+	if b.ceiling == pauseFloor {
+		return pauseFloor
+	}
+	return pauseFloor + rand.N(b.ceiling-pauseFloor)
+}
+
+// patienceInDoubt is how long others wait for the one attempt that is made while
+// it is not known whether the landscape works.
+const patienceInDoubt = time.Second
+
+// A gate paces the attempts that meet the same trouble.
+//
+//	in doubt ──success──▶ open ──a connection breaks──▶ in doubt
+//	    └─────failure──▶ shut ◀──failure── open
+//	                      └──success──▶ open
+//
+// While it is open everybody passes. A failure shuts it: then one attempt at a
+// time is in flight, after a pause, and all others wait for its outcome or for
+// their own time to run out. A success opens it for everybody.
+//
+// In doubt (at the start, and when an open connection has broken) one goes ahead
+// and the others wait for a moment: hundreds of clients that lost their
+// connections together would else all meet the trouble at once. The zero value is
+// a gate in doubt.
 type gate struct {
-	mu      sync.Mutex
-	shut    bool
-	since   time.Time // of the outage
-	ceiling time.Duration
-	next    time.Time // of the next attempt
-	probing bool      // an attempt is in flight
-	last    *failure.Failure
-	changed chan struct{} // closed and replaced at each change
+	mu        sync.Mutex
+	open      bool      // the last outcome was a success
+	shut      bool      // the last outcome was a failure
+	since     time.Time // of the outage
+	backoff   backoff
+	next      time.Time // of the next attempt
+	ahead     bool      // an attempt is in flight for which the others wait
+	aheadAt   time.Time
+	grantedAt time.Time
+	waiting   int
+	last      *failure.Failure
+	changed   chan struct{} // closed and replaced at each change
+}
+
+// A ticket says how an attempt came through the gate.
+type ticket struct {
+	ahead bool // it is the one attempt that the others wait for
+	at    time.Time
 }
 
 // enter waits until the caller may make an attempt. It must then call leave or
-// abandon with the same ticket. When ctx ends first the error is the failure that
-// shut the gate.
+// abandon with the ticket. When ctx ends first the error is the failure that shut
+// the gate, or that of ctx when none did.
 func (g *gate) enter(ctx context.Context) (ticket, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting++
+	defer func() { g.waiting-- }()
 	for {
-		g.mu.Lock()
-		if !g.shut {
-			g.mu.Unlock()
-			return passed, nil
-		}
-		wait := time.Until(g.next)
-		if !g.probing && wait <= 0 {
-			g.probing = true
-			g.mu.Unlock()
-			return probe, nil
-		}
-		if g.probing {
-			wait = time.Hour // until the attempt in flight is over
+		now := time.Now()
+		wait, pass, ahead := g.look(now)
+		if pass {
+			if ahead {
+				g.ahead, g.aheadAt = true, now
+			}
+			return ticket{ahead, now}, nil
 		}
 		if g.changed == nil {
 			g.changed = make(chan struct{})
 		}
-		changed, last := g.changed, g.last
-		g.mu.Unlock()
-		timer := time.NewTimer(wait)
-		select {
-		case <-changed:
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return passed, last
+		if err := g.wait(ctx, g.changed, wait); err != nil {
+			if g.last != nil {
+				return ticket{}, g.last
+			}
+			return ticket{}, err
 		}
-		timer.Stop()
 	}
 }
 
-// A ticket says how an attempt came through the gate.
-type ticket bool
+// look says whether an attempt may be made now, and whether it is the one that
+// the others wait for, or how long to wait at most before looking again.
+func (g *gate) look(now time.Time) (wait time.Duration, pass, ahead bool) {
+	switch {
+	case g.open:
+		return 0, true, false
+	case g.shut && g.ahead:
+		return time.Hour, false, false // until the attempt in flight is over
+	case g.shut:
+		wait = g.next.Sub(now)
+		return wait, wait <= 0, wait <= 0
+	case g.ahead:
+		wait = g.aheadAt.Add(patienceInDoubt).Sub(now)
+		return wait, wait <= 0, false
+	}
+	return 0, true, true
+}
 
-const (
-	passed ticket = false // the gate was open
-	probe  ticket = true  // it is the one attempt while the gate is shut
-)
+// wait waits for a change of the gate, unlocked.
+func (g *gate) wait(ctx context.Context, changed <-chan struct{}, longest time.Duration) error {
+	g.mu.Unlock()
+	defer g.mu.Lock()
+	timer := time.NewTimer(longest)
+	defer timer.Stop()
+	select {
+	case <-changed:
+	case <-timer.C:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
 
 // leave reports the outcome of an attempt: nil opens the gate, a failure shuts
 // it. notBefore is the earliest time of the next attempt, zero for none.
 func (g *gate) leave(t ticket, f *failure.Failure, notBefore time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if t == probe {
-		g.probing = false
+	now := time.Now()
+	if t.ahead {
+		g.ahead = false
 	}
 	switch {
 	case f == nil:
-		g.shut, g.last, g.ceiling = false, nil, 0
-	case g.shut && t == passed:
-		// One of many attempts that were under way when the gate shut: it tells
-		// nothing new and must not make the pause longer.
+		g.open, g.shut, g.last, g.backoff = true, false, nil, backoff{}
+		g.grantedAt = now
+	case !t.ahead && (g.shut || t.at.Before(g.grantedAt)):
+		// One of many attempts that were under way together: it tells nothing new
+		// when another one has shut the gate already, and less than the one that was
+		// granted after it had begun.
 		return
 	default:
-		g.pause(f, notBefore)
+		if !g.shut {
+			g.open, g.shut, g.since = false, true, now
+		}
+		g.last, g.next = f, now.Add(g.backoff.next(now.Sub(g.since)))
+		if notBefore.After(g.next) {
+			g.next = notBefore
+		}
 	}
 	g.notify()
-}
-
-func (g *gate) pause(f *failure.Failure, notBefore time.Time) {
-	now := time.Now()
-	if !g.shut {
-		g.shut, g.since = true, now
-	}
-	limit := pauseYoung
-	if now.Sub(g.since) >= outageIsOld {
-		limit = pauseOld
-	}
-	g.ceiling = min(max(2*g.ceiling, pauseFloor), limit)
-	pause := pauseFloor
-	if g.ceiling > pauseFloor {
-		pause += rand.N(g.ceiling - pauseFloor)
-	}
-	g.last, g.next = f, now.Add(pause)
-	if notBefore.After(g.next) {
-		g.next = notBefore
-	}
 }
 
 // abandon ends an attempt that has no outcome: its client left.
 func (g *gate) abandon(t ticket) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if t == probe {
-		g.probing = false
+	if t.ahead {
+		g.ahead = false
 		g.notify()
 	}
 }
 
-// failure returns what shut the gate, nil while it is open.
+// doubt says that a connection which was granted has broken.
+func (g *gate) doubt() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.open = false
+}
+
+// failure returns what shut the gate, nil while it is not shut.
 func (g *gate) failure() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -13,20 +13,104 @@ import (
 
 var away = failure.New(failure.ConnectorAway, nil)
 
+// open returns a gate that has seen a success.
+func open() *gate {
+	g := &gate{}
+	g.leave(ticket{}, nil, time.Time{})
+	return g
+}
+
 func TestAnOpenGateLetsEverybodyPass(t *testing.T) {
-	var g gate
+	g := open()
 	for range 3 {
-		if ticket, err := g.enter(t.Context()); ticket != passed || err != nil {
+		if ticket, err := g.enter(t.Context()); ticket.ahead || err != nil {
 			t.Fatalf("enter() = %v, %v", ticket, err)
 		}
 	}
+}
+
+func TestInDoubtOneGoesAhead(t *testing.T) {
+	for name, tt := range map[string]struct {
+		outcome  func(*gate, ticket) // of the first attempt, nil: none yet
+		passed   int                 // of ten others
+		waited   time.Duration
+	}{
+		"granted": {func(g *gate, t ticket) { g.leave(t, nil, time.Time{}) }, 10, 100 * time.Millisecond},
+		"silent":  {nil, 10, patienceInDoubt},
+		"failed":  {func(g *gate, t ticket) { g.leave(t, away, time.Time{}) }, 1, 100*time.Millisecond + pauseFloor},
+		"left":    {func(g *gate, t ticket) { g.abandon(t) }, 10, 100*time.Millisecond + patienceInDoubt},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
+				defer cancel()
+				g := &gate{}
+				first, err := g.enter(ctx)
+				if err != nil || !first.ahead {
+					t.Fatalf("the first one: %v, %v", first, err)
+				}
+				begin := time.Now()
+				var passed atomic.Int32
+				var last atomic.Int64
+				for range 10 {
+					go func() {
+						if _, err := g.enter(ctx); err == nil {
+							passed.Add(1)
+							last.Store(int64(time.Since(begin)))
+						}
+					}()
+				}
+				time.Sleep(100 * time.Millisecond) // synctest
+				if passed.Load() != 0 {
+					t.Errorf("%d did not wait for the first one", passed.Load())
+				}
+				if tt.outcome != nil {
+					tt.outcome(g, first)
+				}
+				time.Sleep(8 * time.Second) // synctest
+				if n, waited := int(passed.Load()), time.Duration(last.Load()); n != tt.passed || waited != tt.waited {
+					t.Errorf("%d have passed after %v, want %d after %v", n, waited, tt.passed, tt.waited)
+				}
+				cancel()
+				synctest.Wait()
+			})
+		})
+	}
+}
+
+func TestABrokenConnectionRaisesDoubt(t *testing.T) {
+	g := open()
+	g.doubt()
+	if first, err := g.enter(t.Context()); err != nil || !first.ahead {
+		t.Errorf("enter() = %v, %v", first, err)
+	}
+	shut := open()
+	shut.leave(ticket{ahead: true}, away, time.Time{})
+	shut.doubt()
+	if shut.failure() == nil {
+		t.Error("doubt has opened a gate that was shut")
+	}
+}
+
+func TestAnOldFailureDoesNotShutAnOpenGate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := open()
+		early, _ := g.enter(t.Context())
+		time.Sleep(time.Second) // synctest
+		late, _ := g.enter(t.Context())
+		g.leave(late, nil, time.Time{})
+		g.leave(early, away, time.Time{})
+		if g.failure() != nil {
+			t.Error("an attempt that began before another was granted has shut the gate")
+		}
+	})
 }
 
 // outage runs clients that ask for an attempt again and again, the landscape
 // failing until it heals, and returns when attempts began.
 func outage(t *testing.T, clients int, lasts time.Duration) (attempts []time.Duration, recovered time.Duration) {
 	t.Helper()
-	var g gate
+	g := open()
 	start := time.Now()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -86,20 +170,25 @@ func TestAShutGatePacesAttempts(t *testing.T) {
 
 func TestTheFirstFailuresShutTheGateOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var g gate
+		g := open()
+		var tickets []ticket
 		for range 1000 { // that were under way together
+			passed, _ := g.enter(t.Context())
+			tickets = append(tickets, passed)
+		}
+		for _, passed := range tickets {
 			g.leave(passed, away, time.Time{})
 		}
-		if g.ceiling != pauseFloor {
-			t.Errorf("the pause grew to %v by failures of one moment", g.ceiling)
+		if g.backoff.ceiling != pauseFloor {
+			t.Errorf("the pause grew to %v by failures of one moment", g.backoff.ceiling)
 		}
 	})
 }
 
 func TestWaitersLeaveWithTheFailureWhenTheirTimeIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var g gate
-		g.leave(passed, away, time.Now().Add(time.Minute))
+		g := open()
+		g.leave(ticket{at: time.Now()}, away, time.Now().Add(time.Minute))
 		ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
 		defer cancel()
 		start := time.Now()
@@ -114,11 +203,11 @@ func TestWaitersLeaveWithTheFailureWhenTheirTimeIsOver(t *testing.T) {
 
 func TestAnAbandonedProbeLeavesItsPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var g gate
-		g.leave(passed, away, time.Time{})
+		g := open()
+		g.leave(ticket{at: time.Now()}, away, time.Time{})
 		time.Sleep(time.Second) // synctest
 		first, err := g.enter(t.Context())
-		if first != probe || err != nil {
+		if !first.ahead || err != nil {
 			t.Fatalf("enter() = %v, %v", first, err)
 		}
 		entered := make(chan ticket)
@@ -128,7 +217,7 @@ func TestAnAbandonedProbeLeavesItsPlace(t *testing.T) {
 		}()
 		synctest.Wait()
 		g.abandon(first)
-		if second := <-entered; second != probe {
+		if second := <-entered; !second.ahead {
 			t.Error("the next one is not the probe")
 		}
 	})

@@ -7,7 +7,8 @@
 // [Dialer.DialAny] the first of several that answers; both try again, paced,
 // until their context ends, when the trouble is one that heals (see the retry
 // classes of package failure). Attempts that meet the same trouble share a gate,
-// so that a thousand waiting clients cost the landscape one attempt at a time.
+// so that a thousand waiting clients cost the landscape one attempt at a time;
+// an address in trouble is tried again after a pause of its own.
 //
 // What was last seen of the way, a granted connection or a failure, is kept as
 // [Evidence] for readiness and status. Virtual hosts are never resolved here.
@@ -16,14 +17,12 @@ package upstream
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/socks"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
 )
 
@@ -52,45 +51,16 @@ type Dialer struct {
 	// Failed hears of each failed attempt.
 	Failed func(*failure.Failure)
 
-	ways gates // by Location ID: proxy and tenant are the dialer's own
+	open func(context.Context, topology.Target) (net.Conn, error) // nil: attempt
+
+	ways      gates // by Location ID: proxy and tenant are the dialer's own
+	addresses addresses
 
 	alive atomic.Int64 // when a broker last answered, Unix nanoseconds
 
 	mu       sync.Mutex
 	evidence Evidence
 	order    []topology.Target // bootstrap addresses, last good one first
-}
-
-// Evidence is what was last seen of the way to the brokers.
-type Evidence struct {
-	Granted time.Time        // when a connection was last granted or a broker answered
-	Failed  time.Time        // when an attempt last met a failure of the landscape
-	Failure *failure.Failure // that failure, nil when a connection was granted since
-	Last    *failure.Failure // the last failure of any kind
-	LastAt  time.Time
-}
-
-// Evidence returns what was last seen.
-func (d *Dialer) Evidence() Evidence {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	e := d.evidence
-	if at := d.alive.Load(); at > e.Granted.UnixNano() {
-		e.Granted = time.Unix(0, at)
-		if e.Granted.After(e.Failed) {
-			e.Failure = nil
-		}
-	}
-	return e
-}
-
-// Alive notes that a broker has answered on an open connection. It is called for
-// every response and therefore takes no lock and writes at most once a second.
-func (d *Dialer) Alive() {
-	now := time.Now().UnixNano()
-	if now-d.alive.Load() > int64(time.Second) {
-		d.alive.Store(now)
-	}
 }
 
 // Dial opens a connection to target. It tries again while the failure is one
@@ -108,185 +78,79 @@ func (d *Dialer) Dial(ctx context.Context, target topology.Target) (net.Conn, er
 	}
 }
 
-// DialAny opens a connection to one of the targets, which are equivalent: the
-// bootstrap addresses of a cluster. It starts with the one that was good last
-// and goes on to the next when a failure concerns that address alone.
-func (d *Dialer) DialAny(ctx context.Context, targets []topology.Target) (net.Conn, topology.Target, error) {
-	order := d.Order(targets)
-	var last error
-	var at topology.Target
-	for _, target := range order {
-		conn, err := d.Dial(ctx, target)
-		if err == nil {
-			d.prefer(target)
-			return conn, target, nil
-		}
-		last, at = err, target
-		f, ok := failure.As(err)
-		if !ok || f.Entry().Retry != failure.RetryAddress && f.Code != failure.AddressUnsupported || ctx.Err() != nil {
-			break
-		}
-	}
-	return nil, at, last
-}
-
-// Order returns the targets in this process's order: shuffled once, so that many
-// instances do not all start with the same broker, and the last good one first.
-func (d *Dialer) Order(targets []topology.Target) []topology.Target {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.order) != len(targets) {
-		d.order = append([]topology.Target(nil), targets...)
-		rand.Shuffle(len(d.order), func(i, j int) { d.order[i], d.order[j] = d.order[j], d.order[i] })
-	}
-	return append([]topology.Target(nil), d.order...)
-}
-
-func (d *Dialer) prefer(target topology.Target) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for i, t := range d.order {
-		if t == target {
-			copy(d.order[1:i+1], d.order[:i])
-			d.order[0] = target
-			return
-		}
-	}
-}
-
 // fairChance is how long an attempt must have lasted for its time-out to count as
 // a failure of the landscape.
 const fairChance = 2 * time.Second
 
-// paced makes one attempt when the gates of the way and of the address allow it.
+// paced makes one attempt when the gate of the way and the pace of the address
+// allow it.
 func (d *Dialer) paced(ctx context.Context, target topology.Target) (net.Conn, error) {
 	way := d.ways.get(target.LocationID)
 	ticket, err := way.enter(ctx)
 	if err != nil {
 		return nil, err
 	}
+	if f := d.addresses.enter(target); f != nil {
+		way.abandon(ticket)
+		return nil, f
+	}
+	conn, o := d.once(ctx, target)
+	switch {
+	case o.way != nil:
+		way.leave(ticket, o.way, retryAt(o.err)) // a paused token source says when it will try again
+		d.addresses.abandon(target)
+	case o.nothing:
+		way.abandon(ticket)
+		d.addresses.abandon(target)
+		if last := way.failure(); last != nil && errors.Is(o.err, context.DeadlineExceeded) {
+			return nil, last // what the client has waited for before
+		}
+	default: // the landscape works; the address may not
+		way.leave(ticket, nil, time.Time{})
+		d.addresses.leave(target, o.address)
+	}
+	return conn, o.err
+}
+
+// An outcome is what one attempt has taught.
+type outcome struct {
+	err     error
+	nothing bool             // nothing was learnt
+	way     *failure.Failure // the landscape is in trouble
+	address *failure.Failure // the address is, or what is asked of it
+}
+
+// once makes one attempt and notes what it has taught.
+func (d *Dialer) once(ctx context.Context, target topology.Target) (net.Conn, outcome) {
 	attempt, cancel := context.WithTimeout(ctx, or(d.HandshakeTimeout, 20*time.Second))
 	defer cancel()
 	begin := time.Now()
-	conn, err := d.attempt(attempt, target)
+	open := d.open
+	if open == nil {
+		open = d.attempt
+	}
+	conn, err := open(attempt, target)
+	if err == nil {
+		d.granted()
+		return conn, outcome{}
+	}
 	f, classified := failure.As(err)
 	switch {
-	case err == nil:
-		way.leave(ticket, nil, time.Time{})
-		d.granted()
-		return conn, nil
+	case !classified, errors.Is(ctx.Err(), context.Canceled):
+		return nil, outcome{err: err, nothing: true} // the client left, or a failure of our own
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil && time.Since(begin) < fairChance:
 		// The client's time ran out before the landscape could have answered: that
-		// says nothing about the landscape. What it waited for before does.
-		way.abandon(ticket)
-		if last := way.failure(); last != nil {
-			return nil, last
-		}
-		return nil, err
-	case !classified, errors.Is(ctx.Err(), context.Canceled):
-		way.abandon(ticket) // the client left, or a failure of our own: nothing was learnt
-		return nil, err
-	case f.Entry().Retry == failure.RetryGate:
-		way.leave(ticket, f, retryAt(err)) // a paused token source says when it will try again
-	case f.Entry().Hop == failure.HopToken:
-		way.abandon(ticket) // the token cache paces refused credentials itself
-	default:
-		way.leave(ticket, nil, time.Time{}) // the landscape works, this address does not
+		// says nothing about the landscape.
+		return nil, outcome{err: err, nothing: true}
 	}
 	d.failed(f)
-	return nil, err
-}
-
-// retryAt returns the earliest time of another attempt that an error names.
-func retryAt(err error) time.Time {
-	if later, ok := errors.AsType[interface {
-		error
-		RetryAt() time.Time
-	}](err); ok {
-		return later.RetryAt()
+	switch {
+	case f.Entry().Retry == failure.RetryGate:
+		return nil, outcome{err: err, way: f}
+	case f.Entry().Hop == failure.HopToken:
+		return nil, outcome{err: err, nothing: true} // the token cache paces refused credentials itself
 	}
-	return time.Time{}
-}
-
-// attempt opens one connection. A token that the proxy refuses is replaced once.
-func (d *Dialer) attempt(ctx context.Context, target topology.Target) (net.Conn, error) {
-	if d.Proxy == "" {
-		return d.tcp(ctx, target.String(), failure.BrokerUnreachable, failure.BrokerUnreachable)
-	}
-	for again := true; ; again = false {
-		token, err := timed(d, "token", func() (string, error) { return d.Tokens.Token(ctx) })
-		if err != nil {
-			return nil, err
-		}
-		conn, err := timed(d, "tcp", func() (net.Conn, error) {
-			return d.tcp(ctx, d.Proxy, failure.ProxyUnreachable, failure.ProxyUnresolvable)
-		})
-		if err != nil {
-			return nil, err
-		}
-		_, err = timed(d, "socks", func() (struct{}, error) {
-			return struct{}{}, socks.Connect(ctx, conn, socks.Request{
-				Token: token, LocationID: target.LocationID, Host: target.Host, Port: target.Port, Proxy: d.Proxy,
-			})
-		})
-		if err == nil {
-			return conn, nil
-		}
-		_ = conn.Close()
-		if !again || !failure.Is(err, failure.ProxyAuthRefused) {
-			return nil, err
-		}
-		d.Tokens.Invalidate(token)
-	}
-}
-
-// tcp opens a TCP connection. The host is resolved at each dial.
-func (d *Dialer) tcp(ctx context.Context, address string, unreachable, unresolvable failure.Code) (net.Conn, error) {
-	dialer := net.Dialer{
-		Timeout: or(d.ConnectTimeout, 5*time.Second),
-		KeepAliveConfig: net.KeepAliveConfig{
-			Enable: true, Idle: or(d.Keepalive, 20*time.Second), Interval: or(d.Keepalive, 20*time.Second), Count: 3,
-		},
-		Control: socketOptions,
-	}
-	conn, err := dialer.DialContext(ctx, "tcp", address)
-	if err == nil {
-		return conn, nil
-	}
-	code := unreachable
-	if _, ok := errors.AsType[*net.DNSError](err); ok {
-		code = unresolvable
-	}
-	return nil, failure.New(code, err).For(address, "")
-}
-
-func timed[T any](d *Dialer, phase string, do func() (T, error)) (T, error) {
-	start := time.Now()
-	v, err := do()
-	if err == nil && d.Phase != nil {
-		d.Phase(phase, time.Since(start))
-	}
-	return v, err
-}
-
-func (d *Dialer) granted() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.evidence.Granted = time.Now()
-	d.evidence.Failure = nil
-}
-
-func (d *Dialer) failed(f *failure.Failure) {
-	d.mu.Lock()
-	now := time.Now()
-	d.evidence.Last, d.evidence.LastAt = f, now
-	if r := f.Entry().Retry; r == failure.RetryGate || r == failure.RetryCredentials {
-		d.evidence.Failure, d.evidence.Failed = f, now
-	}
-	d.mu.Unlock()
-	if d.Failed != nil {
-		d.Failed(f)
-	}
+	return nil, outcome{err: err, address: f}
 }
 
 func or(d, otherwise time.Duration) time.Duration {

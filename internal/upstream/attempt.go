@@ -1,0 +1,84 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/socks"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
+)
+
+// retryAt returns the earliest time of another attempt that an error names.
+func retryAt(err error) time.Time {
+	if later, ok := errors.AsType[interface {
+		error
+		RetryAt() time.Time
+	}](err); ok {
+		return later.RetryAt()
+	}
+	return time.Time{}
+}
+
+// attempt opens one connection. A token that the proxy refuses is replaced once.
+func (d *Dialer) attempt(ctx context.Context, target topology.Target) (net.Conn, error) {
+	if d.Proxy == "" {
+		return d.tcp(ctx, target.String(), failure.BrokerUnreachable, failure.BrokerUnreachable)
+	}
+	for again := true; ; again = false {
+		token, err := timed(d, "token", func() (string, error) { return d.Tokens.Token(ctx) })
+		if err != nil {
+			return nil, err
+		}
+		conn, err := timed(d, "tcp", func() (net.Conn, error) {
+			return d.tcp(ctx, d.Proxy, failure.ProxyUnreachable, failure.ProxyUnresolvable)
+		})
+		if err != nil {
+			return nil, err
+		}
+		_, err = timed(d, "socks", func() (struct{}, error) {
+			return struct{}{}, socks.Connect(ctx, conn, socks.Request{
+				Token: token, LocationID: target.LocationID, Host: target.Host, Port: target.Port, Proxy: d.Proxy,
+			})
+		})
+		if err == nil {
+			return conn, nil
+		}
+		_ = conn.Close()
+		if !again || !failure.Is(err, failure.ProxyAuthRefused) {
+			return nil, err
+		}
+		d.Tokens.Invalidate(token)
+	}
+}
+
+// tcp opens a TCP connection. The host is resolved at each dial.
+func (d *Dialer) tcp(ctx context.Context, address string, unreachable, unresolvable failure.Code) (net.Conn, error) {
+	dialer := net.Dialer{
+		Timeout: or(d.ConnectTimeout, 5*time.Second),
+		KeepAliveConfig: net.KeepAliveConfig{
+			Enable: true, Idle: or(d.Keepalive, 20*time.Second), Interval: or(d.Keepalive, 20*time.Second), Count: 3,
+		},
+		Control: socketOptions,
+	}
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err == nil {
+		return conn, nil
+	}
+	code := unreachable
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		code = unresolvable
+	}
+	return nil, failure.New(code, err).For(address, "")
+}
+
+func timed[T any](d *Dialer, phase string, do func() (T, error)) (T, error) {
+	start := time.Now()
+	v, err := do()
+	if err == nil && d.Phase != nil {
+		d.Phase(phase, time.Since(start))
+	}
+	return v, err
+}

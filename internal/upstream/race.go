@@ -1,0 +1,133 @@
+package upstream
+
+import (
+	"context"
+	"math/rand/v2"
+	"net"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
+)
+
+// headStart is how long a bootstrap address has for itself before the next one is
+// tried as well (R10).
+const headStart = 2 * time.Second
+
+// lanes is how many bootstrap addresses are tried at a time for one client.
+const lanes = 2
+
+// DialAny opens a connection to one of the targets, which are equivalent: the
+// bootstrap addresses of a cluster. It starts with the one that was good last;
+// the next is tried when a failure concerns that address alone, or beside it
+// when there is no outcome after two seconds. The first connection wins.
+func (d *Dialer) DialAny(ctx context.Context, targets []topology.Target) (net.Conn, topology.Target, error) {
+	order := d.Order(targets)
+	if len(order) == 1 {
+		conn, err := d.Dial(ctx, order[0])
+		return conn, order[0], err
+	}
+	r := race{d: d, order: order, outcomes: make(chan finish)}
+	f := r.run(ctx)
+	if f.err == nil {
+		d.prefer(f.target)
+	}
+	return f.conn, f.target, f.err
+}
+
+// A race is one DialAny.
+type race struct {
+	d        *Dialer
+	order    []topology.Target // not tried yet
+	outcomes chan finish
+	running  int
+}
+
+// A finish is how one of the attempts of a race ended.
+type finish struct {
+	conn   net.Conn
+	target topology.Target
+	err    error
+}
+
+func (r *race) run(ctx context.Context) finish {
+	ctx, cancel := context.WithCancel(ctx)
+	defer r.end()
+	defer cancel()
+	timer := time.NewTimer(headStart)
+	defer timer.Stop()
+	r.start(ctx)
+	for {
+		select {
+		case f := <-r.outcomes:
+			r.running--
+			if f.err == nil || !concernsAddress(f.err) || ctx.Err() != nil {
+				return f
+			}
+			if len(r.order) == 0 && r.running == 0 {
+				return f
+			}
+			r.start(ctx)
+		case <-timer.C:
+			r.start(ctx)
+		}
+		timer.Reset(headStart)
+	}
+}
+
+// start tries the next target, if there is one and a lane is free.
+func (r *race) start(ctx context.Context) {
+	if len(r.order) == 0 || r.running == lanes {
+		return
+	}
+	target := r.order[0]
+	r.order = r.order[1:]
+	r.running++
+	go r.try(ctx, target)
+}
+
+// try makes one attempt; run or end takes its outcome.
+func (r *race) try(ctx context.Context, target topology.Target) {
+	conn, err := r.d.Dial(ctx, target)
+	r.outcomes <- finish{conn, target, err}
+}
+
+// end waits for the attempts that have lost.
+func (r *race) end() {
+	for ; r.running > 0; r.running-- {
+		if f := <-r.outcomes; f.conn != nil {
+			_ = f.conn.Close()
+		}
+	}
+}
+
+// concernsAddress reports whether a failure says nothing about other addresses.
+func concernsAddress(err error) bool {
+	f, ok := failure.As(err)
+	return ok && (f.Entry().Retry == failure.RetryAddress || f.Code == failure.AddressUnsupported || f.Code == failure.CommandRefused)
+}
+
+// Order returns the targets in this process's order: shuffled once, so that many
+// instances do not all start with the same broker, and the last good one first.
+func (d *Dialer) Order(targets []topology.Target) []topology.Target {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.order) != len(targets) {
+		d.order = append([]topology.Target(nil), targets...)
+		rand.Shuffle(len(d.order), func(i, j int) { d.order[i], d.order[j] = d.order[j], d.order[i] })
+	}
+	return append([]topology.Target(nil), d.order...)
+}
+
+// prefer moves a target to the front.
+func (d *Dialer) prefer(target topology.Target) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i, t := range d.order {
+		if t == target {
+			copy(d.order[1:i+1], d.order[:i])
+			d.order[0] = target
+			return
+		}
+	}
+}

@@ -1,0 +1,166 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
+)
+
+// track says how attempts at one bootstrap address end, and when.
+type track struct {
+	after time.Duration
+	code  failure.Code // "": granted
+}
+
+// stadium is a landscape of which only the time of each outcome is known.
+type stadium struct {
+	mu      sync.Mutex
+	begin   time.Time
+	tracks  map[string]track
+	started []string
+	at      []time.Duration
+	running int
+	most    int
+	open    int // connections that were granted and are not closed
+}
+
+type runner struct {
+	net.Conn
+	s *stadium
+}
+
+func (r *runner) Close() error {
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	r.s.open--
+	return nil
+}
+
+func (s *stadium) dial(ctx context.Context, t topology.Target) (net.Conn, error) {
+	s.mu.Lock()
+	s.started = append(s.started, t.Host)
+	s.at = append(s.at, time.Since(s.begin))
+	s.running++
+	s.most = max(s.most, s.running)
+	s.mu.Unlock()
+	select {
+	case <-time.After(s.tracks[t.Host].after):
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running--
+	if ctx.Err() != nil {
+		return nil, failure.New(failure.ProxySilent, ctx.Err())
+	}
+	if code := s.tracks[t.Host].code; code != "" {
+		return nil, failure.New(code, nil)
+	}
+	s.open++
+	return &runner{s: s}, nil
+}
+
+func TestBootstrapAddressesRace(t *testing.T) {
+	const (
+		never = time.Hour
+		down  = failure.BrokerUnreachable
+	)
+	for name, tt := range map[string]struct {
+		a, b, c track
+		winner  string
+		took    time.Duration
+		code    failure.Code
+		started []string
+		at      []time.Duration
+	}{
+		"the first answers": {a: track{after: time.Second},
+			winner: "a", took: time.Second, started: []string{"a"}, at: []time.Duration{0}},
+		"the first is slow, the second faster": {a: track{after: 5 * time.Second}, b: track{after: time.Second},
+			winner: "b", took: 3 * time.Second, started: []string{"a", "b"}, at: []time.Duration{0, 2 * time.Second}},
+		"the second is slower still": {a: track{after: 3 * time.Second}, b: track{after: never}, c: track{},
+			winner: "a", took: 3 * time.Second, started: []string{"a", "b"}, at: []time.Duration{0, 2 * time.Second}},
+		"two at a time": {a: track{after: never}, b: track{after: never}, c: track{},
+			code: failure.ProxySilent, took: 9 * time.Second, started: []string{"a", "b"}, at: []time.Duration{0, 2 * time.Second}},
+		"a failure of one address makes room": {a: track{after: never}, b: track{time.Second, down}, c: track{after: time.Second},
+			winner: "c", took: 4 * time.Second, started: []string{"a", "b", "c"}, at: []time.Duration{0, 2 * time.Second, 3 * time.Second}},
+		"all fail": {a: track{0, down}, b: track{0, failure.AccessNotAllowed}, c: track{time.Second, down},
+			code: down, took: time.Second, started: []string{"a", "b", "c"}, at: []time.Duration{0, 0, 0}},
+		"a failure that concerns all ends it": {a: track{0, failure.TokenRejected}, b: track{}, c: track{},
+			code: failure.TokenRejected, started: []string{"a"}, at: []time.Duration{0}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &stadium{begin: time.Now(), tracks: map[string]track{"a": tt.a, "b": tt.b, "c": tt.c}}
+				d := &Dialer{open: s.dial, HandshakeTimeout: time.Hour}
+				all := []topology.Target{target("a"), target("b"), target("c")}
+				d.order = slices.Clone(all)
+				d.ways.get("").leave(ticket{}, nil, time.Time{}) // nobody is in doubt
+				ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
+				defer cancel()
+				conn, at, err := d.DialAny(ctx, all)
+				took := time.Since(s.begin)
+				if tt.winner != "" && (err != nil || at.Host != tt.winner || d.Order(all)[0].Host != tt.winner) {
+					t.Errorf("the winner is %v (%v), want %s; order %v", at, err, tt.winner, d.Order(all))
+				}
+				if tt.winner == "" && !failure.Is(err, tt.code) {
+					t.Errorf("error %v, want %s", err, tt.code)
+				}
+				if took != tt.took || !slices.Equal(s.started, tt.started) || !slices.Equal(s.at, tt.at) {
+					t.Errorf("took %v, started %v at %v; want %v, %v at %v", took, s.started, s.at, tt.took, tt.started, tt.at)
+				}
+				if conn != nil {
+					_ = conn.Close()
+				}
+				if s.running != 0 || s.open != 0 || s.most > lanes {
+					t.Errorf("%d attempts and %d connections are left; %d at a time", s.running, s.open, s.most)
+				}
+			})
+		})
+	}
+}
+
+// TestBothReach closes the connection that comes second.
+func TestBothReach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stadium{begin: time.Now(), tracks: map[string]track{"a": {after: 3 * time.Second}, "b": {after: time.Second}}}
+		d := &Dialer{open: s.dial, HandshakeTimeout: time.Hour}
+		all := []topology.Target{target("a"), target("b")}
+		d.order = slices.Clone(all)
+		d.ways.get("").leave(ticket{}, nil, time.Time{})
+		for range 20 {
+			conn, _, err := d.DialAny(t.Context(), all)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = conn.Close()
+			d.order = slices.Clone(all)
+		}
+		if s.open != 0 || s.running != 0 {
+			t.Errorf("%d connections and %d attempts are left", s.open, s.running)
+		}
+	})
+}
+
+func TestACancelledRaceLeavesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stadium{begin: time.Now(), tracks: map[string]track{"a": {after: time.Hour}, "b": {after: time.Hour}}}
+		d := &Dialer{open: s.dial, HandshakeTimeout: 2 * time.Hour}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(5*time.Second, cancel)
+		_, _, err := d.DialAny(ctx, []topology.Target{target("a"), target("b")})
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v", err)
+		}
+		if s.running != 0 || d.Evidence().Failure != nil || d.Gates()[0].Shut {
+			t.Errorf("%d attempts run on, evidence %+v, gates %+v: a client that leaves is no outage", s.running, d.Evidence(), d.Gates())
+		}
+	})
+}
