@@ -11,13 +11,9 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/socks"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/token"
 )
-
-// maxLocationID is what fits into the handshake: its length is one byte for the
-// base64 text, so 252 characters of base64 for 189 bytes (SAP help: "Using the
-// TCP Protocol for Cloud Applications").
-const maxLocationID = 189
 
 // maxHost is the longest name that a SOCKS5 request can carry (RFC 1928).
 const maxHost = 255
@@ -58,8 +54,8 @@ func clusterName(s string) (string, *fault) {
 }
 
 func locationID(s string) (string, *fault) {
-	if len(s) > maxLocationID {
-		return "", wants("has %d bytes; the protocol of the connectivity proxy carries at most %d", len(s), maxLocationID)
+	if len(s) > socks.MaxLocationID {
+		return "", wants("has %d bytes; the protocol of the connectivity proxy carries at most %d", len(s), socks.MaxLocationID)
 	}
 	if !printable(s) {
 		return "", wants("wants printable text")
