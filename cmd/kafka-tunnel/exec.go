@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -46,7 +47,7 @@ The tunnel's own log is on stderr.`,
 			}
 			defer t.Close()
 			if until == string(admin.ForReady) {
-				waitReady(cmd.Context(), t, longest, os.Stderr)
+				waitReady(cmd.Context(), t.Tunnel, longest, os.Stderr)
 			}
 			return child(cmd.Context(), t, args, signals)
 		},
@@ -80,12 +81,27 @@ func waitReady(ctx context.Context, t *tunnel.Tunnel, longest time.Duration, log
 	}
 }
 
-// child runs the command beside the tunnel and returns its status as an error.
-func child(ctx context.Context, t *tunnel.Tunnel, args []string, signals <-chan os.Signal) error {
+// child runs the command beside the tunnel and returns its status as an error. It
+// ends the command when the tunnel has failed for good.
+func child(ctx context.Context, t *running, args []string, signals <-chan os.Signal) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	defer watch.Wait()
+	defer cancel()
+	watch.Go(func() {
+		select {
+		case <-t.Failed():
+			cancel()
+		case <-ctx.Done():
+		}
+	})
 	code, err := process.Run(ctx, process.Options{
 		Args:    args,
 		Env:     process.WithDefault(os.Environ(), process.BootstrapServers, t.Address("")),
 		Signals: signals,
 	})
+	if t.Alive() != nil {
+		return t.failed()
+	}
 	return exitWith(code, err)
 }

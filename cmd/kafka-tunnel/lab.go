@@ -112,6 +112,7 @@ func runLab(cmd *cobra.Command, o *labOptions, args []string) error {
 	if err != nil {
 		return failure.New(failure.ConfigInvalid, err)
 	}
+	defer logger.Close()
 	o.lab.Logger = logger.With("part", "landscape")
 	landscape, err := lab.Start(ctx, o.lab)
 	if err != nil {
@@ -127,7 +128,7 @@ func runLab(cmd *cobra.Command, o *labOptions, args []string) error {
 		return err
 	}
 	defer t.Close()
-	if err := prove(ctx, o.out, landscape, t); err != nil {
+	if err := prove(ctx, o.out, landscape, t.Tunnel); err != nil {
 		return err
 	}
 	if o.envFile != "" {
@@ -138,7 +139,7 @@ func runLab(cmd *cobra.Command, o *labOptions, args []string) error {
 	if o.exec {
 		return child(ctx, t, args, signals)
 	}
-	printHints(o.out, t)
+	printHints(o.out, t.Tunnel)
 	waitForEnd(signals)
 	return nil
 }
@@ -154,7 +155,7 @@ func landscapeOnly(o *labOptions, landscape *lab.Landscape, signals <-chan os.Si
 
 // startInLab starts the tunnel with nothing but what the platform would give it.
 // Its ports are ephemeral where the flags do not say otherwise.
-func startInLab(cmd *cobra.Command, o *labOptions, landscape *lab.Landscape) (*tunnel.Tunnel, error) {
+func startInLab(cmd *cobra.Command, o *labOptions, landscape *lab.Landscape) (*running, error) {
 	environ := landscape.Env()
 	for name, value := range labDefaults() {
 		environ = append(environ, "KAFKA_TUNNEL_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))+"="+value)

@@ -47,9 +47,11 @@ func runTunnel(cmd *cobra.Command, _ []string) error {
 	defer t.Close()
 	select {
 	case <-stop:
+	case <-t.Failed():
+		return t.failed()
 	case <-cmd.Context().Done():
 	}
-	drain(cmd.Context(), t, stop)
+	drain(cmd.Context(), t.Tunnel, stop)
 	return nil
 }
 

@@ -28,8 +28,25 @@ func load(flags *pflag.FlagSet, environ []string) (*setup, error) {
 	return &setup{effective}, nil
 }
 
+// running is a tunnel with its log.
+type running struct {
+	*tunnel.Tunnel
+	log *logging.Log
+}
+
+// Close ends the tunnel, and then its log.
+func (r *running) Close() {
+	r.Tunnel.Close()
+	r.log.Close()
+}
+
+// failed returns why the tunnel must be started again.
+func (r *running) failed() error {
+	return failure.New(failure.Internal, r.Alive())
+}
+
 // start starts the tunnel, which logs to log.
-func (s *setup) start(ctx context.Context, log io.Writer) (*tunnel.Tunnel, error) {
+func (s *setup) start(ctx context.Context, log io.Writer) (*running, error) {
 	cfg := s.effective.Config
 	logger, err := logging.New(log, cfg.Log.Level, cfg.Log.Format)
 	if err != nil {
@@ -40,16 +57,17 @@ func (s *setup) start(ctx context.Context, log io.Writer) (*tunnel.Tunnel, error
 		logger.Warn(warning)
 	}
 	t, err := tunnel.Start(ctx, tunnel.Options{
-		Config: cfg, Source: s.source(), Version: version(), Warnings: s.effective.Warnings, Logger: logger,
+		Config: cfg, Source: s.source(), Version: version(), Warnings: s.effective.Warnings, Logger: logger.Logger, Dropped: logger.Dropped,
 	})
 	if err != nil {
+		logger.Close()
 		return nil, err
 	}
 	for _, cluster := range cfg.Clusters {
 		logger.Info("the tunnel is bound", "cluster", cluster.Name, "listen", t.Address(cluster.Name),
 			"bootstrap", cluster.Bootstrap, "location_id", cluster.LocationID, "via", cfg.Connectivity.Via, "admin", t.AdminURL())
 	}
-	return t, nil
+	return &running{t, logger}, nil
 }
 
 // addFlags registers the tunnel's flags with these names.

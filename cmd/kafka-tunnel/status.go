@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -12,7 +13,7 @@ import (
 )
 
 func newStatusCommand() *cobra.Command {
-	var asJSON, watch bool
+	var asJSON, watch, connections bool
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show what the running tunnel is doing",
@@ -40,12 +41,17 @@ func newStatusCommand() *cobra.Command {
 			if err != nil {
 				return exitWith(exitUnavailable, err)
 			}
-			return admin.Render(out, status)
+			if err := admin.Render(out, status); err != nil || !connections {
+				return err
+			}
+			_, _ = fmt.Fprintln(out)
+			return admin.RenderConnections(out, status)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&watch, "watch", false, "show it again every two seconds until Ctrl-C")
-	cmd.MarkFlagsMutuallyExclusive("json", "watch")
+	cmd.Flags().BoolVar(&connections, "connections", false, "list the open connections too, by the numbers that log lines carry as conn")
+	cmd.MarkFlagsMutuallyExclusive("json", "watch", "connections")
 	addFlags(cmd.Flags(), "admin-listen", "config")
 	return cmd
 }

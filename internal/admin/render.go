@@ -67,6 +67,15 @@ func (c ClusterStatus) render(b *bytes.Buffer) {
 	}
 	flush(t)
 	c.renderNodes(b)
+	for _, g := range c.Gates {
+		g.render(b)
+	}
+	for _, p := range c.Paused {
+		p.render(b)
+	}
+	for _, v := range c.Capped {
+		v.render(b)
+	}
 	if c.LastFailure != nil && c.LastFailure.Code != "" {
 		b.WriteString("  last failure: ")
 		writeFailure(b, *c.LastFailure, "    ")
@@ -92,6 +101,56 @@ func (c ClusterStatus) renderNodes(b *bytes.Buffer) {
 		row(t, strconv.Itoa(int(n.ID)), dash(n.Advertised), dash(virtual), dash(n.Local), strconv.Itoa(n.Connections))
 	}
 	flush(t)
+}
+
+func (g GateStatus) render(b *bytes.Buffer) {
+	if !g.Shut {
+		return
+	}
+	way := "the way"
+	if g.LocationID != "" {
+		way += " by " + plain(g.LocationID)
+	}
+	next := "an attempt is under way"
+	if !g.Trying {
+		next = "next attempt in " + age(g.NextAttemptSeconds)
+	}
+	fmt.Fprintf(b, "  %s is shut for %s: %s, %s held\n", way, age(g.ShutSeconds), next, countOf(g.Waiting, "client"))
+}
+
+func (p PausedStatus) render(b *bytes.Buffer) {
+	fmt.Fprintf(b, "  %s is in trouble for %s [%s]: next attempt in %s\n",
+		plain(p.Target), age(p.SinceSeconds), plain(string(p.Failure.Code)), age(p.NextAttemptSeconds))
+}
+
+func (v CappedStatus) render(b *bytes.Buffer) {
+	fmt.Fprintf(b, "  %s: the brokers know version %d, clients are offered ", plain(v.API), v.Broker)
+	if v.Offered < 0 {
+		b.WriteString("none\n")
+		return
+	}
+	fmt.Fprintf(b, "up to %d\n", v.Offered)
+}
+
+// RenderConnections writes the open connections of s as a table for people. It
+// returns w's error.
+func RenderConnections(w io.Writer, s Status) error {
+	var b bytes.Buffer
+	t := table(&b)
+	row(t, "CONN", "CLUSTER", "NODE", "CLIENT", "TARGET", "OPEN FOR")
+	for _, c := range s.OpenConnections {
+		target := c.Target
+		if target == "" {
+			target = "held"
+		}
+		row(t, strconv.FormatUint(c.Conn, 10), c.Cluster, c.Node, c.Client, target, age(c.AgeSeconds))
+	}
+	flush(t)
+	if more := s.Connections - len(s.OpenConnections); more > 0 {
+		fmt.Fprintf(&b, "and %d more\n", more)
+	}
+	_, err := w.Write(b.Bytes())
+	return err
 }
 
 func (t TokenStatus) render(b *bytes.Buffer) {

@@ -25,6 +25,11 @@ type Status struct {
 	MaxConnections int `json:"max_connections"`
 	// Clusters are the configured clusters in the order of the configuration.
 	Clusters []ClusterStatus `json:"clusters"`
+	// OpenConnections are the client connections that are open, newest first, at
+	// most 100 of them. Log lines carry the same numbers as conn.
+	OpenConnections []ConnectionStatus `json:"open_connections,omitempty"`
+	// LogLinesDropped is how many lines the log lacks, because it is limited.
+	LogLinesDropped uint64 `json:"log_lines_dropped,omitempty"`
 	// Tokens are the sources of tokens; none where no token is needed.
 	Tokens []TokenStatus `json:"tokens,omitempty"`
 	// Warnings are what an operator should know of the configuration, one
@@ -60,8 +65,74 @@ type ClusterStatus struct {
 	BootstrapConnections int `json:"bootstrap_connections"`
 	// Nodes are the brokers known so far, by ascending id.
 	Nodes []NodeStatus `json:"nodes"`
+	// Gates are the ways through a Cloud Connector that have been used, by
+	// Location ID. A shut one holds its clients.
+	Gates []GateStatus `json:"gates,omitempty"`
+	// Paused are the addresses in trouble while the way works, by name.
+	Paused []PausedStatus `json:"paused,omitempty"`
+	// Capped are the APIs of which the brokers know newer versions than the tunnel
+	// lets clients use.
+	Capped []CappedStatus `json:"versions_capped,omitempty"`
 	// LastFailure is the newest failure of this cluster; absent without any.
 	LastFailure *Failure `json:"last_failure,omitempty"`
+}
+
+// GateStatus is one way in [ClusterStatus].
+type GateStatus struct {
+	// LocationID is the Cloud Connector's Location ID, empty for none.
+	LocationID string `json:"location_id"`
+	// Shut is true while attempts fail and clients are held.
+	Shut bool `json:"shut"`
+	// ShutSeconds is how long it has been shut.
+	ShutSeconds float64 `json:"shut_seconds,omitempty"`
+	// NextAttemptSeconds is the time until the next attempt; 0 while one is made.
+	NextAttemptSeconds float64 `json:"next_attempt_seconds,omitempty"`
+	// Trying is true while one attempt is made for which the others wait.
+	Trying bool `json:"trying,omitempty"`
+	// Waiting is how many are held: clients, and a probe when somebody asks for
+	// readiness.
+	Waiting int `json:"waiting"`
+	// Failure is what shut it; absent while it is open.
+	Failure *Failure `json:"failure,omitempty"`
+}
+
+// PausedStatus is one address in [ClusterStatus].
+type PausedStatus struct {
+	// Target is the virtual host:port.
+	Target string `json:"target"`
+	// SinceSeconds is how long it has been in trouble.
+	SinceSeconds float64 `json:"since_seconds"`
+	// NextAttemptSeconds is the time until the next attempt; 0 when the next
+	// client makes it.
+	NextAttemptSeconds float64 `json:"next_attempt_seconds"`
+	// Failure is what the last attempt met.
+	Failure Failure `json:"failure"`
+}
+
+// CappedStatus is one API in [ClusterStatus].
+type CappedStatus struct {
+	// API is its name.
+	API string `json:"api"`
+	// Broker is the newest version that a broker offered.
+	Broker int16 `json:"broker"`
+	// Offered is the newest version that clients are offered; -1: none.
+	Offered int16 `json:"offered"`
+}
+
+// ConnectionStatus is one client connection in [Status].
+type ConnectionStatus struct {
+	// Conn is its number, which log lines carry as conn.
+	Conn uint64 `json:"conn"`
+	// Cluster is the cluster's name.
+	Cluster string `json:"cluster"`
+	// Node is the node id, or bootstrap.
+	Node string `json:"node"`
+	// Client is the client's address.
+	Client string `json:"client"`
+	// Target is the virtual host:port it leads to; absent while it is held.
+	Target string `json:"target,omitempty"`
+	// AgeSeconds is the time since it was accepted.
+	AgeSeconds float64 `json:"age_seconds"`
 }
 
 // NodeStatus is one broker in [ClusterStatus].

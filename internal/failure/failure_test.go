@@ -20,7 +20,7 @@ func TestCatalogueIsComplete(t *testing.T) {
 			t.Errorf("%s stands in the catalogue twice", e.Code)
 		}
 		seen[e.Code] = true
-		if e.Hop == "" || e.Summary == "" || e.Advice == "" || e.Client == "" {
+		if e.Hop == "" || e.Summary == "" || e.Advice == "" || e.Client == "" || e.Heals == "" {
 			t.Errorf("%s lacks a hop, a summary, advice or the client's view", e.Code)
 		}
 		if strings.HasSuffix(e.Summary, ".") || strings.Contains(e.Summary, "\n") {

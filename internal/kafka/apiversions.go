@@ -17,7 +17,7 @@ const unsupportedVersion = 35
 //
 // The response header has no tags in any version, so that a client that does not
 // know the broker can read it.
-func capVersions(h ResponseInfo, frame []byte) ([]byte, error) {
+func capVersions(h ResponseInfo, frame []byte) (out []byte, caps []Cap, err error) {
 	c := over(frame, 4)
 	code := c.int16()
 	flexible := apis[KeyApiVersions].Flexible(h.Version) && code != unsupportedVersion
@@ -26,31 +26,31 @@ func capVersions(h ResponseInfo, frame []byte) ([]byte, error) {
 	first := c.off
 	removed := 0
 	for i := 0; i < n && c.err == nil; i++ {
-		if !capEntry(&c, flexible) {
+		if !capEntry(&c, flexible, &caps) {
 			removed++
 		}
 	}
 	if c.err != nil {
-		return nil, inResponse(h, c.err)
+		return nil, nil, inResponse(h, c.err)
 	}
 	if removed == 0 {
-		return frame, nil
+		return frame, caps, nil
 	}
 	// Moves what stays towards the front; it never overtakes what is read.
 	rest := c.off
-	out := appendCount(frame[:counted], n-removed, flexible)
+	out = appendCount(frame[:counted], n-removed, flexible)
 	for c.off = first; c.off < rest; {
 		start := c.off
-		if capEntry(&c, flexible) {
+		if capEntry(&c, flexible, nil) {
 			out = append(out, frame[start:c.off]...)
 		}
 	}
-	return append(out, frame[rest:]...), nil
+	return append(out, frame[rest:]...), caps, nil
 }
 
 // capEntry moves over one entry and lowers its newest version to what is
-// served; false when nothing of it is.
-func capEntry(c *cursor, flexible bool) bool {
+// served; false when nothing of it is. What it does is appended to caps.
+func capEntry(c *cursor, flexible bool, caps *[]Cap) bool {
 	key, oldest, at := c.int16(), c.int16(), c.off
 	newest := c.int16()
 	if flexible {
@@ -61,11 +61,19 @@ func capEntry(c *cursor, flexible bool) bool {
 	case c.err != nil || !ok || !a.Rewritten():
 		return true
 	case oldest > a.MaxVersion:
+		note(caps, Cap{key, newest, -1})
 		return false
 	case newest > a.MaxVersion:
+		note(caps, Cap{key, newest, a.MaxVersion})
 		binary.BigEndian.PutUint16(c.b[at:], uint16(a.MaxVersion))
 	}
 	return true
+}
+
+func note(caps *[]Cap, one Cap) {
+	if caps != nil {
+		*caps = append(*caps, one)
+	}
 }
 
 // ApiVersionsTooNew reports whether an ApiVersions request is newer than known.

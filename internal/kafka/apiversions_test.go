@@ -44,9 +44,22 @@ func TestApiVersionsAreCapped(t *testing.T) {
 			r.ApiKeys = append(r.ApiKeys, k)
 		}
 		frame := encode(r, nil)
+		var caps []Cap
+		for _, k := range r.ApiKeys {
+			switch a, ok := Lookup(k.ApiKey); {
+			case !ok || !a.Rewritten() || k.MinVersion <= a.MaxVersion && k.MaxVersion <= a.MaxVersion:
+			case k.MinVersion > a.MaxVersion:
+				caps = append(caps, Cap{k.ApiKey, k.MaxVersion, -1})
+			default:
+				caps = append(caps, Cap{k.ApiKey, k.MaxVersion, a.MaxVersion})
+			}
+		}
 		out, res, err := RewriteWhole(nil, info(KeyApiVersions, asked, frame), frame, nil)
 		if err != nil || res.Changed() {
 			t.Fatal(res, err)
+		}
+		if !slices.Equal(res.Capped, caps) {
+			t.Fatalf("capped %v, want %v", res.Capped, caps)
 		}
 		if len(out) > 0 && &out[0] != &frame[0] {
 			t.Fatal("not in place")

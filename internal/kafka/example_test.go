@@ -32,7 +32,7 @@ func ExampleRewriteHead() {
 	// node 2 is at kafka-2.onprem:9092
 	// "\x00\x00\x00\a\x00\x00\x00\x01\x00\x00\x00\x02\x00\tlocalhost\x00\x00J\x94" takes the place of 32 bytes
 	// the frame has 4995 bytes now
-	// {1 0} <nil>
+	// {1 0 []} <nil>
 }
 
 func ExampleWalker() {
@@ -62,5 +62,5 @@ func ExampleWalker() {
 	// Output:
 	// node 2 is at b-1.kafka.example.com:9092
 	// 02001502000000020a6c6f63616c686f737400004a9400007f0a00000000000000000000
-	// {1 0}
+	// {1 0 []}
 }

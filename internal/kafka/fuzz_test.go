@@ -3,6 +3,7 @@ package kafka
 import (
 	"bytes"
 	"errors"
+	"reflect"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -76,7 +77,7 @@ func fuzzRewrite(f *testing.F, key int16) {
 		if err != nil {
 			t.Fatalf("not a message any more: %v", err)
 		}
-		if res != wantRes || !bytes.Equal(got.AppendTo(nil), message.AppendTo(nil)) {
+		if !reflect.DeepEqual(res, wantRes) || !bytes.Equal(got.AppendTo(nil), message.AppendTo(nil)) {
 			t.Fatalf("got  %+v %x\nwant %+v %x", res, got.AppendTo(nil), wantRes, message.AppendTo(nil))
 		}
 		replace(got, MapperFunc(func(eps []Endpoint) error {

@@ -3,6 +3,7 @@ package kafka
 import (
 	"bytes"
 	"encoding/hex"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -101,7 +102,7 @@ func TestTailsByteByByte(t *testing.T) {
 			eps[0].Host, eps[0].Port = "localhost", 19092
 			return nil
 		}))
-		if err != nil || res != tc.want || !bytes.Equal(b, want) {
+		if err != nil || !reflect.DeepEqual(res, tc.want) || !bytes.Equal(b, want) {
 			t.Errorf("%s: %+v %v\ngot  %x\nwant %x", tc.name, res, err, b, want)
 		}
 	}
@@ -116,7 +117,7 @@ func TestTailWithHiddenEntry(t *testing.T) {
 		eps[1].Host, eps[1].Port = "l2", 19070
 		return nil
 	}))
-	if err != nil || res != (Result{Rewritten: 1, Hidden: 1}) || !bytes.Equal(b, want) {
+	if err != nil || !reflect.DeepEqual(res, Result{Rewritten: 1, Hidden: 1}) || !bytes.Equal(b, want) {
 		t.Errorf("%+v %v\ngot  %x\nwant %x", res, err, b, want)
 	}
 }

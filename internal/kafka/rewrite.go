@@ -11,6 +11,15 @@ type ResponseInfo struct {
 type Result struct {
 	Rewritten int // addresses replaced by local ones
 	Hidden    int // addresses left out, or turned into an error
+	// Capped are the APIs whose newest version was lowered in an ApiVersions
+	// response, in its order.
+	Capped []Cap
+}
+
+// A Cap is an API of which the broker knows versions that cannot be rewritten.
+type Cap struct {
+	Key             int16
+	Broker, Offered int16 // newest version of the broker; offered to the client, -1: none
 }
 
 // Changed reports whether there were addresses at all.
@@ -59,7 +68,7 @@ func RewriteWhole(buf []byte, h ResponseInfo, frame []byte, m Mapper) (out []byt
 	}
 	switch h.Key {
 	case KeyApiVersions:
-		out, err = capVersions(h, frame)
+		out, res.Capped, err = capVersions(h, frame)
 	case KeyFindCoordinator:
 		out, res, err = rewriteCoordinators(buf, h, frame, m)
 	case KeyProduce:

@@ -209,7 +209,7 @@ func TestWalkerAgainstOracle(t *testing.T) {
 			if wantRes.Changed() {
 				unpad(t, got, pad)
 			}
-			if w.Result() != wantRes || !bytes.Equal(got.AppendTo(nil), want.AppendTo(nil)) {
+			if !reflect.DeepEqual(w.Result(), wantRes) || !bytes.Equal(got.AppendTo(nil), want.AppendTo(nil)) {
 				t.Fatalf("%s v%d, slack %d: %+v, want %+v\ngot  %.2000x\nwant %.2000x", Name(key), version, slack,
 					w.Result(), wantRes, got.AppendTo(nil), want.AppendTo(nil))
 			}
@@ -298,7 +298,7 @@ func TestWalkerWithoutTopics(t *testing.T) {
 			t.Fatal(err)
 		}
 		pass, held, err := w.Feed(frame)
-		if err != nil || pass != len(frame) || held != 0 || w.Result() != (Result{Rewritten: 1}) {
+		if err != nil || pass != len(frame) || held != 0 || !reflect.DeepEqual(w.Result(), Result{Rewritten: 1}) {
 			t.Fatal(pass, held, err, w.Result())
 		}
 		if bytes.Contains(frame, []byte("onprem")) || !bytes.Contains(frame, []byte("localhost")) {
@@ -323,7 +323,7 @@ func TestWalkerLeavesNoTrace(t *testing.T) {
 			return nil
 		}))
 		out, err := walk(&w, frame, func() int { return 9 }, never)
-		if err != nil || w.Result() != (Result{Hidden: 3}) {
+		if err != nil || !reflect.DeepEqual(w.Result(), Result{Hidden: 3}) {
 			t.Fatal(err, w.Result())
 		}
 		for _, h := range hosts {

@@ -13,14 +13,16 @@
 // An accept loop waits until fewer connections than the limit are open and only
 // then accepts; what it does not accept stays in the kernel's queue. Errors of
 // accept, such as a want of descriptors, make a loop pause for 5 ms to 1 s and
-// never end it. The package neither reads nor writes connections.
+// never end it. A watchdog looks whether each loop still turns. The package
+// neither reads nor writes connections.
 package listener
 
 import (
 	"context"
 	"errors"
-	"log/slog"
+	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"sync"
 	"syscall"
@@ -38,11 +40,12 @@ type Handler func(ctx context.Context, conn net.Conn, port uint16)
 type Server struct {
 	// Limit is how many connections may be open on all ports; 0: no limit.
 	Limit int
-	// AcceptError hears of each error of accept; nil: nobody.
-	AcceptError func(error)
-	Logger      *slog.Logger // nil: silent
+	// AcceptError hears of each error of accept at a port; nil: nobody.
+	AcceptError func(port uint16, err error)
+	// Beat is the time between two beats of the watchdog; 0: 10 s.
+	Beat time.Duration
 
-	loops sync.WaitGroup // accept loops
+	loops sync.WaitGroup // accept loops and the watchdog
 	conns sync.WaitGroup // handlers
 
 	mu       sync.Mutex
@@ -51,7 +54,7 @@ type Server struct {
 	lastOpen time.Time     // when the last connection closed
 	room     chan struct{} // closed and replaced when open falls below the limit
 	ports    map[uint16]*Port
-	dead     error // an accept loop ended that should not have
+	watchdog watchdog
 }
 
 // A Port is one local port: one listening socket, or two on both loopbacks.
@@ -80,7 +83,8 @@ func (s *Server) Listen(ctx context.Context, host string, port uint16, handler H
 	s.ports[number] = p
 	s.mu.Unlock()
 	for _, l := range listeners {
-		s.loops.Go(func() { s.accept(ctx, p, l) })
+		loop := s.watch(ctx, number, l)
+		s.loops.Go(func() { s.accept(ctx, p, loop) })
 	}
 	return p, nil
 }
@@ -147,43 +151,49 @@ func taken(host string, port uint16, err error) error {
 }
 
 // accept is the loop of one listening socket.
-func (s *Server) accept(ctx context.Context, p *Port, l net.Listener) {
-	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
+func (s *Server) accept(ctx context.Context, p *Port, loop *loop) {
+	stop := context.AfterFunc(ctx, func() { _ = loop.listener.Close() })
 	defer stop()
 	var pause time.Duration
-	for s.waitForRoom(ctx) {
-		conn, err := l.Accept()
-		if err != nil {
-			if ctx.Err() != nil {
-				return
+	for s.waitForRoom(ctx, loop) {
+		conn, err := loop.listener.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			s.opened(p)
+			s.conns.Go(func() { s.serve(ctx, p, conn) })
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			loop.answer()
+		case hopeless(err):
+			s.bury(fmt.Errorf("the accept loop of port %d has ended: %w", p.number, err))
+			return
+		default:
+			if s.AcceptError != nil {
+				s.AcceptError(p.number, err)
 			}
-			if errors.Is(err, net.ErrClosed) {
-				s.mu.Lock()
-				s.dead = err
-				s.mu.Unlock()
-				s.logger().Error("an accept loop has ended", "port", p.number, "error", err)
-				return
-			}
-			s.acceptFailed(p, err)
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 			select {
 			case <-time.After(pause):
 			case <-ctx.Done():
 				return
 			}
-			continue
 		}
-		pause = 0
-		s.opened(p)
-		s.conns.Go(func() { s.serve(ctx, p, conn) })
 	}
+}
+
+// hopeless reports whether an error of accept will stay for ever: the socket is no
+// longer one that listens.
+func hopeless(err error) bool {
+	return errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.EBADF) || errors.Is(err, syscall.ENOTSOCK)
 }
 
 // waitForRoom returns when fewer connections than the limit are open; false when
 // ctx ended first. Nothing is reserved: with several loops the limit may be
 // passed by one connection a loop, which is cheaper than slots held by loops
 // that only wait.
-func (s *Server) waitForRoom(ctx context.Context) bool {
+func (s *Server) waitForRoom(ctx context.Context, loop *loop) bool {
 	for {
 		s.mu.Lock()
 		if s.Limit <= 0 || s.open < s.Limit {
@@ -197,17 +207,12 @@ func (s *Server) waitForRoom(ctx context.Context) bool {
 		s.mu.Unlock()
 		select {
 		case <-room:
+		case <-loop.beat:
+			loop.answer()
 		case <-ctx.Done():
 			return false
 		}
 	}
-}
-
-func (s *Server) acceptFailed(p *Port, err error) {
-	if s.AcceptError != nil {
-		s.AcceptError(err)
-	}
-	s.logger().Warn("a connection could not be accepted; trying again", "port", p.number, "error", err)
 }
 
 // serve runs the handler of one connection.
@@ -268,14 +273,6 @@ func (s *Server) Activity() Activity {
 	return Activity{Open: s.open, Ever: s.ever, LastOpen: s.lastOpen}
 }
 
-// Alive returns an error when an accept loop has ended although its port was not
-// closed.
-func (s *Server) Alive() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.dead
-}
-
 // Close closes every port, ends the context of every handler and waits for all
 // of them.
 func (s *Server) Close() {
@@ -283,14 +280,10 @@ func (s *Server) Close() {
 	for _, p := range s.ports {
 		p.cancel()
 	}
+	if s.watchdog.stop != nil {
+		s.watchdog.stop()
+	}
 	s.mu.Unlock()
 	s.loops.Wait()
 	s.conns.Wait()
-}
-
-func (s *Server) logger() *slog.Logger {
-	if s.Logger == nil {
-		return slog.New(slog.DiscardHandler)
-	}
-	return s.Logger
 }

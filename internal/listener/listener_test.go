@@ -187,14 +187,14 @@ func (f *failing) Close() error {
 func TestAcceptErrorsPauseAndNeverEndTheLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var counted atomic.Int64
-		s := &Server{AcceptError: func(error) { counted.Add(1) }}
+		s := &Server{AcceptError: func(uint16, error) { counted.Add(1) }}
 		l := &failing{closed: make(chan struct{})}
 		for range 12 {
 			l.errs = append(l.errs, syscall.EMFILE)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		start := time.Now()
-		s.loops.Go(func() { s.accept(ctx, &Port{server: s, handler: echo}, l) })
+		s.loops.Go(func() { s.accept(ctx, &Port{server: s, handler: echo}, s.watch(ctx, 1, l)) })
 		synctest.Wait()
 		// 5+10+20+...+640 ms, then 1 s each: 1.275 s + 4 s.
 		time.Sleep(5274 * time.Millisecond) // synctest
@@ -208,7 +208,7 @@ func TestAcceptErrorsPauseAndNeverEndTheLoop(t *testing.T) {
 			t.Errorf("%d calls and %d counted errors, want 13 and 12", l.calls.Load(), counted.Load())
 		}
 		cancel()
-		s.loops.Wait()
+		s.Close()
 		if err := s.Alive(); err != nil {
 			t.Errorf("a loop that was told to end is not dead: %v", err)
 		}
@@ -217,8 +217,14 @@ func TestAcceptErrorsPauseAndNeverEndTheLoop(t *testing.T) {
 
 func TestAnAcceptLoopThatEndsByItselfIsNoticed(t *testing.T) {
 	s := &Server{}
+	defer s.Close()
 	l := &failing{errs: []error{net.ErrClosed}, closed: make(chan struct{})}
-	s.accept(t.Context(), &Port{server: s, handler: echo}, l)
+	s.accept(t.Context(), &Port{server: s, handler: echo}, s.watch(t.Context(), 1, l))
+	select {
+	case <-s.Failed():
+	default:
+		t.Error("nobody is told")
+	}
 	if err := s.Alive(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Alive() = %v", err)
 	}

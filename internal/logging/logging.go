@@ -1,9 +1,20 @@
 // Package logging makes the tunnel's logger and keeps its log short.
 //
-// [New] returns a slog.Logger in text or JSON. [Failures] logs failures of the
-// catalogue: equal ones, by code and target, once in thirty seconds, and then how
-// many more there were, because the log budget of a Cloud Foundry instance is
-// shared with the application.
+//	record ─▶ handler ──line──▶ budget ─▶ queue ─▶ one goroutine ─▶ stdout
+//	             │                 └─ over it: dropped and counted
+//	             └─ conn=ID from the context
+//
+// [New] returns a [Log] in text or JSON. What is logged is written by a goroutine
+// of its own: a stdout that nobody reads stops that goroutine and nobody else.
+// The log budget of a Cloud Foundry instance is shared with the application, so
+// what is above 4 KB a second is dropped and counted; warnings have a reserve that
+// other lines cannot use up.
+//
+// [Failures] logs failures of the catalogue: equal ones, by code and target, once
+// in thirty seconds, and then how many more there were.
+//
+// [WithConnection] puts the number of a client connection into a context; every
+// line that is logged with that context carries it as conn, as /status does.
 package logging
 
 import (
@@ -12,110 +23,44 @@ import (
 	"io"
 	"log/slog"
 	"strings"
-	"sync"
-	"time"
-
-	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
-// New returns a logger that writes to w. level is debug, info, warn or error;
-// format is text or json.
-func New(w io.Writer, level, format string) (*slog.Logger, error) {
+// A Log is the tunnel's log. [Log.Close] ends it.
+type Log struct {
+	*slog.Logger
+	queue *queue
+}
+
+// New returns a log that writes to w. level is debug, info, warn or error; format
+// is text or json.
+func New(w io.Writer, level, format string) (*Log, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		return nil, fmt.Errorf("log level %q: use debug, info, warn or error", level)
 	}
+	f := &formatter{}
 	opts := &slog.HandlerOptions{Level: l}
+	var inner slog.Handler
 	switch strings.ToLower(format) {
 	case "json":
-		return slog.New(slog.NewJSONHandler(w, opts)), nil
+		inner = slog.NewJSONHandler(&f.line, opts)
 	case "text", "":
-		return slog.New(slog.NewTextHandler(w, opts)), nil
+		inner = slog.NewTextHandler(&f.line, opts)
+	default:
+		return nil, fmt.Errorf("log format %q: use text or json", format)
 	}
-	return nil, fmt.Errorf("log format %q: use text or json", format)
+	q := startQueue(w)
+	return &Log{Logger: slog.New(Numbered(&handler{inner: inner, formatter: f, queue: q})), queue: q}, nil
 }
 
-// window is how long equal failures are counted and not logged.
-const window = 30 * time.Second
+// Dropped returns how many lines were dropped.
+func (l *Log) Dropped() uint64 { return l.queue.dropped.Load() }
 
-// maxKinds bounds the (code, target) pairs that are remembered.
-const maxKinds = 1000
-
-// Failures logs failures. It is safe for concurrent use.
-type Failures struct {
-	logger *slog.Logger
-
-	mu   sync.Mutex
-	seen map[kind]*repeat
-}
-
-type kind struct {
-	code             failure.Code
-	target, location string
-}
-
-type repeat struct {
-	logged time.Time
-	more   int
-}
-
-// NewFailures returns a log of failures on top of logger.
-func NewFailures(logger *slog.Logger) *Failures {
-	return &Failures{logger: logger, seen: map[kind]*repeat{}}
-}
-
-// Log logs f, or counts it when an equal one was logged a short time ago.
-// args are further attributes, as of slog.Logger.Warn.
-func (l *Failures) Log(f *failure.Failure, args ...any) {
-	more, ok := l.admit(kind{f.Code, f.Target, f.LocationID}, time.Now())
-	if !ok {
-		return
+// Close writes what is queued, and says how much was dropped, unless the reader
+// takes longer than a second. Lines that come later are dropped.
+func (l *Log) Close() {
+	if n := l.queue.unsaid.Swap(0); n > 0 {
+		l.Log(context.Background(), slog.LevelWarn, droppedText, "lines", n)
 	}
-	args = append([]any{"code", string(f.Code), "hop", string(f.Entry().Hop)}, args...)
-	if f.Target != "" {
-		args = append(args, "target", f.Target)
-	}
-	if f.LocationID != "" {
-		args = append(args, "location_id", f.LocationID)
-	}
-	args = append(args, "advice", f.Advice())
-	if more > 0 {
-		args = append(args, "more", more)
-	}
-	l.logger.Log(context.Background(), slog.LevelWarn, f.Error(), args...)
-}
-
-// admit reports whether a failure may be logged now and how many equal ones were
-// not.
-func (l *Failures) admit(k kind, now time.Time) (more int, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	r := l.seen[k]
-	if r == nil {
-		if len(l.seen) >= maxKinds {
-			l.forget(now)
-		}
-		l.seen[k] = &repeat{logged: now}
-		return 0, true
-	}
-	if now.Sub(r.logged) < window {
-		r.more++
-		return 0, false
-	}
-	more = r.more
-	r.logged, r.more = now, 0
-	return more, true
-}
-
-// forget drops what was logged longest ago: everything whose window is over, or
-// all of it when nothing is.
-func (l *Failures) forget(now time.Time) {
-	for k, r := range l.seen {
-		if now.Sub(r.logged) >= window {
-			delete(l.seen, k)
-		}
-	}
-	if len(l.seen) >= maxKinds {
-		clear(l.seen)
-	}
+	l.queue.close()
 }

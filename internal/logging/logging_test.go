@@ -2,53 +2,88 @@ package logging
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
-func TestEqualFailuresAreCounted(t *testing.T) {
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// output is a writer that can be read at the same time.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) take() string {
+	synctest.Wait()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	defer o.b.Reset()
+	return o.b.String()
+}
+
+// bubble runs a test with a log in virtual time.
+func bubble(t *testing.T, level, format string, f func(t *testing.T, log *Log, out *output)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
-		logger, err := New(&out, "info", "text")
+		out := &output{}
+		log, err := New(out, level, format)
 		if err != nil {
 			t.Fatal(err)
 		}
-		log := NewFailures(logger)
+		defer log.Close()
+		f(t, log, out)
+	})
+}
+
+func TestEqualFailuresAreCounted(t *testing.T) {
+	bubble(t, "info", "text", func(t *testing.T, l *Log, out *output) {
+		log := NewFailures(l.Logger)
 		away := func(target string) *failure.Failure {
 			return failure.New(failure.ConnectorAway, nil).For(target, "LOC1")
 		}
 		for range 43 {
-			log.Log(away("a:1"))
+			log.Log(t.Context(), away("a:1"))
 		}
-		log.Log(away("b:1"))
-		if n := strings.Count(out.String(), "\n"); n != 2 {
-			t.Fatalf("%d lines, want one for each target:\n%s", n, &out)
+		log.Log(t.Context(), away("b:1"))
+		lines := out.take()
+		if n := strings.Count(lines, "\n"); n != 2 {
+			t.Fatalf("%d lines, want one for each target:\n%s", n, lines)
 		}
 		for _, part := range []string{"code=connector_away", "hop=connector", "target=a:1", "location_id=LOC1", "advice="} {
-			if !strings.Contains(out.String(), part) {
-				t.Errorf("the line lacks %s:\n%s", part, &out)
+			if !strings.Contains(lines, part) {
+				t.Errorf("the line lacks %s:\n%s", part, lines)
 			}
 		}
-		out.Reset()
 		time.Sleep(window) // synctest
-		log.Log(away("a:1"))
-		if !strings.Contains(out.String(), "more=42") {
-			t.Errorf("the count is missing:\n%s", &out)
+		log.Log(t.Context(), away("a:1"))
+		if line := out.take(); !strings.Contains(line, "more=42") {
+			t.Errorf("the count is missing:\n%s", line)
 		}
 	})
 }
 
 func TestMemoryOfFailuresIsBounded(t *testing.T) {
-	log := NewFailures(mustNew(t))
+	log := NewFailures(slog.New(slog.DiscardHandler))
 	for i := range 10 * maxKinds {
-		log.Log(failure.New(failure.NotKafka, nil).For(fmt.Sprint(i), ""))
+		log.Log(t.Context(), failure.New(failure.NotKafka, nil).For(fmt.Sprint(i), ""))
 	}
 	if len(log.seen) > maxKinds {
 		t.Errorf("%d kinds are remembered", len(log.seen))
@@ -64,11 +99,153 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-func mustNew(t *testing.T) *slog.Logger {
-	t.Helper()
-	logger, err := New(io.Discard, "info", "json")
+func TestLinesCarryTheConnection(t *testing.T) {
+	bubble(t, "info", "json", func(t *testing.T, log *Log, out *output) {
+		ctx := WithConnection(t.Context(), 4711)
+		log.With("cluster", "default").InfoContext(ctx, "hello", "a", 1)
+		var line struct {
+			Msg, Cluster string
+			Conn         uint64
+			A            int
+		}
+		if text := out.take(); json.Unmarshal([]byte(text), &line) != nil || line.Conn != 4711 || line.Cluster != "default" || line.A != 1 || line.Msg != "hello" {
+			t.Errorf("line %s", text)
+		}
+		log.InfoContext(t.Context(), "hello")
+		if text := out.take(); strings.Contains(text, "conn") {
+			t.Errorf("a line of no connection: %s", text)
+		}
+	})
+}
+
+func TestTheBudget(t *testing.T) {
+	bubble(t, "debug", "text", func(t *testing.T, log *Log, out *output) {
+		// A flood of ten minutes: 100 lines a second, each above 100 bytes.
+		written, warned := 0, 0
+		for i := range 600 * 100 {
+			log.Debug(strings.Repeat("x", 100), "i", i)
+			if i%1000 == 0 {
+				log.Warn("important", "i", i)
+			}
+			time.Sleep(10 * time.Millisecond) // synctest
+			text := out.take()
+			written += len(text)
+			warned += strings.Count(text, "important")
+		}
+		if limit := burst + 600*rate; written > limit || written < limit/2 {
+			t.Errorf("%d bytes in ten minutes, want at most %d and not much less", written, limit)
+		}
+		if warned != 60 {
+			t.Errorf("%d warnings of 60 survived a flood of debug lines", warned)
+		}
+		if log.Dropped() == 0 {
+			t.Error("nothing was counted")
+		}
+	})
+}
+
+func TestDroppedLinesAreSaid(t *testing.T) {
+	bubble(t, "info", "text", func(t *testing.T, log *Log, out *output) {
+		for range 1000 {
+			log.Info(strings.Repeat("x", 100))
+		}
+		lost := log.Dropped()
+		if text := out.take(); lost == 0 || strings.Count(text, "\n") != int(1000-lost) {
+			t.Fatalf("%d lines dropped, %d written", lost, strings.Count(text, "\n"))
+		}
+		time.Sleep(time.Minute) // synctest
+		log.Info("calm again")
+		if text := out.take(); !strings.Contains(text, fmt.Sprintf("lines=%d", lost)) || strings.Index(text, "calm") > strings.Index(text, "lines=") {
+			t.Errorf("the log does not say what is missing: %s", text)
+		}
+		log.Info("and again")
+		if text := out.take(); strings.Contains(text, "lines=") {
+			t.Errorf("said twice: %s", text)
+		}
+	})
+}
+
+// TestNobodyReads: whoever logs is never held up by a writer that is stuck, and
+// what was queued is written when it goes on.
+func TestNobodyReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		log, err := New(w, "info", "text")
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		for range 100_000 {
+			log.Warn("nobody reads this")
+		}
+		if time.Since(begin) != 0 {
+			t.Error("logging has waited")
+		}
+		log.Close() // gives up
+		if d := time.Since(begin); d != farewell {
+			t.Errorf("close took %v", d)
+		}
+		log.Warn("too late")
+		log.Close()
+		var got bytes.Buffer
+		go func() { _, _ = io.Copy(&got, r) }()
+		<-log.queue.done
+		_ = w.Close()
+		synctest.Wait()
+		if n := uint64(strings.Count(got.String(), "\n")); n == 0 || got.Len() > burst || n+log.Dropped() < 100_000 {
+			t.Errorf("%d lines written, %d dropped", n, log.Dropped())
+		}
+	})
+}
+
+func TestCloseSaysWhatIsMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &output{}
+		log, err := New(out, "info", "text")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 1000 {
+			log.Info(strings.Repeat("x", 100))
+		}
+		log.Close()
+		if text := out.take(); !strings.Contains(text, "lines=") {
+			t.Errorf("the last line is %s", text[len(text)-200:])
+		}
+	})
+}
+
+func TestManyAtATime(t *testing.T) {
+	out := &output{}
+	log, err := New(out, "info", "json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return logger
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			for range 500 {
+				log.InfoContext(WithConnection(t.Context(), uint64(i)), "hello")
+			}
+		})
+	}
+	all.Wait()
+	log.Close()
+	for line := range strings.Lines(out.b.String()) {
+		if !json.Valid([]byte(line)) {
+			t.Fatalf("mixed up: %s", line)
+		}
+	}
+}
+
+func BenchmarkLog(b *testing.B) {
+	log, err := New(io.Discard, "info", "text")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer log.Close()
+	b.ReportAllocs()
+	for b.Loop() {
+		log.Info("a line", "cluster", "default", "node", 1)
+	}
 }

@@ -151,6 +151,16 @@ func buildInfo() prometheus.Collector {
 	}, func() float64 { return 1 })
 }
 
+// DroppedFunc counts the log lines that were dropped by asking f.
+func (m *Metrics) DroppedFunc(f func() uint64) {
+	if m == nil || f == nil {
+		return
+	}
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Namespace: namespace, Name: "log_lines_dropped_total", Help: "Log lines that were dropped, because the log is limited or nobody reads it.",
+	}, func() float64 { return float64(f()) }))
+}
+
 // Registry returns the registry behind the instruments; nil for a nil m.
 func (m *Metrics) Registry() *prometheus.Registry {
 	if m == nil {

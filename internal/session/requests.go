@@ -202,7 +202,7 @@ func (c *connection) answer(e inFlight) error {
 		return nil
 	}
 	n, err := c.client.Write(e.answer)
-	c.summary.ToClient += int64(n)
+	c.received(n)
 	if err != nil {
 		return &sideError{"client", true, err}
 	}

@@ -82,6 +82,7 @@ const lastWords = 5 * time.Second
 // A Summary is what is to say about a connection when it is over.
 type Summary struct {
 	Target             string // what was dialled, "" when nothing was
+	Software           string // how the client calls itself, "" when it does not
 	Result             Result
 	Err                error // why it ended; nil when one side just closed it
 	Requests           int64
@@ -136,7 +137,7 @@ func (h *Handler) Serve(ctx context.Context, conn net.Conn, dial DialFunc) Summa
 	c.close(err)
 	c.requests.discard()
 	c.responses.discard()
-	c.summary.Result, c.summary.Err = result, err
+	c.summary.Result, c.summary.Err, c.summary.Software = result, err, c.software
 	c.summary.Duration = time.Since(c.start)
 	return c.summary
 }

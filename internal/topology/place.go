@@ -103,6 +103,9 @@ func (t *Topology) takeOver(n *node, now time.Time) bool {
 		"port", oldest.port, "from_node", oldest.id, "to_node", n.id)
 	port := oldest.port
 	delete(t.nodes, oldest.id)
+	if t.opts.GivenUp != nil {
+		t.opts.GivenUp(oldest.id)
+	}
 	t.settle(n, port)
 	return true
 }

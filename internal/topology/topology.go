@@ -70,7 +70,9 @@ type Options struct {
 	Report func(*failure.Failure)
 	// Unmapped counts addresses that were hidden; nil: nobody counts.
 	Unmapped func()
-	Logger   *slog.Logger // nil: silent
+	// GivenUp hears of a node whose port went to another one; nil: nobody.
+	GivenUp func(node int32)
+	Logger  *slog.Logger // nil: silent
 }
 
 // A Node is what is known of one broker.

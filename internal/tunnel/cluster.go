@@ -10,6 +10,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/listener"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/logging"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/metrics"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/session"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
@@ -27,6 +28,7 @@ type cluster struct {
 	handler   *session.Handler
 	metrics   *metrics.Cluster
 	asked     chan struct{} // somebody wants to know whether the way works
+	caps      caps
 }
 
 // startCluster binds the ports of a cluster.
@@ -45,7 +47,7 @@ func (t *Tunnel) startCluster(ctx context.Context, cfg config.Cluster) (*cluster
 		HandshakeTimeout: conn.HandshakeTimeout,
 		Keepalive:        conn.Keepalive,
 		Phase:            cl.phase,
-		Failed:           func(f *failure.Failure) { t.report(f, "cluster", cfg.Name) },
+		Failed:           func(ctx context.Context, f *failure.Failure) { t.report(ctx, f, "cluster", cfg.Name) },
 	}
 	if t.tokens != nil {
 		cl.dialer.Proxy, cl.dialer.Tokens = conn.Proxy, t.tokens
@@ -56,8 +58,9 @@ func (t *Tunnel) startCluster(ctx context.Context, cfg config.Cluster) (*cluster
 		Binder: &binder{server: t.server, bind: func(port uint16) (*listener.Port, error) {
 			return t.server.Listen(ctx, cfg.Listen.Host, port, cl.serveBroker)
 		}},
-		Report:   func(f *failure.Failure) { t.report(f, "cluster", cfg.Name) },
+		Report:   func(f *failure.Failure) { t.report(ctx, f, "cluster", cfg.Name) },
 		Unmapped: func() { t.metrics.Unmapped(metrics.ActionHidden) },
+		GivenUp:  func(node int32) { cl.metrics.Forget(strconv.Itoa(int(node))) },
 		Logger:   t.logger,
 	})
 	cl.handler = &session.Handler{
@@ -103,10 +106,8 @@ func (cl *cluster) address() string {
 
 // serveBootstrap serves a connection to the bootstrap port.
 func (cl *cluster) serveBootstrap(ctx context.Context, conn net.Conn, _ uint16) {
-	cl.serve(ctx, conn, "bootstrap", func(ctx context.Context) (net.Conn, string, error) {
-		up, target, err := cl.dialer.DialAny(ctx, cl.bootstrap)
-		slowly(ctx, err)
-		return up, target.String(), err
+	cl.serve(ctx, conn, "bootstrap", func(ctx context.Context) (net.Conn, topology.Target, error) {
+		return cl.dialer.DialAny(ctx, cl.bootstrap)
 	})
 }
 
@@ -116,14 +117,13 @@ func (cl *cluster) serveBroker(ctx context.Context, conn net.Conn, port uint16) 
 	if id, ok := cl.topo.Node(port); ok {
 		node = strconv.Itoa(int(id))
 	}
-	cl.serve(ctx, conn, node, func(ctx context.Context) (net.Conn, string, error) {
+	cl.serve(ctx, conn, node, func(ctx context.Context) (net.Conn, topology.Target, error) {
 		target, _, err := cl.topo.Resolve(ctx, port)
 		if err != nil {
-			return nil, "", err
+			return nil, target, err
 		}
 		up, err := cl.dialer.Dial(ctx, target)
-		slowly(ctx, err)
-		return up, target.String(), err
+		return up, target, err
 	})
 }
 
@@ -144,22 +144,45 @@ func slowly(ctx context.Context, err error) {
 	}
 }
 
-func (cl *cluster) serve(ctx context.Context, conn net.Conn, node string, dial session.DialFunc) {
+// serve serves one connection, which dial leads to its broker.
+func (cl *cluster) serve(ctx context.Context, conn net.Conn, node string, dial func(context.Context) (net.Conn, topology.Target, error)) {
+	open := &cl.tunnel.connections
+	one := open.add(cl.cfg.Name, node, conn.RemoteAddr().String())
+	defer open.remove(one)
+	ctx = logging.WithConnection(ctx, one.number)
 	n := cl.metrics.Node(node)
 	n.Opened()
-	summary := cl.handler.Serve(ctx, conn, dial)
+	var reached topology.Target
+	summary := cl.handler.Serve(ctx, conn, func(ctx context.Context) (net.Conn, string, error) {
+		up, target, err := dial(ctx)
+		if err != nil {
+			slowly(ctx, err)
+			return nil, target.String(), err
+		}
+		reached = target
+		open.reached(one, target.String())
+		return up, target.String(), nil
+	})
 	n.Closed(resultLabel(summary.Result))
+	if summary.Result == session.BrokerClosed || failure.Is(summary.Err, failure.BrokerReset) {
+		cl.dialer.Broken(reached)
+	}
+	cl.conclude(ctx, node, summary)
+}
+
+// conclude reports how a connection ended.
+func (cl *cluster) conclude(ctx context.Context, node string, summary session.Summary) {
 	if f, ok := failure.As(summary.Err); ok && summary.Result != session.NotReached {
 		// What the dialer met it has reported itself.
-		cl.tunnel.report(f, "cluster", cl.cfg.Name, "node", node)
+		cl.tunnel.report(ctx, f, "cluster", cl.cfg.Name, "node", node)
 		if reason, refused := refusal(f.Code); refused {
 			cl.tunnel.metrics.Refused(reason)
 		}
 	} else if ok && (f.Code == failure.NodeUnknown || f.Code == failure.ClientGone || f.Code == failure.ClientReset) {
-		cl.tunnel.report(f, "cluster", cl.cfg.Name, "node", node)
+		cl.tunnel.report(ctx, f, "cluster", cl.cfg.Name, "node", node)
 	}
-	cl.tunnel.logger.Debug("a connection is over", "cluster", cl.cfg.Name, "node", node,
-		"result", string(summary.Result), "target", summary.Target, "requests", summary.Requests,
+	cl.tunnel.logger.DebugContext(ctx, "a connection is over", "cluster", cl.cfg.Name, "node", node,
+		"result", string(summary.Result), "target", summary.Target, "client", summary.Software, "requests", summary.Requests,
 		"to_broker", summary.ToBroker, "to_client", summary.ToClient, "duration", summary.Duration.Round(time.Millisecond))
 }
 

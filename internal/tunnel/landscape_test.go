@@ -17,6 +17,7 @@ import (
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/logging"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -61,7 +62,7 @@ func newTestbed(t *testing.T, o lab.Options, more ...string) *testbed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	logger := slog.New(slog.NewTextHandler(bed.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	logger := slog.New(logging.Numbered(slog.NewTextHandler(bed.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	bed.Tunnel, err = Start(context.WithoutCancel(t.Context()), Options{Config: effective.Config, Source: effective.Binding.Name, Version: "test", Logger: logger})
 	if err != nil {
 		t.Fatal(err)

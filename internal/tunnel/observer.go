@@ -22,6 +22,7 @@ func (o observer) Answered(key int16, d time.Duration) {
 func (o observer) Rewritten(key int16, r kafka.Result) {
 	o.api(key).Rewritten(r.Rewritten)
 	o.api(key).Hidden(r.Hidden)
+	o.cl.caps.note(r.Capped)
 }
 
 func (o observer) Bytes(toBroker, toClient int) {

@@ -63,7 +63,7 @@ func (cl *cluster) probeWay(ctx context.Context) error {
 	}
 	if err := exchange(conn); err != nil {
 		f := failure.New(failure.ResponseMalformed, err).For(target.String(), target.LocationID).With("probe with ApiVersions")
-		cl.tunnel.report(f, "cluster", cl.cfg.Name)
+		cl.tunnel.report(ctx, f, "cluster", cl.cfg.Name)
 		return f
 	}
 	cl.dialer.Alive()

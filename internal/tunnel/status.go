@@ -95,6 +95,10 @@ func (t *Tunnel) Status() admin.Status {
 		s.Ready = s.Ready && one.Ready
 		s.Clusters = append(s.Clusters, one)
 	}
+	s.OpenConnections = t.connections.status(now)
+	if t.dropped != nil {
+		s.LogLinesDropped = t.dropped()
+	}
 	if t.tokens != nil {
 		s.Tokens = append(s.Tokens, t.tokenStatus(now))
 	}
@@ -131,7 +135,31 @@ func (cl *cluster) status(now time.Time) admin.ClusterStatus {
 		f := admin.FailureOf(e.Last, now.Sub(e.LastAt))
 		c.LastFailure = &f
 	}
+	c.Gates, c.Paused, c.Capped = gates(cl.dialer.Gates(), now), paused(cl.dialer.Paused(), now), cl.caps.status()
 	return c
+}
+
+func gates(list []upstream.Gate, now time.Time) (out []admin.GateStatus) {
+	for _, g := range list {
+		one := admin.GateStatus{LocationID: g.LocationID, Shut: g.Shut, Trying: g.Trying, Waiting: g.Waiting}
+		if g.Shut {
+			one.ShutSeconds, one.NextAttemptSeconds = admin.Seconds(now.Sub(g.Since)), admin.Seconds(max(0, g.Next.Sub(now)))
+			f := admin.FailureOf(g.Failure, now.Sub(g.At))
+			one.Failure = &f
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
+func paused(list []upstream.Paused, now time.Time) (out []admin.PausedStatus) {
+	for _, p := range list {
+		out = append(out, admin.PausedStatus{
+			Target: p.Target.String(), SinceSeconds: admin.Seconds(now.Sub(p.Since)),
+			NextAttemptSeconds: admin.Seconds(max(0, p.Next.Sub(now))), Failure: admin.FailureOf(p.Failure, now.Sub(p.At)),
+		})
+	}
+	return out
 }
 
 func (t *Tunnel) tokenStatus(now time.Time) admin.TokenStatus {

@@ -15,6 +15,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/logging"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/metrics"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/token"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/upstream"
 )
 
 // Options say what to run.
@@ -37,6 +39,8 @@ type Options struct {
 	Version  string
 	Warnings []string     // of the configuration, for /status
 	Logger   *slog.Logger // nil: silent
+	// Dropped returns how many lines the log lacks; nil: none.
+	Dropped func() uint64
 }
 
 // Tunnel is a running tunnel. It implements [admin.Source].
@@ -50,11 +54,13 @@ type Tunnel struct {
 	failures *logging.Failures
 	metrics  *metrics.Metrics
 
-	server    *listener.Server
-	tokens    *token.Source // nil: direct
-	source    string        // name of the credentials
-	clusters  []*cluster
-	adminPort uint16
+	server      *listener.Server
+	connections connections
+	dropped     func() uint64
+	tokens      *token.Source // nil: direct
+	source      string        // name of the credentials
+	clusters    []*cluster
+	adminPort   uint16
 
 	cancel   context.CancelFunc
 	work     sync.WaitGroup // token refresh, admin server, probes
@@ -73,12 +79,12 @@ func Start(ctx context.Context, o Options) (*Tunnel, error) {
 	t := &Tunnel{
 		cfg: o.Config, source: o.Source, version: o.Version, warnings: o.Warnings, started: time.Now(),
 		logger: o.Logger, failures: logging.NewFailures(o.Logger), metrics: metrics.New(),
-		cancel: cancel,
+		dropped: o.Dropped, cancel: cancel,
 	}
+	t.metrics.DroppedFunc(o.Dropped)
 	t.server = &listener.Server{
 		Limit:       t.limit(),
-		AcceptError: func(error) { t.metrics.AcceptError() },
-		Logger:      o.Logger,
+		AcceptError: func(port uint16, err error) { t.acceptFailed(ctx, port, err) },
 	}
 	if err := t.start(ctx); err != nil {
 		t.Close()
@@ -152,10 +158,24 @@ func (t *Tunnel) limit() int {
 }
 
 // report counts and logs a failure.
-func (t *Tunnel) report(f *failure.Failure, args ...any) {
+func (t *Tunnel) report(ctx context.Context, f *failure.Failure, args ...any) {
 	t.metrics.Failure(f.Code)
-	t.failures.Log(f, args...)
+	t.failures.Log(ctx, f, args...)
 }
+
+// acceptFailed hears of an error of accept.
+func (t *Tunnel) acceptFailed(ctx context.Context, port uint16, err error) {
+	t.metrics.AcceptError()
+	f := failure.New(failure.AcceptFailed, err).For(strconv.Itoa(int(port)), "")
+	if upstream.NoDescriptor(err) {
+		f = failure.New(failure.DescriptorsExhausted, err) // the same at all ports
+	}
+	t.report(ctx, f)
+}
+
+// Failed returns a channel that is closed when the tunnel cannot heal itself: an
+// accept loop does not turn any more. [Tunnel.Alive] says which.
+func (t *Tunnel) Failed() <-chan struct{} { return t.server.Failed() }
 
 // Address returns host:port of a cluster's bootstrap port, for clients on this
 // machine; the first cluster's for "".

@@ -29,11 +29,12 @@ type addresses struct {
 
 // An address is one that is in trouble.
 type address struct {
-	since   time.Time
-	next    time.Time // of the next attempt
-	trying  bool      // that attempt is in flight
-	backoff backoff
-	last    *failure.Failure
+	since    time.Time
+	next     time.Time // of the next attempt
+	trying   bool      // that attempt is in flight
+	backoff  backoff
+	last     *failure.Failure
+	failedAt time.Time
 }
 
 // enter returns the failure to report in place of an attempt, or nil: then the
@@ -72,7 +73,7 @@ func (a *addresses) leave(t topology.Target, f *failure.Failure) {
 	case !one.trying && now.Before(one.next):
 		return // of many attempts that were under way together, the first counts
 	}
-	one.trying, one.last = false, f
+	one.trying, one.last, one.failedAt = false, f, now
 	one.next = now.Add(one.pause(now.Sub(one.since)))
 }
 

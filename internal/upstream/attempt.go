@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
@@ -71,7 +72,16 @@ func (d *Dialer) tcp(ctx context.Context, address string, unreachable, unresolva
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		code = unresolvable
 	}
+	if NoDescriptor(err) {
+		code = failure.DescriptorsExhausted
+	}
 	return nil, failure.New(code, err).For(address, "")
+}
+
+// NoDescriptor reports whether err says that the process or the machine has no
+// file descriptor left.
+func NoDescriptor(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 func timed[T any](d *Dialer, phase string, do func() (T, error)) (T, error) {

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"context"
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
@@ -20,8 +21,8 @@ func (d *Dialer) Evidence() Evidence {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	e := d.evidence
-	if at := d.alive.Load(); at > e.Granted.UnixNano() {
-		e.Granted = time.Unix(0, at)
+	if at := time.Unix(0, d.alive.Load()); at.Unix() > 0 && at.After(e.Granted) {
+		e.Granted = at
 		if e.Granted.After(e.Failed) {
 			e.Failure = nil
 		}
@@ -45,7 +46,7 @@ func (d *Dialer) granted() {
 	d.evidence.Failure = nil
 }
 
-func (d *Dialer) failed(f *failure.Failure) {
+func (d *Dialer) failed(ctx context.Context, f *failure.Failure) {
 	d.mu.Lock()
 	now := time.Now()
 	d.evidence.Last, d.evidence.LastAt = f, now
@@ -54,6 +55,6 @@ func (d *Dialer) failed(f *failure.Failure) {
 	}
 	d.mu.Unlock()
 	if d.Failed != nil {
-		d.Failed(f)
+		d.Failed(ctx, f)
 	}
 }

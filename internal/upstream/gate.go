@@ -65,6 +65,7 @@ type gate struct {
 	grantedAt time.Time
 	waiting   int
 	last      *failure.Failure
+	failedAt  time.Time
 	changed   chan struct{} // closed and replaced at each change
 }
 
@@ -158,7 +159,7 @@ func (g *gate) leave(t ticket, f *failure.Failure, notBefore time.Time) {
 		if !g.shut {
 			g.open, g.shut, g.since = false, true, now
 		}
-		g.last, g.next = f, now.Add(g.backoff.next(now.Sub(g.since)))
+		g.last, g.failedAt, g.next = f, now, now.Add(g.backoff.next(now.Sub(g.since)))
 		if notBefore.After(g.next) {
 			g.next = notBefore
 		}

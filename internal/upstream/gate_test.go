@@ -31,9 +31,9 @@ func TestAnOpenGateLetsEverybodyPass(t *testing.T) {
 
 func TestInDoubtOneGoesAhead(t *testing.T) {
 	for name, tt := range map[string]struct {
-		outcome  func(*gate, ticket) // of the first attempt, nil: none yet
-		passed   int                 // of ten others
-		waited   time.Duration
+		outcome func(*gate, ticket) // of the first attempt, nil: none yet
+		passed  int                 // of ten others
+		waited  time.Duration
 	}{
 		"granted": {func(g *gate, t ticket) { g.leave(t, nil, time.Time{}) }, 10, 100 * time.Millisecond},
 		"silent":  {nil, 10, patienceInDoubt},

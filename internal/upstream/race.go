@@ -75,12 +75,16 @@ func (r *race) run(ctx context.Context) finish {
 	}
 }
 
-// start tries the next target, if there is one and a lane is free.
+// start tries the next target, if there is one and a lane is free. While its gate
+// is shut a second attempt could only wait beside the first.
 func (r *race) start(ctx context.Context) {
 	if len(r.order) == 0 || r.running == lanes {
 		return
 	}
 	target := r.order[0]
+	if r.running > 0 && r.d.ways.get(target.LocationID).failure() != nil {
+		return
+	}
 	r.order = r.order[1:]
 	r.running++
 	go r.try(ctx, target)

@@ -149,6 +149,31 @@ func TestBothReach(t *testing.T) {
 	})
 }
 
+// TestAShutGateIsNoRace: all wait for the same attempt, so a second lane would
+// only be one more that waits.
+func TestAShutGateIsNoRace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stadium{begin: time.Now(), tracks: map[string]track{"a": {}, "b": {}}}
+		d := &Dialer{open: s.dial}
+		all := []topology.Target{target("a"), target("b")}
+		d.ways.get("").leave(ticket{at: time.Now()}, away, time.Now().Add(time.Minute))
+		ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
+		defer cancel()
+		done := make(chan error)
+		go func() {
+			_, _, err := d.DialAny(ctx, all)
+			done <- err
+		}()
+		time.Sleep(8 * time.Second) // synctest
+		if g := d.Gates()[0]; g.Waiting != 1 || !g.Shut {
+			t.Errorf("gate %+v", g)
+		}
+		if err := <-done; !errors.Is(err, away) || len(s.started) != 0 {
+			t.Errorf("error %v, started %v", err, s.started)
+		}
+	})
+}
+
 func TestACancelledRaceLeavesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stadium{begin: time.Now(), tracks: map[string]track{"a": {after: time.Hour}, "b": {after: time.Hour}}}

@@ -16,8 +16,9 @@ type Gate struct {
 	Since      time.Time // of the outage, zero while it is open
 	Next       time.Time // of the next attempt, zero while it is open
 	Trying     bool      // an attempt is in flight for which the others wait
-	Waiting    int       // clients that wait
+	Waiting    int       // attempts that wait: of clients, or of a probe for readiness
 	Failure    *failure.Failure
+	At         time.Time // of the failure
 }
 
 // Gates returns the state of every way that was used, by Location ID.
@@ -37,7 +38,7 @@ func (g *gate) state(id string) Gate {
 	defer g.mu.Unlock()
 	s := Gate{LocationID: id, Shut: g.shut, Trying: g.ahead, Waiting: g.waiting, Failure: g.last}
 	if g.shut {
-		s.Since, s.Next = g.since, g.next
+		s.Since, s.Next, s.At = g.since, g.next, g.failedAt
 	}
 	return s
 }
@@ -48,6 +49,7 @@ type Paused struct {
 	Since   time.Time
 	Next    time.Time
 	Failure *failure.Failure
+	At      time.Time // of the failure
 }
 
 // Paused returns the addresses in trouble, by name.
@@ -56,7 +58,7 @@ func (d *Dialer) Paused() []Paused {
 	defer d.addresses.mu.Unlock()
 	var out []Paused
 	for t, a := range d.addresses.m {
-		out = append(out, Paused{Target: t, Since: a.since, Next: a.next, Failure: a.last})
+		out = append(out, Paused{Target: t, Since: a.since, Next: a.next, Failure: a.last, At: a.failedAt})
 	}
 	slices.SortFunc(out, func(a, b Paused) int { return cmp.Compare(a.Target.String(), b.Target.String()) })
 	return out

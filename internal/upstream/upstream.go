@@ -48,8 +48,8 @@ type Dialer struct {
 	Keepalive time.Duration
 	// Phase hears how long each phase of an attempt took: token, tcp, socks.
 	Phase func(phase string, d time.Duration)
-	// Failed hears of each failed attempt.
-	Failed func(*failure.Failure)
+	// Failed hears of each failed attempt, with the context of whoever made it.
+	Failed func(context.Context, *failure.Failure)
 
 	open func(context.Context, topology.Target) (net.Conn, error) // nil: attempt
 
@@ -143,7 +143,7 @@ func (d *Dialer) once(ctx context.Context, target topology.Target) (net.Conn, ou
 		// says nothing about the landscape.
 		return nil, outcome{err: err, nothing: true}
 	}
-	d.failed(f)
+	d.failed(ctx, f)
 	switch {
 	case f.Entry().Retry == failure.RetryGate:
 		return nil, outcome{err: err, way: f}

@@ -135,7 +135,7 @@ func TestARefusedTokenIsReplacedOnce(t *testing.T) {
 func TestATokenThatIsRefusedTwiceFails(t *testing.T) {
 	k := &tokens{}
 	var failed []failure.Code
-	d := &Dialer{Proxy: proxy(t, []byte{1}, []byte{0}), Tokens: k, Failed: func(f *failure.Failure) { failed = append(failed, f.Code) }}
+	d := &Dialer{Proxy: proxy(t, []byte{1}, []byte{0}), Tokens: k, Failed: func(_ context.Context, f *failure.Failure) { failed = append(failed, f.Code) }}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	_, err := d.paced(ctx, target("kafka-1.corp"))

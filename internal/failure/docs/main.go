@@ -27,8 +27,8 @@ func main() {
 			hop = e.Hop
 			fmt.Fprintf(&b, "\n## Hop: %s\n", hop)
 		}
-		fmt.Fprintf(&b, "\n### %s\n\n%s.\n\n%s\n\nThe client's connection: %s. Again: %s.\n",
-			e.Code, capital(generic(e.Summary)), generic(e.Advice), e.Client, e.Retry)
+		fmt.Fprintf(&b, "\n### %s\n\n%s.\n\n%s\n\n- The client's connection: %s.\n- It heals: %s.\n- Again: %s.\n",
+			e.Code, capital(generic(e.Summary)), generic(e.Advice), e.Client, e.Heals, e.Retry)
 	}
 	if err := os.WriteFile(os.Args[1], []byte(b.String()), 0o644); err != nil { //nolint:gosec // a document
 		fmt.Fprintln(os.Stderr, err)

@@ -1,0 +1,95 @@
+package logging
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+)
+
+// window is how long equal failures are counted and not logged.
+const window = 30 * time.Second
+
+// maxKinds bounds the (code, target) pairs that are remembered.
+const maxKinds = 1000
+
+// Failures logs failures. It is safe for concurrent use.
+type Failures struct {
+	logger *slog.Logger
+
+	mu   sync.Mutex
+	seen map[kind]*repeat
+}
+
+type kind struct {
+	code             failure.Code
+	target, location string
+}
+
+type repeat struct {
+	logged time.Time
+	more   int
+}
+
+// NewFailures returns a log of failures on top of logger.
+func NewFailures(logger *slog.Logger) *Failures {
+	return &Failures{logger: logger, seen: map[kind]*repeat{}}
+}
+
+// Log logs f, or counts it when an equal one was logged a short time ago.
+// args are further attributes, as of slog.Logger.Warn.
+func (l *Failures) Log(ctx context.Context, f *failure.Failure, args ...any) {
+	more, ok := l.admit(kind{f.Code, f.Target, f.LocationID}, time.Now())
+	if !ok {
+		return
+	}
+	args = append([]any{"code", string(f.Code), "hop", string(f.Entry().Hop)}, args...)
+	if f.Target != "" {
+		args = append(args, "target", f.Target)
+	}
+	if f.LocationID != "" {
+		args = append(args, "location_id", f.LocationID)
+	}
+	args = append(args, "advice", f.Advice())
+	if more > 0 {
+		args = append(args, "more", more)
+	}
+	l.logger.Log(ctx, slog.LevelWarn, f.Error(), args...)
+}
+
+// admit reports whether a failure may be logged now and how many equal ones were
+// not.
+func (l *Failures) admit(k kind, now time.Time) (more int, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.seen[k]
+	if r == nil {
+		if len(l.seen) >= maxKinds {
+			l.forget(now)
+		}
+		l.seen[k] = &repeat{logged: now}
+		return 0, true
+	}
+	if now.Sub(r.logged) < window {
+		r.more++
+		return 0, false
+	}
+	more = r.more
+	r.logged, r.more = now, 0
+	return more, true
+}
+
+// forget drops what was logged longest ago: everything whose window is over, or
+// all of it when nothing is.
+func (l *Failures) forget(now time.Time) {
+	for k, r := range l.seen {
+		if now.Sub(r.logged) >= window {
+			delete(l.seen, k)
+		}
+	}
+	if len(l.seen) >= maxKinds {
+		clear(l.seen)
+	}
+}
