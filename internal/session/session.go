@@ -64,9 +64,11 @@ type Handler struct {
 	MaxRequest int64         // largest request, bytes; 0: 100 MiB
 	Stall      time.Duration // how long a side may leave a frame unfinished; 0: for ever
 	Hold       time.Duration // from the first request to the upstream connection; 0: 9 s
+	Lost       time.Duration // how long the broker's side may acknowledge nothing; 0: 60 s
 	Observer   Observer      // nil: nobody counts
 
 	buffers buffers
+	looks   func() // hears of each look of a sentry; for tests
 }
 
 // The defaults of a Handler.
@@ -113,6 +115,7 @@ type connection struct {
 	start  time.Time
 
 	bare     atomic.Bool // the client's next frame may be a bare SASL token
+	sentry   *sentry
 	software string      // how the client calls itself, "" until it does
 	walker   kafka.Walker
 
@@ -169,6 +172,8 @@ func (c *connection) relay(ctx context.Context) (Result, error) {
 	c.responses.reader.init(&c.responses)
 	stop := context.AfterFunc(ctx, c.responses.stop)
 	defer stop()
+	c.sentry = watchOver(c.up, c.h.Lost, c.h.looks)
+	defer c.sentry.stop()
 
 	var (
 		wait    sync.WaitGroup
@@ -226,6 +231,9 @@ func (c *connection) classify(err error) error {
 	if _, ok := failure.As(err); ok {
 		return err
 	}
+	if lost := c.sentry.err(); lost != nil {
+		return failure.New(failure.BrokerReset, lost).For(c.summary.Target, "")
+	}
 	side, ok := errors.AsType[*sideError](err)
 	if !ok {
 		return failure.New(failure.Internal, err)
@@ -249,5 +257,5 @@ func (c *connection) classify(err error) error {
 
 // isReset reports whether err is a connection reset by the peer.
 func isReset(err error) bool {
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	return errors.Is(err, errLost) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

@@ -1,0 +1,98 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+// defaultLost is how long the broker's side may leave everything without
+// acknowledgement before it counts as lost.
+const defaultLost = 60 * time.Second
+
+// errLost is the end of a connection whose other side does not answer any more,
+// not even to its kernel.
+var errLost = errors.New("the other side acknowledges nothing")
+
+// A sentry looks from time to time whether the upstream connection still has
+// another side (R13). TCP_USER_TIMEOUT would be the kernel's way, but it also cuts
+// a connection whose reader is only slow: it counts the time that bytes wait for
+// the window to open, although the other side acknowledges each probe of it.
+type sentry struct {
+	conn  net.Conn
+	after time.Duration
+	looks func() // hears of each look; for tests
+
+	mu    sync.Mutex
+	over  bool
+	lost  bool
+	owes  time.Time // the first look at which an acknowledgement was owed, zero when none is
+	timer *time.Timer
+}
+
+// watchOver starts a sentry; stop ends it.
+func watchOver(conn net.Conn, after time.Duration, looks func()) *sentry {
+	if after <= 0 {
+		after = defaultLost
+	}
+	s := &sentry{conn: conn, after: after, looks: looks}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.timer = time.AfterFunc(after/3, s.look)
+	return s
+}
+
+func (s *sentry) look() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return
+	}
+	s.lost = s.judge(time.Now())
+	if s.looks != nil {
+		s.looks()
+	}
+	if !s.lost {
+		s.timer.Reset(s.after / 3)
+		return
+	}
+	s.over = true
+	abort(s.conn)
+}
+
+// judge reports whether the other side has owed an acknowledgement for too long:
+// since a look that saw the debt, and none has come since.
+func (s *sentry) judge(now time.Time) bool {
+	silent, owes := unacknowledged(s.conn)
+	switch {
+	case !owes:
+		s.owes = time.Time{}
+	case s.owes.IsZero() || now.Add(-silent).After(s.owes):
+		s.owes = now
+	}
+	return owes && now.Sub(s.owes) >= s.after
+}
+
+// stop ends the sentry and waits for a look that is being taken.
+func (s *sentry) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+	s.timer.Stop()
+}
+
+// err returns why the sentry has cut the connection, nil if it has not. The err of
+// a nil sentry is nil.
+func (s *sentry) err() error {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.lost {
+		return nil
+	}
+	return fmt.Errorf("%w for %v", errLost, s.after)
+}
