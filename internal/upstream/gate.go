@@ -35,8 +35,9 @@ func (b *backoff) next(age time.Duration) time.Duration {
 	return pauseFloor + rand.N(b.ceiling-pauseFloor)
 }
 
-// patienceInDoubt is how long others wait for the one attempt that is made while
-// it is not known whether the landscape works.
+// patienceInDoubt is how long the others wait for the one attempt that is made
+// while it is not known whether the landscape works. Then another one follows it:
+// the first may have met an address that swallows it.
 const patienceInDoubt = time.Second
 
 // A gate paces the attempts that meet the same trouble.
@@ -49,10 +50,10 @@ const patienceInDoubt = time.Second
 // time is in flight, after a pause, and all others wait for its outcome or for
 // their own time to run out. A success opens it for everybody.
 //
-// In doubt (at the start, and when an open connection has broken) one goes ahead
-// and the others wait for a moment: hundreds of clients that lost their
-// connections together would else all meet the trouble at once. The zero value is
-// a gate in doubt.
+// In doubt (at the start, and when an open connection has broken) one goes ahead,
+// after a moment without an outcome another one, and the others wait: hundreds of
+// clients that lost their connections together would else all meet the trouble at
+// once. The zero value is a gate in doubt.
 type gate struct {
 	mu        sync.Mutex
 	open      bool      // the last outcome was a success
@@ -60,8 +61,9 @@ type gate struct {
 	since     time.Time // of the outage
 	backoff   backoff
 	next      time.Time // of the next attempt
-	ahead     bool      // an attempt is in flight for which the others wait
+	ahead     uint64    // the attempt in flight for which the others wait, 0: none
 	aheadAt   time.Time
+	attempts  uint64 // how many have gone ahead
 	grantedAt time.Time
 	waiting   int
 	last      *failure.Failure
@@ -71,7 +73,7 @@ type gate struct {
 
 // A ticket says how an attempt came through the gate.
 type ticket struct {
-	ahead bool // it is the one attempt that the others wait for
+	ahead uint64 // not 0: the others wait, or have waited, for this attempt
 	at    time.Time
 }
 
@@ -87,10 +89,13 @@ func (g *gate) enter(ctx context.Context) (ticket, error) {
 		now := time.Now()
 		wait, pass, ahead := g.look(now)
 		if pass {
+			t := ticket{at: now}
 			if ahead {
-				g.ahead, g.aheadAt = true, now
+				g.attempts++
+				t.ahead = g.attempts
+				g.ahead, g.aheadAt = t.ahead, now
 			}
-			return ticket{ahead, now}, nil
+			return t, nil
 		}
 		if g.changed == nil {
 			g.changed = make(chan struct{})
@@ -110,14 +115,14 @@ func (g *gate) look(now time.Time) (wait time.Duration, pass, ahead bool) {
 	switch {
 	case g.open:
 		return 0, true, false
-	case g.shut && g.ahead:
+	case g.shut && g.ahead != 0:
 		return time.Hour, false, false // until the attempt in flight is over
 	case g.shut:
 		wait = g.next.Sub(now)
 		return wait, wait <= 0, wait <= 0
-	case g.ahead:
+	case g.ahead != 0:
 		wait = g.aheadAt.Add(patienceInDoubt).Sub(now)
-		return wait, wait <= 0, false
+		return wait, wait <= 0, wait <= 0
 	}
 	return 0, true, true
 }
@@ -143,14 +148,12 @@ func (g *gate) leave(t ticket, f *failure.Failure, notBefore time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
-	if t.ahead {
-		g.ahead = false
-	}
+	awaited := g.release(t)
 	switch {
 	case f == nil:
 		g.open, g.shut, g.last, g.backoff = true, false, nil, backoff{}
 		g.grantedAt = now
-	case !t.ahead && (g.shut || t.at.Before(g.grantedAt)):
+	case !awaited && (g.shut || t.at.Before(g.grantedAt)):
 		// One of many attempts that were under way together: it tells nothing new
 		// when another one has shut the gate already, and less than the one that was
 		// granted after it had begun.
@@ -158,6 +161,7 @@ func (g *gate) leave(t ticket, f *failure.Failure, notBefore time.Time) {
 	default:
 		if !g.shut {
 			g.open, g.shut, g.since = false, true, now
+			g.ahead = 0 // nobody waits for what is in flight elsewhere
 		}
 		g.last, g.failedAt, g.next = f, now, now.Add(g.backoff.next(now.Sub(g.since)))
 		if notBefore.After(g.next) {
@@ -171,10 +175,19 @@ func (g *gate) leave(t ticket, f *failure.Failure, notBefore time.Time) {
 func (g *gate) abandon(t ticket) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if t.ahead {
-		g.ahead = false
+	if g.release(t) {
 		g.notify()
 	}
+}
+
+// release reports whether an attempt that ends is the one that the others wait
+// for, and lets them go on.
+func (g *gate) release(t ticket) bool {
+	if t.ahead == 0 || t.ahead != g.ahead {
+		return false
+	}
+	g.ahead = 0
+	return true
 }
 
 // doubt says that a connection which was granted has broken.

@@ -36,7 +36,7 @@ func (d *Dialer) Gates() []Gate {
 func (g *gate) state(id string) Gate {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := Gate{LocationID: id, Shut: g.shut, Trying: g.ahead, Waiting: g.waiting, Failure: g.last}
+	s := Gate{LocationID: id, Shut: g.shut, Trying: g.ahead != 0, Waiting: g.waiting, Failure: g.last}
 	if g.shut {
 		s.Since, s.Next, s.At = g.since, g.next, g.failedAt
 	}
