@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -65,9 +66,17 @@ func (s *setup) start(ctx context.Context, log io.Writer) (*running, error) {
 	}
 	for _, cluster := range cfg.Clusters {
 		logger.Info("the tunnel is bound", "cluster", cluster.Name, "listen", t.Address(cluster.Name),
-			"bootstrap", cluster.Bootstrap, "location_id", cluster.LocationID, "via", cfg.Connectivity.Via, "admin", t.AdminURL())
+			"bootstrap", joined(cluster.Bootstrap), "location_id", cluster.LocationID, "via", cfg.Connectivity.Via, "admin", t.AdminURL())
 	}
 	return &running{t, logger}, nil
+}
+
+func joined(addresses []config.HostPort) string {
+	words := make([]string, len(addresses))
+	for i, a := range addresses {
+		words[i] = a.String()
+	}
+	return strings.Join(words, ",")
 }
 
 // addFlags registers the tunnel's flags with these names.

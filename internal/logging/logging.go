@@ -39,7 +39,7 @@ func New(w io.Writer, level, format string) (*Log, error) {
 		return nil, fmt.Errorf("log level %q: use debug, info, warn or error", level)
 	}
 	f := &formatter{}
-	opts := &slog.HandlerOptions{Level: l}
+	opts := &slog.HandlerOptions{Level: l, ReplaceAttr: readable}
 	var inner slog.Handler
 	switch strings.ToLower(format) {
 	case "json":
@@ -51,6 +51,14 @@ func New(w io.Writer, level, format string) (*Log, error) {
 	}
 	q := startQueue(w)
 	return &Log{Logger: slog.New(Numbered(&handler{inner: inner, formatter: f, queue: q})), queue: q}, nil
+}
+
+// readable writes durations as text in JSON too: 1.5s, not 1500000000.
+func readable(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }
 
 // Dropped returns how many lines were dropped.

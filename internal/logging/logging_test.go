@@ -102,13 +102,14 @@ func TestNewRefuses(t *testing.T) {
 func TestLinesCarryTheConnection(t *testing.T) {
 	bubble(t, "info", "json", func(t *testing.T, log *Log, out *output) {
 		ctx := WithConnection(t.Context(), 4711)
-		log.With("cluster", "default").InfoContext(ctx, "hello", "a", 1)
+		log.With("cluster", "default").InfoContext(ctx, "hello", "a", 1, "took", 1500*time.Millisecond)
 		var line struct {
 			Msg, Cluster string
+			Took         string
 			Conn         uint64
 			A            int
 		}
-		if text := out.take(); json.Unmarshal([]byte(text), &line) != nil || line.Conn != 4711 || line.Cluster != "default" || line.A != 1 || line.Msg != "hello" {
+		if text := out.take(); json.Unmarshal([]byte(text), &line) != nil || line.Conn != 4711 || line.Cluster != "default" || line.A != 1 || line.Msg != "hello" || line.Took != "1.5s" {
 			t.Errorf("line %s", text)
 		}
 		log.InfoContext(t.Context(), "hello")
