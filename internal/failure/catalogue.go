@@ -71,9 +71,10 @@ const (
 )
 
 const (
-	held       = "held until it heals or the hold time ends, then closed"
+	held       = "held until it heals or the hold time ends, then reset"
 	closed     = "closed"
-	closedOnce = "closed at once, so that the client turns to another broker"
+	reset      = "reset"
+	closedOnce = "reset at once, so that the client turns to another broker"
 	noStart    = "the tunnel does not start"
 )
 
@@ -214,7 +215,7 @@ var catalogue = []Entry{
 		"by itself: the tunnel asks again after the time that it was told (Retry-After), and up to a fifth of it later; an old token serves while it is usable"},
 	{TokenRejected, HopToken, RetryCredentials,
 		"the token service at {target} refuses the credentials",
-		"The binding was rotated or deleted. Bind the connectivity service again (cf unbind-service, cf bind-service) and restage the application.", closed,
+		"The binding was rotated or deleted. Bind the connectivity service again (cf unbind-service, cf bind-service) and restage the application.", reset,
 		"by itself only when the service accepts them again: the tunnel asks every 30 s; rotated credentials need a restage"},
 	{TokenMalformed, HopToken, RetryGate,
 		"the token service at {target} answered without a usable token",
@@ -244,7 +245,7 @@ var catalogue = []Entry{
 	{ProxyAuthRefused, HopProxy, RetryGate,
 		"the connectivity proxy refuses the token",
 		"The binding was rotated or belongs to another subaccount. Bind the connectivity service again (cf unbind-service, cf bind-service) and restage the application.",
-		"one new token and one more try, then closed",
+		"one new token and one more try, then reset",
 		"by itself, as with the proxy's other failures; a new token is fetched for a refused one, at most every 30 s"},
 	{ProxyGeneralFailure, HopConnector, RetryGate,
 		"the connectivity proxy reports a general failure for {target}",
@@ -252,11 +253,11 @@ var catalogue = []Entry{
 		gateHeals},
 	{CommandRefused, HopProxy, RetryNever,
 		"the connectivity proxy refuses the CONNECT command",
-		"Check that host and port are those of the SAP connectivity proxy; then report this.", closed,
+		"Check that host and port are those of the SAP connectivity proxy; then report this.", reset,
 		fixHeals},
 	{AddressUnsupported, HopConnector, RetryNever,
 		"the connectivity proxy cannot take the address {target}",
-		"Only host names and IPv4 addresses are possible. Expose the broker under a virtual host name and use that name.", closed,
+		"Only host names and IPv4 addresses are possible. Expose the broker under a virtual host name and use that name.", reset,
 		fixHeals},
 
 	{ConnectorAway, HopConnector, RetryGate,
@@ -269,7 +270,7 @@ var catalogue = []Entry{
 		addrHeals},
 	{AccessNotAllowed, HopConnector, RetryAddress,
 		"the Cloud Connector ({location}) does not expose {target}",
-		"Its access control has no entry for this address. In the Cloud Connector open Cloud To On-Premise > Access Control and add protocol TCP, virtual host {host}, virtual port {port}.", "closed after 1 s",
+		"Its access control has no entry for this address. In the Cloud Connector open Cloud To On-Premise > Access Control and add protocol TCP, virtual host {host}, virtual port {port}.", "reset after 1 s",
 		"by itself once the entry is there: the address is tried again after 5 s, after a minute every 30 s, by one client at a time"},
 	{BrokerUnreachable, HopBroker, RetryAddress,
 		"the Cloud Connector cannot reach the broker behind {target}",

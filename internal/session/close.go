@@ -9,7 +9,16 @@ import (
 // close ends both connections so that each peer sees what the other one did: a
 // reset on one side becomes a reset on the other, everything else a FIN behind
 // the last byte (R14).
-func (c *connection) close(err error) {
+//
+// A client whose broker was not reached gets a reset too. It stands where a direct
+// client would find the connection refused, and clients tell it from an end in
+// good order: franz-go takes that, as the first thing it reads, for a refused
+// authentication and fails the records that it holds.
+func (c *connection) close(result Result, err error) {
+	if result == NotReached {
+		abort(c.client)
+		return
+	}
 	reset := isReset(err)
 	side, _ := errors.AsType[*sideError](err)
 	for _, conn := range []net.Conn{c.client, c.up} {

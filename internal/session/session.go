@@ -137,7 +137,7 @@ func (h *Handler) Serve(ctx context.Context, conn net.Conn, dial DialFunc) Summa
 	if ctx.Err() != nil {
 		result, err = Stopped, nil
 	}
-	c.close(err)
+	c.close(result, err)
 	c.requests.discard()
 	c.responses.discard()
 	c.summary.Result, c.summary.Err, c.summary.Software = result, err, c.software

@@ -359,7 +359,7 @@ func TestADialThatFailsClosesTheClient(t *testing.T) {
 	want := failure.New(failure.BrokerUnreachable, nil).For("kafka-1.corp:9092", "")
 	b := start(t, nil, func(context.Context) (net.Conn, string, error) { return nil, "kafka-1.corp:9092", want })
 	write(t, b.client, request(heartbeat, 0, 1, ""))
-	expectEnd(t, b.client, nil)
+	expectEnd(t, b.client, syscall.ECONNRESET)
 	if s := <-b.over; s.Result != NotReached || !errors.Is(s.Err, want) {
 		t.Errorf("summary %+v", s)
 	}
@@ -392,7 +392,7 @@ func TestAClientThatLeavesCancelsTheDial(t *testing.T) {
 func TestTheHoldTimeEndsTheDial(t *testing.T) {
 	b := start(t, func(h *Handler) { h.Hold = 20 * time.Millisecond }, slowDial(nil, nil))
 	write(t, b.client, request(heartbeat, 0, 1, ""))
-	expectEnd(t, b.client, nil)
+	expectEnd(t, b.client, syscall.ECONNRESET)
 	if s := <-b.over; !failure.Is(s.Err, failure.ProxySilent) {
 		t.Errorf("summary %+v", s)
 	}

@@ -72,7 +72,8 @@ func (d *Dialer) Dial(ctx context.Context, target topology.Target) (net.Conn, er
 			return conn, nil
 		}
 		f, ok := failure.As(err)
-		if !ok || f.Entry().Retry != failure.RetryGate || ctx.Err() != nil {
+		// A token that was refused twice has had its second try.
+		if !ok || f.Entry().Retry != failure.RetryGate || f.Code == failure.ProxyAuthRefused || ctx.Err() != nil {
 			return nil, err
 		}
 	}
