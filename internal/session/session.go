@@ -116,7 +116,7 @@ type connection struct {
 
 	bare     atomic.Bool // the client's next frame may be a bare SASL token
 	sentry   *sentry
-	software string      // how the client calls itself, "" until it does
+	software string // how the client calls itself, "" until it does
 	walker   kafka.Walker
 
 	requests  pump // client -> broker
