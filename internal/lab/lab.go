@@ -50,14 +50,17 @@
 // Fields besides "kind": "target" (virtual host:port), "location_id", "count"
 // (how often; absent: until removed), "for" (removed after that time), "mode",
 // "status", "retry_after", "reply", "delay", "bytes", "rate" (bytes per second),
-// "direction" (up, down). Times are texts such as "1.5s". Unknown fields and
-// fields that the kind does not take are errors (400, {"error": "..."}).
+// "limit" (connections), "direction" (up, down). Times are texts such as "1.5s".
+// Unknown fields and fields that the kind does not take are errors (400,
+// {"error": "..."}). docs/lab.md is the page for users, with the table of kinds.
 //
 // # What it is not
 //
 // It is written from SAP's documentation, not from SAP's code. It has no TLS, no
 // destination service and no X.509 yet. Its secrets are made at each start.
 package lab
+
+//go:generate go run ./docs ../../docs/lab.md
 
 import (
 	"context"

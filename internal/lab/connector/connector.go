@@ -11,12 +11,13 @@
 //	link.Relay(client)
 //
 // Errors say what the proxy has to answer: [ErrAway], [ErrNotAllowed],
-// [ErrUnreachable].
+// [ErrUnreachable], [ErrFull].
 //
 // A relay passes on how a side ends: FIN as FIN, in one direction if the other
-// goes on, and RST as RST. It moves bytes inside the kernel where it can, and
-// through a slow path while a fault (stall, trickle, latency, bandwidth, reset
-// after N bytes) concerns it; faults take hold of open connections too.
+// goes on (unless half_close says otherwise), and RST as RST. It moves bytes
+// inside the kernel where it can, and through a slow path while a fault (stall,
+// trickle, latency, bandwidth, a cut after N bytes or at a time) concerns it;
+// faults take hold of open connections too.
 //
 // It opens one connection for one connection, knows nothing of what passes,
 // and does no TLS of its own.
@@ -49,6 +50,8 @@ var (
 	ErrNotAllowed = errors.New("no access-control entry for this virtual host and port")
 	// ErrUnreachable: the internal address does not answer (04).
 	ErrUnreachable = errors.New("the internal address cannot be reached")
+	// ErrFull: a fault limits the number of connections (01).
+	ErrFull = errors.New("no more connections can be open")
 )
 
 // A Target is what the proxy is asked to reach.
@@ -57,6 +60,8 @@ type Target struct {
 	LocationID string
 	Host       string
 	Port       uint16
+	// Expires is when the client's token does; zero: never.
+	Expires time.Time
 }
 
 // Address returns the virtual "host:port".
@@ -141,8 +146,7 @@ func New(opts Options) *Registry {
 	opts.Faults.OnChange(r.followFaults)
 	opts.Faults.OnNow(faults.LinkReset, func(f faults.Fault) {
 		r.resetWhere(func(l *Link) bool {
-			return (f.Target == "" || strings.EqualFold(f.Target, l.where.Target)) &&
-				(f.LocationID == nil || *f.LocationID == l.where.LocationID)
+			return f.Matches(l.where)
 		})
 	})
 	return r
@@ -201,17 +205,26 @@ func (r *Registry) Connect(ctx context.Context, to Target) (*Link, error) {
 	if _, removed := r.opts.Faults.Take(faults.AccessRemoved, where); removed {
 		return nil, ErrNotAllowed
 	}
+	if r.isFull(where) {
+		return nil, ErrFull
+	}
 	backend, err := r.dial(ctx, internal)
 	if err != nil {
 		return nil, err
 	}
 	l := newLink(r, c, where, internal, backend)
+	l.expires = to.Expires
 	r.mu.Lock()
 	closed := r.closed
-	if !closed {
+	full := !closed && r.full(where) // others came up during the dial
+	if !closed && !full {
 		r.links[l] = struct{}{}
 	}
 	r.mu.Unlock()
+	if full {
+		l.Close()
+		return nil, ErrFull
+	}
 	// Looked at again: it may have gone away during the dial, when the link was
 	// not in the list of those that are reset.
 	if closed || r.away(c) {
@@ -219,6 +232,33 @@ func (r *Registry) Connect(ctx context.Context, to Target) (*Link, error) {
 		return nil, ErrAway
 	}
 	return l, nil
+}
+
+// isFull is full for callers without the lock.
+func (r *Registry) isFull(where faults.Where) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.full(where)
+}
+
+// full reports whether a fault lets no further connection come up. The caller
+// holds the lock.
+func (r *Registry) full(where faults.Where) bool {
+	f, limited := r.opts.Faults.Active(faults.ConnectionLimit, where)
+	if !limited {
+		return false
+	}
+	open := 0
+	for l := range r.links {
+		if f.Matches(l.where) {
+			open++
+		}
+	}
+	if open < f.Limit {
+		return false
+	}
+	r.opts.Faults.Take(faults.ConnectionLimit, where) // counts the hit
+	return true
 }
 
 // dial opens a connection in the company's network.

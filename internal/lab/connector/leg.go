@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 )
 
 // A leg is one direction of a link. While no fault concerns it, the kernel moves
@@ -59,7 +61,11 @@ func (g *leg) pump() {
 		switch {
 		case err == nil || errors.Is(err, os.ErrDeadlineExceeded):
 			// One step further, or kicked.
-		case errors.Is(err, io.EOF) && g.dst.CloseWrite() == nil:
+		case errors.Is(err, io.EOF):
+			g.finish(g.profile())
+			return
+		case errors.Is(err, errHungUp):
+			g.link.hangUp()
 			return
 		default:
 			g.link.Close()
@@ -68,11 +74,24 @@ func (g *leg) pump() {
 	}
 }
 
+// finish passes on that src has ended.
+func (g *leg) finish(p profile) {
+	switch {
+	case p.halfClose == faults.ModeReset:
+		g.link.Close()
+	case p.halfClose != "":
+		g.link.hangUp()
+	case g.dst.CloseWrite() != nil:
+		g.link.Close()
+	}
+}
+
 // copy moves bytes inside the kernel until src ends (io.EOF) or a kick comes. A
 // read deadline interrupts it without loss: it is looked at before bytes are
 // taken from src, never between taking and writing.
 func (g *leg) copy() error {
 	n, err := io.Copy(g.dst, g.src)
+	g.link.touch() // when the last of them moved is not known
 	g.count(n)
 	if err == nil {
 		return io.EOF
@@ -118,7 +137,7 @@ func (g *leg) profile() profile {
 	var p profile
 	for _, f := range l.registry.opts.Faults.InForce(l.where, l.held, relayKinds...) {
 		if f.Direction == "" || f.Direction == g.direction {
-			p.add(f)
+			p.add(f, l)
 		}
 	}
 	return p

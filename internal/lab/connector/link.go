@@ -17,8 +17,11 @@ type Link struct {
 	where     faults.Where
 	internal  string
 	backend   *net.TCPConn
-	held      []string      // faults with a count that took hold of this link
-	ended     chan struct{} // closed by Close
+	held      []string // faults with a count that took hold of this link
+	opened    time.Time
+	expires   time.Time     // of the client's token; zero: never
+	active    atomic.Int64  // when bytes last came or went, Unix nanoseconds
+	ended     chan struct{} // closed when both sides are
 
 	up, down *leg
 	kicks    atomic.Uint64
@@ -33,9 +36,10 @@ func newLink(r *Registry, c *Connector, where faults.Where, internal string, bac
 	c.total.Add(1)
 	l := &Link{
 		registry: r, connector: c, where: where, internal: internal, backend: backend,
-		held:  r.opts.Faults.Attach(where, relayKinds...),
-		ended: make(chan struct{}),
+		held:   r.opts.Faults.Attach(where, relayKinds...),
+		opened: time.Now(), ended: make(chan struct{}),
 	}
+	l.touch()
 	l.up = newLeg(l, faults.Up, &c.up)
 	l.down = newLeg(l, faults.Down, &c.down)
 	return l
@@ -89,7 +93,16 @@ func (l *Link) pumpUp(done chan<- struct{}) {
 }
 
 // Close resets both sides. It is how a link ends that is cut.
-func (l *Link) Close() {
+func (l *Link) Close() { l.end(port.Reset) }
+
+// hangUp closes both sides in good order. A side that has sent what nobody has
+// read yet sees a reset all the same: that is how sockets are.
+func (l *Link) hangUp() {
+	l.end(func(conn *net.TCPConn) { conn.Close() })
+}
+
+// end closes both sides, once.
+func (l *Link) end(closeSide func(*net.TCPConn)) {
 	l.mu.Lock()
 	if l.dead {
 		l.mu.Unlock()
@@ -97,15 +110,22 @@ func (l *Link) Close() {
 	}
 	l.dead = true
 	client := l.client
-	close(l.ended)
 	l.mu.Unlock()
 	if client != nil {
-		port.Reset(client)
+		closeSide(client)
 	} else {
 		l.registry.drop(l) // nobody calls Relay, or it finds the link dead
 	}
-	port.Reset(l.backend)
+	closeSide(l.backend)
+	close(l.ended) // not before: then Relay may close both, in its own way
 }
+
+// touch notes that bytes came or went.
+func (l *Link) touch() { l.active.Store(time.Now().UnixNano()) }
+
+// idleSince returns when bytes last came or went, as far as it is known: what
+// the kernel moves is seen only when it stops.
+func (l *Link) idleSince() time.Time { return time.Unix(0, l.active.Load()) }
 
 // kick makes both directions look at the faults again. Whoever kicks has changed
 // the faults before. It returns the number of kicks for awaitNotice.

@@ -48,12 +48,19 @@ type way struct {
 	done           chan struct{} // closed when Relay has returned
 }
 
+// expiring changes a target to one whose client has a token until then.
+func expiring(at time.Time) func(*Target) { return func(to *Target) { to.Expires = at } }
+
 // newWay sets up a relayed connection.
-func newWay(t *testing.T, set *faults.Set) *way {
+func newWay(t *testing.T, set *faults.Set, change ...func(*Target)) *way {
 	t.Helper()
 	backend, front := listen(t), listen(t)
 	r, c := landscape(t, set, backend)
-	l, err := r.Connect(t.Context(), Target{Tenant: "zone", LocationID: "LOC1", Host: "kafka", Port: 9092})
+	to := Target{Tenant: "zone", LocationID: "LOC1", Host: "kafka", Port: 9092}
+	for _, f := range change {
+		f(&to)
+	}
+	l, err := r.Connect(t.Context(), to)
 	if err != nil {
 		t.Fatal(err)
 	}

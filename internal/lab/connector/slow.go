@@ -11,7 +11,10 @@ import (
 )
 
 // relayKinds are the faults that concern relayed bytes.
-var relayKinds = []faults.Kind{faults.ResetAfter, faults.Stall, faults.Trickle, faults.Latency, faults.Bandwidth}
+var relayKinds = []faults.Kind{
+	faults.ResetAfter, faults.Stall, faults.Trickle, faults.Latency, faults.Bandwidth,
+	faults.HalfClose, faults.IdleCut, faults.LifetimeCut, faults.ExpiryCut,
+}
 
 const (
 	maxQueued = 1 << 20               // bytes that wait in one direction of one link
@@ -19,8 +22,11 @@ const (
 	slice     = 20 * time.Millisecond // the time that one write under a bandwidth limit stands for
 )
 
-// errCut ends a link that reset_after cuts, or that ended while a leg waited.
+// errCut ends a link that a fault resets, or that ended while a leg waited.
 var errCut = errors.New("cut by a fault")
+
+// errHungUp ends a link that a fault closes in good order.
+var errHungUp = errors.New("closed by a fault")
 
 // A profile is what the faults make of one direction of a link.
 type profile struct {
@@ -30,10 +36,36 @@ type profile struct {
 	latency time.Duration
 	rate    int64          // bytes per second, 0: no limit
 	resets  []faults.Fault // reset_after
+
+	halfClose string // the mode, "" where FIN is passed on in its direction alone
+	ends      []cut
+}
+
+// A cut ends a link at a time: after it was idle for so long, or at that time.
+type cut struct {
+	idle time.Duration // 0: at
+	at   time.Time
+	how  error
+}
+
+// due returns when the link ends by this cut, as things are.
+func (c cut) due(l *Link) time.Time {
+	if c.idle > 0 {
+		return l.idleSince().Add(c.idle)
+	}
+	return c.at
+}
+
+// how returns the error with which a mode ends a link.
+func how(mode string) error {
+	if mode == faults.ModeReset {
+		return errCut
+	}
+	return errHungUp
 }
 
 // add lets a fault take effect; of two of a kind the worse one counts.
-func (p *profile) add(f faults.Fault) {
+func (p *profile) add(f faults.Fault, l *Link) {
 	switch f.Kind {
 	case faults.ResetAfter:
 		p.resets = append(p.resets, f)
@@ -47,12 +79,40 @@ func (p *profile) add(f faults.Fault) {
 		if p.rate == 0 || f.Rate < p.rate {
 			p.rate = f.Rate
 		}
+	case faults.HalfClose:
+		p.halfClose = f.Mode
+	case faults.IdleCut:
+		p.ends = append(p.ends, cut{idle: time.Duration(f.Delay), how: how(f.Mode)})
+	case faults.LifetimeCut:
+		p.ends = append(p.ends, cut{at: l.opened.Add(time.Duration(f.Delay)), how: how(f.Mode)})
+	case faults.ExpiryCut:
+		if !l.expires.IsZero() {
+			p.ends = append(p.ends, cut{at: l.expires, how: how(f.Mode)})
+		}
 	}
 }
 
 // plain reports whether bytes pass as fast as they can.
 func (p profile) plain() bool {
-	return !p.stall && !p.trickle && p.latency == 0 && p.rate == 0 && len(p.resets) == 0
+	return !p.stall && !p.trickle && p.latency == 0 && p.rate == 0 && len(p.resets) == 0 && len(p.ends) == 0
+}
+
+// end returns when the link ends next (zero: never) and how.
+func (p profile) end(l *Link) (at time.Time, how error) {
+	for _, c := range p.ends {
+		if due := c.due(l); at.IsZero() || due.Before(at) {
+			at, how = due, c.how
+		}
+	}
+	return at, how
+}
+
+// earlier returns the earlier of two times; zero is never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // step does one thing: it waits, reads a chunk or writes one. io.EOF says that
@@ -60,15 +120,18 @@ func (p profile) plain() bool {
 // profile was made.
 func (g *leg) step(p profile, kicks uint64) error {
 	left, limited := g.untilReset(p.resets)
+	end, how := p.end(g.link)
 	switch {
 	case limited && left <= 0:
 		return errCut
+	case how != nil && !time.Now().Before(end):
+		return how
 	case p.stall:
-		return g.wait(time.Time{})
+		return g.wait(end)
 	case len(g.queue) == 0 && g.eof:
 		return io.EOF
 	case len(g.queue) == 0:
-		return g.read(time.Time{}, kicks)
+		return g.read(end, kicks)
 	}
 	due := g.queue[0].came.Add(p.latency)
 	if (p.trickle || p.rate > 0) && g.next.After(due) {
@@ -78,9 +141,9 @@ func (g *leg) step(p profile, kicks uint64) error {
 	case !time.Now().Before(due):
 		return g.write(p, left, limited)
 	case g.eof || g.queued >= maxQueued:
-		return g.wait(due)
+		return g.wait(earlier(due, end))
 	}
-	return g.read(due, kicks)
+	return g.read(earlier(due, end), kicks)
 }
 
 // read takes a chunk from src, or returns at a time (zero: never) or a kick.
@@ -94,6 +157,7 @@ func (g *leg) read(until time.Time, kicks uint64) error {
 	if n > 0 {
 		g.queue = append(g.queue, chunk{data: b[:n], came: time.Now()})
 		g.queued += n
+		g.link.touch()
 	}
 	switch {
 	case err == nil || errors.Is(err, os.ErrDeadlineExceeded):
@@ -124,6 +188,7 @@ func (g *leg) write(p profile, left int64, limited bool) error {
 	}
 	wrote, err := g.dst.Write(data[:n])
 	g.count(int64(wrote))
+	g.link.touch()
 	g.queued -= wrote
 	if wrote == len(data) {
 		g.queue = g.queue[1:]

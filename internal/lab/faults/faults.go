@@ -50,10 +50,11 @@ type Fault struct {
 	Mode       string   `json:"mode,omitempty"`        // a variant, see Kinds
 	Status     int      `json:"status,omitempty"`      // HTTP status, 100 to 599
 	RetryAfter string   `json:"retry_after,omitempty"` // Retry-After header, as it is
-	Reply      int      `json:"reply,omitempty"`       // SOCKS reply code, 0 to 255
+	Reply      int      `json:"reply,omitempty"`       // SOCKS reply code or authentication status, 0 to 255
 	Delay      Duration `json:"delay,omitempty"`       // how long something takes
 	Bytes      int64    `json:"bytes,omitempty"`       // a number of bytes
 	Rate       int64    `json:"rate,omitempty"`        // bytes per second
+	Limit      int      `json:"limit,omitempty"`       // a number of connections
 	Direction  string   `json:"direction,omitempty"`   // "up" (to the broker), "down" (to the client), "" both
 }
 

@@ -26,6 +26,7 @@ const (
 	MethodRefused    Kind = "method_refused"
 	AuthRefused      Kind = "auth_refused"
 	BadToken         Kind = "bad_token"
+	TokenLimit       Kind = "token_limit"
 	ConnectReply     Kind = "connect_reply"
 	ShortReply       Kind = "short_reply"
 	BindAddress      Kind = "bind_address"
@@ -37,6 +38,7 @@ const (
 	ConnectorFailover Kind = "connector_failover"
 	AccessRemoved     Kind = "access_removed"
 	BrokerDown        Kind = "broker_down"
+	ConnectionLimit   Kind = "connection_limit"
 
 	LinkReset  Kind = "link_reset"
 	ResetAfter Kind = "reset_after"
@@ -44,16 +46,26 @@ const (
 	Trickle    Kind = "trickle"
 	Latency    Kind = "latency"
 	Bandwidth  Kind = "bandwidth"
+
+	HalfClose   Kind = "half_close"
+	IdleCut     Kind = "idle_cut"
+	LifetimeCut Kind = "lifetime_cut"
+	ExpiryCut   Kind = "expiry_cut"
 )
 
-// The modes of auth_refused and bad_token: SAP's documentation does not say how
-// the proxy answers a token that it does not like.
+// The modes of auth_refused, bad_token and token_limit: SAP's documentation does
+// not say how the proxy answers a token that it does not like.
 const (
 	ModeStatus = "status" // authentication status other than 0
 	ModeReply  = "reply"  // authentication accepted, CONNECT answered with 05
 	ModeEOF    = "eof"    // connection closed after the authentication message
 	ModeReset  = "rst"    // connection reset after the authentication message
 )
+
+// ModeFIN closes both sides in good order. Beside ModeReset it is the mode of
+// half_close, idle_cut, lifetime_cut and expiry_cut, of which SAP's documentation
+// says nothing at all.
+const ModeFIN = "fin"
 
 // The modes of proxy_silent: the message that is read and never answered.
 const (
@@ -82,6 +94,7 @@ type KindInfo struct {
 // Kinds returns the table of all kinds, in the order of the hops.
 func Kinds() []KindInfo {
 	auth := []string{ModeStatus, ModeReply, ModeEOF, ModeReset}
+	end := []string{ModeFIN, ModeReset}
 	return []KindInfo{
 		{Kind: TokenDown, Text: "connections to the token service are refused"},
 		{Kind: TokenSlow, Text: "the token service answers after delay; without delay when the fault is removed", Takes: []string{"count", "delay"}},
@@ -94,11 +107,12 @@ func Kinds() []KindInfo {
 		{Kind: TokenRevoked, Text: "all tokens issued so far are refused by the proxy from now on", Now: true},
 
 		{Kind: ProxyDown, Text: "connections to the proxy are refused, open ones are reset"},
-		{Kind: ProxySilent, Text: "the proxy does not answer any more from this step on", Takes: []string{"count", "mode"}, Modes: []string{ModeAccept, ModeGreet, ModeAuth, ModeConnect}},
+		{Kind: ProxySilent, Text: "the proxy does not answer any more from this step on (a target is known in mode connect only)", Takes: []string{"count", "target", "location_id", "mode"}, Modes: []string{ModeAccept, ModeGreet, ModeAuth, ModeConnect}},
 		{Kind: ProxyRubbish, Text: "the proxy answers the greeting with HTTP", Takes: []string{"count"}},
 		{Kind: MethodRefused, Text: "the proxy answers the greeting with 05 FF", Takes: []string{"count"}},
-		{Kind: AuthRefused, Text: "the proxy refuses every token, good ones too", Takes: []string{"count", "mode"}, Modes: auth},
-		{Kind: BadToken, Text: "how the proxy answers tokens that are not good; affects no others", Takes: []string{"count", "mode"}, Modes: auth},
+		{Kind: AuthRefused, Text: "the proxy refuses every token, good ones too; in mode status with the byte reply (1)", Takes: []string{"count", "mode", "reply"}, Modes: auth},
+		{Kind: BadToken, Text: "how the proxy answers tokens that are not good; affects no others", Takes: []string{"count", "mode", "reply"}, Modes: auth},
+		{Kind: TokenLimit, Text: "the proxy refuses tokens that are longer than bytes", Takes: []string{"count", "mode", "reply", "bytes"}, Modes: auth, Needs: "bytes"},
 		{Kind: ConnectReply, Text: "the proxy answers CONNECT with this reply code and does not connect", Takes: []string{"count", "target", "location_id", "reply"}, Needs: "reply"},
 		{Kind: ShortReply, Text: "a reply other than 00 ends after the reply code, then the connection is closed", Takes: []string{"count", "target", "location_id"}},
 		{Kind: BindAddress, Text: "the address in replies is of this type", Takes: []string{"count", "target", "location_id", "mode"}, Modes: []string{ModeDomain, ModeIPv6}},
@@ -110,6 +124,7 @@ func Kinds() []KindInfo {
 		{Kind: ConnectorFailover, Text: "as connector_away, for the time in for (5s)", Takes: []string{"location_id"}},
 		{Kind: AccessRemoved, Text: "the access-control entry of target is missing: reply 02", Takes: []string{"target", "location_id"}},
 		{Kind: BrokerDown, Text: "the broker (target: its address or node id) refuses connections: reply 04; open ones are reset", Takes: []string{"target"}},
+		{Kind: ConnectionLimit, Text: "no more than limit connections can be open: reply 01 to further ones", Takes: []string{"target", "location_id", "limit"}, Needs: "limit"},
 
 		{Kind: LinkReset, Text: "open connections are reset on both sides", Takes: []string{"target", "location_id"}, Now: true},
 		{Kind: ResetAfter, Text: "connections are reset on both sides after this many bytes", Takes: []string{"count", "target", "location_id", "bytes", "direction"}},
@@ -117,6 +132,11 @@ func Kinds() []KindInfo {
 		{Kind: Trickle, Text: "connections carry one byte a write, delay between them", Takes: []string{"count", "target", "location_id", "direction", "delay"}},
 		{Kind: Latency, Text: "bytes arrive later by delay", Takes: []string{"count", "target", "location_id", "direction", "delay"}, Needs: "delay"},
 		{Kind: Bandwidth, Text: "each connection carries at most rate bytes per second", Takes: []string{"count", "target", "location_id", "direction", "rate"}, Needs: "rate"},
+
+		{Kind: HalfClose, Text: "a FIN of the client (direction up) or the broker (down) ends the whole connection and is not passed on alone", Takes: []string{"count", "target", "location_id", "direction", "mode"}, Modes: end},
+		{Kind: IdleCut, Text: "connections that carried nothing for delay are ended on both sides", Takes: []string{"count", "target", "location_id", "delay", "mode"}, Modes: end, Needs: "delay"},
+		{Kind: LifetimeCut, Text: "connections that were opened delay ago are ended on both sides", Takes: []string{"count", "target", "location_id", "delay", "mode"}, Modes: end, Needs: "delay"},
+		{Kind: ExpiryCut, Text: "connections are ended on both sides when the token expires that they were opened with", Takes: []string{"count", "target", "location_id", "mode"}, Modes: end},
 	}
 }
 
@@ -163,8 +183,8 @@ func (f *Fault) check() (KindInfo, error) {
 		return info, fmt.Errorf("count %d is negative", f.Count)
 	case f.For < 0 || f.Delay < 0:
 		return info, fmt.Errorf("fault %s: a duration is negative", f.Kind)
-	case f.Bytes < 0 || f.Rate < 0:
-		return info, fmt.Errorf("fault %s: bytes and rate cannot be negative", f.Kind)
+	case f.Bytes < 0 || f.Rate < 0 || f.Limit < 0:
+		return info, fmt.Errorf("fault %s: bytes, rate and limit cannot be negative", f.Kind)
 	case f.Status != 0 && (f.Status < 100 || f.Status > 599):
 		return info, fmt.Errorf("status %d is not an HTTP status", f.Status)
 	case f.Reply < 0 || f.Reply > 255:
@@ -196,12 +216,13 @@ func (f *Fault) given() []string {
 	add(f.Delay != 0, "delay")
 	add(f.Bytes != 0, "bytes")
 	add(f.Rate != 0, "rate")
+	add(f.Limit != 0, "limit")
 	add(f.Direction != "", "direction")
 	return names
 }
 
-// matches reports whether f concerns the place w.
-func (f *Fault) matches(w Where) bool {
+// Matches reports whether f concerns the place w.
+func (f *Fault) Matches(w Where) bool {
 	if f.LocationID != nil && *f.LocationID != w.LocationID {
 		return false
 	}

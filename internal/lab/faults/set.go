@@ -195,7 +195,7 @@ func (s *Set) Attach(at Where, kinds ...Kind) (held []string) {
 	for _, kind := range kinds {
 		counted := false
 		for _, e := range s.entries {
-			if e.Kind != kind || e.used() || !e.matches(at) || e.Count > 0 && counted {
+			if e.Kind != kind || e.used() || !e.Matches(at) || e.Count > 0 && counted {
 				continue
 			}
 			e.hits++
@@ -219,7 +219,7 @@ func (s *Set) InForce(at Where, held []string, kinds ...Kind) []Fault {
 	defer s.mu.Unlock()
 	var list []Fault
 	for _, e := range s.entries {
-		if slices.Contains(kinds, e.Kind) && (e.Count == 0 && e.matches(at) || slices.Contains(held, e.ID)) {
+		if slices.Contains(kinds, e.Kind) && (e.Count == 0 && e.Matches(at) || slices.Contains(held, e.ID)) {
 			list = append(list, e.Fault)
 		}
 	}
@@ -239,7 +239,7 @@ func (s *Set) Has(id string) bool {
 // find returns the oldest fault in effect. The caller holds the lock.
 func (s *Set) find(kind Kind, at Where) *entry {
 	for _, e := range s.entries {
-		if e.Kind == kind && !e.used() && e.matches(at) {
+		if e.Kind == kind && !e.used() && e.Matches(at) {
 			return e
 		}
 	}

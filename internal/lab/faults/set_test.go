@@ -78,7 +78,7 @@ func TestWhere(t *testing.T) {
 		{Fault{LocationID: &none}, Where{}, true},
 	}
 	for _, tt := range tests {
-		if got := tt.fault.matches(tt.at); got != tt.want {
+		if got := tt.fault.Matches(tt.at); got != tt.want {
 			t.Errorf("%+v at %+v: %v", tt.fault, tt.at, got)
 		}
 	}
@@ -270,6 +270,12 @@ func TestJSON(t *testing.T) {
 		}
 		if has("rate") {
 			f.Rate = rapid.Int64Range(1, 1<<40).Draw(t, "rate")
+		}
+		if has("bytes") {
+			f.Bytes = rapid.Int64Range(1, 1<<40).Draw(t, "bytes")
+		}
+		if has("limit") {
+			f.Limit = rapid.IntRange(1, 1<<20).Draw(t, "limit")
 		}
 		if has("status") {
 			f.Status = rapid.IntRange(100, 599).Draw(t, "status")

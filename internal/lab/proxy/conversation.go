@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -33,6 +34,7 @@ type conversation struct {
 	slow, trickle     bool
 	slowBy, trickleBy faults.Fault
 	refuseAtConnect   bool // the token was refused, the reply says so
+	expires           time.Time
 }
 
 // newConversation returns a conversation.
@@ -127,23 +129,12 @@ func (c *conversation) authentication(ctx context.Context) (done bool, err error
 	if c.silent(faults.ModeAuth) {
 		return true, nil
 	}
-	tenant, bad := c.proxy.opts.Verifier.Verify(a.token, time.Now())
-	c.record.Tenant = tenant
-	reason, mode := "", faults.ModeStatus
-	if bad != nil {
-		reason = bad.Error()
-		if f, ok := c.take(faults.BadToken); ok {
-			mode = f.Mode
-		}
-	}
-	if f, ok := c.take(faults.AuthRefused); ok && reason == "" {
-		reason, mode = "a fault refuses every token", f.Mode
-	}
+	reason, by := c.judge(a.token)
 	if reason == "" {
 		return false, c.send(ctx, []byte{versionAuth, 0})
 	}
 	c.record.Reason = reason
-	switch mode {
+	switch by.Mode {
 	case faults.ModeEOF:
 		c.finish(AuthEOF, reason)
 		return true, nil
@@ -156,7 +147,31 @@ func (c *conversation) authentication(ctx context.Context) (done bool, err error
 		return false, c.send(ctx, []byte{versionAuth, 0})
 	}
 	c.finish(AuthStatus, reason)
-	return true, c.send(ctx, []byte{versionAuth, 1})
+	status := byte(by.Reply)
+	if status == 0 {
+		status = 1
+	}
+	return true, c.send(ctx, []byte{versionAuth, status})
+}
+
+// judge returns why a token is refused ("": it is not) and the fault that says
+// how.
+func (c *conversation) judge(token string) (reason string, by faults.Fault) {
+	tenant, expires, bad := c.proxy.opts.Verifier.Verify(token, time.Now())
+	c.record.Tenant, c.expires = tenant, expires
+	if bad != nil {
+		reason = bad.Error()
+		by, _ = c.take(faults.BadToken)
+	}
+	if f, ok := c.take(faults.AuthRefused); ok && reason == "" {
+		reason, by = "a fault refuses every token", f
+	}
+	if f, ok := c.proxy.opts.Faults.Active(faults.TokenLimit, c.where); ok && reason == "" && int64(len(token)) > f.Bytes {
+		if f, ok = c.take(faults.TokenLimit); ok {
+			reason, by = fmt.Sprintf("a token of %d bytes, a fault allows %d", len(token), f.Bytes), f
+		}
+	}
+	return reason, by
 }
 
 // request reads what the client wants and connects it.
@@ -192,7 +207,7 @@ func (c *conversation) connect(ctx context.Context, q request) (*connector.Link,
 	var first []byte
 	var failed error
 	early := c.watched(ctx, func(ctx context.Context) {
-		to := connector.Target{Tenant: c.record.Tenant, LocationID: c.record.LocationID, Host: q.host, Port: q.port}
+		to := connector.Target{Tenant: c.record.Tenant, LocationID: c.record.LocationID, Host: q.host, Port: q.port, Expires: c.expires}
 		if link, failed = c.proxy.opts.Network.Connect(ctx, to); failed != nil {
 			return
 		}

@@ -372,10 +372,14 @@ func TestHowABadTokenIsAnswered(t *testing.T) {
 		}},
 	}
 	for _, tt := range tests {
-		for kind, token := range map[faults.Kind]string{faults.BadToken: "bad", faults.AuthRefused: x.token} {
+		for kind, token := range map[faults.Kind]string{faults.BadToken: "bad", faults.AuthRefused: x.token, faults.TokenLimit: x.token} {
 			t.Run(fmt.Sprintf("%s %s", kind, tt.mode), func(t *testing.T) {
 				defer x.set.Clear()
-				x.add(t, faults.Fault{Kind: kind, Mode: tt.mode, Count: 1})
+				f := faults.Fault{Kind: kind, Mode: tt.mode, Count: 1}
+				if kind == faults.TokenLimit {
+					f.Bytes = int64(len(token)) - 1
+				}
+				x.add(t, f)
 				to := x.target()
 				to.Token = token
 				if _, err := dial(t, to); !tt.check(err) {
@@ -384,7 +388,7 @@ func TestHowABadTokenIsAnswered(t *testing.T) {
 				if r := last(t, x.proxy); r.Result != tt.result {
 					t.Errorf("record %+v", r)
 				}
-				// bad_token leaves good ones alone, auth_refused is used up.
+				// bad_token leaves good ones alone, the others are used up.
 				conn, err := dial(t, x.target())
 				if err != nil {
 					t.Fatal(err)

@@ -22,34 +22,48 @@ type Verifier struct {
 	Revoked   func(jti string) bool // nil: no token is revoked
 }
 
-// Verify returns the tenant of a good token, or why it is not good. The error
-// never contains a part of the token.
-func (v Verifier) Verify(token string, now time.Time) (tenant string, err error) {
-	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256})
+// Verify returns the tenant of a good token and when it expires, or why it is not
+// good. The error never contains a part of the token.
+func (v Verifier) Verify(token string, now time.Time) (tenant string, expires time.Time, err error) {
+	c, err := v.claims(token)
 	if err != nil {
-		return "", errors.New("not a JWT signed with RS256")
-	}
-	var c struct {
-		jwt.Claims
-		ClientID string `json:"client_id"`
-		Zone     string `json:"zid"`
-	}
-	if err := parsed.Claims(v.Key, &c); err != nil {
-		return "", errors.New("wrong signature")
+		return "", time.Time{}, err
 	}
 	switch {
 	case c.Expiry == nil:
-		return "", errors.New("no expiry")
+		err = errors.New("no expiry")
 	case !now.Before(c.Expiry.Time()):
-		return "", fmt.Errorf("expired %v ago", now.Sub(c.Expiry.Time()).Round(time.Millisecond))
+		err = fmt.Errorf("expired %v ago", now.Sub(c.Expiry.Time()).Round(time.Millisecond))
 	case v.Issuer != "" && c.Issuer != v.Issuer:
-		return "", errors.New("wrong issuer")
+		err = errors.New("wrong issuer")
 	case len(v.ClientIDs) > 0 && !slices.Contains(v.ClientIDs, c.ClientID):
-		return "", errors.New("client id not allowed")
+		err = errors.New("client id not allowed")
 	case c.Zone == "" || len(v.Tenants) > 0 && !slices.Contains(v.Tenants, c.Zone):
-		return "", errors.New("unknown tenant")
+		err = errors.New("unknown tenant")
 	case v.Revoked != nil && v.Revoked(c.ID):
-		return "", errors.New("revoked")
+		err = errors.New("revoked")
 	}
-	return c.Zone, nil
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	return c.Zone, c.Expiry.Time(), nil
+}
+
+// claims are what is looked at of a token.
+type claims struct {
+	jwt.Claims
+	ClientID string `json:"client_id"`
+	Zone     string `json:"zid"`
+}
+
+// claims returns what a token with a good signature says.
+func (v Verifier) claims(token string) (c claims, err error) {
+	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256})
+	if err != nil {
+		return c, errors.New("not a JWT signed with RS256")
+	}
+	if err := parsed.Claims(v.Key, &c); err != nil {
+		return c, errors.New("wrong signature")
+	}
+	return c, nil
 }
