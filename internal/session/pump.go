@@ -169,7 +169,7 @@ func (p *pump) flush() error {
 }
 
 func (p *pump) writeError(err error) error {
-	if p.isStopping() {
+	if p.isStopping() && !isReset(err) { // a reset came from the other side
 		return errStopped
 	}
 	return &sideError{p.to, true, err}

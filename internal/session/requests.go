@@ -2,6 +2,7 @@ package session
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
@@ -21,6 +22,9 @@ func frameSize(b []byte) int32 { return int32(binary.BigEndian.Uint32(b)) }
 func (c *connection) pumpRequests() error {
 	for {
 		if err := c.request(); err != nil {
+			if side, ok := errors.AsType[*sideError](err); ok && side.write {
+				return err
+			}
 			// What came before it was good and is the broker's.
 			if failed := c.requests.flush(); failed != nil {
 				return failed

@@ -196,6 +196,11 @@ func (c *connection) relay(ctx context.Context) (Result, error) {
 		c.responses.stop()
 	}
 	wait.Wait()
+	// A reset by the broker is told once: to the write or to the read, and the other
+	// one then finds the end of the stream.
+	if side, ok := errors.AsType[*sideError](err); ok && result == BrokerClosed && side.write && isReset(err) {
+		return Failed, c.classify(err)
+	}
 	return result, outcome
 }
 

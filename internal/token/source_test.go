@@ -444,11 +444,17 @@ func TestStatusObserveAndLog(t *testing.T) {
 		if strings.Contains(log.String(), value) {
 			t.Errorf("the token stands in the log:\n%s", &log)
 		}
-		if got := strings.Count(log.String(), "level=WARN"); got != 1 {
-			t.Errorf("%d warnings for one outage:\n%s", got, &log)
+		if got := strings.Count(log.String(), "level=WARN"); got != 0 {
+			t.Errorf("%d warnings of an outage that every caller has learnt of:\n%s", got, &log)
 		}
 		if !strings.Contains(log.String(), "level=INFO msg=\"the token service gives tokens again\"") {
 			t.Errorf("no word of the recovery:\n%s", &log)
+		}
+		svc.fails(failure.TokenUnreachable, nil)
+		time.Sleep(30 * time.Minute) // synctest; the old token still serves
+		synctest.Wait()
+		if got := strings.Count(log.String(), "level=WARN"); got != 1 {
+			t.Errorf("%d warnings of an outage that nobody else sees:\n%s", got, &log)
 		}
 	})
 }

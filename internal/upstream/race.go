@@ -61,7 +61,7 @@ func (r *race) run(ctx context.Context) finish {
 		select {
 		case f := <-r.outcomes:
 			r.running--
-			if f.err == nil || !concernsAddress(f.err) || ctx.Err() != nil {
+			if f.err == nil || !concernsAddress(f.err) || expired(ctx) {
 				return f
 			}
 			if len(r.order) == 0 && r.running == 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -189,3 +190,30 @@ func TestACancelledRaceLeavesNothing(t *testing.T) {
 		}
 	})
 }
+
+// TestALateClientIsNoOutage: the time of a client that had waited long runs out
+// soon after its attempt has begun, and the deadline of the connection strikes a
+// moment before the context's.
+func TestALateClientIsNoOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &Dialer{open: func(context.Context, topology.Target) (net.Conn, error) {
+			time.Sleep(time.Second) // synctest
+			return nil, failure.New(failure.ProxySilent, os.ErrDeadlineExceeded)
+		}}
+		ctx := lateContext{t.Context(), time.Now().Add(time.Second)}
+		if _, err := d.Dial(ctx, target("a")); !failure.Is(err, failure.ProxySilent) {
+			t.Errorf("error %v", err)
+		}
+		if d.Gates()[0].Shut || d.Evidence().Failure != nil {
+			t.Errorf("gates %+v, evidence %+v", d.Gates(), d.Evidence())
+		}
+	})
+}
+
+// lateContext has a deadline and no timer.
+type lateContext struct {
+	context.Context
+	at time.Time
+}
+
+func (c lateContext) Deadline() (time.Time, bool) { return c.at, true }

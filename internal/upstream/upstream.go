@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -73,7 +74,7 @@ func (d *Dialer) Dial(ctx context.Context, target topology.Target) (net.Conn, er
 		}
 		f, ok := failure.As(err)
 		// A token that was refused twice has had its second try.
-		if !ok || f.Entry().Retry != failure.RetryGate || f.Code == failure.ProxyAuthRefused || ctx.Err() != nil {
+		if !ok || f.Entry().Retry != failure.RetryGate || f.Code == failure.ProxyAuthRefused || expired(ctx) {
 			return nil, err
 		}
 	}
@@ -103,7 +104,7 @@ func (d *Dialer) paced(ctx context.Context, target topology.Target) (net.Conn, e
 	case o.nothing:
 		way.abandon(ticket)
 		d.addresses.abandon(target)
-		if last := way.failure(); last != nil && errors.Is(o.err, context.DeadlineExceeded) {
+		if last := way.failure(); last != nil && isDeadline(o.err) {
 			return nil, last // what the client has waited for before
 		}
 	default: // the landscape works; the address may not
@@ -139,7 +140,7 @@ func (d *Dialer) once(ctx context.Context, target topology.Target) (net.Conn, ou
 	switch {
 	case !classified, errors.Is(ctx.Err(), context.Canceled):
 		return nil, outcome{err: err, nothing: true} // the client left, or a failure of our own
-	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil && time.Since(begin) < fairChance:
+	case isDeadline(err) && expired(ctx) && time.Since(begin) < fairChance:
 		// The client's time ran out before the landscape could have answered: that
 		// says nothing about the landscape.
 		return nil, outcome{err: err, nothing: true}
@@ -152,6 +153,19 @@ func (d *Dialer) once(ctx context.Context, target topology.Target) (net.Conn, ou
 		return nil, outcome{err: err, nothing: true} // the token cache paces refused credentials itself
 	}
 	return nil, outcome{err: err, address: f}
+}
+
+// isDeadline reports whether an attempt was cut by a deadline: that of a context,
+// or the one that was set on its connection.
+func isDeadline(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// expired reports whether the time of ctx is over. The deadline of a connection
+// can come a moment before the context's own timer.
+func expired(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
 func or(d, otherwise time.Duration) time.Duration {
