@@ -1,0 +1,174 @@
+package chaos
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/socksclient"
+)
+
+const (
+	directHold  = 9 * time.Second        // what a dial may take, as long as the tunnel holds a client
+	directPause = 250 * time.Millisecond // between attempts, of clients too
+)
+
+// A direct dialer goes through token service, proxy and Cloud Connector without
+// the tunnel. It is configured by the same binding.
+type direct struct {
+	proxy            string
+	tokenURL         string
+	clientID, secret string
+	http             *http.Client
+
+	mu    sync.Mutex // held during a fetch: one for all
+	token string
+	until time.Time
+}
+
+// newDirect reads the connectivity binding from the variables that the platform
+// would give the tunnel.
+func newDirect(environ []string) (*direct, error) {
+	type credentials struct {
+		Host   string `json:"onpremise_proxy_host"`
+		Port   string `json:"onpremise_socks5_proxy_port"`
+		ID     string `json:"clientid"`
+		Secret string `json:"clientsecret"`
+		URL    string `json:"token_service_url"`
+	}
+	for _, kv := range environ {
+		value, found := strings.CutPrefix(kv, "VCAP_SERVICES=")
+		if !found {
+			continue
+		}
+		var services struct {
+			Connectivity []struct {
+				Credentials credentials `json:"credentials"`
+			} `json:"connectivity"`
+		}
+		if err := json.Unmarshal([]byte(value), &services); err != nil || len(services.Connectivity) == 0 {
+			return nil, fmt.Errorf("the binding cannot be read: %w", err)
+		}
+		c := services.Connectivity[0].Credentials
+		return &direct{
+			proxy: net.JoinHostPort(c.Host, c.Port), tokenURL: strings.TrimSuffix(c.URL, "/") + "/oauth/token",
+			clientID: c.ID, secret: c.Secret,
+			http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: directHold},
+		}, nil
+	}
+	return nil, errors.New("there is no binding")
+}
+
+// dial opens a connection to a virtual address. What concerns the landscape is
+// tried again until the time is over; what concerns this broker is an error.
+func (d *direct) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, directHold)
+	defer cancel()
+	for {
+		conn, err := d.attempt(ctx, address)
+		if err == nil {
+			return conn, nil
+		}
+		if !final(err) && pause(ctx, directPause) == nil {
+			continue
+		}
+		// The text only: a dial that took too long is for a client what a refused
+		// one is.
+		return nil, &net.OpError{Op: "dial", Net: network, Err: errors.New(err.Error())}
+	}
+}
+
+// final reports whether the proxy has said no to this address.
+func final(err error) bool {
+	refused, ok := errors.AsType[*socksclient.Refused](err)
+	return ok && refused.Step == "connect" && (refused.Code == 2 || refused.Code == 4)
+}
+
+// attempt opens one connection.
+func (d *direct) attempt(ctx context.Context, address string) (net.Conn, error) {
+	host, p, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	port, err := strconv.ParseUint(p, 10, 16)
+	if err != nil {
+		return nil, err
+	}
+	token, err := d.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := socksclient.Dial(ctx, socksclient.Target{Proxy: d.proxy, Token: token, Host: host, Port: uint16(port)})
+	if err != nil {
+		if !final(err) {
+			d.forget(token) // it may have been the token
+		}
+		return nil, err
+	}
+	return conn, nil
+}
+
+// current returns a token.
+func (d *direct) current(ctx context.Context) (string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.token != "" && time.Now().Before(d.until) {
+		return d.token, nil
+	}
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {d.clientID}, "client_secret": {d.secret}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, d.tokenURL, strings.NewReader(form.Encode()))
+	if err != nil {
+		return "", err
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	response, err := d.http.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	var answer struct {
+		Token   string `json:"access_token"`
+		Expires int    `json:"expires_in"`
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	if err == nil && response.StatusCode == http.StatusOK {
+		err = json.Unmarshal(body, &answer)
+	}
+	if err != nil || answer.Token == "" || len(answer.Token) > 1<<16 {
+		return "", fmt.Errorf("no token: status %d, %w", response.StatusCode, errors.Join(err, errNoToken))
+	}
+	d.token, d.until = answer.Token, time.Now().Add(time.Duration(answer.Expires)*time.Second/2)
+	return d.token, nil
+}
+
+var errNoToken = errors.New("nothing that can be used")
+
+// forget drops a token, unless there is another one already.
+func (d *direct) forget(token string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.token == token {
+		d.token = ""
+	}
+}
+
+// pause waits, or fails when ctx ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
