@@ -107,7 +107,7 @@ func TestReadinessAsJSON(t *testing.T) {
       "ready": false,
       "code": "access_not_allowed",
       "hop": "connector",
-      "summary": "the Cloud Connector (Location ID LOC1) does not expose kafka-1.corp:9092",
+      "summary": "the Cloud Connector with Location ID LOC1 does not expose kafka-1.corp:9092",
       "detail": "reply 0x02",
       "advice": "ADVICE",
       "target": "kafka-1.corp:9092",

@@ -53,6 +53,12 @@ func (s Status) connections() string {
 
 func (c ClusterStatus) render(b *bytes.Buffer) {
 	fmt.Fprintf(b, "cluster %s   %s   %s\n", plain(c.Name), readyWord(c.Ready), countOf(c.Connections, "connection"))
+	broken := c.LastFailure != nil && c.LastFailure.Code != ""
+	if broken && !c.Ready {
+		fmt.Fprintf(b, "  broken at the hop %s: ", plain(string(c.LastFailure.Hop)))
+		writeFailure(b, *c.LastFailure, "    ")
+		b.WriteByte('\n')
+	}
 	t := table(b)
 	row(t, "listens", strings.Join(c.Listen, ", "))
 	row(t, "bootstrap", strings.Join(c.Bootstrap, ", "))
@@ -76,7 +82,7 @@ func (c ClusterStatus) render(b *bytes.Buffer) {
 	for _, v := range c.Capped {
 		v.render(b)
 	}
-	if c.LastFailure != nil && c.LastFailure.Code != "" {
+	if broken && c.Ready {
 		b.WriteString("  last failure: ")
 		writeFailure(b, *c.LastFailure, "    ")
 		b.WriteByte('\n')

@@ -26,6 +26,8 @@ func TestRender(t *testing.T) {
 warning: the file holds a secret
 
 cluster default   NOT READY   5 connections
+  broken at the hop connector: the Cloud Connector with Location ID LOC1 does not expose kafka-1.corp:9092 [access_not_allowed] (reply 0x02), 12s ago, 42 times in 1m3s
+    Do this. Then that.
   listens      127.0.0.1:9092, [::1]:9092
   bootstrap    kafka-1.corp:9092, kafka-2.corp:9092
   via          connectivity proxy.internal:20004
@@ -34,8 +36,6 @@ cluster default   NOT READY   5 connections
   bootstrap  -                            -                   127.0.0.1:9092   1
   1          kafka-1.onprem.invalid:9092  kafka-1.corp:9092   localhost:19101  4
   1001       k.invalid:9092?[2J           k.corp:9092 (LOC2)  -                0
-  last failure: the Cloud Connector (Location ID LOC1) does not expose kafka-1.corp:9092 [access_not_allowed] (reply 0x02), 12s ago, 42 times in 1m3s
-    Do this. Then that.
 
 cluster other   ready   0 connections
   listens      

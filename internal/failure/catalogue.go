@@ -261,7 +261,7 @@ var catalogue = []Entry{
 		fixHeals},
 
 	{ConnectorAway, HopConnector, RetryGate,
-		"no Cloud Connector with {location} is connected to the subaccount",
+		"no Cloud Connector {location} is connected to the subaccount",
 		"The Cloud Connector is down, is switching over, or has another Location ID. Look in the cockpit under Connectivity > Cloud Connectors; if one is listed there, compare its Location ID with location_id.", held,
 		gateHeals},
 	{ConnectSilent, HopConnector, RetryAddress,
@@ -269,7 +269,7 @@ var catalogue = []Entry{
 		"Most likely a firewall between the Cloud Connector and the broker swallows the connection. In the Cloud Connector open Cloud To On-Premise > Access Control and use Check Availability for {target}.", closedOnce,
 		addrHeals},
 	{AccessNotAllowed, HopConnector, RetryAddress,
-		"the Cloud Connector ({location}) does not expose {target}",
+		"the Cloud Connector {location} does not expose {target}",
 		"Its access control has no entry for this address. In the Cloud Connector open Cloud To On-Premise > Access Control and add protocol TCP, virtual host {host}, virtual port {port}.", "reset after 1 s",
 		"by itself once the entry is there: the address is tried again after 5 s, after a minute every 30 s, by one client at a time"},
 	{BrokerUnreachable, HopBroker, RetryAddress,

@@ -143,9 +143,9 @@ func (f *Failure) fill(text string) string {
 	if i := strings.LastIndexByte(target, ':'); i > 0 {
 		host, port = target[:i], target[i+1:]
 	}
-	location := "no Location ID"
+	location := "without a Location ID"
 	if f.LocationID != "" {
-		location = "Location ID " + f.LocationID
+		location = "with Location ID " + f.LocationID
 	}
 	return strings.NewReplacer("{target}", target, "{host}", host, "{port}", port, "{location}", location).Replace(text)
 }

@@ -34,7 +34,7 @@ func TestCatalogueIsComplete(t *testing.T) {
 
 func TestFailureFillsInWhatItKnows(t *testing.T) {
 	f := New(AccessNotAllowed, nil).For("kafka-1.corp:9092", "LOC1")
-	want := "the Cloud Connector (Location ID LOC1) does not expose kafka-1.corp:9092"
+	want := "the Cloud Connector with Location ID LOC1 does not expose kafka-1.corp:9092"
 	if f.Error() != want {
 		t.Errorf("Error() = %q, want %q", f.Error(), want)
 	}

@@ -38,7 +38,7 @@ func main() {
 
 // generic shows what is filled in at run time as a placeholder.
 func generic(s string) string {
-	return strings.NewReplacer("{target}", "ADDRESS", "{host}", "HOST", "{port}", "PORT", "{location}", "Location ID X").Replace(s)
+	return strings.NewReplacer("{target}", "ADDRESS", "{host}", "HOST", "{port}", "PORT", "{location}", "with Location ID X").Replace(s)
 }
 
 func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
