@@ -95,6 +95,9 @@ func (f *clientFetcher) unreachable(ctx context.Context, err error) *failure.Fai
 		// service that is slow.
 		kind = failure.TokenUnreachable
 	}
+	if failure.NoDescriptor(err) {
+		kind = failure.DescriptorsExhausted
+	}
 	return failure.New(kind, transportCause(err)).For(f.config.TokenURL, "")
 }
 

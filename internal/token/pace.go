@@ -14,6 +14,7 @@ const (
 	idleAfter        = time.Hour        // without a caller: no background fetch
 	forcedEvery      = 30 * time.Second // at most one fetch for a refused token
 	credentialsPause = 30 * time.Second // after 401 and 403
+	descriptorPause  = time.Second      // at most, while the tunnel itself has no file descriptor
 	maxRetryAfter    = 5 * time.Minute  // what a server may ask for, before the spread
 	retryAfterSpread = 0.2              // instances that were told the same come back one by one
 )
@@ -35,6 +36,9 @@ func (s *Source) pause(f *failure.Failure) time.Duration {
 	pause := s.backoff.NextBackOff()
 	if f.Entry().Retry == failure.RetryCredentials {
 		pause = credentialsPause
+	}
+	if f.Code == failure.DescriptorsExhausted {
+		pause = min(pause, descriptorPause)
 	}
 	if asked, ok := askedToWait(f); ok {
 		asked = min(asked, maxRetryAfter)

@@ -27,7 +27,6 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/logging"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/metrics"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/token"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/upstream"
 )
 
 // Options say what to run.
@@ -167,7 +166,7 @@ func (t *Tunnel) report(ctx context.Context, f *failure.Failure, args ...any) {
 func (t *Tunnel) acceptFailed(ctx context.Context, port uint16, err error) {
 	t.metrics.AcceptError()
 	f := failure.New(failure.AcceptFailed, err).For(strconv.Itoa(int(port)), "")
-	if upstream.NoDescriptor(err) {
+	if failure.NoDescriptor(err) {
 		f = failure.New(failure.DescriptorsExhausted, err) // the same at all ports
 	}
 	t.report(ctx, f)

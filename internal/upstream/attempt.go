@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"syscall"
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
@@ -28,10 +27,15 @@ func (d *Dialer) attempt(ctx context.Context, target topology.Target) (net.Conn,
 	if d.Proxy == "" {
 		return d.tcp(ctx, target.String(), failure.BrokerUnreachable, failure.BrokerUnreachable)
 	}
+	var refused string
+	var refusal error
 	for again := true; ; again = false {
 		token, err := timed(d, "token", func() (string, error) { return d.Tokens.Token(ctx) })
 		if err != nil {
 			return nil, err
+		}
+		if token == refused {
+			return nil, refusal // there is no other token yet
 		}
 		conn, err := timed(d, "tcp", func() (net.Conn, error) {
 			return d.tcp(ctx, d.Proxy, failure.ProxyUnreachable, failure.ProxyUnresolvable)
@@ -52,6 +56,7 @@ func (d *Dialer) attempt(ctx context.Context, target topology.Target) (net.Conn,
 			return nil, err
 		}
 		d.Tokens.Invalidate(token)
+		refused, refusal = token, err
 	}
 }
 
@@ -71,16 +76,10 @@ func (d *Dialer) tcp(ctx context.Context, address string, unreachable, unresolva
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		code = unresolvable
 	}
-	if NoDescriptor(err) {
+	if failure.NoDescriptor(err) {
 		code = failure.DescriptorsExhausted
 	}
 	return nil, failure.New(code, err).For(address, "")
-}
-
-// NoDescriptor reports whether err says that the process or the machine has no
-// file descriptor left.
-func NoDescriptor(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 func timed[T any](d *Dialer, phase string, do func() (T, error)) (T, error) {

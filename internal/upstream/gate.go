@@ -2,78 +2,78 @@ package upstream
 
 import (
 	"context"
-	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
-// The pauses between attempts that meet trouble (R11): a random time between the
-// floor and a ceiling that doubles from the floor, up to one limit in the first
-// minute of an outage and another one later.
-const (
-	pauseFloor  = 250 * time.Millisecond
-	pauseYoung  = 1500 * time.Millisecond
-	pauseOld    = 10 * time.Second
-	outageIsOld = time.Minute
-)
-
-// A backoff makes these pauses.
-type backoff struct{ ceiling time.Duration }
-
-// next returns the pause after one more failure of an outage of this age.
-func (b *backoff) next(age time.Duration) time.Duration {
-	limit := pauseYoung
-	if age >= outageIsOld {
-		limit = pauseOld
-	}
-	b.ceiling = min(max(2*b.ceiling, pauseFloor), limit)
-	if b.ceiling == pauseFloor {
-		return pauseFloor
-	}
-	return pauseFloor + rand.N(b.ceiling-pauseFloor)
-}
-
-// patienceInDoubt is how long the others wait for the one attempt that is made
-// while it is not known whether the landscape works. Then another one follows it:
-// the first may have met an address that swallows it.
-const patienceInDoubt = time.Second
-
-// A gate paces the attempts that meet the same trouble.
+// A gate paces the attempts that meet the same trouble (R11).
 //
 //	in doubt ──success──▶ open ──a connection breaks──▶ in doubt
 //	    └─────failure──▶ shut ◀──failure── open
 //	                      └──success──▶ open
 //
-// While it is open everybody passes. A failure shuts it: then one attempt at a
-// time is in flight, after a pause, and all others wait for its outcome or for
-// their own time to run out. A success opens it for everybody.
+// A failure shuts it: then one attempt at a time is in flight, after a pause, and
+// all others wait in a queue for its outcome or for their own time to run out. A
+// success opens it.
 //
-// In doubt (at the start, and when an open connection has broken) one goes ahead,
-// after a moment without an outcome another one, and the others wait: hundreds of
-// clients that lost their connections together would else all meet the trouble at
-// once. The zero value is a gate in doubt.
+// While it is open, attempts are admitted as in TCP's slow start: a few at a time,
+// one more with each success, so that hundreds of clients that come at once do not
+// all meet an outage that has just begun, nor all fall upon a landscape that has
+// just come back. In doubt (at the start, and when an open connection has broken)
+// one goes ahead. Where outcomes stay away, because an address swallows attempts,
+// another one is admitted from time to time.
+//
+// The zero value is a gate in doubt.
 type gate struct {
-	mu        sync.Mutex
-	open      bool      // the last outcome was a success
-	shut      bool      // the last outcome was a failure
-	since     time.Time // of the outage
-	backoff   backoff
-	next      time.Time // of the next attempt
-	ahead     uint64    // the attempt in flight for which the others wait, 0: none
-	aheadAt   time.Time
-	attempts  uint64 // how many have gone ahead
+	mu      sync.Mutex
+	state   gateState
+	epoch   uint64 // counts the changes of state
+	queue   []*waiter
+	timer   *time.Timer // looks at the queue again
+	backoff backoff
+
+	inFlight  int       // attempts of this epoch
+	window    int       // how many there may be while it is open
+	release   time.Time // when one more may begin although there are as many
+	ended     time.Time // the last attempt
 	grantedAt time.Time
-	waiting   int
-	last      *failure.Failure
-	failedAt  time.Time
-	changed   chan struct{} // closed and replaced at each change
+
+	since    time.Time // of the outage
+	next     time.Time // of the next attempt, while it is shut
+	last     *failure.Failure
+	failedAt time.Time
 }
 
-// A ticket says how an attempt came through the gate.
+type gateState uint8
+
+const (
+	inDoubt gateState = iota
+	open
+	shut
+)
+
+// How attempts are admitted. An outage of the landscape shows within the time of
+// one handshake, so the first window is what meets it at most.
+const (
+	firstWindow   = 8
+	largestWindow = 1024
+	windowLasts   = time.Second           // without an attempt; then it is the first one again
+	releaseOpen   = 50 * time.Millisecond // while outcomes stay away
+	releaseDoubt  = time.Second
+)
+
+// A waiter is an attempt that has not been admitted.
+type waiter struct {
+	admitted chan struct{}
+	ticket   ticket
+}
+
+// A ticket is an attempt that has been admitted.
 type ticket struct {
-	ahead uint64 // not 0: the others wait, or have waited, for this attempt
+	epoch uint64
 	at    time.Time
 }
 
@@ -81,65 +81,87 @@ type ticket struct {
 // abandon with the ticket. When ctx ends first the error is the failure that shut
 // the gate, or that of ctx when none did.
 func (g *gate) enter(ctx context.Context) (ticket, error) {
+	w := &waiter{admitted: make(chan struct{})}
+	g.mu.Lock()
+	g.queue = append(g.queue, w)
+	g.admit()
+	g.mu.Unlock()
+	select {
+	case <-w.admitted:
+		return w.ticket, nil
+	case <-ctx.Done():
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.waiting++
-	defer func() { g.waiting-- }()
-	for {
-		now := time.Now()
-		wait, pass, ahead := g.look(now)
-		if pass {
-			t := ticket{at: now}
-			if ahead {
-				g.attempts++
-				t.ahead = g.attempts
-				g.ahead, g.aheadAt = t.ahead, now
-			}
-			return t, nil
+	if i := slices.Index(g.queue, w); i >= 0 {
+		g.queue = slices.Delete(g.queue, i, i+1)
+	} else {
+		g.end(w.ticket) // admitted at the last moment
+		g.admit()
+	}
+	if g.last != nil {
+		return ticket{}, g.last
+	}
+	return ticket{}, ctx.Err()
+}
+
+// admit lets as many pass as may, in their order. The caller holds g.mu.
+func (g *gate) admit() {
+	now := time.Now()
+	for len(g.queue) > 0 {
+		if wait := g.wait(now); wait > 0 {
+			g.lookAgain(wait)
+			return
 		}
-		if g.changed == nil {
-			g.changed = make(chan struct{})
+		w := g.queue[0]
+		g.queue = g.queue[1:]
+		g.inFlight++
+		if g.state == inDoubt {
+			g.release = now.Add(releaseDoubt)
+		} else {
+			g.release = now.Add(releaseOpen)
 		}
-		if err := g.wait(ctx, g.changed, wait); err != nil {
-			if g.last != nil {
-				return ticket{}, g.last
-			}
-			return ticket{}, err
-		}
+		w.ticket = ticket{g.epoch, now}
+		close(w.admitted)
 	}
 }
 
-// look says whether an attempt may be made now, and whether it is the one that
-// the others wait for, or how long to wait at most before looking again.
-func (g *gate) look(now time.Time) (wait time.Duration, pass, ahead bool) {
-	switch {
-	case g.open:
-		return 0, true, false
-	case g.shut && g.ahead != 0:
-		return time.Hour, false, false // until the attempt in flight is over
-	case g.shut:
-		wait = g.next.Sub(now)
-		return wait, wait <= 0, wait <= 0
-	case g.ahead != 0:
-		wait = g.aheadAt.Add(patienceInDoubt).Sub(now)
-		return wait, wait <= 0, wait <= 0
+// wait returns how long the first of the queue has to wait as things are.
+func (g *gate) wait(now time.Time) time.Duration {
+	switch g.state {
+	case shut:
+		if g.inFlight > 0 {
+			return time.Hour // until the attempt in flight is over
+		}
+		return g.next.Sub(now)
+	case open:
+		if g.inFlight == 0 && now.Sub(g.ended) > windowLasts {
+			g.window = firstWindow
+		}
+		if g.inFlight < g.window {
+			return 0
+		}
+	case inDoubt:
+		if g.inFlight == 0 {
+			return 0
+		}
 	}
-	return 0, true, true
+	return g.release.Sub(now)
 }
 
-// wait waits for a change of the gate, unlocked.
-func (g *gate) wait(ctx context.Context, changed <-chan struct{}, longest time.Duration) error {
-	g.mu.Unlock()
-	defer g.mu.Lock()
-	timer := time.NewTimer(longest)
-	defer timer.Stop()
-	select {
-	case <-changed:
-	case <-timer.C:
-	case <-ctx.Done():
-		return ctx.Err()
+// lookAgain looks at the queue after a time.
+func (g *gate) lookAgain(after time.Duration) {
+	if g.timer == nil {
+		g.timer = time.AfterFunc(after, g.look)
+		return
 	}
-	return nil
+	g.timer.Reset(after)
+}
+
+func (g *gate) look() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.admit()
 }
 
 // leave reports the outcome of an attempt: nil opens the gate, a failure shuts
@@ -147,54 +169,73 @@ func (g *gate) wait(ctx context.Context, changed <-chan struct{}, longest time.D
 func (g *gate) leave(t ticket, f *failure.Failure, notBefore time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	defer g.admit()
 	now := time.Now()
-	awaited := g.release(t)
+	current := g.end(t)
 	switch {
 	case f == nil:
-		g.open, g.shut, g.last, g.backoff = true, false, nil, backoff{}
-		g.grantedAt = now
-	case !awaited && (g.shut || t.at.Before(g.grantedAt)):
+		g.succeeded(now)
+	case g.state == shut && !current, g.state == open && t.at.Before(g.grantedAt):
 		// One of many attempts that were under way together: it tells nothing new
 		// when another one has shut the gate already, and less than the one that was
 		// granted after it had begun.
-		return
 	default:
-		if !g.shut {
-			g.open, g.shut, g.since = false, true, now
-			g.ahead = 0 // nobody waits for what is in flight elsewhere
+		if g.state != shut {
+			g.since = now
+			g.become(shut)
 		}
 		g.last, g.failedAt, g.next = f, now, now.Add(g.backoff.next(now.Sub(g.since)))
+		if f.Code == failure.DescriptorsExhausted {
+			g.next = now.Add(pauseFloor) // it ends at any moment, and an attempt costs the landscape nothing
+		}
 		if notBefore.After(g.next) {
 			g.next = notBefore
 		}
 	}
-	g.notify()
+}
+
+func (g *gate) succeeded(now time.Time) {
+	g.grantedAt = now
+	if g.state != open {
+		g.become(open)
+		g.window, g.backoff, g.last = firstWindow, backoff{}, nil
+	}
+	g.window = min(g.window+1, largestWindow)
 }
 
 // abandon ends an attempt that has no outcome: its client left.
 func (g *gate) abandon(t ticket) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.release(t) {
-		g.notify()
-	}
+	g.end(t)
+	g.admit()
 }
 
-// release reports whether an attempt that ends is the one that the others wait
-// for, and lets them go on.
-func (g *gate) release(t ticket) bool {
-	if t.ahead == 0 || t.ahead != g.ahead {
+// end takes an attempt out of those in flight and reports whether it was one of
+// this epoch.
+func (g *gate) end(t ticket) (current bool) {
+	if t.epoch != g.epoch {
 		return false
 	}
-	g.ahead = 0
+	g.inFlight--
+	g.ended = time.Now()
 	return true
+}
+
+// become changes the state. What is in flight does not count in the new one.
+func (g *gate) become(s gateState) {
+	g.state = s
+	g.epoch++
+	g.inFlight = 0
 }
 
 // doubt says that a connection which was granted has broken.
 func (g *gate) doubt() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.open = false
+	if g.state == open {
+		g.become(inDoubt)
+	}
 }
 
 // failure returns what shut the gate, nil while it is not shut.
@@ -205,13 +246,6 @@ func (g *gate) failure() error {
 		return nil
 	}
 	return g.last
-}
-
-func (g *gate) notify() {
-	if g.changed != nil {
-		close(g.changed)
-		g.changed = nil
-	}
 }
 
 // gates is a set of gates by Location ID. The zero value is empty.

@@ -13,63 +13,60 @@ import (
 
 var away = failure.New(failure.ConnectorAway, nil)
 
-// open returns a gate that has seen a success.
-func open() *gate {
+// opened returns a gate that has seen a success.
+func opened() *gate {
 	g := &gate{}
 	g.leave(ticket{}, nil, time.Time{})
 	return g
 }
 
-func TestAnOpenGateLetsEverybodyPass(t *testing.T) {
-	g := open()
-	for range 3 {
-		if ticket, err := g.enter(t.Context()); ticket.ahead != 0 || err != nil {
-			t.Fatalf("enter() = %v, %v", ticket, err)
-		}
+// enterMany has n callers enter, and returns how many have been admitted so far,
+// and a channel of their tickets.
+func enterMany(ctx context.Context, g *gate, n int) (admitted *atomic.Int32, tickets chan ticket) {
+	admitted, tickets = &atomic.Int32{}, make(chan ticket, n)
+	for range n {
+		go func() {
+			if t, err := g.enter(ctx); err == nil {
+				admitted.Add(1)
+				tickets <- t
+			}
+		}()
 	}
+	synctest.Wait()
+	return admitted, tickets
 }
 
 func TestInDoubtOneGoesAhead(t *testing.T) {
 	for name, tt := range map[string]struct {
-		outcome func(*gate, ticket) // of the first attempt, nil: none yet
-		passed  int                 // of ten others
-		waited  time.Duration
+		outcome func(*gate, ticket) // of the first attempt after 100 ms, nil: none
+		want    int                 // admitted then, of ten
+		later   int                 // admitted 8 s later
 	}{
-		"granted": {func(g *gate, t ticket) { g.leave(t, nil, time.Time{}) }, 10, 100 * time.Millisecond},
-		"silent":  {nil, 8, 8 * patienceInDoubt},
-		"failed":  {func(g *gate, t ticket) { g.leave(t, away, time.Time{}) }, 1, 100*time.Millisecond + pauseFloor},
-		"left":    {func(g *gate, t ticket) { g.abandon(t) }, 9, 100*time.Millisecond + 8*patienceInDoubt},
+		"granted": {func(g *gate, t ticket) { g.leave(t, nil, time.Time{}) }, 10, 10},
+		"silent":  {nil, 1, 9},
+		"failed":  {func(g *gate, t ticket) { g.leave(t, away, time.Time{}) }, 1, 2},
+		"left":    {func(g *gate, t ticket) { g.abandon(t) }, 2, 10},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
 				defer cancel()
 				g := &gate{}
-				first, err := g.enter(ctx)
-				if err != nil || first.ahead == 0 {
-					t.Fatalf("the first one: %v, %v", first, err)
-				}
-				begin := time.Now()
-				var passed atomic.Int32
-				var last atomic.Int64
-				for range 10 {
-					go func() {
-						if _, err := g.enter(ctx); err == nil {
-							passed.Add(1)
-							last.Store(int64(time.Since(begin)))
-						}
-					}()
-				}
+				admitted, tickets := enterMany(ctx, g, 10)
 				time.Sleep(100 * time.Millisecond) // synctest
-				if passed.Load() != 0 {
-					t.Errorf("%d did not wait for the first one", passed.Load())
+				if n := admitted.Load(); n != 1 {
+					t.Errorf("%d have gone ahead", n)
 				}
 				if tt.outcome != nil {
-					tt.outcome(g, first)
+					tt.outcome(g, <-tickets)
 				}
-				time.Sleep(8*time.Second + 100*time.Millisecond) // synctest
-				if n, waited := int(passed.Load()), time.Duration(last.Load()); n != tt.passed || waited != tt.waited {
-					t.Errorf("%d have passed after %v, want %d after %v", n, waited, tt.passed, tt.waited)
+				synctest.Wait()
+				if n := int(admitted.Load()); n != min(tt.want, firstWindow+2) {
+					t.Errorf("%d admitted after the first outcome, want %d", n, tt.want)
+				}
+				time.Sleep(8*time.Second + 10*time.Millisecond) // synctest
+				if n := int(admitted.Load()); n != tt.later {
+					t.Errorf("%d admitted 8 s later, want %d", n, tt.later)
 				}
 				cancel()
 				synctest.Wait()
@@ -78,23 +75,91 @@ func TestInDoubtOneGoesAhead(t *testing.T) {
 	}
 }
 
+// TestAnOpenGateStartsSlowly: what has just begun to fail is met by a few.
+func TestAnOpenGateStartsSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := opened()
+		time.Sleep(time.Minute) // synctest
+		ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
+		defer cancel()
+		admitted, tickets := enterMany(ctx, g, 1000)
+		if n := admitted.Load(); n != firstWindow {
+			t.Fatalf("%d admitted at once, want %d", n, firstWindow)
+		}
+		// Each handshake takes 20 ms. Every round doubles the window.
+		rounds := 0
+		for ; admitted.Load() < 1000; rounds++ {
+			time.Sleep(20 * time.Millisecond) // synctest
+			for range len(tickets) {
+				g.leave(<-tickets, nil, time.Time{})
+			}
+			synctest.Wait()
+		}
+		if rounds > 9 {
+			t.Errorf("1000 were admitted in %d rounds", rounds)
+		}
+
+		// An outage that begins when as many have just passed meets the window's
+		// remains, and after a second without attempts the first one again.
+		for range len(tickets) {
+			g.leave(<-tickets, nil, time.Time{})
+		}
+		time.Sleep(windowLasts + time.Millisecond) // synctest
+		admitted, tickets = enterMany(ctx, g, 500)
+		for range firstWindow {
+			g.leave(<-tickets, away, time.Time{})
+		}
+		synctest.Wait()
+		if n := admitted.Load(); n != firstWindow {
+			t.Errorf("%d attempts met the outage", n)
+		}
+		cancel()
+		synctest.Wait()
+	})
+}
+
+// TestSwallowedAttemptsHoldNobodyUp: attempts without an outcome fill the window,
+// and others pass beside them.
+func TestSwallowedAttemptsHoldNobodyUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := opened()
+		ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
+		defer cancel()
+		admitted, _ := enterMany(ctx, g, 100)
+		before := admitted.Load()
+		time.Sleep(time.Second + time.Millisecond) // synctest
+		if n := int(admitted.Load() - before); n != int(time.Second/releaseOpen) {
+			t.Errorf("%d were admitted in a second beside a full window", n)
+		}
+		cancel()
+		synctest.Wait()
+	})
+}
+
 func TestABrokenConnectionRaisesDoubt(t *testing.T) {
-	g := open()
-	g.doubt()
-	if first, err := g.enter(t.Context()); err != nil || first.ahead == 0 {
-		t.Errorf("enter() = %v, %v", first, err)
-	}
-	shut := open()
-	shut.leave(ticket{at: time.Now()}, away, time.Time{})
-	shut.doubt()
-	if shut.failure() == nil {
-		t.Error("doubt has opened a gate that was shut")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		g := opened()
+		g.doubt()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if admitted, _ := enterMany(ctx, g, 10); admitted.Load() != 1 {
+			t.Errorf("%d have gone ahead", admitted.Load())
+		}
+		away := failure.New(failure.ConnectorAway, nil)
+		shut := opened()
+		shut.leave(ticket{epoch: shut.epoch, at: time.Now()}, away, time.Time{})
+		shut.doubt()
+		if shut.failure() == nil {
+			t.Error("doubt has opened a gate that was shut")
+		}
+		cancel()
+		synctest.Wait()
+	})
 }
 
 func TestAnOldFailureDoesNotShutAnOpenGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := open()
+		g := opened()
 		early, _ := g.enter(t.Context())
 		time.Sleep(time.Second) // synctest
 		late, _ := g.enter(t.Context())
@@ -106,11 +171,31 @@ func TestAnOldFailureDoesNotShutAnOpenGate(t *testing.T) {
 	})
 }
 
+// TestWhoeverIsAdmittedTooLateLeavesItsPlace: the time of a waiter is over at the
+// moment at which it is admitted.
+func TestWhoeverIsAdmittedTooLateLeavesItsPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := opened()
+		g.leave(ticket{epoch: g.epoch, at: time.Now()}, away, time.Now().Add(time.Second))
+		for range 50 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Until(g.next))
+			if got, err := g.enter(ctx); err == nil {
+				g.leave(got, away, time.Now().Add(time.Second))
+			}
+			cancel()
+		}
+		synctest.Wait()
+		if g.inFlight != 0 || len(g.queue) != 0 {
+			t.Errorf("%d in flight, %d in the queue", g.inFlight, len(g.queue))
+		}
+	})
+}
+
 // outage runs clients that ask for an attempt again and again, the landscape
 // failing until it heals, and returns when attempts began.
 func outage(t *testing.T, clients int, lasts time.Duration) (attempts []time.Duration, recovered time.Duration) {
 	t.Helper()
-	g := open()
+	g := opened()
 	start := time.Now()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -151,7 +236,7 @@ func TestAShutGatePacesAttempts(t *testing.T) {
 		const clients = 100
 		attempts, recovered := outage(t, clients, 40*time.Second)
 		paced := 0
-		for _, at := range attempts[clients:] { // all came at once when the gate was still open
+		for _, at := range attempts[firstWindow:] { // these came at once when the gate was still open
 			if at < 40*time.Second {
 				paced++
 			}
@@ -170,9 +255,9 @@ func TestAShutGatePacesAttempts(t *testing.T) {
 
 func TestTheFirstFailuresShutTheGateOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := open()
+		g := opened()
 		var tickets []ticket
-		for range 1000 { // that were under way together
+		for range firstWindow { // that are under way together
 			passed, _ := g.enter(t.Context())
 			tickets = append(tickets, passed)
 		}
@@ -187,8 +272,8 @@ func TestTheFirstFailuresShutTheGateOnce(t *testing.T) {
 
 func TestWaitersLeaveWithTheFailureWhenTheirTimeIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := open()
-		g.leave(ticket{at: time.Now()}, away, time.Now().Add(time.Minute))
+		g := opened()
+		g.leave(ticket{epoch: g.epoch, at: time.Now()}, away, time.Now().Add(time.Minute))
 		ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
 		defer cancel()
 		start := time.Now()
@@ -203,11 +288,11 @@ func TestWaitersLeaveWithTheFailureWhenTheirTimeIsOver(t *testing.T) {
 
 func TestAnAbandonedProbeLeavesItsPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := open()
-		g.leave(ticket{at: time.Now()}, away, time.Time{})
+		g := opened()
+		g.leave(ticket{epoch: g.epoch, at: time.Now()}, away, time.Time{})
 		time.Sleep(time.Second) // synctest
 		first, err := g.enter(t.Context())
-		if first.ahead == 0 || err != nil {
+		if err != nil || g.inFlight != 1 {
 			t.Fatalf("enter() = %v, %v", first, err)
 		}
 		entered := make(chan ticket)
@@ -217,7 +302,7 @@ func TestAnAbandonedProbeLeavesItsPlace(t *testing.T) {
 		}()
 		synctest.Wait()
 		g.abandon(first)
-		if second := <-entered; second.ahead == 0 {
+		if second := <-entered; second.epoch != g.epoch {
 			t.Error("the next one is not the probe")
 		}
 	})

@@ -157,7 +157,7 @@ func TestAShutGateIsNoRace(t *testing.T) {
 		s := &stadium{begin: time.Now(), tracks: map[string]track{"a": {}, "b": {}}}
 		d := &Dialer{open: s.dial}
 		all := []topology.Target{target("a"), target("b")}
-		d.ways.get("").leave(ticket{at: time.Now()}, away, time.Now().Add(time.Minute))
+		d.ways.get("").leave(ticket{}, away, time.Now().Add(time.Minute))
 		ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
 		defer cancel()
 		done := make(chan error)

@@ -27,17 +27,17 @@ func (d *Dialer) Gates() []Gate {
 	defer d.ways.mu.Unlock()
 	var out []Gate
 	for id, g := range d.ways.m {
-		out = append(out, g.state(id))
+		out = append(out, g.status(id))
 	}
 	slices.SortFunc(out, func(a, b Gate) int { return cmp.Compare(a.LocationID, b.LocationID) })
 	return out
 }
 
-func (g *gate) state(id string) Gate {
+func (g *gate) status(id string) Gate {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := Gate{LocationID: id, Shut: g.shut, Trying: g.ahead != 0, Waiting: g.waiting, Failure: g.last}
-	if g.shut {
+	s := Gate{LocationID: id, Shut: g.state == shut, Trying: g.state != open && g.inFlight > 0, Waiting: len(g.queue), Failure: g.last}
+	if s.Shut {
 		s.Since, s.Next, s.At = g.since, g.next, g.failedAt
 	}
 	return s
