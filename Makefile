@@ -4,6 +4,7 @@
 # make check        formatting, vet, lint, portability, generated files
 # make fuzz         every fuzz target for FUZZTIME (30s)
 # make chaos        random faults for CHAOSTIME (3m) from SEED (1), with the tunnel and without
+# make bench        the figures of docs/performance.md: beside a bare relay, and in trouble (15 minutes)
 # make conformance  real Apache Kafka and real clients (Java, Maven, Node; downloads once)
 # make clean        what was built
 
@@ -20,7 +21,7 @@ GO_BUILD := CGO_ENABLED=0 go build -trimpath
 DIST := dist/kafka-tunnel-linux-amd64 dist/kafka-tunnel-linux-arm64 \
 	dist/standalone/kafka-tunnel dist/standalone/Procfile examples/cf-app/kafka-tunnel
 
-.PHONY: build dist test check fuzz chaos conformance clean FORCE
+.PHONY: build dist test check fuzz chaos bench conformance clean FORCE
 build:
 	$(GO_BUILD) ./cmd/kafka-tunnel
 
@@ -57,6 +58,10 @@ CHAOSTIME ?= 3m
 SEED ?= 1
 chaos:
 	go test $(RACE) -count=1 -timeout 90m -v ./test/chaos -run '^TestChaos$$' -chaos.time $(CHAOSTIME) -chaos.seed $(SEED)
+
+bench:
+	go run ./bench
+	go run ./test/trouble/cmd
 
 conformance:
 	go test -tags conformance -count=1 -timeout 20m -v ./test/conformance

@@ -56,10 +56,11 @@ const (
 )
 
 // How attempts are admitted. An outage of the landscape shows within the time of
-// one handshake, so the first window is what meets it at most.
+// one handshake, so a window is what meets it at most. The largest lets 640
+// connections a second pass where a handshake takes 100 ms.
 const (
 	firstWindow   = 8
-	largestWindow = 1024
+	largestWindow = 64
 	windowLasts   = time.Second           // without an attempt; then it is the first one again
 	releaseOpen   = 50 * time.Millisecond // while outcomes stay away
 	releaseDoubt  = time.Second

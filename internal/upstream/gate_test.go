@@ -95,8 +95,8 @@ func TestAnOpenGateStartsSlowly(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		if rounds > 9 {
-			t.Errorf("1000 were admitted in %d rounds", rounds)
+		if want := 4 + 1000/largestWindow; rounds > want {
+			t.Errorf("1000 were admitted in %d rounds, want at most %d", rounds, want)
 		}
 
 		// An outage that begins when as many have just passed meets the window's

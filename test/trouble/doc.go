@@ -1,0 +1,42 @@
+// Package trouble measures what the tunnel costs, and what it costs the landscape,
+// while things go wrong: the bars of the project, as programs.
+//
+//	storm        hundreds of clients reconnect as fast as they can into an outage
+//	outage       a long outage: how much is logged, and a stdout that nobody reads
+//	stalled      consumers that stop reading in the middle of a large response
+//	descriptors  no file descriptor is left
+//	idle         nobody does anything, after many short connections
+//
+// Each is a function that starts a landscape (internal/lab) in this process and the
+// real binary in front of it, as a child that is configured only by what the
+// platform would give it, and returns a [Report]:
+//
+//	binary, err := trouble.Build(ctx, dir)
+//	report, err := trouble.Storm(ctx, binary, trouble.StormOptions{Way: trouble.Reply03})
+//	fmt.Print(trouble.Markdown(report))
+//
+// An error means that the scenario could not be played; a bar that was missed
+// stands in the report. Zero options are the full length. The child's memory,
+// processor time and descriptors come from /proc, goroutines from /metrics, attempts
+// and token requests from what the landscape counted.
+//
+// The tests play all of it in some seconds and judge only what does not depend on
+// the speed of the machine: counts, and whether bytes are lost. Figures with times
+// are judged by
+//
+//	go run ./test/trouble/cmd [-short] [-only storm,idle]
+//
+// which takes about twelve minutes, prints Markdown for docs/performance.md and
+// exits with 1 when a bar is missed. Linux only, loopback only.
+//
+// The scenario stalled holds bytes for 200 connections in the socket buffers of four
+// hops on one machine: as the kernel sizes them, more than it grants all of TCP
+// (net.ipv4.tcp_mem), so that other programs suffer and packets are dropped. A network
+// namespace of its own with smaller buffers keeps it measurable:
+//
+//	go build -o /tmp/trouble ./test/trouble/cmd
+//	unshare -rn sh -c 'ip link set lo up
+//	  echo "4096 131072 1048576" >/proc/sys/net/ipv4/tcp_rmem
+//	  echo "4096 16384 1048576" >/proc/sys/net/ipv4/tcp_wmem
+//	  exec /tmp/trouble'
+package trouble

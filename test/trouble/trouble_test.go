@@ -1,0 +1,105 @@
+//go:build linux
+
+package trouble
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// program is the tunnel that all tests run, built by TestMain.
+var program string
+
+func TestMain(m *testing.M) {
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (code int, err error) {
+	dir, err := os.MkdirTemp("", "kafka-tunnel-trouble-*")
+	if err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(dir)
+	if program, err = Build(context.Background(), dir); err != nil {
+		return 1, err
+	}
+	if code = m.Run(); code == 0 {
+		err = goleak.Find()
+	}
+	return code, err
+}
+
+// judge fails the test for an error and for each bar that was missed and does not
+// depend on the speed of the machine.
+func judge(t *testing.T, r *Report, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("\n%s", Markdown(r))
+	for _, f := range r.Missed(false) {
+		t.Errorf("%s: %s, the bar is %s", f.Name, f.Measured, f.Bar)
+	}
+}
+
+func TestStorm(t *testing.T) {
+	t.Parallel()
+	for _, o := range []StormOptions{
+		{Way: Reply03, Clients: 100, Time: 4 * time.Second},
+		{Way: Reply05, Clients: 100, Time: 4 * time.Second},
+		{Way: Silence, Clients: 100, Time: 5 * time.Second, Hold: 3 * time.Second},
+	} {
+		t.Run(o.Way.String(), func(t *testing.T) {
+			t.Parallel()
+			r, err := Storm(t.Context(), program, o)
+			judge(t, r, err)
+		})
+	}
+}
+
+func TestOutage(t *testing.T) {
+	t.Parallel()
+	for _, o := range []OutageOptions{
+		{},
+		{Level: "debug"},
+		{Unread: true},
+		{Unread: true, Level: "debug"},
+	} {
+		o.Time, o.Hold = 6*time.Second, time.Second
+		t.Run(fmt.Sprintf("level %s, unread %v", o.Level, o.Unread), func(t *testing.T) {
+			t.Parallel()
+			r, err := Outage(t.Context(), program, o)
+			judge(t, r, err)
+		})
+	}
+}
+
+func TestStalled(t *testing.T) {
+	t.Parallel()
+	r, err := Stalled(t.Context(), program, StalledOptions{
+		Consumers: 10, Size: 32 << 20, FrameStall: 2 * time.Second, Stop: 5 * time.Second,
+	})
+	judge(t, r, err)
+}
+
+func TestDescriptors(t *testing.T) {
+	t.Parallel()
+	r, err := Descriptors(t.Context(), program, DescriptorsOptions{Time: 3 * time.Second})
+	judge(t, r, err)
+}
+
+func TestIdle(t *testing.T) {
+	t.Parallel()
+	r, err := Idle(t.Context(), program, IdleOptions{Connects: 500, Time: 2 * time.Second})
+	judge(t, r, err)
+}

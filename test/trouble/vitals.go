@@ -1,0 +1,143 @@
+//go:build linux
+
+package trouble
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// rss returns the resident memory in bytes (proc(5), VmRSS).
+func (t *tunnel) rss() (int64, error) {
+	status, err := os.ReadFile(t.proc("status"))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		if value, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kib, err := strconv.ParseInt(strings.Fields(value)[0], 10, 64)
+			return kib * 1024, err
+		}
+	}
+	return 0, errors.New("no VmRSS")
+}
+
+// tick is the unit of processor time in proc(5).
+const tick = 10 * time.Millisecond
+
+// cpu returns the processor time of all threads (proc(5), stat: utime and stime).
+func (t *tunnel) cpu() (time.Duration, error) {
+	stat, err := os.ReadFile(t.proc("stat"))
+	if err != nil {
+		return 0, err
+	}
+	text := string(stat)
+	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+	var ticks int64
+	for _, f := range fields[11:13] {
+		n, err := strconv.ParseInt(f, 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * tick, nil
+}
+
+func (t *tunnel) proc(name string) string {
+	return filepath.Join("/proc", strconv.Itoa(t.cmd.Process.Pid), name)
+}
+
+// descriptors are what a process has open.
+type descriptors struct {
+	all     int
+	pipes   int             // pipes, each of which has two ends; stdout is none of them
+	sockets map[string]bool // inodes
+}
+
+// descriptors looks at what the tunnel has open.
+func (t *tunnel) descriptors() (descriptors, error) {
+	d := descriptors{sockets: map[string]bool{}}
+	dir := t.proc("fd")
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return d, err
+	}
+	ends := map[string]int{}
+	for _, e := range entries {
+		link, err := os.Readlink(filepath.Join(dir, e.Name()))
+		if err != nil {
+			continue // closed meanwhile
+		}
+		d.all++
+		if inode, ok := strings.CutPrefix(link, "socket:["); ok {
+			d.sockets[strings.TrimSuffix(inode, "]")] = true
+		}
+		if fd, _ := strconv.Atoi(e.Name()); fd > 2 && strings.HasPrefix(link, "pipe:[") {
+			ends[link]++
+		}
+	}
+	d.pipes = len(ends)
+	return d, nil
+}
+
+// samples are the lines of /metrics: name and labels as they are, and the value.
+type samples map[string]float64
+
+// metrics asks /metrics, on a connection of its own.
+func (t *tunnel) metrics(ctx context.Context) (samples, error) { return t.metricsWith(ctx, t.web) }
+
+func (t *tunnel) metricsWith(ctx context.Context, client *http.Client) (samples, error) {
+	response, err := t.get(ctx, client, "/metrics")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("/metrics: %s", response.Status)
+	}
+	all := samples{}
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		line := lines.Text()
+		at := strings.LastIndexByte(line, ' ')
+		if at < 0 || line[0] == '#' {
+			continue
+		}
+		if v, err := strconv.ParseFloat(line[at+1:], 64); err == nil {
+			all[line[:at]] = v
+		}
+	}
+	return all, lines.Err()
+}
+
+// sum adds up the series of a family.
+func (s samples) sum(family string) float64 {
+	var sum float64
+	for series, v := range s {
+		if name, _, _ := strings.Cut(series, "{"); name == family {
+			sum += v
+		}
+	}
+	return sum
+}
+
+// failures returns failures_total by code, for a person.
+func (s samples) failures() string {
+	var list []string
+	const family = "kafka_tunnel_failures_total{code="
+	for series, v := range s {
+		if code, ok := strings.CutPrefix(series, family); ok && v > 0 {
+			list = append(list, strings.Trim(code, `"}`)+" "+number(v))
+		}
+	}
+	return sorted(list)
+}
