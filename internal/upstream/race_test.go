@@ -200,7 +200,7 @@ func TestALateClientIsNoOutage(t *testing.T) {
 			time.Sleep(time.Second) // synctest
 			return nil, failure.New(failure.ProxySilent, os.ErrDeadlineExceeded)
 		}}
-		ctx := lateContext{t.Context(), time.Now().Add(time.Second)}
+		ctx := lateContext(time.Now().Add(time.Second))
 		if _, err := d.Dial(ctx, target("a")); !failure.Is(err, failure.ProxySilent) {
 			t.Errorf("error %v", err)
 		}
@@ -211,9 +211,9 @@ func TestALateClientIsNoOutage(t *testing.T) {
 }
 
 // lateContext has a deadline and no timer.
-type lateContext struct {
-	context.Context
-	at time.Time
-}
+type lateContext time.Time
 
-func (c lateContext) Deadline() (time.Time, bool) { return c.at, true }
+func (c lateContext) Deadline() (time.Time, bool) { return time.Time(c), true }
+func (lateContext) Done() <-chan struct{}         { return nil }
+func (lateContext) Err() error                    { return nil }
+func (lateContext) Value(any) any                 { return nil }

@@ -56,7 +56,7 @@ func TestStop(t *testing.T) {
 	begin := time.Now()
 	// The application's shutdown hook: it goes on for 2.5 s, then ends in good
 	// order.
-	hook, cancel := context.WithTimeout(context.Background(), 2500*time.Millisecond)
+	hook, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
 	defer cancel()
 	<-hook.Done()
 	sent := 0
@@ -180,7 +180,7 @@ func newReceiver(t *testing.T, bootstrap, topic, group string) *receiver {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	r := &receiver{client: client, cancel: cancel}
 	r.done.Go(func() { r.run(ctx) })
 	t.Cleanup(func() { cancel(); client.Close() })
