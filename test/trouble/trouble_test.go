@@ -87,7 +87,7 @@ func TestOutage(t *testing.T) {
 func TestStalled(t *testing.T) {
 	t.Parallel()
 	r, err := Stalled(t.Context(), program, StalledOptions{
-		Consumers: 10, Size: 32 << 20, FrameStall: 2 * time.Second, Stop: 5 * time.Second,
+		Consumers: 10, Size: 16 << 20, FrameStall: 2 * time.Second, Stop: 5 * time.Second,
 	})
 	judge(t, r, err)
 }

@@ -77,6 +77,12 @@ func (l *Link) Relay(client *net.TCPConn) {
 		port.Reset(client)
 		return
 	}
+	for _, conn := range []*net.TCPConn{client, l.backend} {
+		// By itself the kernel lets these grow to many MiB for a side that does not
+		// read, and the whole machine has only so much for TCP.
+		conn.SetReadBuffer(socketBuffer)
+		conn.SetWriteBuffer(socketBuffer)
+	}
 	done := make(chan struct{})
 	go l.pumpUp(done)
 	l.down.pump()
@@ -85,6 +91,9 @@ func (l *Link) Relay(client *net.TCPConn) {
 	client.Close()
 	l.backend.Close()
 }
+
+// socketBuffer is how much each socket of a link may hold, bytes.
+const socketBuffer = 256 << 10
 
 // pumpUp is the goroutine that moves the client's bytes.
 func (l *Link) pumpUp(done chan<- struct{}) {
