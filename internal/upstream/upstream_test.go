@@ -22,6 +22,7 @@ type tokens struct {
 	mu      sync.Mutex
 	n       int
 	refused []string
+	stuck   bool // there is no other token for now
 	err     error
 }
 
@@ -35,7 +36,9 @@ func (k *tokens) Invalidate(value string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.refused = append(k.refused, value)
-	k.n++
+	if !k.stuck {
+		k.n++
+	}
 }
 
 // proxy accepts connections and answers the token of each with one of the
@@ -144,6 +147,18 @@ func TestATokenThatIsRefusedTwiceFails(t *testing.T) {
 	}
 	if len(failed) != 1 || d.Evidence().Failure == nil {
 		t.Errorf("reported %v, evidence %+v", failed, d.Evidence())
+	}
+}
+
+// TestTheSameTokenIsNotTriedTwice: the cache has no other one yet, because it asks
+// for a refused token at most every 30 s. The second connection would be granted.
+func TestTheSameTokenIsNotTriedTwice(t *testing.T) {
+	k := &tokens{stuck: true}
+	d := &Dialer{Proxy: proxy(t, []byte{1, 0}, []byte{0}), Tokens: k}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := d.paced(ctx, target("kafka-1.corp")); !failure.Is(err, failure.ProxyAuthRefused) || len(k.refused) != 1 {
+		t.Errorf("error %v after %v", err, k.refused)
 	}
 }
 
