@@ -67,7 +67,6 @@ func (d *Dialer) tcp(ctx context.Context, address string, unreachable, unresolva
 		KeepAliveConfig: net.KeepAliveConfig{
 			Enable: true, Idle: or(d.Keepalive, 20*time.Second), Interval: or(d.Keepalive, 20*time.Second), Count: 3,
 		},
-		Control: socketOptions,
 	}
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err == nil {
