@@ -111,7 +111,11 @@ func (c *rawClient) awaitAnswer(t *testing.T, who string) {
 	select {
 	case <-c.answers:
 	case <-c.ended:
-		t.Fatalf("%s: ended with %v, want an answer", who, c.end)
+		select {
+		case <-c.answers: // and the end behind it
+		default:
+			t.Fatalf("%s: ended with %v, want an answer", who, c.end)
+		}
 	case <-patience():
 		t.Fatalf("%s: no answer", who)
 	}
