@@ -41,7 +41,12 @@ type Target struct {
 }
 
 // String returns host:port.
-func (t Target) String() string { return net.JoinHostPort(t.Host, strconv.Itoa(int(t.Port))) }
+func (t Target) String() string {
+	if t.Host == "" {
+		return "" // nothing was looked for yet
+	}
+	return net.JoinHostPort(t.Host, strconv.Itoa(int(t.Port)))
+}
 
 // A Binder opens and closes local ports. Implementations accept connections on
 // an open port at once; what they lead to is asked of [Topology.Resolve].

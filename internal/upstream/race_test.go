@@ -100,7 +100,7 @@ func TestBootstrapAddressesRace(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &stadium{begin: time.Now(), tracks: map[string]track{"a": tt.a, "b": tt.b, "c": tt.c}}
-				d := &Dialer{open: s.dial, HandshakeTimeout: time.Hour}
+				d := &Dialer{connect: s.dial, HandshakeTimeout: time.Hour}
 				all := []topology.Target{target("a"), target("b"), target("c")}
 				d.order = slices.Clone(all)
 				d.ways.get("").leave(ticket{}, nil, time.Time{}) // nobody is in doubt
@@ -132,7 +132,7 @@ func TestBootstrapAddressesRace(t *testing.T) {
 func TestBothReach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stadium{begin: time.Now(), tracks: map[string]track{"a": {after: 3 * time.Second}, "b": {after: time.Second}}}
-		d := &Dialer{open: s.dial, HandshakeTimeout: time.Hour}
+		d := &Dialer{connect: s.dial, HandshakeTimeout: time.Hour}
 		all := []topology.Target{target("a"), target("b")}
 		d.order = slices.Clone(all)
 		d.ways.get("").leave(ticket{}, nil, time.Time{})
@@ -155,7 +155,7 @@ func TestBothReach(t *testing.T) {
 func TestAShutGateIsNoRace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stadium{begin: time.Now(), tracks: map[string]track{"a": {}, "b": {}}}
-		d := &Dialer{open: s.dial}
+		d := &Dialer{connect: s.dial}
 		all := []topology.Target{target("a"), target("b")}
 		d.ways.get("").leave(ticket{}, away, time.Now().Add(time.Minute))
 		ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
@@ -178,7 +178,7 @@ func TestAShutGateIsNoRace(t *testing.T) {
 func TestACancelledRaceLeavesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stadium{begin: time.Now(), tracks: map[string]track{"a": {after: time.Hour}, "b": {after: time.Hour}}}
-		d := &Dialer{open: s.dial, HandshakeTimeout: 2 * time.Hour}
+		d := &Dialer{connect: s.dial, HandshakeTimeout: 2 * time.Hour}
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(5*time.Second, cancel)
 		_, _, err := d.DialAny(ctx, []topology.Target{target("a"), target("b")})
@@ -196,7 +196,7 @@ func TestACancelledRaceLeavesNothing(t *testing.T) {
 // moment before the context's.
 func TestALateClientIsNoOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &Dialer{open: func(context.Context, topology.Target) (net.Conn, error) {
+		d := &Dialer{connect: func(context.Context, topology.Target) (net.Conn, error) {
 			time.Sleep(time.Second) // synctest
 			return nil, failure.New(failure.ProxySilent, os.ErrDeadlineExceeded)
 		}}

@@ -52,7 +52,7 @@ type Dialer struct {
 	// Failed hears of each failed attempt, with the context of whoever made it.
 	Failed func(context.Context, *failure.Failure)
 
-	open func(context.Context, topology.Target) (net.Conn, error) // nil: attempt
+	connect func(context.Context, topology.Target) (net.Conn, error) // in tests; nil: attempt
 
 	ways      gates // by Location ID: proxy and tenant are the dialer's own
 	addresses addresses
@@ -127,11 +127,11 @@ func (d *Dialer) once(ctx context.Context, target topology.Target) (net.Conn, ou
 	attempt, cancel := context.WithTimeout(ctx, or(d.HandshakeTimeout, 20*time.Second))
 	defer cancel()
 	begin := time.Now()
-	open := d.open
-	if open == nil {
-		open = d.attempt
+	connect := d.connect
+	if connect == nil {
+		connect = d.attempt
 	}
-	conn, err := open(attempt, target)
+	conn, err := connect(attempt, target)
 	if err == nil {
 		d.granted()
 		return conn, outcome{}
