@@ -80,8 +80,8 @@ func (l *Link) Relay(client *net.TCPConn) {
 	for _, conn := range []*net.TCPConn{client, l.backend} {
 		// By itself the kernel lets these grow to many MiB for a side that does not
 		// read, and the whole machine has only so much for TCP.
-		conn.SetReadBuffer(socketBuffer)
-		conn.SetWriteBuffer(socketBuffer)
+		_ = conn.SetReadBuffer(socketBuffer)
+		_ = conn.SetWriteBuffer(socketBuffer)
 	}
 	done := make(chan struct{})
 	go l.pumpUp(done)
