@@ -23,6 +23,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab"
+	// Go's cache of test results must know what the binary is made of.
+	_ "github.com/kafka-tunnel/kafka-tunnel/internal/tunnel"
 )
 
 func TestMain(m *testing.M) {
@@ -99,6 +101,9 @@ type bed struct {
 
 func newBed(t *testing.T) *bed {
 	t.Helper()
+	if dir, err := os.Open("../../cmd/kafka-tunnel"); err == nil { // for Go's cache of test results
+		_ = dir.Close()
+	}
 	l, err := lab.Start(t.Context(), lab.Options{})
 	if err != nil {
 		t.Fatal(err)

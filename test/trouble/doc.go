@@ -26,17 +26,11 @@
 //
 //	go run ./test/trouble/cmd [-short] [-only storm,idle]
 //
-// which takes about twelve minutes, prints Markdown for docs/performance.md and
+// which takes about fourteen minutes, prints Markdown for docs/performance.md and
 // exits with 1 when a bar is missed. Linux only, loopback only.
 //
 // The scenario stalled holds bytes for 200 connections in the socket buffers of four
-// hops on one machine: as the kernel sizes them, more than it grants all of TCP
-// (net.ipv4.tcp_mem), so that other programs suffer and packets are dropped. A network
-// namespace of its own with smaller buffers keeps it measurable:
-//
-//	go build -o /tmp/trouble ./test/trouble/cmd
-//	unshare -rn sh -c 'ip link set lo up
-//	  echo "4096 131072 1048576" >/proc/sys/net/ipv4/tcp_rmem
-//	  echo "4096 16384 1048576" >/proc/sys/net/ipv4/tcp_wmem
-//	  exec /tmp/trouble'
+// hops on one machine, about half of what the kernel grants all of TCP here
+// (net.ipv4.tcp_mem, 2.2 GiB). Where it grants less, packets of other programs may be
+// dropped and consumers cut; -only leaves it out.
 package trouble
