@@ -27,14 +27,14 @@ func (d *Dialer) attempt(ctx context.Context, target topology.Target) (net.Conn,
 	if d.Proxy == "" {
 		return d.tcp(ctx, target.String(), failure.BrokerUnreachable, failure.BrokerUnreachable)
 	}
-	var refused string
+	var refused string // the token that the proxy has refused with refusal
 	var refusal error
-	for again := true; ; again = false {
+	for {
 		token, err := timed(d, "token", func() (string, error) { return d.Tokens.Token(ctx) })
 		if err != nil {
 			return nil, err
 		}
-		if token == refused {
+		if refusal != nil && token == refused {
 			return nil, refusal // there is no other token yet
 		}
 		conn, err := timed(d, "tcp", func() (net.Conn, error) {
@@ -52,7 +52,7 @@ func (d *Dialer) attempt(ctx context.Context, target topology.Target) (net.Conn,
 			return conn, nil
 		}
 		_ = conn.Close()
-		if !again || !failure.Is(err, failure.ProxyAuthRefused) {
+		if refusal != nil || !failure.Is(err, failure.ProxyAuthRefused) {
 			return nil, err
 		}
 		d.Tokens.Invalidate(token)
