@@ -65,14 +65,18 @@ const (
 // Generate makes the schedule of a seed: faults for so long. targets are the
 // brokers' virtual addresses. Recipes come like cards from a shuffled deck, so
 // that each has its turn before one comes again. Most faults are followed by a
-// time without any, some overlap with the next one.
+// time without any, some overlap with the next one; recipes that have to be
+// alone do not.
 func Generate(seed uint64, total time.Duration, targets []string) Schedule {
 	d := &draw{Rand: rand.New(rand.NewPCG(seed, 0x6b61666b61)), targets: targets, long: total >= time.Minute}
 	s := Schedule{Seed: seed, Time: total}
-	at := calm
+	at, over := calm, calm // when the next one begins, when all so far are over
 	for {
 		recipe := d.recipe()
 		lasts := d.lasts()
+		if recipe.alone {
+			at = max(at, over+d.pause())
+		}
 		if at+lasts+calm > total {
 			return s
 		}
@@ -83,10 +87,14 @@ func Generate(seed uint64, total time.Duration, targets []string) Schedule {
 			}
 			s.Steps = append(s.Steps, step)
 		}
-		if d.IntN(5) == 0 && recipe.rest == 0 {
+		over = max(over, at+lasts)
+		switch {
+		case recipe.alone:
+			at = over + d.pause()
+		case d.IntN(5) == 0 && recipe.rest == 0:
 			at += d.between(lasts/4, lasts)
-		} else {
-			at += lasts + d.between(300*time.Millisecond, 2*time.Second) + recipe.rest
+		default:
+			at += lasts + d.pause() + recipe.rest
 		}
 	}
 }
@@ -134,6 +142,9 @@ func (d *draw) lasts() time.Duration {
 	}
 	return d.between(200*time.Millisecond, 2500*time.Millisecond)
 }
+
+// pause returns a time without faults.
+func (d *draw) pause() time.Duration { return d.between(300*time.Millisecond, 2*time.Second) }
 
 // between returns a time of the range.
 func (d *draw) between(low, high time.Duration) time.Duration {

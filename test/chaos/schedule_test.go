@@ -121,3 +121,21 @@ func TestChangesEndBeforeTheyBegin(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
+
+// TestEndingsAreAlone: where the landscape ends young connections, nothing else
+// keeps their first answers back.
+func TestEndingsAreAlone(t *testing.T) {
+	for seed := range uint64(200) {
+		steps := Generate(seed, 3*time.Minute, testTargets).Steps
+		for i, ending := range steps {
+			if k := ending.Fault.Kind; k != faults.IdleCut && k != faults.LifetimeCut {
+				continue
+			}
+			for j, other := range steps {
+				if i != j && other.At <= ending.End() && ending.At <= other.End() {
+					t.Errorf("seed %d: %s and %s overlap", seed, ending, other)
+				}
+			}
+		}
+	}
+}
