@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"sync"
 	"time"
 )
@@ -51,7 +50,8 @@ type pump struct {
 	buf             []byte
 	start, pos, end int
 
-	mid bool // a frame was begun and is not complete
+	mid   bool          // a frame was begun and is not complete
+	grace time.Duration // how much longer than stall src may take, see blocked
 
 	mu          sync.Mutex    // guards the read deadline of src and what follows
 	limited     bool          // a read deadline is set
@@ -168,6 +168,17 @@ func (p *pump) flush() error {
 	return nil
 }
 
+// flushTimed is a flush that notes for how long the destination took nothing.
+func (p *pump) flushTimed() error {
+	if p.start == p.pos {
+		return nil
+	}
+	begin := time.Now()
+	err := p.flush()
+	p.blocked(time.Since(begin))
+	return err
+}
+
 func (p *pump) writeError(err error) error {
 	if p.isStopping() && !isReset(err) { // a reset came from the other side
 		return errStopped
@@ -179,7 +190,7 @@ func (p *pump) writeError(err error) error {
 // to see together; the buffer grows for it only as bytes come, so that a length
 // from the wire alone costs no memory.
 func (p *pump) fill(want int) error {
-	if err := p.flush(); err != nil {
+	if err := p.flushTimed(); err != nil {
 		return err
 	}
 	switch {
@@ -191,9 +202,16 @@ func (p *pump) fill(want int) error {
 	if err := p.limit(); err != nil {
 		return err
 	}
+	var asked time.Time
+	if p.grace > 0 {
+		asked = time.Now()
+	}
 	n, err := p.reader.read(p)
 	if n > 0 {
 		p.end += n
+		if p.grace > 0 && time.Since(asked) > waited {
+			p.grace = 0 // it has noticed that it may send again
+		}
 		return nil
 	}
 	return p.readError(err)
@@ -229,113 +247,6 @@ func (p *pump) acquire() {
 		p.buf = p.buffers.get()
 	}
 }
-
-// limit sets the read deadline that fits the state of the pump.
-func (p *pump) limit() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch {
-	case p.stopping:
-		return errStopped
-	case p.interrupted:
-		return errInterrupted
-	case p.finished > 0:
-		return p.src.SetReadDeadline(time.Now().Add(p.finished))
-	case p.mid && p.stall > 0:
-		p.limited = true
-		return p.src.SetReadDeadline(time.Now().Add(p.stall))
-	case p.limited:
-		p.limited = false
-		return p.src.SetReadDeadline(time.Time{})
-	}
-	return nil
-}
-
-func (p *pump) readError(err error) error {
-	switch {
-	case errors.Is(err, io.EOF):
-		return io.EOF
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return p.expired()
-	}
-	return &sideError{p.from, false, err}
-}
-
-// expired says why a read deadline was set.
-func (p *pump) expired() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch {
-	case p.stopping:
-		return errStopped
-	case p.interrupted:
-		return errInterrupted
-	}
-	return &sideError{p.from, false, errStalled}
-}
-
-// interrupt ends a waiting read, and every further one until resume.
-func (p *pump) interrupt() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.interrupted = true
-	_ = p.src.SetReadDeadline(past)
-}
-
-// resume lets the pump read again after an interrupt.
-func (p *pump) resume() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.interrupted = false
-	if !p.stopping {
-		_ = p.src.SetReadDeadline(time.Time{})
-	}
-}
-
-// finish gives the source at most d of silence from now on and wakes a waiting
-// read.
-func (p *pump) finish(d time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.finished = max(d, 1)
-	_ = p.src.SetReadDeadline(time.Now().Add(p.finished))
-}
-
-func (p *pump) finishing() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.finished > 0
-}
-
-// stop makes every read and write of the pump fail from now on.
-func (p *pump) stop() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.stopping = true
-	_ = p.src.SetReadDeadline(past)
-	if p.dst != nil {
-		_ = p.dst.SetWriteDeadline(past)
-	}
-}
-
-// attach gives the pump the side to which it writes.
-func (p *pump) attach(dst net.Conn) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.dst = dst
-	if p.stopping {
-		_ = dst.SetWriteDeadline(past)
-	}
-}
-
-func (p *pump) isStopping() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.stopping
-}
-
-// past is a deadline that has expired.
-var past = time.Unix(1, 0)
 
 func unexpected(err error, side string) error {
 	if errors.Is(err, io.EOF) {

@@ -6,12 +6,14 @@ import (
 	"hash/crc64"
 	"io"
 	"net"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 )
 
@@ -76,6 +78,67 @@ func TestAConsumerThatPausesForTenMinutes(t *testing.T) {
 				if s := <-over; s.ToClient != int64(len(response)) {
 					t.Errorf("summary %+v", s)
 				}
+			})
+		})
+	}
+}
+
+// TestASourceThatComesBackSlowly: the client has read nothing for a while, so the
+// broker's kernel tries at long intervals only and does not notice at once that the
+// client reads again. That is the client's doing and not a stall; silence after the
+// broker has sent again is one.
+func TestASourceThatComesBackSlowly(t *testing.T) {
+	const stall = time.Minute
+	for name, test := range map[string]struct {
+		pause, silence time.Duration // of the client, of the broker afterwards
+		again          bool          // the broker is silent twice
+		cut            bool
+	}{
+		"no pause, a short silence":            {silence: stall - time.Second},
+		"no pause, a long silence":             {silence: stall + time.Second, cut: true},
+		"a silence as long as the pause":       {pause: 50 * time.Second, silence: stall + 45*time.Second},
+		"a longer silence":                     {pause: 50 * time.Second, silence: stall + 55*time.Second, cut: true},
+		"ten minutes, the longest interval":    {pause: 10 * time.Minute, silence: stall + 119*time.Second},
+		"ten minutes, longer than that":        {pause: 10 * time.Minute, silence: stall + 121*time.Second, cut: true},
+		"a second silence is not the client's": {pause: 10 * time.Minute, silence: stall + time.Second, again: true, cut: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client, inner := net.Pipe()
+				upstream, broker := net.Pipe()
+				h := &Handler{Stall: stall}
+				over := make(chan Summary, 1)
+				go func() {
+					over <- h.Serve(t.Context(), inner, func(context.Context) (net.Conn, string, error) {
+						return upstream, "kafka-1.corp:9092", nil
+					})
+				}()
+				ask, answer := request(heartbeat, 0, 1, ""), response(1, string(make([]byte, 3992)))
+				var sender sync.WaitGroup
+				sender.Go(func() {
+					_, _ = io.ReadFull(broker, make([]byte, len(ask)))
+					_, _ = broker.Write(answer[:1000])
+					for part := range 3 {
+						if part > 0 && (part == 1 || test.again) {
+							time.Sleep(test.silence) // synctest
+						}
+						_, _ = broker.Write(answer[1000*(part+1) : 1000*(part+2)])
+					}
+				})
+				if _, err := client.Write(ask); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(test.pause) // synctest
+				_, err := io.ReadFull(client, make([]byte, len(answer)))
+				if (err != nil) != test.cut {
+					t.Errorf("the client's end: %v", err)
+				}
+				_ = client.Close()
+				_ = broker.Close()
+				if s := <-over; failure.Is(s.Err, failure.BrokerStalled) != test.cut {
+					t.Errorf("summary %+v", s)
+				}
+				sender.Wait()
 			})
 		})
 	}

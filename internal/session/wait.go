@@ -1,0 +1,133 @@
+package session
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+)
+
+// Times of the limit on silence.
+const (
+	slowWrite = 100 * time.Millisecond // a write that lasts longer has kept the source waiting
+	waited    = 10 * time.Millisecond  // a read that lasts longer has waited for bytes
+	maxGrace  = 2 * time.Minute        // longest interval between two tries of a kernel
+)
+
+// blocked notes that a write has kept the pump from reading for so long. A source
+// whose window was shut, or whose bytes were dropped because there was no room for
+// them, tries again at intervals that double (RFC 9293, section 3.8.6.1; RFC 6298,
+// section 5.5): it may need as long again to notice that it can send.
+func (p *pump) blocked(d time.Duration) {
+	if d > slowWrite {
+		p.grace = max(p.grace, min(d, maxGrace))
+	}
+}
+
+// limit sets the read deadline that fits the state of the pump.
+func (p *pump) limit() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.stopping:
+		return errStopped
+	case p.interrupted:
+		return errInterrupted
+	case p.finished > 0:
+		return p.src.SetReadDeadline(time.Now().Add(p.finished))
+	case p.mid && p.stall > 0:
+		p.limited = true
+		return p.src.SetReadDeadline(time.Now().Add(p.stall + p.grace))
+	case p.limited:
+		p.limited = false
+		return p.src.SetReadDeadline(time.Time{})
+	}
+	return nil
+}
+
+func (p *pump) readError(err error) error {
+	switch {
+	case errors.Is(err, io.EOF):
+		return io.EOF
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return p.expired()
+	}
+	return &sideError{p.from, false, err}
+}
+
+// expired says why a read deadline was set.
+func (p *pump) expired() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.stopping:
+		return errStopped
+	case p.interrupted:
+		return errInterrupted
+	}
+	return &sideError{p.from, false, errStalled}
+}
+
+// interrupt ends a waiting read, and every further one until resume.
+func (p *pump) interrupt() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.interrupted = true
+	_ = p.src.SetReadDeadline(past)
+}
+
+// resume lets the pump read again after an interrupt.
+func (p *pump) resume() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.interrupted = false
+	if !p.stopping {
+		_ = p.src.SetReadDeadline(time.Time{})
+	}
+}
+
+// finish gives the source at most d of silence from now on and wakes a waiting
+// read.
+func (p *pump) finish(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.finished = max(d, 1)
+	_ = p.src.SetReadDeadline(time.Now().Add(p.finished))
+}
+
+func (p *pump) finishing() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.finished > 0
+}
+
+// stop makes every read and write of the pump fail from now on.
+func (p *pump) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stopping = true
+	_ = p.src.SetReadDeadline(past)
+	if p.dst != nil {
+		_ = p.dst.SetWriteDeadline(past)
+	}
+}
+
+// attach gives the pump the side to which it writes.
+func (p *pump) attach(dst net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dst = dst
+	if p.stopping {
+		_ = dst.SetWriteDeadline(past)
+	}
+}
+
+func (p *pump) isStopping() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stopping
+}
+
+// past is a deadline that has expired.
+var past = time.Unix(1, 0)
