@@ -31,10 +31,11 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
-// A Handler serves one connection and returns when it is done with it. The
-// server closes the connection afterwards if the handler has not. ctx ends when
-// the server is closed.
-type Handler func(ctx context.Context, conn net.Conn, port uint16)
+// A Handler serves one connection, in a goroutine of its own, and calls over once
+// when it is done with it: before it returns or later, from another goroutine. The
+// server then closes the connection if the handler has not. ctx ends when the
+// server is closed.
+type Handler func(ctx context.Context, conn net.Conn, port uint16, over func())
 
 // A Server owns ports. The zero value works. Set fields before the first Listen.
 type Server struct {
@@ -46,7 +47,7 @@ type Server struct {
 	Beat time.Duration
 
 	loops sync.WaitGroup // accept loops and the watchdog
-	conns sync.WaitGroup // handlers
+	conns sync.WaitGroup // connections that are not over
 
 	mu       sync.Mutex
 	open     int
@@ -161,7 +162,8 @@ func (s *Server) accept(ctx context.Context, p *Port, loop *loop) {
 		case err == nil:
 			pause = 0
 			s.opened(p)
-			s.conns.Go(func() { s.serve(ctx, p, conn) })
+			s.conns.Add(1)
+			go s.serve(ctx, p, conn)
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, os.ErrDeadlineExceeded):
@@ -222,12 +224,14 @@ const sendBuffer = 256 << 10
 
 // serve runs the handler of one connection.
 func (s *Server) serve(ctx context.Context, p *Port, conn net.Conn) {
-	defer s.closed(p)
-	defer func() { _ = conn.Close() }()
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetWriteBuffer(sendBuffer)
 	}
-	p.handler(ctx, conn, p.number)
+	p.handler(ctx, conn, p.number, func() {
+		_ = conn.Close()
+		s.closed(p)
+		s.conns.Done()
+	})
 }
 
 func (s *Server) opened(p *Port) {

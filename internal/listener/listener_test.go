@@ -22,7 +22,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func echo(_ context.Context, conn net.Conn, _ uint16) { _, _ = io.Copy(conn, conn) }
+func echo(_ context.Context, conn net.Conn, _ uint16, over func()) {
+	defer over()
+	_, _ = io.Copy(conn, conn)
+}
 
 func address(host string, port uint16) string { return net.JoinHostPort(host, strconv.Itoa(int(port))) }
 
@@ -95,10 +98,13 @@ func TestAPortTakenOnTheOtherLoopbackIsTaken(t *testing.T) {
 func TestCloseEndsHandlersAndWaits(t *testing.T) {
 	s := &Server{}
 	entered, left := make(chan struct{}), make(chan struct{})
-	p, err := s.Listen(t.Context(), "127.0.0.1", 0, func(ctx context.Context, _ net.Conn, _ uint16) {
+	p, err := s.Listen(t.Context(), "127.0.0.1", 0, func(ctx context.Context, _ net.Conn, _ uint16, over func()) {
 		close(entered)
-		<-ctx.Done()
-		close(left)
+		go func() { // a handler may return before the connection is over
+			<-ctx.Done()
+			close(left)
+			over()
+		}()
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +137,8 @@ func TestLimitLeavesConnectionsInTheKernelsQueue(t *testing.T) {
 	defer s.Close()
 	served := make(chan net.Conn)
 	release := make(chan struct{})
-	p, err := s.Listen(t.Context(), "127.0.0.1", 0, func(ctx context.Context, conn net.Conn, _ uint16) {
+	p, err := s.Listen(t.Context(), "127.0.0.1", 0, func(ctx context.Context, conn net.Conn, _ uint16, over func()) {
+		defer over()
 		select {
 		case served <- conn:
 		case <-ctx.Done():

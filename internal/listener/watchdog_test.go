@@ -120,7 +120,8 @@ func TestAPortThatWasClosedIsNotWatched(t *testing.T) {
 func TestBeatsDisturbNobody(t *testing.T) {
 	s := &Server{Limit: 2, Beat: time.Millisecond}
 	defer s.Close()
-	p, err := s.Listen(t.Context(), "127.0.0.1", 0, func(_ context.Context, conn net.Conn, _ uint16) {
+	p, err := s.Listen(t.Context(), "127.0.0.1", 0, func(_ context.Context, conn net.Conn, _ uint16, over func()) {
+		defer over()
 		_, _ = conn.Write([]byte("x"))
 	})
 	if err != nil {

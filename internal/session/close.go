@@ -21,16 +21,16 @@ func (c *connection) close(result Result, err error) {
 	}
 	reset := isReset(err)
 	side, _ := errors.AsType[*sideError](err)
-	for _, conn := range []net.Conn{c.client, c.up} {
-		if conn == nil {
+	for _, p := range []*pump{&c.requests, &c.responses} {
+		if p.src == nil {
 			continue
 		}
-		mine := side != nil && (side.side == "client") == (conn == c.client)
+		mine := side != nil && side.side == p.from
 		if reset && !mine {
-			abort(conn)
+			abort(p.src)
 			continue
 		}
-		hangUp(conn)
+		hangUp(p)
 	}
 }
 
@@ -42,27 +42,27 @@ func abort(conn net.Conn) {
 	_ = conn.Close()
 }
 
-// hangUp closes conn with a FIN. Bytes that the kernel has received and nobody
-// has read would turn it into a reset, and a reset may destroy what was written
-// before it: so they are read first.
-func hangUp(conn net.Conn) {
-	if half, ok := conn.(interface{ CloseWrite() error }); ok {
+// hangUp closes the source of a pump with a FIN. Bytes that the kernel has received
+// and nobody has read would turn it into a reset, and a reset may destroy what was
+// written before it: so they are read first.
+func hangUp(p *pump) {
+	if half, ok := p.src.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
-		drain(conn)
+		p.drain()
 	}
-	_ = conn.Close()
+	_ = p.src.Close()
 }
 
 // drainLimit bounds what is read from a connection that is being closed.
 const drainLimit = 1 << 20
 
 // drain reads what has arrived already, without waiting for more than an instant.
-func drain(conn net.Conn) {
-	buf := make([]byte, 16<<10)
+func (p *pump) drain() {
 	for total := 0; total < drainLimit; {
-		_ = conn.SetReadDeadline(time.Now().Add(time.Millisecond))
-		n, err := conn.Read(buf)
-		if err != nil {
+		p.discard()
+		_ = p.src.SetReadDeadline(time.Now().Add(time.Millisecond))
+		n, err := p.reader.read(p)
+		if n == 0 || err != nil {
 			return
 		}
 		total += n

@@ -311,12 +311,13 @@ func TestModel(t *testing.T) {
 	for i := range modelRuns {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()
-			runModel(t)
+			runModel(t, i%2 == 1)
 		})
 	}
 }
 
-func runModel(t *testing.T) {
+// runModel runs one share. In every second one the pumps rest as often as they can.
+func runModel(t *testing.T, rests bool) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -334,6 +335,9 @@ func runModel(t *testing.T) {
 		return a.(*net.TCPConn), b.(*net.TCPConn)
 	}
 	h := &Handler{Mapper: kafka.MapperFunc(toLocalhost), Hold: time.Minute, Stall: time.Minute}
+	if rests {
+		h.every = 50 * time.Microsecond
+	}
 	parent := t.Context()
 	rapid.Check(t, func(t *rapid.T) {
 		p := program(t)
@@ -352,7 +356,7 @@ func runModel(t *testing.T) {
 		defer cancel()
 		over := make(chan Summary, 1)
 		run.Go(func() {
-			over <- h.Serve(ctx, inner, func(context.Context) (net.Conn, string, error) { return upstream, "broker", nil })
+			h.Serve(ctx, inner, func(context.Context) (net.Conn, string, error) { return upstream, "broker", nil }, func(s Summary) { over <- s })
 		})
 		m := &model{p: p, end: end, problem: make(chan error, 4)}
 		run.Go(func() { m.broker(broker, down) })

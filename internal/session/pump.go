@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -43,21 +44,37 @@ type pump struct {
 	src, dst net.Conn
 	from, to string // names of the two sides in errors
 	buffers  *buffers
+	pipes    *pipes
+	splicer  *splicer      // nil until there is a large span
 	stall    time.Duration // how long src may owe bytes it has begun; 0: for ever
+	run      func()        // pumps, until the pump rests or ends
 	count    func(n int)   // hears of bytes written to dst
 
+	dormitory       *dormitory
 	reader          reader
+	active          atomic.Bool // bytes have come since the last look
 	buf             []byte
 	start, pos, end int
 
 	mid   bool          // a frame was begun and is not complete
 	grace time.Duration // how much longer than stall src may take, see blocked
 
+	wantRest bool // the pump was asked to rest and may, if nothing comes
+
 	mu          sync.Mutex    // guards the read deadline of src and what follows
-	limited     bool          // a read deadline is set
+	until       time.Time     // the read deadline that fits the state of the pump
 	finished    time.Duration // finish was called
 	stopping    bool          // stop was called
 	interrupted bool          // interrupt was called
+	asked       bool          // askRest was called
+	asleep      bool          // the pump rests in the dormitory
+	restFD      int32         // the descriptor by which the dormitory knows it
+}
+
+// init prepares a pump whose two sides are attached later.
+func (p *pump) init(from, to string, h *Handler, run func(), count func(int)) {
+	p.from, p.to, p.stall, p.run, p.count = from, to, h.Stall, run, count
+	p.buffers, p.pipes, p.dormitory = &h.buffers, &h.pipes, &h.dormitory
 }
 
 // errStalled is a frame that was begun and not continued in time.
@@ -68,6 +85,12 @@ var errStopped = errors.New("stopped")
 
 // errInterrupted is the end of one wait for bytes.
 var errInterrupted = errors.New("interrupted")
+
+// errResting is the end of a pump's goroutine; the pump goes on when bytes come.
+var errResting = errors.New("resting")
+
+// errAgain is a wait for bytes that is to be repeated.
+var errAgain = errors.New("again")
 
 // A sideError says on which side of a pump an error happened.
 type sideError struct {
@@ -111,8 +134,15 @@ func (p *pump) pass(n int64) error {
 		if n -= have; n == 0 {
 			return nil
 		}
-		if err := p.fill(1); err != nil {
+		moved, err := p.passByKernel(n)
+		if n -= moved; err == nil && moved == 0 {
+			err = p.fill(1)
+		}
+		if err != nil {
 			return unexpected(err, p.from)
+		}
+		if n == 0 {
+			return nil
 		}
 	}
 }
@@ -206,15 +236,22 @@ func (p *pump) fill(want int) error {
 	if p.grace > 0 {
 		asked = time.Now()
 	}
-	n, err := p.reader.read(p)
-	if n > 0 {
-		p.end += n
-		if p.grace > 0 && time.Since(asked) > waited {
-			p.grace = 0 // it has noticed that it may send again
+	for {
+		n, err := p.reader.read(p)
+		if n > 0 {
+			p.end += n
+			if !p.active.Load() {
+				p.active.Store(true)
+			}
+			if p.grace > 0 && time.Since(asked) > waited {
+				p.grace = 0 // it has noticed that it may send again
+			}
+			return nil
 		}
-		return nil
+		if err = p.readError(err); !errors.Is(err, errAgain) {
+			return err
+		}
 	}
-	return p.readError(err)
 }
 
 // makeRoom moves what was not looked at to the front, or into a buffer twice as

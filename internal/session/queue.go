@@ -21,12 +21,11 @@ const (
 
 // inFlight is one request whose response has not been passed on yet.
 type inFlight struct {
-	kind        kind
+	sent        time.Duration // since the start of the connection
+	correlation int32
 	key         int16
 	version     int16
-	correlation int32
-	sent        time.Time
-	answer      []byte // of a local entry: the whole response frame
+	kind        kind
 }
 
 // queueCapacity bounds the requests in flight on one connection. Kafka's own
@@ -39,17 +38,15 @@ const queueCapacity = 1024
 type queue struct {
 	mu      sync.Mutex
 	room    sync.Cond
-	ring    []inFlight
-	head, n int  // entries not taken yet
-	taken   int  // entries taken whose response has not been written yet
-	ended   bool // nobody will take entries any more
-	noMore  bool // nobody will push entries any more
+	ring    []inFlight // its length is a power of two
+	head, n int        // entries not taken yet
+	taken   int        // entries taken whose response has not been written yet
+	ended   bool       // nobody will take entries any more
+	noMore  bool       // nobody will push entries any more
 }
 
-func newQueue() *queue {
-	q := &queue{ring: make([]inFlight, 8)}
+func (q *queue) init() {
 	q.room.L = &q.mu
-	return q
 }
 
 // full reports whether a push would wait.
@@ -74,13 +71,13 @@ func (q *queue) add(e inFlight) bool {
 		return false
 	}
 	if q.n == len(q.ring) {
-		bigger := make([]inFlight, 2*len(q.ring))
+		bigger := make([]inFlight, max(4, 2*len(q.ring)))
 		for i := range q.n {
-			bigger[i] = q.ring[(q.head+i)%len(q.ring)]
+			bigger[i] = q.ring[(q.head+i)&(len(q.ring)-1)]
 		}
 		q.ring, q.head = bigger, 0
 	}
-	q.ring[(q.head+q.n)%len(q.ring)] = e
+	q.ring[(q.head+q.n)&(len(q.ring)-1)] = e
 	q.n++
 	return true
 }
@@ -123,7 +120,7 @@ func (q *queue) take(frame []byte) (inFlight, bool) {
 	return q.pop(), true
 }
 
-func (q *queue) at(i int) *inFlight { return &q.ring[(q.head+i)%len(q.ring)] }
+func (q *queue) at(i int) *inFlight { return &q.ring[(q.head+i)&(len(q.ring)-1)] }
 
 // answeredBy reports whether a response carries the entry's correlation id.
 func (e *inFlight) answeredBy(frame []byte) bool {
@@ -145,7 +142,7 @@ func (q *queue) takeLocal() (inFlight, bool) {
 func (q *queue) pop() inFlight {
 	e := q.ring[q.head]
 	q.ring[q.head] = inFlight{}
-	q.head = (q.head + 1) % len(q.ring)
+	q.head = (q.head + 1) & (len(q.ring) - 1)
 	q.n--
 	q.room.Signal()
 	return e

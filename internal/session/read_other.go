@@ -12,3 +12,5 @@ func (*reader) read(p *pump) (int, error) {
 	p.acquire()
 	return p.src.Read(p.buf[p.end:])
 }
+
+func (*reader) canRest() bool { return false }

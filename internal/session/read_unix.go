@@ -38,15 +38,25 @@ func (r *reader) init(p *pump) {
 				break
 			}
 		}
-		if r.err == syscall.EAGAIN { //nolint:errorlint // a system call returns the bare number
-			if !held {
-				p.release()
-			}
-			return false
+		if r.n > 0 {
+			return true
 		}
-		return true
+		if !held { // at once: thousands may end at the same time
+			p.release()
+		}
+		if r.err != syscall.EAGAIN { //nolint:errorlint // a system call returns the bare number
+			return true
+		}
+		if p.mayRest() {
+			r.err = errResting
+			return true
+		}
+		return false
 	}
 }
+
+// canRest reports whether others can see when there is something to read.
+func (r *reader) canRest() bool { return r.raw != nil }
 
 func (r *reader) read(p *pump) (int, error) {
 	if r.raw == nil {
@@ -56,6 +66,9 @@ func (r *reader) read(p *pump) (int, error) {
 	r.n, r.err = 0, nil
 	if err := r.raw.Read(r.callback); err != nil {
 		return 0, err
+	}
+	if r.err == errResting { //nolint:errorlint // set above
+		return 0, errResting
 	}
 	if r.err != nil {
 		return 0, &net.OpError{Op: "read", Net: "tcp", Source: p.src.LocalAddr(), Addr: p.src.RemoteAddr(), Err: r.err}

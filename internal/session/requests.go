@@ -25,6 +25,9 @@ func (c *connection) pumpRequests() error {
 			if side, ok := errors.AsType[*sideError](err); ok && side.write {
 				return err
 			}
+			if errors.Is(err, errResting) {
+				return err
+			}
 			// What came before it was good and is the broker's.
 			if failed := c.requests.flush(); failed != nil {
 				return failed
@@ -185,7 +188,7 @@ func (c *connection) enqueue(e inFlight) error {
 			return err
 		}
 	}
-	e.sent = time.Now()
+	e.sent = time.Since(c.start)
 	if !c.queue.push(e) {
 		return errStopped
 	}
@@ -197,7 +200,6 @@ func (c *connection) enqueue(e inFlight) error {
 // request in a version that both know.
 func (c *connection) answer(e inFlight) error {
 	e.kind = local
-	e.answer = kafka.AppendApiVersionsTooNew(nil, e.correlation)
 	now, ok := c.queue.pushLocal(e)
 	if !ok {
 		return errStopped
@@ -205,7 +207,7 @@ func (c *connection) answer(e inFlight) error {
 	if !now {
 		return nil
 	}
-	n, err := c.client.Write(e.answer)
+	n, err := c.client.Write(kafka.AppendApiVersionsTooNew(nil, e.correlation))
 	c.received(n)
 	if err != nil {
 		return &sideError{"client", true, err}

@@ -14,7 +14,8 @@ import (
 // responseHead is the size and the correlation id of a response.
 const responseHead = kafka.SizeLen + 4
 
-// pumpResponses passes the broker's responses on until one side ends.
+// pumpResponses passes the broker's responses on until one side ends or the pump
+// is to rest (errResting).
 func (c *connection) pumpResponses() (Result, error) {
 	p := &c.responses
 	for {
@@ -24,6 +25,8 @@ func (c *connection) pumpResponses() (Result, error) {
 		p.mid = false
 		if _, err := c.nextByte(); err != nil {
 			switch {
+			case errors.Is(err, errResting):
+				return "", err
 			case errors.Is(err, io.EOF):
 				return BrokerClosed, nil
 			case errors.Is(err, errStalled) && p.finishing():
@@ -62,7 +65,7 @@ func (c *connection) localAnswers() error {
 		if !ok {
 			return nil
 		}
-		if err := c.responses.replace(0, e.answer); err != nil {
+		if err := c.responses.replace(0, kafka.AppendApiVersionsTooNew(nil, e.correlation)); err != nil {
 			return err
 		}
 	}
@@ -105,7 +108,7 @@ func (c *connection) response() error {
 			With(fmt.Sprintf("correlation id %d, expected %d", correlation, e.correlation))
 	}
 	if o := c.h.Observer; o != nil {
-		o.Answered(e.key, time.Since(e.sent))
+		o.Answered(e.key, time.Since(c.start)-e.sent)
 	}
 	if e.key == kafka.KeySaslHandshake && e.version == 0 {
 		if err := c.handshakeAnswered(); err != nil {
@@ -173,7 +176,10 @@ func (c *connection) rewriteWhole(info kafka.ResponseInfo) error {
 // rewriteTail passes a response on as it comes and replaces its last bytes by as
 // many.
 func (c *connection) rewriteTail(info kafka.ResponseInfo) error {
-	p, w := &c.responses, &c.walker
+	if c.walker == nil {
+		c.walker = &kafka.Walker{}
+	}
+	p, w := &c.responses, c.walker
 	if err := w.Reset(info, c.h.Mapper); err != nil {
 		return c.responseFailure(info, err)
 	}

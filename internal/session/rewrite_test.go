@@ -235,7 +235,7 @@ func TestNoAllocationPerPassedFrame(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	over := make(chan Summary, 1)
 	go func() {
-		over <- h.Serve(ctx, inner, func(context.Context) (net.Conn, string, error) { return upstream, "b", nil })
+		h.Serve(ctx, inner, func(context.Context) (net.Conn, string, error) { return upstream, "b", nil }, func(s Summary) { over <- s })
 	}()
 	ask, reply := request(heartbeat, 0, 7, "body"), response(7, "answer")
 	buf := make([]byte, 64)

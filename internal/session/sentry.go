@@ -21,9 +21,11 @@ var errLost = errors.New("the other side acknowledges nothing")
 // a connection whose reader is only slow: it counts the time that bytes wait for
 // the window to open, although the other side acknowledges each probe of it.
 type sentry struct {
-	conn  net.Conn
-	after time.Duration
-	looks func() // hears of each look; for tests
+	conn   net.Conn
+	after  time.Duration
+	every  time.Duration // between two looks
+	looked func()        // hears of each look that found nothing wrong
+	gone   func()        // hears that the other side is lost, before the connection is cut
 
 	mu    sync.Mutex
 	over  bool
@@ -32,16 +34,18 @@ type sentry struct {
 	timer *time.Timer
 }
 
-// watchOver starts a sentry; stop ends it.
-func watchOver(conn net.Conn, after time.Duration, looks func()) *sentry {
+// start makes the sentry look; stop ends that.
+func (s *sentry) start(conn net.Conn, after, every time.Duration, looked, gone func()) {
 	if after <= 0 {
 		after = defaultLost
 	}
-	s := &sentry{conn: conn, after: after, looks: looks}
+	if every <= 0 {
+		every = after / 3
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.timer = time.AfterFunc(after/3, s.look)
-	return s
+	s.conn, s.after, s.every, s.looked, s.gone = conn, after, every, looked, gone
+	s.timer = time.AfterFunc(every, s.look)
 }
 
 func (s *sentry) look() {
@@ -51,14 +55,13 @@ func (s *sentry) look() {
 		return
 	}
 	s.lost = s.judge(time.Now())
-	if s.looks != nil {
-		s.looks()
-	}
 	if !s.lost {
-		s.timer.Reset(s.after / 3)
+		s.looked()
+		s.timer.Reset(s.every)
 		return
 	}
 	s.over = true
+	s.gone()
 	abort(s.conn)
 }
 
@@ -83,12 +86,8 @@ func (s *sentry) stop() {
 	s.timer.Stop()
 }
 
-// err returns why the sentry has cut the connection, nil if it has not. The err of
-// a nil sentry is nil.
+// err returns why the sentry has cut the connection, nil if it has not.
 func (s *sentry) err() error {
-	if s == nil {
-		return nil
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.lost {

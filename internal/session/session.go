@@ -17,7 +17,12 @@
 // number of them:
 //
 //	handler := &session.Handler{Mapper: topology, Hold: 9 * time.Second}
-//	summary := handler.Serve(ctx, conn, dial)
+//	handler.Serve(ctx, conn, dial, func(s session.Summary) { ... })
+//
+// What a connection costs while nothing happens is kept small. A pump that waits
+// holds no buffer. One that has waited for some time rests (Linux): its goroutine
+// ends, and one for all of them waits in its place. That is why Serve may return
+// before the connection is over.
 //
 // The package knows neither ports nor tokens: where a connection leads is the
 // business of the [DialFunc] it is given.
@@ -67,8 +72,15 @@ type Handler struct {
 	Lost       time.Duration // how long the broker's side may acknowledge nothing; 0: 60 s
 	Observer   Observer      // nil: nobody counts
 
-	buffers buffers
-	looks   func() // hears of each look of a sentry; for tests
+	// Freed hears of each pump that has given its stack back; nil: nobody. What the
+	// runtime keeps of it can then be returned to the system.
+	Freed func()
+
+	buffers   buffers
+	pipes     pipes
+	dormitory dormitory
+	looks     func()        // hears of each look of a sentry; for tests
+	every     time.Duration // between two looks; for tests; 0: a third of Lost
 }
 
 // The defaults of a Handler.
@@ -111,41 +123,72 @@ type connection struct {
 	h      *Handler
 	client net.Conn
 	up     net.Conn
-	queue  *queue
+	queue  queue
 	start  time.Time
 
 	bare     atomic.Bool // the client's next frame may be a bare SASL token
-	sentry   *sentry
-	software string // how the client calls itself, "" until it does
-	walker   kafka.Walker
+	sentry   sentry
+	software string        // how the client calls itself, "" until it does
+	walker   *kafka.Walker // nil until a response needs one
 
 	requests  pump // client -> broker
 	responses pump // broker -> client
 
+	over    func(Summary)
+	unstop  func() bool // ends the watch over the context
+	stopped atomic.Bool
+	pumps   atomic.Int32 // pumps that have not ended
+	verdict verdict
 	summary Summary
 }
 
-// Serve relays conn until it ends and closes it. It ends early when ctx does.
-func (h *Handler) Serve(ctx context.Context, conn net.Conn, dial DialFunc) Summary {
-	c := &connection{h: h, client: conn, queue: newQueue(), start: time.Now()}
-	c.requests = pump{src: conn, from: "client", to: "broker", buffers: &h.buffers, stall: h.Stall, count: c.sent}
-	c.requests.reader.init(&c.requests)
-	stop := context.AfterFunc(ctx, c.requests.stop)
-	defer stop()
-
-	result, err := c.serve(ctx, dial)
-	if ctx.Err() != nil {
-		result, err = Stopped, nil
-	}
-	c.close(result, err)
-	c.requests.discard()
-	c.responses.discard()
-	c.summary.Result, c.summary.Err, c.summary.Software = result, err, c.software
-	c.summary.Duration = time.Since(c.start)
-	return c.summary
+// verdict is how a connection ends: as the pump says that ends first.
+type verdict struct {
+	mu       sync.Mutex
+	decided  bool
+	result   Result
+	err      error
+	requests error // what ended the request pump
 }
 
-func (c *connection) serve(ctx context.Context, dial DialFunc) (Result, error) {
+func (v *verdict) decide(result Result, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.decided {
+		v.decided, v.result, v.err = true, result, err
+	}
+}
+
+// Serve relays conn until it ends and closes it; then it calls over, once, and
+// nothing of it runs any more. It may return earlier. It ends early when ctx does.
+func (h *Handler) Serve(ctx context.Context, conn net.Conn, dial DialFunc, over func(Summary)) {
+	c := &connection{h: h, client: conn, start: time.Now(), over: over}
+	c.queue.init()
+	c.requests.init("client", "broker", h, c.runRequests, c.sent)
+	c.responses.init("broker", "client", h, c.runResponses, c.received)
+	c.requests.attach(conn, nil)
+	c.responses.attach(nil, conn)
+	c.unstop = context.AfterFunc(ctx, c.stop)
+	if result, err := c.open(ctx, dial); result != "" {
+		if ctx.Err() != nil {
+			c.stopped.Store(true)
+		}
+		c.finish(result, err)
+		return
+	}
+	c.relay()
+}
+
+// stop ends the connection soon.
+func (c *connection) stop() {
+	c.stopped.Store(true)
+	c.requests.stop()
+	c.responses.stop()
+}
+
+// open looks at the first bytes and opens the upstream connection. A result says
+// that the connection ends here.
+func (c *connection) open(ctx context.Context, dial DialFunc) (Result, error) {
 	if err := c.firstBytes(); err != nil {
 		if errors.Is(err, io.EOF) {
 			return Silent, nil
@@ -161,47 +204,102 @@ func (c *connection) serve(ctx context.Context, dial DialFunc) (Result, error) {
 	if o := c.h.Observer; o != nil {
 		o.Held(time.Since(c.start))
 	}
-	return c.relay(ctx)
+	return "", nil
 }
 
-// relay runs both pumps until both have ended. The first one to end decides the
-// result.
-func (c *connection) relay(ctx context.Context) (Result, error) {
-	c.requests.attach(c.up)
-	c.responses = pump{src: c.up, dst: c.client, from: "broker", to: "client", buffers: &c.h.buffers, stall: c.h.Stall, count: c.received}
-	c.responses.reader.init(&c.responses)
-	stop := context.AfterFunc(ctx, c.responses.stop)
-	defer stop()
-	c.sentry = watchOver(c.up, c.h.Lost, c.h.looks)
-	defer c.sentry.stop()
+// relay runs both pumps; whichever ends last finishes the connection. It returns
+// when the request pump rests or ends.
+func (c *connection) relay() {
+	c.requests.attach(nil, c.up)
+	c.responses.attach(c.up, nil)
+	c.sentry.start(c.up, c.h.Lost, c.h.every, c.look, c.responses.getUp)
+	c.pumps.Store(2)
+	go c.runResponses()
+	c.runRequests()
+}
 
-	var (
-		wait    sync.WaitGroup
-		once    sync.Once
-		result  Result
-		outcome error
-	)
-	wait.Go(func() {
-		r, err := c.pumpResponses()
-		once.Do(func() { result, outcome = r, err })
-		c.queue.end()
-		c.requests.stop()
-	})
+// look is called by the sentry from time to time.
+func (c *connection) look() {
+	c.requests.askRest()
+	c.responses.askRest()
+	if c.h.looks != nil {
+		c.h.looks()
+	}
+}
+
+// runRequests runs the request pump until it rests or ends.
+func (c *connection) runRequests() {
 	err := c.pumpRequests()
-	switch {
-	case errors.Is(err, io.EOF):
+	for errors.Is(err, errResting) {
+		if c.requests.sleep() {
+			c.freed()
+			return
+		}
+		err = c.pumpRequests()
+	}
+	if errors.Is(err, io.EOF) {
 		c.lastWords()
-	default:
-		once.Do(func() { result, outcome = Failed, c.classify(err) })
+	} else {
+		c.verdict.decide(Failed, c.classify(err))
 		c.responses.stop()
 	}
-	wait.Wait()
+	c.verdict.mu.Lock()
+	c.verdict.requests = err
+	c.verdict.mu.Unlock()
+	c.pumpOver()
+}
+
+// runResponses runs the response pump until it rests or ends.
+func (c *connection) runResponses() {
+	result, err := c.pumpResponses()
+	for errors.Is(err, errResting) {
+		if c.responses.sleep() {
+			c.freed()
+			return
+		}
+		result, err = c.pumpResponses()
+	}
+	c.verdict.decide(result, err)
+	c.queue.end()
+	c.requests.stop()
+	c.pumpOver()
+}
+
+func (c *connection) freed() {
+	if c.h.Freed != nil {
+		c.h.Freed()
+	}
+}
+
+// pumpOver says that one pump has ended.
+func (c *connection) pumpOver() {
+	if c.pumps.Add(-1) > 0 {
+		c.freed()
+		return
+	}
+	c.sentry.stop()
+	v := &c.verdict
 	// A reset by the broker is told once: to the write or to the read, and the other
 	// one then finds the end of the stream.
-	if side, ok := errors.AsType[*sideError](err); ok && result == BrokerClosed && side.write && isReset(err) {
-		return Failed, c.classify(err)
+	if side, ok := errors.AsType[*sideError](v.requests); ok && v.result == BrokerClosed && side.write && isReset(v.requests) {
+		v.result, v.err = Failed, c.classify(v.requests)
 	}
-	return result, outcome
+	c.finish(v.result, v.err)
+	c.freed()
+}
+
+// finish closes both connections and tells the summary.
+func (c *connection) finish(result Result, err error) {
+	c.unstop()
+	if c.stopped.Load() {
+		result, err = Stopped, nil
+	}
+	c.close(result, err)
+	c.requests.discard()
+	c.responses.discard()
+	c.summary.Result, c.summary.Err, c.summary.Software = result, err, c.software
+	c.summary.Duration = time.Since(c.start)
+	c.over(c.summary)
 }
 
 // lastWords lets the response pump finish what is in flight.

@@ -74,10 +74,10 @@ func start(t *testing.T, change func(*Handler), dial DialFunc) *bench {
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	go func() {
-		b.over <- h.Serve(ctx, inner, func(ctx context.Context) (net.Conn, string, error) {
+		h.Serve(ctx, inner, func(ctx context.Context) (net.Conn, string, error) {
 			once.Do(func() { close(b.dialed) })
 			return dial(ctx)
-		})
+		}, func(s Summary) { b.over <- s })
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -419,7 +419,7 @@ func TestStoppingEndsEverything(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	over := make(chan Summary, 1)
 	h := &Handler{}
-	go func() { over <- h.Serve(ctx, inner, slowDial(nil, nil)) }()
+	go func() { h.Serve(ctx, inner, slowDial(nil, nil), func(s Summary) { over <- s }) }()
 	write(t, near, request(heartbeat, 0, 1, ""))
 	cancel()
 	if s := <-over; s.Result != Stopped {

@@ -35,15 +35,15 @@ func (p *pump) limit() error {
 	case p.interrupted:
 		return errInterrupted
 	case p.finished > 0:
-		return p.src.SetReadDeadline(time.Now().Add(p.finished))
+		p.until = time.Now().Add(p.finished)
 	case p.mid && p.stall > 0:
-		p.limited = true
-		return p.src.SetReadDeadline(time.Now().Add(p.stall + p.grace))
-	case p.limited:
-		p.limited = false
-		return p.src.SetReadDeadline(time.Time{})
+		p.until = time.Now().Add(p.stall + p.grace)
+	case p.until.IsZero():
+		return nil
+	default:
+		p.until = time.Time{}
 	}
-	return nil
+	return p.src.SetReadDeadline(p.until)
 }
 
 func (p *pump) readError(err error) error {
@@ -52,6 +52,8 @@ func (p *pump) readError(err error) error {
 		return io.EOF
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return p.expired()
+	case errors.Is(err, errResting):
+		return errResting
 	}
 	return &sideError{p.from, false, err}
 }
@@ -65,6 +67,10 @@ func (p *pump) expired() error {
 		return errStopped
 	case p.interrupted:
 		return errInterrupted
+	case p.asked:
+		p.asked, p.wantRest = false, true
+		_ = p.src.SetReadDeadline(p.until)
+		return errAgain
 	}
 	return &sideError{p.from, false, errStalled}
 }
@@ -83,7 +89,8 @@ func (p *pump) resume() {
 	defer p.mu.Unlock()
 	p.interrupted = false
 	if !p.stopping {
-		_ = p.src.SetReadDeadline(time.Time{})
+		p.until = time.Time{}
+		_ = p.src.SetReadDeadline(p.until)
 	}
 }
 
@@ -93,7 +100,9 @@ func (p *pump) finish(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.finished = max(d, 1)
-	_ = p.src.SetReadDeadline(time.Now().Add(p.finished))
+	p.until = time.Now().Add(p.finished)
+	_ = p.src.SetReadDeadline(p.until)
+	p.rouse()
 }
 
 func (p *pump) finishing() bool {
@@ -107,19 +116,33 @@ func (p *pump) stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stopping = true
-	_ = p.src.SetReadDeadline(past)
-	if p.dst != nil {
-		_ = p.dst.SetWriteDeadline(past)
+	p.halt()
+	p.rouse()
+}
+
+// attach gives the pump one of its sides, or both.
+func (p *pump) attach(src, dst net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if src != nil {
+		p.src = src
+		p.reader.init(p)
+	}
+	if dst != nil {
+		p.dst = dst
+	}
+	if p.stopping {
+		p.halt()
 	}
 }
 
-// attach gives the pump the side to which it writes.
-func (p *pump) attach(dst net.Conn) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.dst = dst
-	if p.stopping {
-		_ = dst.SetWriteDeadline(past)
+// halt makes reads and writes fail. The caller holds mu.
+func (p *pump) halt() {
+	if p.src != nil {
+		_ = p.src.SetReadDeadline(past)
+	}
+	if p.dst != nil {
+		_ = p.dst.SetWriteDeadline(past)
 	}
 }
 

@@ -65,7 +65,7 @@ func (t *Tunnel) startCluster(ctx context.Context, cfg config.Cluster) (*cluster
 	})
 	cl.handler = &session.Handler{
 		Mapper: cl.topo, MaxRequest: t.cfg.Limits.MaxRequestBytes, Stall: t.cfg.Limits.FrameStall,
-		Hold: conn.Hold, Observer: observer{cl},
+		Hold: conn.Hold, Observer: observer{cl}, Freed: t.tidy.note,
 	}
 	t.metrics.ReadyFunc(cfg.Name, cl.ready)
 	port, err := t.server.Listen(ctx, cfg.Listen.Host, cfg.Listen.Port, cl.serveBootstrap)
@@ -105,19 +105,19 @@ func (cl *cluster) address() string {
 }
 
 // serveBootstrap serves a connection to the bootstrap port.
-func (cl *cluster) serveBootstrap(ctx context.Context, conn net.Conn, _ uint16) {
-	cl.serve(ctx, conn, "bootstrap", func(ctx context.Context) (net.Conn, topology.Target, error) {
+func (cl *cluster) serveBootstrap(ctx context.Context, conn net.Conn, _ uint16, over func()) {
+	cl.serve(ctx, conn, "bootstrap", over, func(ctx context.Context) (net.Conn, topology.Target, error) {
 		return cl.dialer.DialAny(ctx, cl.bootstrap)
 	})
 }
 
 // serveBroker serves a connection to a broker's port.
-func (cl *cluster) serveBroker(ctx context.Context, conn net.Conn, port uint16) {
+func (cl *cluster) serveBroker(ctx context.Context, conn net.Conn, port uint16, over func()) {
 	node := "bootstrap" // until the node behind the port is known
 	if id, ok := cl.topo.Node(port); ok {
 		node = strconv.Itoa(int(id))
 	}
-	cl.serve(ctx, conn, node, func(ctx context.Context) (net.Conn, topology.Target, error) {
+	cl.serve(ctx, conn, node, over, func(ctx context.Context) (net.Conn, topology.Target, error) {
 		target, _, err := cl.topo.Resolve(ctx, port)
 		if err != nil {
 			return nil, target, err
@@ -144,16 +144,16 @@ func slowly(ctx context.Context, err error) {
 	}
 }
 
-// serve serves one connection, which dial leads to its broker.
-func (cl *cluster) serve(ctx context.Context, conn net.Conn, node string, dial func(context.Context) (net.Conn, topology.Target, error)) {
+// serve serves one connection, which dial leads to its broker, and calls over when
+// it has ended.
+func (cl *cluster) serve(ctx context.Context, conn net.Conn, node string, over func(), dial func(context.Context) (net.Conn, topology.Target, error)) {
 	open := &cl.tunnel.connections
 	one := open.add(cl.cfg.Name, node, conn.RemoteAddr().String())
-	defer open.remove(one)
 	ctx = logging.WithConnection(ctx, one.number)
 	n := cl.metrics.Node(node)
 	n.Opened()
 	var reached topology.Target
-	summary := cl.handler.Serve(ctx, conn, func(ctx context.Context) (net.Conn, string, error) {
+	cl.handler.Serve(ctx, conn, func(ctx context.Context) (net.Conn, string, error) {
 		up, target, err := dial(ctx)
 		if err != nil {
 			slowly(ctx, err)
@@ -162,12 +162,15 @@ func (cl *cluster) serve(ctx context.Context, conn net.Conn, node string, dial f
 		reached = target
 		open.reached(one, target.String())
 		return up, target.String(), nil
+	}, func(summary session.Summary) {
+		defer over()
+		defer open.remove(one)
+		n.Closed(resultLabel(summary.Result))
+		if summary.Result == session.BrokerClosed || failure.Is(summary.Err, failure.BrokerReset) {
+			cl.dialer.Broken(reached)
+		}
+		cl.conclude(ctx, node, summary)
 	})
-	n.Closed(resultLabel(summary.Result))
-	if summary.Result == session.BrokerClosed || failure.Is(summary.Err, failure.BrokerReset) {
-		cl.dialer.Broken(reached)
-	}
-	cl.conclude(ctx, node, summary)
 }
 
 // conclude reports how a connection ended.

@@ -15,6 +15,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -55,6 +56,7 @@ type Tunnel struct {
 
 	server      *listener.Server
 	connections connections
+	tidy        *tidy
 	dropped     func() uint64
 	tokens      *token.Source // nil: direct
 	source      string        // name of the credentials
@@ -62,7 +64,7 @@ type Tunnel struct {
 	adminPort   uint16
 
 	cancel   context.CancelFunc
-	work     sync.WaitGroup // token refresh, admin server, probes
+	work     sync.WaitGroup // token refresh, admin server, probes, tidying up
 	bound    atomic.Bool
 	draining atomic.Bool
 }
@@ -78,7 +80,7 @@ func Start(ctx context.Context, o Options) (*Tunnel, error) {
 	t := &Tunnel{
 		cfg: o.Config, source: o.Source, version: o.Version, warnings: o.Warnings, started: time.Now(),
 		logger: o.Logger, failures: logging.NewFailures(o.Logger), metrics: metrics.New(),
-		dropped: o.Dropped, cancel: cancel,
+		dropped: o.Dropped, cancel: cancel, tidy: newTidy(debug.FreeOSMemory),
 	}
 	t.metrics.DroppedFunc(o.Dropped)
 	t.server = &listener.Server{
@@ -101,6 +103,7 @@ func (t *Tunnel) start(ctx context.Context) error {
 	t.adminPort = port
 	endpoints := &admin.Server{Source: t, Metrics: t.metrics.Handler(), Logger: t.logger}
 	t.work.Go(func() { t.serveAdmin(ctx, endpoints, sockets) })
+	t.work.Go(func() { t.tidy.run(ctx) })
 	if t.cfg.Connectivity.Via != config.ViaDirect {
 		if t.tokens, err = t.newTokens(t.cfg.Token); err != nil {
 			return err

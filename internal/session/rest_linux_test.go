@@ -1,0 +1,150 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+)
+
+// restless is a session whose pumps rest after a millisecond without bytes. rested
+// waits until one more of them does.
+func restless(t *testing.T) (b *bench, rested func()) {
+	t.Helper()
+	rests := make(chan struct{}, 100)
+	b = start(t, func(h *Handler) {
+		h.every = time.Millisecond
+		h.Stall = time.Minute
+		h.Freed = func() { rests <- struct{}{} }
+	}, nil)
+	return b, func() {
+		t.Helper()
+		select {
+		case <-rests:
+		case <-time.After(time.Minute):
+			t.Fatal("no pump rests")
+		}
+	}
+}
+
+// exchange sends a request and its response through the session.
+func (b *bench) exchange(t *testing.T, correlation int32) {
+	t.Helper()
+	write(t, b.client, request(heartbeat, 0, correlation, "ask"))
+	expect(t, b.broker, request(heartbeat, 0, correlation, "ask"))
+	write(t, b.broker, response(correlation, "answer"))
+	expect(t, b.client, response(correlation, "answer"))
+}
+
+func TestPumpsRestAndGoOn(t *testing.T) {
+	b, rested := restless(t)
+	for i := range int32(10) {
+		b.exchange(t, i)
+		rested()
+		rested() // both of them
+	}
+	_ = b.client.CloseWrite()
+	expectEnd(t, b.broker, nil)
+	if s := <-b.over; s.Result != ClientClosed || s.Requests != 10 || s.Err != nil {
+		t.Errorf("summary %+v", s)
+	}
+}
+
+// TestRestWithARequestInFlight: a long poll, as of a consumer without records.
+func TestRestWithARequestInFlight(t *testing.T) {
+	b, rested := restless(t)
+	write(t, b.client, request(heartbeat, 0, 1, ""))
+	expect(t, b.broker, request(heartbeat, 0, 1, ""))
+	rested()
+	rested()
+	write(t, b.broker, response(1, "late"))
+	expect(t, b.client, response(1, "late"))
+}
+
+// TestNoRestInsideAFrame: the limit on silence inside a frame holds.
+func TestNoRestInsideAFrame(t *testing.T) {
+	var looks atomic.Int64
+	looked := make(chan struct{}, 1)
+	b := start(t, func(h *Handler) {
+		h.every = time.Millisecond
+		h.Stall = 50 * time.Millisecond
+		h.looks = func() {
+			looks.Add(1)
+			select {
+			case looked <- struct{}{}:
+			default:
+			}
+		}
+	}, nil)
+	b.exchange(t, 1)
+	write(t, b.client, request(heartbeat, 0, 2, "begun and not finished")[:20])
+	select {
+	case s := <-b.over:
+		if !failure.Is(s.Err, failure.ClientStalled) {
+			t.Errorf("summary %+v after %d looks", s, looks.Load())
+		}
+	case <-time.After(time.Minute):
+		t.Error("a frame may stay unfinished for ever")
+	}
+}
+
+// TestEndsAtRest: whatever ends a connection ends one that rests.
+func TestEndsAtRest(t *testing.T) {
+	for name, test := range map[string]struct {
+		inFlight       bool
+		end            func(b *bench)
+		client, broker error
+		result         Result
+	}{
+		"the client closes":                 {end: func(b *bench) { _ = b.client.CloseWrite() }, result: ClientClosed},
+		"the client closes during a poll":   {inFlight: true, end: func(b *bench) { _ = b.client.CloseWrite(); _, _ = b.broker.Write(response(9, "")) }, result: ClientClosed},
+		"the broker closes":                 {end: func(b *bench) { _ = b.broker.CloseWrite() }, result: BrokerClosed},
+		"the broker closes during a poll":   {inFlight: true, end: func(b *bench) { _ = b.broker.CloseWrite() }, result: BrokerClosed},
+		"the client resets":                 {end: func(b *bench) { abort(b.client) }, client: net.ErrClosed, broker: syscall.ECONNRESET, result: Failed},
+		"the broker resets":                 {end: func(b *bench) { abort(b.broker) }, broker: net.ErrClosed, client: syscall.ECONNRESET, result: Failed},
+		"a response nobody asked for comes": {end: func(b *bench) { _, _ = b.broker.Write(response(3, "")) }, result: Failed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, rested := restless(t)
+			b.exchange(t, 1)
+			if test.inFlight {
+				write(t, b.client, request(heartbeat, 0, 9, ""))
+				expect(t, b.broker, request(heartbeat, 0, 9, ""))
+			}
+			rested()
+			rested()
+			test.end(b)
+			s := <-b.over
+			if s.Result != test.result {
+				t.Errorf("summary %+v", s)
+			}
+			for conn, want := range map[*net.TCPConn]error{b.client: test.client, b.broker: test.broker} {
+				if _, err := io.ReadAll(conn); !errors.Is(err, want) {
+					t.Errorf("one side ended with %v, want %v", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestStoppedAtRest(t *testing.T) {
+	near, inner := pair(t)
+	_, upstream := pair(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	rests, over := make(chan struct{}, 100), make(chan Summary, 1)
+	h := &Handler{every: time.Millisecond, Freed: func() { rests <- struct{}{} }}
+	go h.Serve(ctx, inner, func(context.Context) (net.Conn, string, error) { return upstream, "b", nil }, func(s Summary) { over <- s })
+	write(t, near, request(heartbeat, 0, 1, ""))
+	<-rests
+	<-rests
+	cancel()
+	if s := <-over; s.Result != Stopped {
+		t.Errorf("summary %+v", s)
+	}
+}
