@@ -36,8 +36,12 @@ func (c *connection) close(result Result, err error) {
 
 // abort closes conn with a reset.
 func abort(conn net.Conn) {
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0)
+	switch conn := conn.(type) {
+	case *net.TCPConn:
+		_ = conn.SetLinger(0)
+	case interface{ Abort() }: // TLS
+		conn.Abort()
+		return
 	}
 	_ = conn.Close()
 }

@@ -8,11 +8,19 @@ import (
 	"syscall"
 )
 
+// A ready source is one whose bytes are not those of its socket (TLS). ReadReady
+// gives what can be made of those that have come; syscall.EAGAIN: nothing yet.
+type ready interface {
+	SyscallConn() (syscall.RawConn, error)
+	ReadReady(fd uintptr, b []byte) (int, error)
+}
+
 // reader reads from a connection. On unix a read waits for the socket to become
 // readable without holding a buffer: the runtime's poller calls back when there
 // is something to read, and only then the pump takes one.
 type reader struct {
-	raw syscall.RawConn // nil: not a kernel socket
+	raw   syscall.RawConn // nil: not a kernel socket
+	ready ready           // nil: its bytes are the socket's
 	// The callback and its results live here so that a read allocates nothing.
 	callback func(fd uintptr) bool
 	n        int
@@ -20,38 +28,51 @@ type reader struct {
 }
 
 func (r *reader) init(p *pump) {
-	tcp, ok := p.src.(*net.TCPConn)
+	source, ok := p.src.(syscall.Conn)
+	if _, plain := p.src.(*net.TCPConn); ok && !plain {
+		r.ready, ok = p.src.(ready)
+	}
 	if !ok {
 		return
 	}
-	raw, err := tcp.SyscallConn()
+	raw, err := source.SyscallConn()
 	if err != nil {
 		return
 	}
 	r.raw = raw
-	r.callback = func(fd uintptr) bool {
-		held := p.buf != nil
-		p.acquire()
-		for {
-			r.n, r.err = syscall.Read(int(fd), p.buf[p.end:])
-			if r.err != syscall.EINTR { //nolint:errorlint // a system call returns the bare number
-				break
-			}
+	r.callback = func(fd uintptr) bool { return r.attempt(p, fd) }
+}
+
+// attempt reads once. false: there is nothing to read.
+func (r *reader) attempt(p *pump, fd uintptr) bool {
+	held := p.buf != nil
+	p.acquire()
+	r.n, r.err = r.now(fd, p.buf[p.end:])
+	if r.n > 0 {
+		return true
+	}
+	if !held { // at once: thousands may end at the same time
+		p.release()
+	}
+	if r.err != syscall.EAGAIN { //nolint:errorlint // a system call returns the bare number
+		return true
+	}
+	if p.mayRest() {
+		r.err = errResting
+		return true
+	}
+	return false
+}
+
+func (r *reader) now(fd uintptr, b []byte) (int, error) {
+	if r.ready != nil {
+		return r.ready.ReadReady(fd, b)
+	}
+	for {
+		n, err := syscall.Read(int(fd), b)
+		if err != syscall.EINTR { //nolint:errorlint // a system call returns the bare number
+			return n, err
 		}
-		if r.n > 0 {
-			return true
-		}
-		if !held { // at once: thousands may end at the same time
-			p.release()
-		}
-		if r.err != syscall.EAGAIN { //nolint:errorlint // a system call returns the bare number
-			return true
-		}
-		if p.mayRest() {
-			r.err = errResting
-			return true
-		}
-		return false
 	}
 }
 
@@ -67,8 +88,8 @@ func (r *reader) read(p *pump) (int, error) {
 	if err := r.raw.Read(r.callback); err != nil {
 		return 0, err
 	}
-	if r.err == errResting { //nolint:errorlint // set above
-		return 0, errResting
+	if _, number := r.err.(syscall.Errno); r.err != nil && !number { //nolint:errorlint // a system call returns the bare number
+		return 0, r.err
 	}
 	if r.err != nil {
 		return 0, &net.OpError{Op: "read", Net: "tcp", Source: p.src.LocalAddr(), Addr: p.src.RemoteAddr(), Err: r.err}

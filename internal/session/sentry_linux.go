@@ -2,6 +2,7 @@ package session
 
 import (
 	"net"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -11,11 +12,11 @@ import (
 // acknowledgement, of bytes or of a probe of its window, and how long ago it has
 // last sent one (tcp(7), TCP_INFO).
 func unacknowledged(conn net.Conn) (time.Duration, bool) {
-	tcp, ok := conn.(*net.TCPConn)
+	socket, ok := conn.(syscall.Conn)
 	if !ok {
 		return 0, false
 	}
-	raw, err := tcp.SyscallConn()
+	raw, err := socket.SyscallConn()
 	if err != nil {
 		return 0, false
 	}

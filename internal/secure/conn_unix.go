@@ -1,0 +1,114 @@
+//go:build unix
+
+package secure
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+)
+
+// A Conn is a TLS connection over TCP.
+type Conn struct {
+	*tls.Conn
+	wire *wire
+}
+
+func wrap(conn net.Conn, config *tls.Config) (net.Conn, *tls.Conn) {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		over := tls.Client(conn, config)
+		return over, over
+	}
+	w := &wire{TCPConn: tcp, fd: -1}
+	over := tls.Client(w, config)
+	return &Conn{Conn: over, wire: w}, over
+}
+
+// SyscallConn returns access to the TCP connection, to wait for it.
+func (c *Conn) SyscallConn() (syscall.RawConn, error) { return c.wire.TCPConn.SyscallConn() }
+
+// ReadReady decrypts into b as much as has come, without waiting. fd is the socket's
+// descriptor, inside a callback of its RawConn. The error is syscall.EAGAIN when
+// nothing is complete yet and io.EOF at the end. It must not run beside Read.
+func (c *Conn) ReadReady(fd uintptr, b []byte) (int, error) {
+	c.wire.fd, c.wire.dry = int(fd), false
+	defer func() { c.wire.fd = -1 }()
+	total := 0
+	for total < len(b) {
+		n, err := c.Read(b[total:])
+		total += n
+		if err == nil {
+			continue
+		}
+		if total > 0 {
+			break // an error that stays comes again
+		}
+		if errors.Is(err, errDry) {
+			return 0, syscall.EAGAIN
+		}
+		return 0, err
+	}
+	return total, nil
+}
+
+// CloseWrite tells the other side that nothing follows: by TLS, and by TCP.
+func (c *Conn) CloseWrite() error {
+	return errors.Join(c.Conn.CloseWrite(), c.wire.TCPConn.CloseWrite())
+}
+
+// Abort closes the connection with a reset.
+func (c *Conn) Abort() {
+	_ = c.wire.SetLinger(0)
+	_ = c.wire.TCPConn.Close()
+}
+
+// wire is what a tls.Conn reads from. It waits, except inside ReadReady.
+type wire struct {
+	*net.TCPConn
+	fd  int  // -1 outside of ReadReady
+	dry bool // the socket has nothing more
+}
+
+// errDry is a read that would have to wait. A tls.Conn keeps what it has read so far
+// when an error is temporary.
+var errDry net.Error = dryError{}
+
+type dryError struct{}
+
+func (dryError) Error() string   { return "nothing to read yet" }
+func (dryError) Timeout() bool   { return true }
+func (dryError) Temporary() bool { return true }
+
+func (w *wire) Read(b []byte) (int, error) {
+	if w.fd < 0 {
+		return w.TCPConn.Read(b)
+	}
+	if w.dry {
+		return 0, errDry
+	}
+	n, err := readNow(w.fd, b)
+	switch {
+	case n > 0:
+		w.dry = n < len(b) // asking again would say so
+		return n, nil
+	case errors.Is(err, syscall.EAGAIN):
+		w.dry = true
+		return 0, errDry
+	case err != nil:
+		return 0, &net.OpError{Op: "read", Net: "tcp", Source: w.LocalAddr(), Addr: w.RemoteAddr(), Err: os.NewSyscallError("read", err)}
+	}
+	return 0, io.EOF
+}
+
+func readNow(fd int, b []byte) (int, error) {
+	for {
+		n, err := syscall.Read(fd, b)
+		if !errors.Is(err, syscall.EINTR) {
+			return n, err
+		}
+	}
+}
