@@ -29,7 +29,7 @@ func wrap(conn net.Conn, config *tls.Config) (net.Conn, *tls.Conn) {
 }
 
 // SyscallConn returns access to the TCP connection, to wait for it.
-func (c *Conn) SyscallConn() (syscall.RawConn, error) { return c.wire.TCPConn.SyscallConn() }
+func (c *Conn) SyscallConn() (syscall.RawConn, error) { return c.wire.SyscallConn() }
 
 // ReadReady decrypts into b as much as has come, without waiting. fd is the socket's
 // descriptor, inside a callback of its RawConn. The error is syscall.EAGAIN when
@@ -57,13 +57,13 @@ func (c *Conn) ReadReady(fd uintptr, b []byte) (int, error) {
 
 // CloseWrite tells the other side that nothing follows: by TLS, and by TCP.
 func (c *Conn) CloseWrite() error {
-	return errors.Join(c.Conn.CloseWrite(), c.wire.TCPConn.CloseWrite())
+	return errors.Join(c.Conn.CloseWrite(), c.wire.CloseWrite())
 }
 
 // Abort closes the connection with a reset.
 func (c *Conn) Abort() {
 	_ = c.wire.SetLinger(0)
-	_ = c.wire.TCPConn.Close()
+	_ = c.wire.Close()
 }
 
 // wire is what a tls.Conn reads from. It waits, except inside ReadReady.

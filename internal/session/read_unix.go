@@ -70,7 +70,7 @@ func (r *reader) now(fd uintptr, b []byte) (int, error) {
 	}
 	for {
 		n, err := syscall.Read(int(fd), b)
-		if err != syscall.EINTR { //nolint:errorlint // a system call returns the bare number
+		if err != syscall.EINTR {
 			return n, err
 		}
 	}
