@@ -54,6 +54,7 @@ func (s *setup) start(ctx context.Context, log io.Writer) (*running, error) {
 		return nil, failure.New(failure.ConfigInvalid, err)
 	}
 	limitMemory(os.Getenv, cfg.Limits.Memory)
+	limitProcessors(os.Getenv)
 	for _, warning := range s.effective.Warnings {
 		logger.Warn(warning)
 	}
