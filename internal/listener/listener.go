@@ -217,16 +217,8 @@ func (s *Server) waitForRoom(ctx context.Context, loop *loop) bool {
 	}
 }
 
-// sendBuffer bounds what the kernel keeps for a client that does not read, bytes.
-// By itself it lets that grow to several MiB a connection, which count as memory
-// of the container; to a client on the same machine more brings nothing.
-const sendBuffer = 256 << 10
-
 // serve runs the handler of one connection.
 func (s *Server) serve(ctx context.Context, p *Port, conn net.Conn) {
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetWriteBuffer(sendBuffer)
-	}
 	p.handler(ctx, conn, p.number, func() {
 		_ = conn.Close()
 		s.closed(p)

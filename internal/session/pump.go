@@ -11,8 +11,10 @@ import (
 )
 
 // bufferSize is how much a pump reads at once. Everything that one read brought
-// leaves in one write, so it is also the largest write.
-const bufferSize = 64 << 10
+// leaves in one write, so it is also the largest write. On loopback a segment holds
+// 65483 bytes: a write of 64 KiB would be one and a tiny second one, which nearly
+// doubles the processor time (measured, docs/performance.md).
+const bufferSize = 48 << 10
 
 // buffers is where pumps take their buffers from. A pump that waits for bytes
 // holds none.
@@ -55,6 +57,10 @@ type pump struct {
 	active          atomic.Bool // bytes have come since the last look
 	buf             []byte
 	start, pos, end int
+
+	large  bool // the span before went by the kernel's way; the next one may, too
+	peeked bool // what the buffer holds is still in the socket, see take
+	only   int  // the next read brings no more than this; 0: as much as it can
 
 	mid   bool          // a frame was begun and is not complete
 	grace time.Duration // how much longer than stall src may take, see blocked
@@ -126,6 +132,24 @@ func (p *pump) peek(n int) ([]byte, error) {
 // buffered returns what was read and not looked at.
 func (p *pump) buffered() []byte { return p.buf[p.pos:p.end] }
 
+// room is where the next read may put bytes.
+func (p *pump) room() []byte {
+	room := p.buf[p.end:]
+	if p.only > 0 && p.only < len(room) {
+		room = room[:p.only]
+	}
+	return room
+}
+
+// forget drops what the buffer holds, which is still in the socket, and returns how
+// much that was.
+func (p *pump) forget() int64 {
+	n := int64(p.end - p.start)
+	p.start, p.pos, p.peeked = p.end, p.end, false
+	p.release()
+	return n
+}
+
 // pass lets the next n bytes through, reading the rest of them as needed.
 func (p *pump) pass(n int64) error {
 	for {
@@ -134,8 +158,12 @@ func (p *pump) pass(n int64) error {
 		if n -= have; n == 0 {
 			return nil
 		}
+		if p.peeked && n >= spliceMin {
+			n += p.forget() // the kernel moves that as well
+		}
 		moved, err := p.passByKernel(n)
 		if n -= moved; err == nil && moved == 0 {
+			p.large = false
 			err = p.fill(1)
 		}
 		if err != nil {
@@ -150,6 +178,7 @@ func (p *pump) pass(n int64) error {
 // drop reads and throws away the next n bytes.
 func (p *pump) drop(n int64) error {
 	for {
+		p.take()
 		if err := p.flush(); err != nil {
 			return err
 		}
@@ -168,6 +197,7 @@ func (p *pump) drop(n int64) error {
 // replace writes the span and then with, in the place of the next n buffered
 // bytes.
 func (p *pump) replace(n int, with ...[]byte) error {
+	p.take()
 	span := p.buf[p.start:p.pos]
 	p.pos += n
 	p.start = p.pos
@@ -189,6 +219,7 @@ func (p *pump) flush() error {
 	if p.start == p.pos {
 		return nil
 	}
+	p.take()
 	n, err := p.dst.Write(p.buf[p.start:p.pos])
 	p.start += n
 	p.count(n)
@@ -220,6 +251,7 @@ func (p *pump) writeError(err error) error {
 // to see together; the buffer grows for it only as bytes come, so that a length
 // from the wire alone costs no memory.
 func (p *pump) fill(want int) error {
+	p.take()
 	if err := p.flushTimed(); err != nil {
 		return err
 	}
@@ -240,6 +272,7 @@ func (p *pump) fill(want int) error {
 		n, err := p.reader.read(p)
 		if n > 0 {
 			p.end += n
+			p.only = 0
 			if !p.active.Load() {
 				p.active.Store(true)
 			}
@@ -294,6 +327,6 @@ func unexpected(err error, side string) error {
 
 // discard gives the buffer back, whatever it holds.
 func (p *pump) discard() {
-	p.pos = p.end
+	p.pos, p.peeked = p.end, false
 	p.release()
 }

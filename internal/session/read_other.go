@@ -10,7 +10,7 @@ func (*reader) init(*pump) {}
 
 func (*reader) read(p *pump) (int, error) {
 	p.acquire()
-	return p.src.Read(p.buf[p.end:])
+	return p.src.Read(p.room())
 }
 
 func (*reader) canRest() bool { return false }

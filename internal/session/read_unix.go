@@ -47,7 +47,12 @@ func (r *reader) init(p *pump) {
 func (r *reader) attempt(p *pump, fd uintptr) bool {
 	held := p.buf != nil
 	p.acquire()
-	r.n, r.err = r.now(fd, p.buf[p.end:])
+	if p.large && p.end == 0 && p.only == 0 && r.ready == nil {
+		r.n, r.err = look(fd, p.buf)
+		p.peeked = r.n > 0
+	} else {
+		r.n, r.err = r.now(fd, p.room())
+	}
 	if r.n > 0 {
 		return true
 	}
@@ -82,7 +87,7 @@ func (r *reader) canRest() bool { return r.raw != nil }
 func (r *reader) read(p *pump) (int, error) {
 	if r.raw == nil {
 		p.acquire()
-		return p.src.Read(p.buf[p.end:])
+		return p.src.Read(p.room())
 	}
 	r.n, r.err = 0, nil
 	if err := r.raw.Read(r.callback); err != nil {

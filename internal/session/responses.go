@@ -195,10 +195,16 @@ func (c *connection) rewriteTail(info kafka.ResponseInfo) error {
 			continue
 		}
 		if len(p.buffered()) == 0 {
+			if p.large { // what stands behind the records, and not the next frame with it
+				p.only = int(min(w.Left(), bufferSize))
+			}
 			if err := p.fill(1); err != nil {
 				return err
 			}
 			continue
+		}
+		if w.Left() <= int64(len(p.buffered())) {
+			p.take() // the tail may be rewritten where it stands
 		}
 		pass, held, err := w.Feed(p.buffered())
 		if err != nil {

@@ -22,8 +22,8 @@ import (
 // destination does, with what is in it: that is why there are few, and a pump that
 // gets none copies.
 const (
-	spliceMin = 64 << 10  // shorter spans are copied
-	pipeSize  = 256 << 10 // what a pipe may hold
+	spliceMin = 64 << 10 // shorter spans are copied
+	pipeSize  = 1 << 20  // what a pipe may hold
 	maxPipes  = 32
 	pipeIdle  = 10 * time.Second // unused for so long, a pipe is closed
 )
@@ -179,6 +179,52 @@ func move(from, to int, n int64) (int, error) {
 	}
 }
 
+// Before a span can go that way its frame's head must be looked at, and what is read
+// no longer can. So behind a large span the next head is only looked at (MSG_PEEK); if
+// the frame is large again, all of it goes by the kernel's way, else the head is taken
+// out of the socket after all.
+//
+//	socket:  | head | records ...               look:  head ──▶ buffer
+//	         |<──────── splice ───────▶|        or take: head leaves the socket
+const headLook = 1 << 10
+
+// look reads without taking.
+func look(fd uintptr, b []byte) (int, error) {
+	for {
+		n, _, err := unix.Recvfrom(int(fd), b[:min(len(b), headLook)], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		if !errors.Is(err, unix.EINTR) {
+			return max(n, 0), plain(err)
+		}
+	}
+}
+
+// plain returns err as a number where it is one, as package syscall does.
+func plain(err error) error {
+	if number, ok := errors.AsType[syscall.Errno](err); ok {
+		return number
+	}
+	return err
+}
+
+// take takes what was only looked at out of the socket. The buffer holds it already,
+// perhaps rewritten, so the kernel drops it (MSG_TRUNC, tcp(7)).
+func (p *pump) take() {
+	if !p.peeked {
+		return
+	}
+	p.peeked, p.large = false, false
+	left := p.end
+	_ = p.reader.raw.Control(func(fd uintptr) {
+		for left > 0 {
+			n, _, err := unix.Recvfrom(int(fd), p.buf[:left], unix.MSG_TRUNC|unix.MSG_DONTWAIT)
+			if n <= 0 && !errors.Is(err, unix.EINTR) {
+				return // a reset has emptied the socket: the next read says so
+			}
+			left -= max(n, 0)
+		}
+	})
+}
+
 // passByKernel lets some of the next n bytes through, none of which were read yet. It
 // returns 0 without an error when they have to be read.
 func (p *pump) passByKernel(n int64) (int64, error) {
@@ -221,6 +267,7 @@ func (p *pump) passByKernel(n int64) (int64, error) {
 		return 0, p.readError(s.err)
 	}
 	p.active.Store(true)
+	p.large = true
 	return p.unload(s)
 }
 

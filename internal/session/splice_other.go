@@ -8,4 +8,10 @@ type (
 	splicer struct{}
 )
 
+const spliceMin = 64 << 10
+
+func look(uintptr, []byte) (int, error) { return 0, nil }
+
+func (p *pump) take() {}
+
 func (p *pump) passByKernel(int64) (int64, error) { return 0, nil }
