@@ -66,6 +66,7 @@ const (
 	BrokerStalled      Code = "broker_stalled"
 	BrokerReset        Code = "broker_reset"
 	UnexpectedResponse Code = "unexpected_response"
+	BrokerExpectsTLS   Code = "broker_expects_tls"
 	ResponseMalformed  Code = "response_malformed"
 	ResponseTooLarge   Code = "response_too_large"
 )
@@ -284,6 +285,10 @@ var catalogue = []Entry{
 		"the connection to the broker {target} was reset",
 		"The Cloud Connector switched over or was restarted, or the broker was. Clients reconnect by themselves.", "reset",
 		pastHeals},
+	{BrokerExpectsTLS, HopBroker, RetryNever,
+		"{target} expects TLS",
+		"The tunnel does not speak TLS to brokers. Let the Cloud Connector's entry for {target} lead to a listener of the broker without TLS (PLAINTEXT or SASL_PLAINTEXT), and see that this listener advertises addresses that are exposed as well; the way through the Cloud Connector is encrypted by itself.", closed,
+		fixHeals},
 	{UnexpectedResponse, HopBroker, RetryNever,
 		"{target} sent a response that nobody asked for",
 		"Something other than a Kafka broker answers there, or the order of responses is broken. Check what the Cloud Connector's entry for {target} points to.", closed,

@@ -80,6 +80,9 @@ func (c *connection) response() error {
 	if err != nil {
 		return err
 	}
+	if c.summary.ToClient == 0 && p.start == p.pos && isAlert(head) {
+		return failure.New(failure.BrokerExpectsTLS, nil).For(c.summary.Target, "")
+	}
 	size := frameSize(head)
 	if size < 0 {
 		return c.badLength(size)
@@ -127,6 +130,11 @@ func (c *connection) response() error {
 		return p.pass(kafka.SizeLen + int64(size))
 	}
 }
+
+// isAlert reports whether a first response begins as a TLS alert does (RFC 8446,
+// section 5.1): content type 21, version 3.x, a length below 256. As the size of a
+// frame that would be 352 MB.
+func isAlert(b []byte) bool { return b[0] == 21 && b[1] == 3 && b[2] <= 4 && b[3] == 0 }
 
 // rewriteHead replaces the leading part of a response and passes the rest.
 func (c *connection) rewriteHead(info kafka.ResponseInfo) error {

@@ -264,6 +264,8 @@ func TestResponsesNobodyAskedFor(t *testing.T) {
 	}{
 		{"wrong correlation id", response(2, "secret.onprem.corp"), failure.UnexpectedResponse},
 		{"length 3", []byte{0, 0, 0, 3, 0, 0, 0, 1}, failure.ResponseMalformed},
+		{"a TLS alert", []byte{21, 3, 3, 0, 2, 2, 40}, failure.BrokerExpectsTLS},
+		{"one behind a response", append(response(1, ""), 21, 3, 3, 0, 2, 2, 40, 0), failure.UnexpectedResponse},
 		{"negative length", []byte{0x80, 0, 0, 3, 0, 0, 0, 1}, failure.ResponseMalformed},
 		{"one too many", append(response(1, ""), response(1, "secret.onprem.corp")...), failure.UnexpectedResponse},
 	}
