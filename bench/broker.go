@@ -3,19 +3,34 @@
 package main
 
 import (
+	"bufio"
 	"encoding/binary"
 	"io"
 	"net"
 	"sync"
 )
 
-// frameSize is what one Fetch response weighs: the default max.partition.fetch.bytes.
-const frameSize = 1 << 20
+// The API keys that the load uses.
+const (
+	keyProduce     = 0
+	keyFetch       = 1
+	keyHeartbeat   = 12
+	keyApiVersions = 18
+)
 
-// broker answers every request with one canned frame.
+// fetchVersion is the version of Fetch requests: one whose responses may carry broker
+// addresses behind the records.
+const fetchVersion = 18
+
+// A broker answers Fetch with canned frames and everything else with ten bytes. How
+// many MiB a Fetch response has, the first byte of its correlation id says.
 type broker struct {
-	l     net.Listener
-	conns sync.WaitGroup
+	l      net.Listener
+	frames map[byte][]byte // by MiB
+
+	mu    sync.Mutex
+	conns map[net.Conn]struct{}
+	work  sync.WaitGroup
 }
 
 func startBroker() (*broker, error) {
@@ -23,14 +38,26 @@ func startBroker() (*broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &broker{l: l}
-	b.conns.Go(b.accept)
+	b := &broker{l: l, conns: map[net.Conn]struct{}{}, frames: map[byte][]byte{}}
+	for _, mib := range []byte{1, 50} {
+		b.frames[mib] = fetchFrame(int(mib) << 20)
+	}
+	b.work.Go(b.accept)
 	return b, nil
 }
 
 func (b *broker) address() string { return b.l.Addr().String() }
 
-func (b *broker) close() { _ = b.l.Close() }
+// close ends every connection and waits for them.
+func (b *broker) close() {
+	_ = b.l.Close()
+	b.mu.Lock()
+	for c := range b.conns {
+		_ = c.Close()
+	}
+	b.mu.Unlock()
+	b.work.Wait()
+}
 
 func (b *broker) accept() {
 	for {
@@ -38,33 +65,81 @@ func (b *broker) accept() {
 		if err != nil {
 			return
 		}
-		go answer(conn)
+		b.mu.Lock()
+		b.conns[conn] = struct{}{}
+		b.mu.Unlock()
+		b.work.Go(func() {
+			b.answer(conn)
+			_ = conn.Close()
+			b.mu.Lock()
+			delete(b.conns, conn)
+			b.mu.Unlock()
+		})
 	}
 }
 
-func answer(conn net.Conn) {
-	defer func() { _ = conn.Close() }()
-	frame := make([]byte, 4+frameSize)
-	binary.BigEndian.PutUint32(frame, frameSize)
-	request := make([]byte, len(fetch))
+// answer serves one connection. Small answers to requests that came together leave
+// together.
+//
+//	size int32 | key int16 | version int16 | correlation id int32 | client id ... | body
+func (b *broker) answer(conn net.Conn) {
+	in := bufio.NewReaderSize(conn, 4<<10)
+	var head [14]byte
+	var small []byte
 	for {
-		if _, err := io.ReadFull(conn, request); err != nil {
+		if _, err := io.ReadFull(in, head[:]); err != nil {
 			return
 		}
-		copy(frame[4:8], request[8:12])
-		out := frame
-		if request[5] == 12 { // Heartbeat: a small answer
-			out = append([]byte{0, 0, 0, 10}, frame[4:14]...)
-		}
-		if _, err := conn.Write(out); err != nil {
+		if _, err := io.CopyN(io.Discard, in, int64(binary.BigEndian.Uint32(head[:]))-10); err != nil {
 			return
+		}
+		if binary.BigEndian.Uint16(head[4:]) == keyFetch {
+			frame := b.frames[head[8]]
+			if frame == nil {
+				return
+			}
+			start := append(frame[:4:4], head[8:12]...)
+			if _, err := (&net.Buffers{start, frame[8:]}).WriteTo(conn); err != nil {
+				return
+			}
+			continue
+		}
+		small = append(small, 0, 0, 0, 10)
+		small = append(small, head[8:12]...)
+		small = append(small, 0, 0, 0, 0, 0, 0)
+		if in.Buffered() == 0 || len(small) > 4<<10 {
+			if _, err := conn.Write(small); err != nil {
+				return
+			}
+			small = small[:0]
 		}
 	}
 }
 
-// fetch is a Fetch request in version 11, heartbeat one that has a small answer;
-// their bodies are of no interest here.
-var (
-	fetch     = []byte{0, 0, 0, 10, 0, 1, 0, 11, 0, 0, 0, 1, 0xff, 0xff}
-	heartbeat = []byte{0, 0, 0, 10, 0, 12, 0, 0, 0, 0, 0, 1, 0xff, 0xff}
-)
+// fetchFrame is a Fetch response of so many bytes behind its size, with one topic of
+// one partition that holds all the records.
+//
+//	size i32 | correlation id i32 | tags | throttle i32 | code i16 | session i32 |
+//	topics: id, partitions: index i32 | code i16 | high watermark, last stable,
+//	log start i64 | aborted | preferred replica i32 | records | tags ; tags | tags
+func fetchFrame(size int) []byte {
+	f := make([]byte, 0, 4+size)
+	f = binary.BigEndian.AppendUint32(f, uint32(size))
+	f = append(f, make([]byte, 4+1+4+2+4)...)
+	f = append(f, 2) // one topic
+	f = append(f, make([]byte, 16)...)
+	f = append(f, 2) // one partition
+	f = append(f, make([]byte, 4+2+8+8+8)...)
+	const noAborted = 1
+	f = append(f, noAborted, 0xff, 0xff, 0xff, 0xff)
+	const tags = 3
+	records := 4 + size - len(f) - 4 - tags // four bytes are a length up to 2^28
+	for n, i := uint(records+1), 0; i < 4; n, i = n>>7, i+1 {
+		more := byte(0x80)
+		if i == 3 {
+			more = 0
+		}
+		f = append(f, byte(n&0x7f)|more)
+	}
+	return f[:4+size]
+}

@@ -8,10 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -21,166 +19,168 @@ type child struct {
 	cmd     *exec.Cmd
 	address string        // where clients connect
 	started time.Duration // from the start of the process to the first answer
+	cleanup func()        // nil: nothing else to end
 }
 
+// stop ends the child and waits for it.
 func (c *child) stop() {
-	_ = c.cmd.Process.Kill()
-	_ = c.cmd.Wait()
+	if c.cmd != nil && c.cmd.Process != nil {
+		_ = c.cmd.Process.Kill()
+		_ = c.cmd.Wait()
+	}
+	if c.cleanup != nil {
+		c.cleanup()
+	}
 }
 
-// startTunnel starts the tunnel and waits until /startup answers 200.
-func startTunnel(ctx context.Context, binary, broker string) (*child, error) {
-	port, admin, err := twoPorts()
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, binary, "run")
-	cmd.Env = []string{
-		"KAFKA_TUNNEL_BOOTSTRAP=" + broker,
-		"KAFKA_TUNNEL_LISTEN=127.0.0.1:" + port,
-		"KAFKA_TUNNEL_BROKER_PORTS=0",
-		"KAFKA_TUNNEL_ADMIN_LISTEN=127.0.0.1:" + admin,
-		"KAFKA_TUNNEL_CONNECTIVITY_VIA=direct",
-	}
+// launch starts a command and waits until ready says so, asking each millisecond.
+func launch(ctx context.Context, cmd *exec.Cmd, address string, ready func() bool) (*child, error) {
 	cmd.Stderr = os.Stderr
+	c := &child{cmd: cmd, address: address}
 	begin := time.Now()
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	c := &child{cmd: cmd, address: "127.0.0.1:" + port}
-	if err := untilStarted(ctx, "http://127.0.0.1:"+admin+"/startup"); err != nil {
-		c.stop()
-		return nil, fmt.Errorf("the tunnel does not start: %w", err)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !ready() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			c.stop()
+			return nil, fmt.Errorf("%s does not start: %w", cmd.Path, ctx.Err())
+		}
 	}
 	c.started = time.Since(begin)
 	return c, nil
 }
 
-// untilStarted asks every millisecond.
-func untilStarted(ctx context.Context, url string) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	var client http.Client
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for {
-		response, err := client.Do(request)
-		if err == nil {
-			_ = response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				return nil
-			}
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// startRelay starts this program as a bare relay, which prints its address.
-func startRelay(ctx context.Context, broker string) (*child, error) {
+// startRelay starts this program as a relay.
+func startRelay(ctx context.Context, mode, broker string) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, "relay", broker)
-	out, err := cmd.StdoutPipe()
+	ports, err := freePorts(1)
 	if err != nil {
 		return nil, err
 	}
-	begin := time.Now()
-	if err := cmd.Start(); err != nil {
+	address := "127.0.0.1:" + ports[0]
+	cmd := exec.CommandContext(ctx, self, mode, broker, address)
+	if _, err := cmd.StdinPipe(); err != nil { // its end ends the relay
 		return nil, err
 	}
-	c := &child{cmd: cmd}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		c.stop()
-		return nil, err
-	}
-	c.started = time.Since(begin)
-	c.address = strings.TrimSpace(line)
-	return c, nil
+	return launch(ctx, cmd, address, func() bool { return accepts(address) })
 }
 
-// relay accepts, dials and copies, and knows nothing else.
-func relay(broker string) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// startTunnel starts the tunnel; it is there when /startup answers 200.
+func startTunnel(ctx context.Context, binary string, env ...string) (*child, error) {
+	ports, err := freePorts(2)
 	if err != nil {
-		panic(err)
+		return nil, err
 	}
-	fmt.Println(l.Addr())
-	for {
-		client, err := l.Accept()
-		if err != nil {
-			return
+	cmd := exec.CommandContext(ctx, binary, "run")
+	cmd.Env = append([]string{
+		"KAFKA_TUNNEL_LISTEN=127.0.0.1:" + ports[0],
+		"KAFKA_TUNNEL_BROKER_PORTS=0",
+		"KAFKA_TUNNEL_ADMIN_LISTEN=127.0.0.1:" + ports[1],
+	}, env...)
+	return launch(ctx, cmd, "127.0.0.1:"+ports[0], func() bool { return startedUp("127.0.0.1:" + ports[1]) })
+}
+
+// startLandscape starts the lab without a tunnel, in front of a broker, and returns
+// the environment of a tunnel in it. The lab's processor time is its own.
+func startLandscape(ctx context.Context, binary, broker, dir string) (*child, []string, error) {
+	file, err := os.CreateTemp(dir, "lab-*.env")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = file.Close() }()
+	cmd := exec.CommandContext(ctx, binary, "lab", "--landscape-only", "--env-file", file.Name(), "--upstream", broker)
+	var env []string
+	lab, err := launch(ctx, cmd, "", func() bool {
+		text, err := os.ReadFile(file.Name())
+		env = environment(string(text))
+		return err == nil && len(env) > 0
+	})
+	return lab, env, err
+}
+
+// environment reads lines of the form export NAME='VALUE'; no value of the lab has a
+// quote in it.
+func environment(text string) []string {
+	var env []string
+	for line := range strings.Lines(text) {
+		if assignment, ok := strings.CutPrefix(strings.TrimSpace(line), "export "); ok {
+			env = append(env, strings.ReplaceAll(assignment, "'", ""))
 		}
-		up, err := net.Dial("tcp", broker)
-		if err != nil {
-			_ = client.Close()
-			continue
-		}
-		go copyOneWay(up, client)
-		go copyOneWay(client, up)
 	}
+	return env
 }
 
-func copyOneWay(to, from net.Conn) {
-	_, _ = io.Copy(to, from)
-	_ = to.Close()
-	_ = from.Close()
+// startKafkaProxy starts grepplabs kafka-proxy with its defaults.
+func startKafkaProxy(ctx context.Context, binary, broker string) (*child, error) {
+	ports, err := freePorts(2)
+	if err != nil {
+		return nil, err
+	}
+	address := "127.0.0.1:" + ports[0]
+	cmd := exec.CommandContext(ctx, binary, "server", "--log-level", "error",
+		"--bootstrap-server-mapping", broker+","+address, "--http-listen-address", "127.0.0.1:"+ports[1])
+	return launch(ctx, cmd, address, func() bool { return accepts(address) })
 }
 
-func twoPorts() (first, second string, err error) {
-	var ports [2]string
+// startHAProxy starts HAProxy in TCP mode with two threads.
+func startHAProxy(ctx context.Context, binary, broker, dir string) (*child, error) {
+	ports, err := freePorts(1)
+	if err != nil {
+		return nil, err
+	}
+	address := "127.0.0.1:" + ports[0]
+	file := dir + "/haproxy-" + ports[0] + ".cfg"
+	config := fmt.Sprintf("global\n  nbthread 2\n  maxconn 20000\ndefaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1h\n  timeout server 1h\n"+
+		"listen kafka\n  bind %s\n  server broker %s\n", address, broker)
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		return nil, err
+	}
+	return launch(ctx, exec.CommandContext(ctx, binary, "-db", "-f", file), address, func() bool { return accepts(address) })
+}
+
+func accepts(address string) bool {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return false
+	}
+	_ = conn.Close()
+	return true
+}
+
+// startedUp asks for /startup by hand: a client of net/http takes longer than the
+// tunnel to start.
+func startedUp(address string) bool {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(time.Second))
+	_, _ = io.WriteString(conn, "GET /startup HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+	line, _ := bufio.NewReader(conn).ReadString('\n')
+	return strings.Contains(line, " 200 ")
+}
+
+// freePorts returns ports that were free a moment ago.
+func freePorts(n int) ([]string, error) {
+	ports := make([]string, n)
 	for i := range ports {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
-			return "", "", err
+			return nil, err
 		}
 		defer func() { _ = l.Close() }()
 		_, ports[i], _ = net.SplitHostPort(l.Addr().String())
 	}
-	return ports[0], ports[1], nil
-}
-
-// rss returns the resident memory of the child in bytes (proc(5), VmRSS).
-func (c *child) rss() (float64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(status)) {
-		if value, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kib, err := strconv.ParseFloat(strings.Fields(value)[0], 64)
-			return kib * 1024, err
-		}
-	}
-	return 0, fmt.Errorf("no VmRSS")
-}
-
-// cpu returns the processor time of all threads of the child (proc(5), stat:
-// utime and stime in ticks of a hundredth of a second).
-func (c *child) cpu() (time.Duration, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	text := string(stat)
-	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
-	var ticks int64
-	for _, f := range fields[11:13] {
-		n, err := strconv.ParseInt(f, 10, 64)
-		if err != nil {
-			return 0, err
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond, nil
+	return ports, nil
 }

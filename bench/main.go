@@ -1,80 +1,180 @@
 //go:build linux
 
-// Command bench measures the tunnel beside a bare relay, on this machine and over
-// loopback only, and prints the figures of docs/performance.md as Markdown.
+// Command bench measures the tunnel beside bare relays and, where they are installed,
+// its peers, on this machine and over loopback only.
 //
-//	go run ./bench [-pairs 5] [-gb 2] [-idle 2000]
+//	go run ./bench [-pairs 10] [-only "idle,produce"] [-candidates tunnel,relay-copy] [-short] [-out bench/out]
 //
-// It builds the tunnel, runs it as a child with `via: direct` in front of a broker
-// of its own (a loop that answers Fetch with canned frames), and reads the
-// child's processor time and memory from /proc. The relay is this program again,
-// as a child: accept, dial, io.Copy both ways. Both are measured in turns, so that
-// what else the machine does hits both.
+// Every candidate is a process of its own in front of a broker that is this program: a
+// loop that answers Fetch v18 with canned frames of 1 and 50 MiB and everything else
+// with ten bytes. What is read of a candidate is its processor time, memory and
+// descriptors, from /proc. In each round every workload meets every candidate in turn,
+// so that what else the machine does hits all of them; ratios are made within a round.
+//
+//	direct        the broker itself: latency, and what the load costs without anything
+//	relay-splice  accepts, dials, io.Copy between bare TCP connections
+//	relay-copy    the same with a loop of 32 KiB
+//	tunnel        via: direct
+//	tunnel-proxy  through the lab's connectivity proxy and Cloud Connector
+//	kafka-proxy   grepplabs kafka-proxy, when PEER_KAFKA_PROXY names its binary
+//	haproxy       TCP mode, two threads, when it is installed
+//
+// The result is Markdown on stdout; -out takes it as well, with every sample as JSON
+// and a plot of each figure as SVG. Interrupted, it reports what it has. Data system
+// calls are counted where strace is installed.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
-	"time"
+	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 func main() {
-	if len(os.Args) == 3 && os.Args[1] == "relay" {
-		relay(os.Args[2])
+	if len(os.Args) == 4 && strings.HasPrefix(os.Args[1], "relay-") {
+		if err := relay(os.Args[1], os.Args[2], os.Args[3]); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
 		return
 	}
-	pairs := flag.Int("pairs", 5, "measurements of each candidate, in turns")
-	gb := flag.Int("gb", 2, "GB to consume in each measurement")
-	idle := flag.Int("idle", 2000, "idle connections")
+	o := options{size: full}
+	flag.IntVar(&o.pairs, "pairs", 10, "rounds: measurements of each workload and candidate")
+	flag.StringVar(&o.only, "only", "", "workloads whose names contain one of these, separated by commas")
+	flag.StringVar(&o.candidates, "candidates", "", "these candidates alone, separated by commas")
+	short := flag.Bool("short", false, "little work and one round: whether everything runs")
+	out := flag.String("out", filepath.Join("bench", "out"), "folder for results.md, results.json and plots")
 	flag.Parse()
-	if err := measure(context.Background(), *pairs, *gb, *idle); err != nil {
+	if *short {
+		o.size, o.pairs = brief, 1
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
+	r, err := measure(ctx, o)
+	stop()
+	if len(r.Samples) > 0 {
+		fmt.Print(r.markdown())
+		err = errors.Join(err, r.write(*out))
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func measure(ctx context.Context, pairs, gb, idle int) error {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
-	defer cancel()
+// options say what to measure.
+type options struct {
+	pairs            int
+	only, candidates string
+	size             size
+	binary           string // of the tunnel; "": it is built
+}
+
+// measure runs all rounds. What was measured before an error is in the result.
+func measure(ctx context.Context, o options) (*result, error) {
+	r := newResult()
 	dir, err := os.MkdirTemp("", "kafka-tunnel-bench")
 	if err != nil {
-		return err
+		return r, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	binary := filepath.Join(dir, "kafka-tunnel")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, "./cmd/kafka-tunnel")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		return fmt.Errorf("building the tunnel: %w", err)
+	if o.binary == "" {
+		o.binary = filepath.Join(dir, "kafka-tunnel")
+		if err := build(ctx, o.binary); err != nil {
+			return r, err
+		}
 	}
-	info, err := os.Stat(binary)
-	if err != nil {
-		return err
+	if info, err := os.Stat(o.binary); err == nil {
+		r.Notes = append(r.Notes, fmt.Sprintf("The binary is %.1f MiB, static and stripped.", float64(info.Size())/(1<<20)))
 	}
+	raiseDescriptors()
 	broker, err := startBroker()
 	if err != nil {
-		return err
+		return r, err
 	}
 	defer broker.close()
-
-	candidates := []candidate{
-		{"tunnel", func() (*child, error) { return startTunnel(ctx, binary, broker.address()) }},
-		{"relay (io.Copy)", func() (*child, error) { return startRelay(ctx, broker.address()) }},
-	}
-	results := make([]result, len(candidates))
-	for range pairs {
-		for i, c := range candidates {
-			if err := c.run(&results[i], gb, idle); err != nil {
-				return fmt.Errorf("%s: %w", c.name, err)
+	all := candidates(o, broker, dir, r)
+	for round := range o.pairs {
+		for _, w := range workloads() {
+			if !chosen(o.only, w.name) || w.rounds > 0 && round >= w.rounds {
+				continue
+			}
+			for i := range all {
+				c := all[(i+round)%len(all)]
+				if ctx.Err() != nil {
+					r.Notes = append(r.Notes, "The run was interrupted.")
+					return r, nil
+				}
+				if w.alone && c.restart == nil || w.process && c.name == "direct" {
+					continue
+				}
+				fmt.Fprintf(os.Stderr, "round %d of %d: %s, %s\n", round+1, o.pairs, w.name, c.name)
+				if err := one(ctx, w, c, o.size, round, r); err != nil {
+					return r, fmt.Errorf("%s, %s: %w", w.name, c.name, err)
+				}
 			}
 		}
 	}
-	fmt.Printf("binary: %.1f MiB (static, stripped)\n\n", float64(info.Size())/(1<<20))
-	report(candidates, results)
+	r.finish()
+	return r, nil
+}
+
+// one measures one workload against a fresh process.
+func one(ctx context.Context, w workload, c candidate, s size, round int, r *result) error {
+	p, err := c.start(ctx)
+	if err != nil {
+		return err
+	}
+	m := &measurement{child: p, size: s, put: func(metric string, value float64) {
+		if c.name == "direct" && !strings.HasPrefix(metric, "p50") && !strings.HasPrefix(metric, "p99") && metric != "GB/s" {
+			return // the broker is this process: its figures are not a candidate's
+		}
+		r.add(sample{Workload: w.name, Candidate: c.name, Metric: metric, Round: round, Value: value})
+	}}
+	m.restart = func(nofile uint64) error {
+		m.stop()
+		m.child, err = c.restart(ctx, nofile)
+		return err
+	}
+	defer func() { m.stop() }()
+	return w.run(m)
+}
+
+func chosen(list, name string) bool {
+	if list == "" {
+		return true
+	}
+	for word := range strings.SplitSeq(list, ",") {
+		if strings.Contains(name, strings.TrimSpace(word)) {
+			return true
+		}
+	}
+	return false
+}
+
+func build(ctx context.Context, binary string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, "github.com/kafka-tunnel/kafka-tunnel/cmd/kafka-tunnel")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("building the tunnel: %w", err)
+	}
 	return nil
+}
+
+// raiseDescriptors lets this process have as many as it may: it is the clients and
+// the broker.
+func raiseDescriptors() {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err == nil {
+		limit.Cur = limit.Max
+		_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
+	}
 }

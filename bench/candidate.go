@@ -1,0 +1,73 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+)
+
+// A candidate is something that relays.
+type candidate struct {
+	name  string
+	start func(ctx context.Context) (*child, error)
+	// restart starts it with a limit on descriptors; nil: that is not asked of it.
+	restart func(ctx context.Context, nofile uint64) (*child, error)
+}
+
+// candidates returns those that are here, and notes which are not.
+func candidates(o options, b *broker, dir string, r *result) []candidate {
+	direct := []string{"KAFKA_TUNNEL_BOOTSTRAP=" + b.address(), "KAFKA_TUNNEL_CONNECTIVITY_VIA=direct"}
+	all := []candidate{
+		{name: "tunnel", start: func(ctx context.Context) (*child, error) { return startTunnel(ctx, o.binary, direct...) }, restart: func(ctx context.Context, nofile uint64) (*child, error) {
+			binary, err := limited(dir, o.binary, nofile)
+			if err != nil {
+				return nil, err
+			}
+			return startTunnel(ctx, binary, append(direct, "MEMORY_LIMIT=256m")...)
+		}},
+		{name: "tunnel-proxy", start: func(ctx context.Context) (*child, error) {
+			lab, env, err := startLandscape(ctx, o.binary, b.address(), dir)
+			if err != nil {
+				return nil, err
+			}
+			c, err := startTunnel(ctx, o.binary, env...)
+			if err != nil {
+				lab.stop()
+				return nil, err
+			}
+			c.cleanup = lab.stop
+			return c, nil
+		}},
+		{name: "direct", start: func(context.Context) (*child, error) { return itself(b.address()), nil }},
+	}
+	for _, mode := range []string{relaySplice, relayCopy} {
+		all = append(all, candidate{name: mode, start: func(ctx context.Context) (*child, error) { return startRelay(ctx, mode, b.address()) }})
+	}
+	if binary := os.Getenv("PEER_KAFKA_PROXY"); binary != "" {
+		all = append(all, candidate{name: "kafka-proxy", start: func(ctx context.Context) (*child, error) { return startKafkaProxy(ctx, binary, b.address()) }})
+	} else {
+		r.Notes = append(r.Notes, "kafka-proxy is left out: PEER_KAFKA_PROXY names no binary.")
+	}
+	if binary, err := exec.LookPath("haproxy"); err == nil {
+		all = append(all, candidate{name: "haproxy", start: func(ctx context.Context) (*child, error) { return startHAProxy(ctx, binary, b.address(), dir) }})
+	} else {
+		r.Notes = append(r.Notes, "HAProxy is left out: it is not installed.")
+	}
+	var some []candidate
+	for _, c := range all {
+		if chosen(o.candidates, c.name) {
+			some = append(some, c)
+		}
+	}
+	return some
+}
+
+// limited writes a program that starts another one with a limit on descriptors.
+func limited(dir, binary string, nofile uint64) (string, error) {
+	path := fmt.Sprintf("%s/nofile-%d", dir, nofile)
+	script := fmt.Sprintf("#!/bin/sh\nulimit -n %d && exec %s \"$@\"\n", nofile, binary)
+	return path, os.WriteFile(path, []byte(script), 0o700)
+}

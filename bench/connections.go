@@ -1,0 +1,81 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// idle opens connections, uses each once, leaves them alone for a while, and closes
+// them.
+func idle(m *measurement) error {
+	n := m.size.connections
+	before, err := m.rss()
+	if err != nil {
+		return err
+	}
+	files, err := m.descriptors()
+	if err != nil {
+		return err
+	}
+	all, err := clients(m.address, n, 256)
+	if err != nil {
+		return err
+	}
+	defer func() { closeAll(all) }()
+	atOnce, err := m.rss()
+	if err != nil {
+		return err
+	}
+	open, err := m.descriptors()
+	if err != nil {
+		return err
+	}
+	<-time.After(m.size.settle)
+	later, err := m.rss()
+	if err != nil {
+		return err
+	}
+	m.put("RSS KiB each, at once", (atOnce-before)/1024/float64(n))
+	m.put(fmt.Sprintf("RSS KiB each, after %v", m.size.settle), (later-before)/1024/float64(n))
+	m.put("descriptors each", (open-files)/float64(n))
+	closeAll(all)
+	all = nil
+	<-time.After(m.size.settle)
+	after, err := m.rss()
+	m.put(fmt.Sprintf("RSS above the start %v after they closed, MiB", m.size.settle), (after-before)/(1<<20))
+	return err
+}
+
+// capacity is how many connections must be possible with so many descriptors.
+type capacity struct {
+	connections int
+	nofile      uint64
+}
+
+// most opens as many connections as a limit on descriptors is to allow.
+func most(m *measurement) error {
+	for _, c := range m.size.capacity {
+		var own unix.Rlimit
+		if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &own); err != nil || own.Max < max(c.nofile, 2*uint64(c.connections)+100) {
+			return err // this process is the clients and the broker: it has too few itself
+		}
+		if err := m.restart(c.nofile); err != nil {
+			return err
+		}
+		all, err := clients(m.address, c.connections, 256)
+		if err != nil {
+			return err
+		}
+		rss, err := m.rss()
+		closeAll(all)
+		if err != nil {
+			return err
+		}
+		m.put(fmt.Sprintf("RSS MiB, %d connections, nofile %d, MEMORY_LIMIT=256m", c.connections, c.nofile), rss/(1<<20))
+	}
+	return nil
+}
