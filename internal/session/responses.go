@@ -178,6 +178,9 @@ func (c *connection) rewriteWhole(info kafka.ResponseInfo) error {
 		return c.responseFailure(info, err)
 	}
 	c.rewritten(info.Key, result)
+	if frame := b[kafka.SizeLen:whole]; len(out) == len(frame) && &out[0] == &frame[0] {
+		return p.pass(int64(whole)) // nothing to do, or done where it stands
+	}
 	return p.replace(whole, sizePrefix(int64(len(out))), out)
 }
 

@@ -53,6 +53,9 @@ func pair(t *testing.T) (near, far *net.TCPConn) {
 type bench struct {
 	client *net.TCPConn // the test's end
 	broker *net.TCPConn // the test's end
+
+	upstream *net.TCPConn // the session's own end towards the broker
+
 	dialed chan struct{}
 	over   chan Summary
 }

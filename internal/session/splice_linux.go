@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -111,7 +112,9 @@ func (ps *pipes) sweep() {
 type splicer struct {
 	src, dst syscall.RawConn // nil: there is no such way
 	in, out  func(fd uintptr) bool
+	drop     func(fd uintptr) // see take
 	pipe     *pipe
+	crowded  bool  // the destination's queue is bounded, see crowd
 	left     int64 // of the span
 	held     int   // bytes in the pipe
 	err      error
@@ -132,6 +135,7 @@ func newSplicer(p *pump) *splicer {
 	s.src, s.dst = from, to
 	s.in = func(fd uintptr) bool { return s.load(int(fd), p.pipes) }
 	s.out = func(fd uintptr) bool { return s.unload(int(fd)) }
+	s.drop = p.dropLooked
 	return s
 }
 
@@ -190,20 +194,21 @@ const headLook = 1 << 10
 
 // look reads without taking.
 func look(fd uintptr, b []byte) (int, error) {
-	for {
-		n, _, err := unix.Recvfrom(int(fd), b[:min(len(b), headLook)], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		if !errors.Is(err, unix.EINTR) {
-			return max(n, 0), plain(err)
-		}
-	}
+	return receive(fd, b[:min(len(b), headLook)], unix.MSG_PEEK|unix.MSG_DONTWAIT)
 }
 
-// plain returns err as a number where it is one, as package syscall does.
-func plain(err error) error {
-	if number, ok := errors.AsType[syscall.Errno](err); ok {
-		return number
+// receive is recv(2); that of package unix allocates an address.
+func receive(fd uintptr, b []byte, flags int) (int, error) {
+	for {
+		n, _, number := unix.Syscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), uintptr(flags), 0, 0)
+		switch number {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		default:
+			return 0, number
+		}
 	}
-	return err
 }
 
 // take takes what was only looked at out of the socket. The buffer holds it already,
@@ -213,16 +218,17 @@ func (p *pump) take() {
 		return
 	}
 	p.peeked, p.large = false, false
-	left := p.end
-	_ = p.reader.raw.Control(func(fd uintptr) {
-		for left > 0 {
-			n, _, err := unix.Recvfrom(int(fd), p.buf[:left], unix.MSG_TRUNC|unix.MSG_DONTWAIT)
-			if n <= 0 && !errors.Is(err, unix.EINTR) {
-				return // a reset has emptied the socket: the next read says so
-			}
-			left -= max(n, 0)
+	_ = p.splicer.src.Control(p.splicer.drop)
+}
+
+func (p *pump) dropLooked(fd uintptr) {
+	for left := p.end; left > 0; {
+		n, err := receive(fd, p.buf[:left], unix.MSG_TRUNC|unix.MSG_DONTWAIT)
+		if n == 0 || err != nil {
+			return // a reset has emptied the socket: the next read says so
 		}
-	})
+		left -= n
+	}
 }
 
 // passByKernel lets some of the next n bytes through, none of which were read yet. It
@@ -259,6 +265,7 @@ func (p *pump) passByKernel(n int64) (int64, error) {
 	case s.pipe == nil && s.err == nil:
 		return 0, io.EOF
 	case errors.Is(s.err, errNoPipe):
+		s.crowd(true)
 		return 0, nil
 	case errors.Is(s.err, unix.EINVAL) || errors.Is(s.err, unix.ENOSYS):
 		s.src = nil // not with these sockets, not on this system
@@ -268,7 +275,27 @@ func (p *pump) passByKernel(n int64) (int64, error) {
 	}
 	p.active.Store(true)
 	p.large = true
+	s.crowd(false)
 	return p.unload(s)
+}
+
+// crowdUnsent is what the kernel takes for a destination that does not read, beside
+// what that one has room for itself, when there are more large spans than pipes.
+const crowdUnsent = 256 << 10
+
+// crowd bounds the queue of the destination (tcp(7), TCP_NOTSENT_LOWAT), or lets it
+// grow again. By itself the kernel takes several MiB, which is what makes a few large
+// spans cheap; of hundreds that are not read it would make a shortage for everybody.
+func (s *splicer) crowd(crowded bool) {
+	if s.crowded == crowded {
+		return
+	}
+	s.crowded = crowded
+	bound := 0 // as the system has it
+	if crowded {
+		bound = crowdUnsent
+	}
+	_ = s.dst.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, bound) })
 }
 
 // unload writes what the pipe holds.

@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 )
 
@@ -25,6 +27,7 @@ func sessions(t *testing.T, h *Handler, n int) []*bench {
 		var inner, upstream *net.TCPConn
 		b.client, inner = pair(t)
 		b.broker, upstream = pair(t)
+		b.upstream = upstream
 		for _, conn := range []*net.TCPConn{b.client, inner, upstream, b.broker} {
 			_ = conn.SetReadBuffer(64 << 10)
 			_ = conn.SetWriteBuffer(64 << 10)
@@ -148,7 +151,23 @@ func TestUnusedPipesAreClosed(t *testing.T) {
 	})
 }
 
-// TestNoPipeIsNoFailure: without pipes bytes are copied.
+// unsent returns the bound on what the kernel takes for a connection.
+func unsent(t *testing.T, conn *net.TCPConn) (bound int) {
+	t.Helper()
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if failed := raw.Control(func(fd uintptr) {
+		bound, err = unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT)
+	}); failed != nil || err != nil {
+		t.Fatal(failed, err)
+	}
+	return bound
+}
+
+// TestNoPipeIsNoFailure: without pipes bytes are copied, and the kernel takes fewer of
+// them for a side that does not read.
 func TestNoPipeIsNoFailure(t *testing.T) {
 	h := &Handler{}
 	b := sessions(t, h, 1)[0]
@@ -156,7 +175,7 @@ func TestNoPipeIsNoFailure(t *testing.T) {
 	go func() { _, _ = b.client.Write(ask) }()
 	expect(t, b.broker, ask)
 	spliced := h.pipes.spliced.Load()
-	if spliced == 0 {
+	if spliced == 0 || unsent(t, b.upstream) == crowdUnsent {
 		t.Error("there was no pipe")
 	}
 	h.pipes.mu.Lock() // now the pump only looks at the next head, and there is none
@@ -169,8 +188,17 @@ func TestNoPipeIsNoFailure(t *testing.T) {
 	if h.pipes.spliced.Load() != spliced {
 		t.Error("there was a pipe")
 	}
-	for _, p := range free {
-		p.close()
+	if got := unsent(t, b.upstream); got != crowdUnsent {
+		t.Errorf("without a pipe the bound is %d", got)
+	}
+	h.pipes.mu.Lock()
+	h.pipes.open -= maxPipes
+	h.pipes.free = free
+	h.pipes.mu.Unlock()
+	go func() { _, _ = b.client.Write(ask) }()
+	expect(t, b.broker, ask)
+	if h.pipes.spliced.Load() == spliced || unsent(t, b.upstream) == crowdUnsent {
+		t.Error("there was no pipe again")
 	}
 }
 
