@@ -3,8 +3,8 @@
 # make test         the tests: Go alone, loopback only
 # make check        formatting, vet, lint, portability, generated files
 # make fuzz         every fuzz target for FUZZTIME (30s)
-# make chaos        random faults for CHAOSTIME (3m) from SEED (1), with the tunnel and without
-# make bench        the figures of docs/performance.md: beside a bare relay, and in trouble (15 minutes)
+# make chaos        random faults for CHAOSTIME (3m) from SEED (1), with the tunnel and without; TLS=1: to brokers that want it
+# make bench        the figures of docs/performance.md: beside bare relays, and in trouble (45 minutes)
 # make conformance  real Apache Kafka and real clients (Java, Maven, Node; downloads once)
 # make clean        what was built
 
@@ -57,7 +57,7 @@ fuzz:
 CHAOSTIME ?= 3m
 SEED ?= 1
 chaos:
-	go test $(RACE) -count=1 -timeout 90m -v ./test/chaos -run '^TestChaos$$' -chaos.time $(CHAOSTIME) -chaos.seed $(SEED)
+	go test $(RACE) -count=1 -timeout 90m -v ./test/chaos -run '^TestChaos$$' -chaos.time $(CHAOSTIME) -chaos.seed $(SEED) $(if $(TLS),-chaos.tls)
 
 bench:
 	go run ./bench

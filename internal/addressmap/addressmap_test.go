@@ -3,6 +3,8 @@ package addressmap
 import (
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 func text(from, to string) Text { return Text{From: from, To: to} }
@@ -106,5 +108,78 @@ func FuzzParse(f *testing.F) {
 		if a, ok := rules.Translate(1, host, port); ok && a.Host == "" {
 			t.Errorf("{%q, %q} translates %q to no host", from, to, host)
 		}
+	})
+}
+
+func TestBackwards(t *testing.T) {
+	loc := "PLANT2"
+	tests := []struct {
+		name  string
+		rules []Text
+		host  string
+		port  uint16
+		want  string // "": the rules do not say
+	}{
+		{"no rules", nil, "v1", 9092, ""},
+		{"exact", []Text{text("kafka-1.corp:9092", "v1:19092")}, "V1", 19092, "kafka-1.corp"},
+		{"another port", []Text{text("kafka-1.corp:9092", "v1:19092")}, "v1", 19093, ""},
+		{"star", []Text{text("kafka-*.corp", "v*.x")}, "v10.x", 9092, "kafka-10.corp"},
+		{"star and ports", []Text{text("kafka-*.corp:9092", "v*:19092")}, "v1", 19092, "kafka-1.corp"},
+		{"star is dropped", []Text{text("kafka-*.corp:9092", "gateway:19092")}, "gateway", 19092, ""},
+		{"range", []Text{text("b.corp:9092-9099", "v:1092-1099")}, "v", 1095, "b.corp"},
+		{"range that keeps the port", []Text{text("b.corp:9092-9099", "v")}, "v", 9095, "b.corp"},
+		{"outside of it", []Text{text("b.corp:9092-9099", "v")}, "v", 9100, ""},
+		{"any port to one", []Text{text("b.corp", "v:1")}, "v", 1, "b.corp"},
+		{"a node", []Text{text("node:2", "v:9092")}, "v", 9092, ""},
+		{"a node and a host", []Text{text("b.corp", "v:9092"), text("node:2", "v:9092")}, "v", 9092, ""},
+		{"two hosts", []Text{text("a.corp", "v:1"), text("b.corp", "v:1")}, "v", 1, ""},
+		{"the same host twice", []Text{text("a.corp:1", "v:9"), text("a.corp:2", "v:9")}, "v", 9, "a.corp"},
+		{"an earlier rule leads elsewhere", []Text{text("a.corp:9", "w:9"), text("*.corp:9", "*.v:9")}, "a.v", 9, ""},
+		{"another Location ID", []Text{{From: "a.corp", To: "v:1", LocationID: &loc}}, "v", 1, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			rules, err := Parse(tt.rules)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, ok := rules.Backwards(tt.host, tt.port, ""); got != tt.want || ok != (got != "") {
+				t.Errorf("got %q %v, want %q", got, ok, tt.want)
+			}
+		})
+	}
+	rules, err := Parse([]Text{{From: "a.corp", To: "v:1", LocationID: &loc}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := rules.Backwards("v", 1, loc); got != "a.corp" || !ok {
+		t.Errorf("with the rule's Location ID: %q %v", got, ok)
+	}
+}
+
+// TestBackwardsIsUndone: what Backwards says leads forwards to where it was asked for.
+func TestBackwardsIsUndone(t *testing.T) {
+	hosts := rapid.SampledFrom([]string{"a", "b", "a.x", "b.x", "ab.x", "*", "*.x", "a*", "a*.x", "b*x"})
+	ports := rapid.SampledFrom([]string{"", ":1", ":2", ":1-3", ":2-4"})
+	rapid.Check(t, func(t *rapid.T) {
+		var rules Rules
+		for range rapid.IntRange(1, 4).Draw(t, "rules") {
+			one, err := Parse([]Text{text(hosts.Draw(t, "from")+ports.Draw(t, "from port"), hosts.Draw(t, "to")+ports.Draw(t, "to port"))})
+			if err == nil {
+				rules = append(rules, one...)
+			}
+		}
+		virtual := rapid.SampledFrom([]string{"a", "b", "a.x", "b.x", "abc.x", "cx"}).Draw(t, "virtual")
+		port := rapid.Uint16Range(1, 5).Draw(t, "port")
+		name, ok := rules.Backwards(virtual, port, "")
+		if !ok {
+			return
+		}
+		for from := range uint16(6) {
+			if to, ok := rules.Translate(-1, name, from); ok && to.Host == virtual && to.Port == port {
+				return
+			}
+		}
+		t.Fatalf("%s:%d comes from %q, but %q leads elsewhere", virtual, port, name, name)
 	})
 }

@@ -68,6 +68,9 @@ func (c ClusterStatus) render(b *bytes.Buffer) {
 	if c.LocationID != "" {
 		row(t, "location id", c.LocationID)
 	}
+	if c.TLS {
+		row(t, "tls", "on")
+	}
 	if c.EvidenceAgeSeconds != nil {
 		row(t, "last answer", age(*c.EvidenceAgeSeconds)+" ago")
 	}

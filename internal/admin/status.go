@@ -54,6 +54,8 @@ type ClusterStatus struct {
 	Proxy string `json:"proxy,omitempty"`
 	// LocationID is the Cloud Connector's Location ID, empty for none.
 	LocationID string `json:"location_id,omitempty"`
+	// TLS is true if the brokers are spoken to by TLS.
+	TLS bool `json:"tls,omitempty"`
 	// Ready is true if there is recent evidence that brokers can be reached.
 	Ready bool `json:"ready"`
 	// EvidenceAgeSeconds is the age of that evidence; absent without any.
@@ -145,6 +147,8 @@ type NodeStatus struct {
 	Virtual string `json:"virtual"`
 	// LocationID is the Location ID where it is not the cluster's.
 	LocationID string `json:"location_id,omitempty"`
+	// ServerName is whom the node's certificate must be for; empty without TLS.
+	ServerName string `json:"server_name,omitempty"`
 	// Local is the host:port that clients are told; empty if there is none.
 	Local string `json:"local,omitempty"`
 	// Connections is how many client connections are open to it.

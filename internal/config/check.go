@@ -21,6 +21,7 @@ func (l *loader) check() {
 	for i := range l.config.Clusters {
 		l.checkBootstrap(i)
 		l.checkRemote(i)
+		l.checkTLS(i)
 	}
 	l.checkVia()
 	l.checkToken()
@@ -135,6 +136,19 @@ func (l *loader) checkRemote(i int) {
 		return
 	}
 	l.warn("%s %s is open to other hosts without authentication: everybody who reaches it can use the Kafka cluster", listen, c.Listen)
+}
+
+// checkTLS finds keys that look as if TLS were on.
+func (l *loader) checkTLS(i int) {
+	id, c := clusterID(i)+".tls.", l.config.Clusters[i].TLS
+	if c.Enabled || !l.understood(id+"enabled") {
+		return
+	}
+	for _, leaf := range []string{"ca_file", "server_name"} {
+		if l.chosen(id + leaf) {
+			l.blame(id+leaf, "has no effect without tls.enabled: true ("+l.settings[id+"enabled"].source+" says false)", "")
+		}
+	}
 }
 
 // checkVia finds keys that have no meaning without the connectivity proxy.

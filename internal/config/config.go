@@ -35,6 +35,7 @@
 package config
 
 import (
+	"crypto/x509"
 	"net"
 	"strconv"
 	"time"
@@ -63,8 +64,21 @@ type Cluster struct {
 	BrokerPorts    PortRange  // zero: ephemeral ports
 	LocationID     string     // of the Cloud Connector; "": the default one
 	AddressMap     []AddressRule
+	TLS            TLS
 	AllowRemote    bool // Listen may be beyond loopback
 	InsecureRemote bool // ... without authentication
+}
+
+// TLS is how the tunnel speaks to the brokers of a cluster.
+type TLS struct {
+	Enabled bool
+	// CAFile is the file with the authorities that are trusted, PEM; "": those of
+	// the system.
+	CAFile string
+	Roots  *x509.CertPool // what CAFile holds; nil: the system's
+	// ServerName is whom every broker's certificate must be for; "": the host by
+	// which the broker advertises itself.
+	ServerName string
 }
 
 // An AddressRule is one rule of address_map, checked by [addressmap.Parse].

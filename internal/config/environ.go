@@ -57,10 +57,12 @@ func variables(environ []string) map[string]string {
 // parseEnvironment sorts the variables and reports those that nobody reads.
 func parseEnvironment(environ []string, keys []key, report func(Problem)) environment {
 	env := environment{other: settings{}, single: settings{}, named: map[string]settings{}}
-	byVariable := map[string]key{}
+	byVariable, inFile := map[string]key{}, map[string]bool{}
 	var known []string
 	for _, k := range keys {
-		if !k.fileOnly {
+		if k.fileOnly {
+			inFile[k.variableName()] = true
+		} else {
 			byVariable[k.variableName()] = k
 			known = append(known, prefix+k.variableName())
 		}
@@ -93,6 +95,10 @@ func parseEnvironment(environ []string, keys []key, report func(Problem)) enviro
 				env.named[cluster] = settings{}
 			}
 			env.named[cluster][k.name] = k.fromVariable(name, value)
+			continue
+		}
+		if inFile[rest] {
+			report(Problem{Key: name, Source: variableSource(name), Message: "can be given in a file only"})
 			continue
 		}
 		// The value may be a secret under a misspelt name: it is not shown.

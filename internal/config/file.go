@@ -158,7 +158,7 @@ func (r *reader) mapping(n *yaml.Node, where string, known []string, visit func(
 // another. A path that was written as one key is suggested as the mapping it stands
 // for.
 func (r *reader) nearestKey(where, name string, known []string) string {
-	if section, leaf, ok := strings.Cut(name, "."); ok && slices.ContainsFunc(r.allKeys, func(k key) bool { return !k.cluster && k.name == name }) {
+	if section, leaf, ok := strings.Cut(name, "."); ok && slices.ContainsFunc(r.allKeys, func(k key) bool { return k.name == name }) {
 		return section + ": {" + leaf + ": ...}"
 	}
 	if near := nearest(name, known); near != "" {
@@ -170,6 +170,9 @@ func (r *reader) nearestKey(where, name string, known []string) string {
 				return "clusters[0]." + k.name
 			}
 			return k.name
+		}
+		if k.cluster && k.section() == name {
+			return "clusters[0]." + name
 		}
 	}
 	return ""
@@ -201,7 +204,7 @@ func (r *reader) root(n *yaml.Node) {
 			r.clusters(value)
 			return
 		}
-		r.section(value, name, "", sections[name])
+		r.section(value, name, "", name+".", sections[name])
 	})
 }
 
@@ -229,13 +232,14 @@ func (r *reader) clusters(n *yaml.Node) {
 	for i, item := range n.Content {
 		id := clusterID(i)
 		r.doc.clusters = i + 1
-		r.section(resolve(item), id, id+".", keys)
+		r.section(resolve(item), id, id+".", "", keys)
 	}
 }
 
 // section reads a mapping of keys with values. idPrefix comes before the names of
-// keys to make their ids.
-func (r *reader) section(n *yaml.Node, where, idPrefix string, keys []key) {
+// keys to make their ids; within is the part of these names that the mapping itself
+// stands for. A key whose name goes on behind a dot stands in a mapping of its own.
+func (r *reader) section(n *yaml.Node, where, idPrefix, within string, keys []key) {
 	if isNull(n) {
 		return
 	}
@@ -244,13 +248,22 @@ func (r *reader) section(n *yaml.Node, where, idPrefix string, keys []key) {
 		r.wrong(n, where, "wants a mapping of keys, but is "+form(n))
 		return
 	}
-	byName := map[string]key{}
+	byName, inner := map[string]key{}, map[string][]key{}
 	var known []string
 	for _, k := range keys {
-		byName[k.leaf()] = k
-		known = append(known, k.leaf())
+		name, _, deeper := strings.Cut(strings.TrimPrefix(k.name, within), ".")
+		if !deeper {
+			byName[name] = k
+		} else if inner[name] = append(inner[name], k); len(inner[name]) > 1 {
+			continue
+		}
+		known = append(known, name)
 	}
 	r.mapping(n, where, known, func(name string, value *yaml.Node) {
+		if keys := inner[name]; keys != nil {
+			r.section(value, where+"."+name, idPrefix, within+name+".", keys)
+			return
+		}
 		k := byName[name]
 		r.value(value, idPrefix+k.name, k)
 	})

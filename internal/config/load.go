@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/secure"
 )
 
 // Input is everything that a configuration is made from. The zero value yields
@@ -42,6 +44,7 @@ func Load(in Input) (*Effective, error) {
 	variables, flags := l.place(doc, env, flagSettings(in.Flags, l.keys))
 	l.read(newLayers(l.defaults(), doc.values, variables, flags))
 	l.readSecretFile()
+	l.readAuthorities()
 	l.check()
 	return l.finish()
 }
@@ -359,6 +362,26 @@ func (l *loader) readSecretFile() {
 	default:
 		l.config.Token.ClientSecret = secret
 		l.settings["token.client_secret"] = setting{text: text, source: "file " + path, chosen: true}
+	}
+}
+
+// readAuthorities reads the certificates that clusters trust.
+func (l *loader) readAuthorities() {
+	for i := range l.config.Clusters {
+		id, c := clusterID(i)+".tls.ca_file", &l.config.Clusters[i]
+		if c.TLS.CAFile == "" || !l.understood(id) {
+			continue
+		}
+		data, err := l.readFile(c.TLS.CAFile)
+		if err != nil {
+			l.bad[id] = true
+			l.blame(id, "cannot be read: "+reason(err), "")
+			continue
+		}
+		if c.TLS.Roots, err = secure.ParseRoots(data); err != nil {
+			l.bad[id] = true
+			l.blame(id, err.Error(), "")
+		}
 	}
 }
 

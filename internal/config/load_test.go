@@ -50,7 +50,8 @@ func TestPrecedence(t *testing.T) {
 	samples := map[string][3]string{ // flag, variable, file
 		"bootstrap": {"a:1,b:2", "c:3", "d:4"}, "listen": {"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"},
 		"advertise": {"a", "b", "c"}, "broker_ports": {"1-2", "3-4", "5-6"}, "location_id": {"A", "B", "C"},
-		"address_map":  {"", `[{from: "a", to: "b"}]`, `[{from: "c", to: "d"}]`},
+		"address_map": {"", `[{from: "a", to: "b"}]`, `[{from: "c", to: "d"}]`},
+		"tls.enabled": {"true", "true", "true"}, "tls.ca_file": {"a.pem", "b.pem", "c.pem"}, "tls.server_name": {"a", "b", "c"},
 		"allow_remote": {"true", "true", "true"}, "insecure_remote": {"true", "true", "true"},
 		"connectivity.via": {"connectivity", "connectivity", "connectivity"}, "connectivity.service": {"a", "b", "c"},
 		"connectivity.proxy": {"a:1", "b:2", "c:3"}, "log.level": {"debug", "warn", "error"}, "log.format": {"json", "json", "json"},
@@ -65,7 +66,10 @@ func TestPrecedence(t *testing.T) {
 			sample = [3]string{"4s", "5s", "6s"} // the durations
 		}
 		for subset := 1; subset < 8; subset++ {
-			c := conf{env: []string{}}
+			c := conf{env: []string{}, files: map[string]string{"a.pem": authority, "b.pem": authority, "c.pem": authority}}
+			if strings.HasPrefix(k.name, "tls.") && k.name != "tls.enabled" {
+				c.args = append(c.args, "--tls-enabled")
+			}
 			if k.name != "bootstrap" {
 				c.env = append(c.env, bootstrap)
 			}
@@ -80,9 +84,12 @@ func TestPrecedence(t *testing.T) {
 			want, source := "", ""
 			if subset&4 != 0 && sample[2] != "" {
 				want, source = sample[2], "file tunnel.yaml:2"
-				if k.cluster {
+				switch {
+				case k.cluster && k.section() != k.name:
+					c.file = fmt.Sprintf("clusters:\n- %s: {%s: %s}", k.section(), k.leaf(), sample[2])
+				case k.cluster:
 					c.file = fmt.Sprintf("clusters:\n- %s: %s", k.name, sample[2])
-				} else {
+				default:
 					c.file = fmt.Sprintf("%s:\n  %s: %s", k.section(), k.leaf(), sample[2])
 				}
 			}
@@ -92,7 +99,7 @@ func TestPrecedence(t *testing.T) {
 			}
 			if subset&1 != 0 && sample[0] != "" && !k.noFlag {
 				want, source = sample[0], "flag --"+k.flagName()
-				c.args = []string{"--" + k.flagName() + "=" + sample[0]}
+				c.args = append(c.args, "--"+k.flagName()+"="+sample[0])
 			}
 			if want == "" {
 				continue

@@ -42,7 +42,7 @@ func TestBadValues(t *testing.T) {
 		{"misspelt variable", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TOEKN_URL=x"}}, "KAFKA_TUNNEL_TOEKN_URL", "variable KAFKA_TUNNEL_TOEKN_URL", "", "unknown variable", "KAFKA_TUNNEL_TOKEN_URL"},
 		{"part of a variable", conf{env: []string{bootstrap, "KAFKA_TUNNEL_HOLD=5s"}}, "KAFKA_TUNNEL_HOLD", "variable KAFKA_TUNNEL_HOLD", "", "unknown variable", "KAFKA_TUNNEL_CONNECTIVITY_HOLD"},
 		{"more than a variable", conf{env: []string{bootstrap, "KAFKA_TUNNEL_BOOTSTRAP_SERVERS=a:1"}}, "KAFKA_TUNNEL_BOOTSTRAP_SERVERS", "variable KAFKA_TUNNEL_BOOTSTRAP_SERVERS", "", "unknown variable", "KAFKA_TUNNEL_BOOTSTRAP"},
-		{"name by variable", conf{env: []string{bootstrap, "KAFKA_TUNNEL_NAME=x"}}, "KAFKA_TUNNEL_NAME", "variable KAFKA_TUNNEL_NAME", "", "unknown variable", ""},
+		{"name by variable", conf{env: []string{bootstrap, "KAFKA_TUNNEL_NAME=x"}}, "KAFKA_TUNNEL_NAME", "variable KAFKA_TUNNEL_NAME", "", "can be given in a file only", ""},
 		{"port by hand", conf{env: []string{bootstrap, "KAFKA_TUNNEL_PORT=9092"}}, "KAFKA_TUNNEL_PORT", "variable KAFKA_TUNNEL_PORT", "", "unknown variable", ""},
 
 		// Values of each kind.
@@ -105,6 +105,17 @@ func TestBadValues(t *testing.T) {
 		{"remote without a host", conf{env: []string{bootstrap, "KAFKA_TUNNEL_LISTEN=:9092"}}, "clusters.default.listen", "variable KAFKA_TUNNEL_LISTEN", ":9092", "needs allow_remote: true", "127.0.0.1:9092"},
 		{"remote as localhost", conf{env: []string{bootstrap, "KAFKA_TUNNEL_LISTEN=0.0.0.0:9092", "KAFKA_TUNNEL_ALLOW_REMOTE=true", "KAFKA_TUNNEL_INSECURE_REMOTE=true"}}, "clusters.default.advertise", "default", "localhost", "other hosts cannot connect to it, but clusters.default.listen is open to them (0.0.0.0:9092)", ""},
 		{"remote without authentication", conf{env: []string{bootstrap, "KAFKA_TUNNEL_LISTEN=10.1.1.1:9092", "KAFKA_TUNNEL_ALLOW_REMOTE=true", "KAFKA_TUNNEL_ADVERTISE=h"}}, "clusters.default.listen", "variable KAFKA_TUNNEL_LISTEN", "10.1.1.1:9092", "without authentication; that needs insecure_remote: true", ""},
+
+		// TLS.
+		{"authorities without TLS", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TLS_CA_FILE=ca.pem"}, files: map[string]string{"ca.pem": authority}}, "clusters.default.tls.ca_file", "variable KAFKA_TUNNEL_TLS_CA_FILE", "ca.pem", "has no effect without tls.enabled: true (default says false)", ""},
+		{"a server name without TLS", conf{env: []string{bootstrap}, file: "clusters: [{tls: {enabled: false, server_name: a}}]"}, "clusters.default.tls.server_name", "file tunnel.yaml:1", "a", "has no effect without tls.enabled: true (file tunnel.yaml:1 says false)", ""},
+		{"no file of authorities", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TLS_ENABLED=true", "KAFKA_TUNNEL_TLS_CA_FILE=ca.pem"}}, "clusters.default.tls.ca_file", "variable KAFKA_TUNNEL_TLS_CA_FILE", "ca.pem", "cannot be read: file does not exist", ""},
+		{"authorities that are none", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TLS_ENABLED=true", "KAFKA_TUNNEL_TLS_CA_FILE=ca.pem"}, files: map[string]string{"ca.pem": "ca"}}, "clusters.default.tls.ca_file", "variable KAFKA_TUNNEL_TLS_CA_FILE", "ca.pem", "holds no certificate in PEM form", ""},
+		{"a server name with a port", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TLS_ENABLED=true", "KAFKA_TUNNEL_TLS_SERVER_NAME=k.corp:9093"}}, "clusters.default.tls.server_name", "variable KAFKA_TUNNEL_TLS_SERVER_NAME", "k.corp:9093", "wants the name or address of a host", "k.corp"},
+		{"TLS as one key", conf{env: []string{bootstrap}, file: "clusters: [{tls.enabled: true}]"}, "clusters.default.tls.enabled", "file tunnel.yaml:1", "", "unknown key", "tls: {enabled: ...}"},
+		{"TLS outside of clusters", conf{env: []string{bootstrap}, file: "tls: {enabled: true}"}, "tls", "file tunnel.yaml:1", "", "unknown key", "clusters.default.tls"},
+		{"TLS as a word", conf{env: []string{bootstrap}, file: "clusters: [{tls: true}]"}, "clusters.default.tls", "file tunnel.yaml:1", "", "wants a mapping of keys, but is a single value", ""},
+		{"a misspelt key of TLS", conf{env: []string{bootstrap}, file: "clusters: [{tls: {cafile: x}}]"}, "clusters.default.tls.cafile", "file tunnel.yaml:1", "", "unknown key", "clusters.default.tls.ca_file"},
 
 		// Ports.
 		{"listen in broker_ports", conf{env: []string{bootstrap, "KAFKA_TUNNEL_LISTEN=localhost:19150"}}, "clusters.default.listen", "variable KAFKA_TUNNEL_LISTEN", "localhost:19150", "overlaps with clusters.default.broker_ports 19100-19199 (default)", ""},

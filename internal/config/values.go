@@ -280,6 +280,21 @@ func advertised(s string) (string, *fault) {
 	return s, nil
 }
 
+// serverName reads the host of a certificate; "" for none.
+func serverName(s string) (string, *fault) {
+	if s == "" {
+		return "", nil
+	}
+	wrong := wants("wants the name or address of a host, as it stands in the brokers' certificate")
+	if a, ok := splitHostPort(s); ok && validHost(a.Host) {
+		return "", wrong.near(a.Host)
+	}
+	if !validHost(s) {
+		return "", wrong
+	}
+	return s, nil
+}
+
 func portRange(s string) (PortRange, *fault) {
 	if s == "0" {
 		return PortRange{}, nil

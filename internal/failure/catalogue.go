@@ -59,10 +59,19 @@ const (
 	CommandRefused      Code = "command_refused"
 	AddressUnsupported  Code = "address_unsupported"
 
-	ConnectorAway      Code = "connector_away"
-	ConnectSilent      Code = "connect_silent"
-	AccessNotAllowed   Code = "access_not_allowed"
-	BrokerUnreachable  Code = "broker_unreachable"
+	ConnectorAway     Code = "connector_away"
+	ConnectSilent     Code = "connect_silent"
+	AccessNotAllowed  Code = "access_not_allowed"
+	BrokerUnreachable Code = "broker_unreachable"
+
+	TLSUnknownAuthority Code = "tls_unknown_authority"
+	TLSWrongName        Code = "tls_wrong_name"
+	TLSExpired          Code = "tls_expired"
+	TLSNotSpoken        Code = "tls_not_spoken"
+	TLSRefused          Code = "tls_refused"
+	TLSSilent           Code = "tls_silent"
+	TLSFailed           Code = "tls_failed"
+
 	BrokerStalled      Code = "broker_stalled"
 	BrokerReset        Code = "broker_reset"
 	UnexpectedResponse Code = "unexpected_response"
@@ -159,7 +168,7 @@ var catalogue = []Entry{
 
 	{TLSOnPlainPort, HopClient, RetryNever,
 		"the client speaks TLS to the tunnel's plaintext port",
-		"Between the application and the tunnel everything stays inside the container. Set security.protocol=PLAINTEXT (or SASL_PLAINTEXT when the brokers ask for SASL) in the client.", closed,
+		"Between the application and the tunnel everything stays inside the container. Set security.protocol=PLAINTEXT (or SASL_PLAINTEXT when the brokers ask for SASL) in the client. Where the brokers want TLS, the tunnel speaks it: KAFKA_TUNNEL_TLS_ENABLED=true.", closed,
 		fixHeals},
 	{HTTPOnKafkaPort, HopClient, RetryNever,
 		"the client speaks HTTP to the Kafka port",
@@ -277,6 +286,34 @@ var catalogue = []Entry{
 		"the Cloud Connector cannot reach the broker behind {target}",
 		"The broker is down, or a firewall is between the Cloud Connector and it. In the Cloud Connector open Cloud To On-Premise > Access Control and use Check Availability for {target}.", closedOnce,
 		addrHeals},
+	{TLSUnknownAuthority, HopBroker, RetryAddress,
+		"the certificate of {target} is from an authority that is not trusted",
+		"Put the certificate of the company's authority (PEM) into a file of the application and name it: KAFKA_TUNNEL_TLS_CA_FILE=kafka-ca.pem. If it is there already, the broker does not send the certificates in between (its keystore must hold the whole chain).", closedOnce,
+		addrHeals},
+	{TLSWrongName, HopBroker, RetryAddress,
+		"the certificate of {target} is for another host",
+		"Where all brokers have one certificate, set tls.server_name to one of the names in it. Where each has its own and the Cloud Connector's virtual hosts differ from the brokers' names, say so once: address_map: [{from: \"NAME-IN-THE-CERTIFICATE\", to: \"{host}\"}].", closedOnce,
+		addrHeals},
+	{TLSExpired, HopBroker, RetryAddress,
+		"the certificate of {target} has expired or is not valid yet",
+		"Ask the operator of the brokers for a new certificate. If the dates are right, the clock of this machine is not.", closedOnce,
+		addrHeals},
+	{TLSNotSpoken, HopBroker, RetryAddress,
+		"{target} does not speak TLS",
+		"Most likely it is a listener without TLS: leave out tls.enabled, or let the Cloud Connector's entry for {target} lead to the brokers' TLS port (often 9093). Or the entry's protocol is TCP SSL: then the Cloud Connector speaks TLS itself; choose TCP there.", closedOnce,
+		addrHeals},
+	{TLSRefused, HopBroker, RetryAddress,
+		"{target} refuses the TLS connection",
+		"The broker has said why. \"certificate required\" and \"bad certificate\" mean that it wants a certificate from its clients (ssl.client.auth=required), which the tunnel does not have; \"protocol version\" and \"handshake failure\" that it speaks nothing newer than TLS 1.1, or no cipher in common.", closedOnce,
+		addrHeals},
+	{TLSSilent, HopBroker, RetryAddress,
+		"{target} does not answer in the TLS handshake",
+		"The broker or the way to it is overloaded, or something other than a Kafka broker listens there. Check what the Cloud Connector's entry for {target} points to.", closedOnce,
+		addrHeals},
+	{TLSFailed, HopBroker, RetryAddress,
+		"the TLS handshake with {target} has failed",
+		"The cause stands beside it. Check the broker's certificate (it must be for TLS servers) and what the Cloud Connector's entry for {target} points to.", closedOnce,
+		addrHeals},
 	{BrokerStalled, HopBroker, RetryNever,
 		"the broker {target} began a response and did not finish it",
 		"The broker or the way to it is overloaded or was interrupted. Look at the Cloud Connector's monitor and at the broker's log for the same time.", closed,
@@ -287,7 +324,7 @@ var catalogue = []Entry{
 		pastHeals},
 	{BrokerExpectsTLS, HopBroker, RetryNever,
 		"{target} expects TLS",
-		"The tunnel does not speak TLS to brokers. Let the Cloud Connector's entry for {target} lead to a listener of the broker without TLS (PLAINTEXT or SASL_PLAINTEXT), and see that this listener advertises addresses that are exposed as well; the way through the Cloud Connector is encrypted by itself.", closed,
+		"Set KAFKA_TUNNEL_TLS_ENABLED=true and, unless a public authority has issued the brokers' certificates, KAFKA_TUNNEL_TLS_CA_FILE. Or let the Cloud Connector's entry for {target} lead to a listener without TLS: the way through the Cloud Connector is encrypted by itself.", closed,
 		fixHeals},
 	{UnexpectedResponse, HopBroker, RetryNever,
 		"{target} sent a response that nobody asked for",

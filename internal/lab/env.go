@@ -49,6 +49,9 @@ func (l *Landscape) Env() []string {
 	if l.plan.addressMap != "" {
 		env = append(env, "KAFKA_TUNNEL_ADDRESS_MAP="+l.plan.addressMap)
 	}
+	if l.opts.TLS {
+		env = append(env, "KAFKA_TUNNEL_TLS_ENABLED=true", "KAFKA_TUNNEL_TLS_CA_FILE="+l.CAFile())
+	}
 	return env
 }
 

@@ -10,6 +10,7 @@
 //	tokenservice   OAuth endpoint; signed JWTs with expiry and tenant
 //	proxy          connectivity proxy: SOCKS5 with method 0x80, a strict parser of its own
 //	connector      Cloud Connectors by subaccount and Location ID, with access control
+//	authority      certificates of the brokers, where they want TLS
 //	brokers        Kafka (kfake), or real brokers given with Upstream
 //	faults         what is to go wrong
 //
@@ -56,7 +57,7 @@
 //
 // # What it is not
 //
-// It is written from SAP's documentation, not from SAP's code. It has no TLS, no
+// It is written from SAP's documentation, not from SAP's code. It has no
 // destination service and no X.509 yet. Its secrets are made at each start.
 package lab
 
@@ -64,12 +65,17 @@ package lab
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/authority"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/brokers"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/connector"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
@@ -97,6 +103,7 @@ type Options struct {
 	TokenLife   time.Duration  // default 12 h
 	TokenRate   float64        // token requests per second before 429; 0: no limit
 	LocationID  string         // of the Cloud Connector; "": none
+	TLS         bool           // embedded brokers want TLS, with certificates of the lab's own authority
 	Subscribers []string       // further tenants that have tokens, but no Cloud Connector
 
 	ProxyListen   string // host:port, default 127.0.0.1:0, as the next two
@@ -118,7 +125,9 @@ type Landscape struct {
 	proxy      *proxy.Proxy
 	connectors *connector.Registry
 	connector  *connector.Connector
-	brokers    *brokers.Cluster // nil with upstreams
+	brokers    *brokers.Cluster     // nil with upstreams
+	authority  *authority.Authority // nil without TLS
+	caDir      string               // of the file with the authority's certificate
 	control    *control
 }
 
@@ -132,7 +141,7 @@ func Start(ctx context.Context, opts Options) (*Landscape, error) {
 		return nil, err
 	}
 	l := &Landscape{opts: opts, plan: p, ids: newIdentity(), faults: &faults.Set{}}
-	for _, start := range []func() error{l.startTokens, l.startBrokers, l.startConnectors, l.startProxy, l.startControl, l.addFaults} {
+	for _, start := range []func() error{l.startTokens, l.startAuthority, l.startBrokers, l.startConnectors, l.startProxy, l.startControl, l.addFaults} {
 		if err = ctx.Err(); err == nil {
 			err = start()
 		}
@@ -154,6 +163,33 @@ func (l *Landscape) startTokens() (err error) {
 	return err
 }
 
+// startAuthority makes the authority that issues the brokers' certificates, and a
+// file for those who are to trust it.
+func (l *Landscape) startAuthority() (err error) {
+	if !l.opts.TLS {
+		return nil
+	}
+	if l.authority, err = authority.New("kafka-tunnel lab"); err != nil {
+		return err
+	}
+	if l.caDir, err = os.MkdirTemp("", "kafka-tunnel-lab-"); err != nil {
+		return err
+	}
+	return os.WriteFile(l.CAFile(), l.authority.PEM(), 0o600)
+}
+
+// CAFile returns the path of the certificate of the authority that the brokers'
+// certificates are from, PEM; "" without TLS. It is gone after Close.
+func (l *Landscape) CAFile() string {
+	if l.caDir == "" {
+		return ""
+	}
+	return filepath.Join(l.caDir, "ca.pem")
+}
+
+// Authority returns who has issued the brokers' certificates, nil without TLS.
+func (l *Landscape) Authority() *authority.Authority { return l.authority }
+
 // startBrokers starts the embedded brokers.
 func (l *Landscape) startBrokers() (err error) {
 	if len(l.opts.Upstream) > 0 {
@@ -161,12 +197,25 @@ func (l *Landscape) startBrokers() (err error) {
 	}
 	specs := make([]brokers.Spec, 0, len(l.plan.nodes))
 	for _, n := range l.plan.nodes {
-		specs = append(specs, brokers.Spec{ID: n.id, Advertise: n.advertised, Aliases: []string{n.virtual, n.internal}})
+		specs = append(specs, brokers.Spec{ID: n.id, Advertise: n.advertised, Aliases: []string{n.virtual, n.internal}, Names: certNames(n)})
 	}
 	l.brokers, err = brokers.Start(brokers.Options{
 		Brokers: specs, DataDir: l.opts.DataDir, Faults: l.faults, Logger: l.opts.Logger, Kafka: l.opts.Kafka,
+		Authority: l.authority,
 	})
 	return err
+}
+
+// certNames returns the hosts that a broker's certificate is for: those that the
+// company knows it by, and not what the Cloud Connector makes of them.
+func certNames(n node) []string {
+	var names []string
+	for _, address := range []string{n.advertised, n.internal} {
+		if host, _, err := net.SplitHostPort(address); err == nil && !slices.Contains(names, host) {
+			names = append(names, host)
+		}
+	}
+	return names
 }
 
 // startConnectors connects the Cloud Connector.
@@ -228,6 +277,9 @@ func (l *Landscape) Close() error {
 		errs = append(errs, l.tokens.Close())
 	}
 	l.faults.Close()
+	if l.caDir != "" {
+		errs = append(errs, os.RemoveAll(l.caDir))
+	}
 	return errors.Join(errs...)
 }
 
@@ -273,8 +325,8 @@ func (l *Landscape) dialInternal(ctx context.Context, network, address string) (
 
 // DialDirect opens a connection without tunnel, proxy and Cloud Connector, as a
 // client in the company's network would: it knows the brokers by their
-// advertised, virtual and internal names. It is the dialer for the direct run
-// with which tests compare.
+// advertised, virtual and internal names, and speaks TLS where they want it. It is
+// the dialer for the direct run with which tests compare.
 func (l *Landscape) DialDirect(ctx context.Context, network, address string) (net.Conn, error) {
 	for _, name := range []func(node) string{
 		func(n node) string { return n.advertised },
@@ -282,10 +334,31 @@ func (l *Landscape) DialDirect(ctx context.Context, network, address string) (ne
 		func(n node) string { return n.internal },
 	} {
 		if real, ok := l.resolve(address, name); ok {
-			return new(net.Dialer).DialContext(ctx, network, real)
+			conn, err := new(net.Dialer).DialContext(ctx, network, real)
+			if err != nil || l.authority == nil {
+				return conn, err
+			}
+			return l.Secure(ctx, conn, address)
 		}
 	}
 	return l.dialInternal(ctx, network, address)
+}
+
+// Secure performs a TLS handshake over a connection to the broker at an address, of
+// whichever kind. It closes the connection when that fails.
+func (l *Landscape) Secure(ctx context.Context, conn net.Conn, address string) (net.Conn, error) {
+	config := &tls.Config{RootCAs: l.authority.Roots(), MinVersion: tls.VersionTLS12}
+	for _, n := range l.plan.nodes {
+		if sameAddress(n.advertised, address) || sameAddress(n.virtual, address) || sameAddress(n.internal, address) {
+			config.ServerName = certNames(n)[0]
+		}
+	}
+	secured := tls.Client(conn, config)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return secured, nil
 }
 
 // resolve finds the real address of the broker with that name.

@@ -113,8 +113,8 @@ func (p *plan) add(id int, advertised, virtual, internal string) {
 
 // planUpstream: real brokers; the Cloud Connector exposes what is given.
 func planUpstream(opts Options) (plan, error) {
-	if opts.Brokers != 0 || opts.Advertise != "" || opts.VirtualHost != "" || opts.DataDir != "" || len(opts.Kafka) > 0 {
-		return plan{}, errors.New("with upstream brokers there are no embedded ones: brokers, advertise, virtual host and data dir do not go with it")
+	if opts.Brokers != 0 || opts.Advertise != "" || opts.VirtualHost != "" || opts.DataDir != "" || opts.TLS || len(opts.Kafka) > 0 {
+		return plan{}, errors.New("with upstream brokers there are no embedded ones: brokers, advertise, virtual host, TLS and data dir do not go with it")
 	}
 	var p plan
 	for _, u := range opts.Upstream {

@@ -32,6 +32,9 @@ func (l *Landscape) Parts() []Part {
 	for _, e := range l.connector.Entries() {
 		parts = append(parts, Part{"Cloud Connector", entryAddress(e), location + ", leads to " + strings.SplitN(e.String(), " -> ", 2)[1]})
 	}
+	if l.authority != nil {
+		parts = append(parts, Part{"authority", l.CAFile(), "has issued the brokers' certificates"})
+	}
 	for _, b := range l.Brokers() {
 		if b.Advertised == "" {
 			parts = append(parts, Part{"upstream broker", b.Address, "a real one"})

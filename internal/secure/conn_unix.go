@@ -35,7 +35,7 @@ func (c *Conn) SyscallConn() (syscall.RawConn, error) { return c.wire.SyscallCon
 // descriptor, inside a callback of its RawConn. The error is syscall.EAGAIN when
 // nothing is complete yet and io.EOF at the end. It must not run beside Read.
 func (c *Conn) ReadReady(fd uintptr, b []byte) (int, error) {
-	c.wire.fd, c.wire.dry = int(fd), false
+	c.wire.fd = int(fd)
 	defer func() { c.wire.fd = -1 }()
 	total := 0
 	for total < len(b) {
@@ -69,8 +69,7 @@ func (c *Conn) Abort() {
 // wire is what a tls.Conn reads from. It waits, except inside ReadReady.
 type wire struct {
 	*net.TCPConn
-	fd  int  // -1 outside of ReadReady
-	dry bool // the socket has nothing more
+	fd int // -1 outside of ReadReady
 }
 
 // errDry is a read that would have to wait. A tls.Conn keeps what it has read so far
@@ -87,16 +86,13 @@ func (w *wire) Read(b []byte) (int, error) {
 	if w.fd < 0 {
 		return w.TCPConn.Read(b)
 	}
-	if w.dry {
-		return 0, errDry
-	}
+	// Only EAGAIN says that there is nothing more: the poller tells of an end that came
+	// together with bytes once, and not again when the bytes were read.
 	n, err := readNow(w.fd, b)
 	switch {
 	case n > 0:
-		w.dry = n < len(b) // asking again would say so
 		return n, nil
 	case errors.Is(err, syscall.EAGAIN):
-		w.dry = true
 		return 0, errDry
 	case err != nil:
 		return 0, &net.OpError{Op: "read", Net: "tcp", Source: w.LocalAddr(), Addr: w.RemoteAddr(), Err: os.NewSyscallError("read", err)}

@@ -61,7 +61,7 @@ func ends(t *testing.T, version uint16) (*Conn, *tls.Conn, *net.TCPConn) {
 	})
 	done := make(chan error, 1)
 	go func() { done <- broker.Handshake() }()
-	conn, err := Client(t.Context(), near, &tls.Config{RootCAs: roots, ServerName: "kafka-1.corp", MinVersion: tls.VersionTLS12})
+	conn, err := Client(t.Context(), near, Config(roots), Peer{ServerName: "kafka-1.corp"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ func TestAFailedHandshakeCloses(t *testing.T) {
 	_ = far.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if _, err := Client(ctx, near, &tls.Config{ServerName: "x"}); err == nil {
+	if _, err := Client(ctx, near, Config(nil), Peer{ServerName: "x"}); err == nil {
 		t.Error("no error")
 	}
 	if _, err := near.Write([]byte("x")); !errors.Is(err, io.ErrClosedPipe) {

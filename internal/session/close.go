@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net"
 	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
 // close ends both connections so that each peer sees what the other one did: a
@@ -19,7 +21,9 @@ func (c *connection) close(result Result, err error) {
 		abort(c.client)
 		return
 	}
-	reset := isReset(err)
+	// A broker that refuses the tunnel's handshake behind its end was not reached
+	// either.
+	reset := isReset(err) || failure.Is(err, failure.TLSRefused)
 	side, _ := errors.AsType[*sideError](err)
 	for _, p := range []*pump{&c.requests, &c.responses} {
 		if p.src == nil {

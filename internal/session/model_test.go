@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -17,6 +18,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/authority"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/secure"
 )
 
 // The model: a random program of pipelined requests runs through a session whose
@@ -305,19 +308,52 @@ type ending struct {
 }
 
 // modelRuns is how many runs share the programs: most of their time they wait.
-const modelRuns = 4
+const modelRuns = 5
 
 func TestModel(t *testing.T) {
 	for i := range modelRuns {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()
-			runModel(t, i%2 == 1)
+			switch i {
+			case 0, 2:
+				runModel(t, false, nil)
+			case 1, 3:
+				runModel(t, true, nil)
+			default:
+				runModel(t, true, overTLS(t))
+			}
 		})
 	}
 }
 
-// runModel runs one share. In every second one the pumps rest as often as they can.
-func runModel(t *testing.T, rests bool) {
+// overTLS returns what puts TLS between a session and its broker.
+func overTLS(t *testing.T) func(t *rapid.T, upstream, broker net.Conn) (net.Conn, net.Conn) {
+	t.Helper()
+	issuer, err := authority.New("a test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := issuer.Issue(authority.Request{Names: []string{"broker"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := secure.Config(issuer.Roots())
+	server := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}
+	ctx := t.Context()
+	return func(t *rapid.T, upstream, broker net.Conn) (net.Conn, net.Conn) {
+		far := tls.Server(broker, server)
+		done := make(chan error, 1)
+		go func() { done <- far.Handshake() }()
+		near, err := secure.Client(ctx, upstream, config, secure.Peer{ServerName: "broker"})
+		if err := errors.Join(err, <-done); err != nil {
+			t.Fatal(err)
+		}
+		return near, far
+	}
+}
+
+// runModel runs one share. rests: the pumps rest as often as they can.
+func runModel(t *testing.T, rests bool, secured func(t *rapid.T, upstream, broker net.Conn) (net.Conn, net.Conn)) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -350,7 +386,11 @@ func runModel(t *testing.T, rests bool) {
 		}
 		up, down := drawRhythm(t, "up"), drawRhythm(t, "down")
 		client, inner := connect(t)
-		upstream, broker := connect(t)
+		var upstream, broker net.Conn
+		upstream, broker = connect(t)
+		if secured != nil {
+			upstream, broker = secured(t, upstream, broker)
+		}
 		var run sync.WaitGroup
 		ctx, cancel := context.WithCancel(parent)
 		defer cancel()
@@ -493,7 +533,7 @@ func (m *model) read(conn *net.TCPConn) bool {
 }
 
 // broker reads the requests that it should see, compares them and answers.
-func (m *model) broker(conn *net.TCPConn, r rhythm) {
+func (m *model) broker(conn net.Conn, r rhythm) {
 	defer func() { _ = conn.Close() }()
 	answers := make(chan []byte, len(m.p))
 	var writer sync.WaitGroup

@@ -40,6 +40,7 @@ import (
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/secure"
 )
 
 // A DialFunc opens the upstream connection. target is what was reached, for
@@ -333,6 +334,9 @@ func (c *connection) classify(err error) error {
 	}
 	if _, ok := failure.As(err); ok {
 		return err
+	}
+	if f := secure.Refusal(err); f != nil {
+		return f.For(c.summary.Target, "")
 	}
 	if lost := c.sentry.err(); lost != nil {
 		return failure.New(failure.BrokerReset, lost).For(c.summary.Target, "")

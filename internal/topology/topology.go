@@ -38,6 +38,8 @@ type Target struct {
 	Host       string
 	Port       uint16
 	LocationID string
+	// ServerName is whom the certificate of the broker must be for; "": no TLS.
+	ServerName string
 }
 
 // String returns host:port.
@@ -67,6 +69,9 @@ type Options struct {
 	Bootstrap   []Target
 	LocationID  string
 	Rules       addressmap.Rules
+	// ServerName returns whom the certificate of a broker must be for that advertises
+	// this host; nil: no TLS.
+	ServerName func(advertised string) string
 	// Direct allows loopback addresses as targets, because brokers are reached
 	// without the connectivity proxy.
 	Direct bool
@@ -228,13 +233,13 @@ func (t *Topology) target(e *kafka.Endpoint, single bool) (Target, *failure.Fail
 		return Target{}, failure.New(failure.UnmappedAddress, nil).For(advertised, "").With("node " + strconv.Itoa(int(e.NodeID)))
 	}
 	if to, ok := t.opts.Rules.Translate(e.NodeID, e.Host, uint16(e.Port)); ok {
-		target := Target{Host: to.Host, Port: to.Port, LocationID: t.opts.LocationID}
+		target := Target{Host: to.Host, Port: to.Port, LocationID: t.opts.LocationID, ServerName: t.serverName(e.Host)}
 		if to.LocationID != nil {
 			target.LocationID = *to.LocationID
 		}
 		return target, nil
 	}
-	target := Target{Host: e.Host, Port: uint16(e.Port), LocationID: t.opts.LocationID}
+	target := Target{Host: e.Host, Port: uint16(e.Port), LocationID: t.opts.LocationID, ServerName: t.serverName(e.Host)}
 	if !localOnly(e.Host) {
 		return target, nil
 	}
@@ -252,6 +257,13 @@ func (t *Topology) target(e *kafka.Endpoint, single bool) (Target, *failure.Fail
 		return t.opts.Bootstrap[0], nil
 	}
 	return Target{}, failure.New(failure.AdvertisedLoopback, nil).For(advertised, t.opts.LocationID)
+}
+
+func (t *Topology) serverName(advertised string) string {
+	if t.opts.ServerName == nil {
+		return ""
+	}
+	return t.opts.ServerName(advertised)
 }
 
 // localOnly reports whether a host means the machine on which it is used.

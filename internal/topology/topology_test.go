@@ -54,7 +54,7 @@ func cluster(p *ports, change func(*Options)) (*Topology, *[]failure.Code) {
 	var codes []failure.Code
 	opts := Options{
 		Advertise: "localhost", First: 19100, Last: 19199, LocationID: "LOC1",
-		Bootstrap: []Target{{"kafka-1.corp", 9092, "LOC1"}, {"kafka-2.corp", 9092, "LOC1"}},
+		Bootstrap: []Target{{"kafka-1.corp", 9092, "LOC1", ""}, {"kafka-2.corp", 9092, "LOC1", ""}},
 		Binder:    p,
 		Report:    func(f *failure.Failure) { codes = append(codes, f.Code) },
 	}
@@ -218,19 +218,19 @@ func TestAdvertisedAddresses(t *testing.T) {
 		want   map[int32]Target // of the nodes that are not hidden
 		code   failure.Code
 	}{
-		{"as it is", nil, []ep{{NodeID: 1, Host: "a.corp", Port: 9092}}, map[int32]Target{1: {"a.corp", 9092, "LOC1"}}, ""},
-		{"rule", rules(addressmap.Text{From: "*.corp", To: "v-*", LocationID: &loc}), []ep{{NodeID: 1, Host: "A.corp", Port: 9092}}, map[int32]Target{1: {"v-a", 9092, "PLANT2"}}, ""},
+		{"as it is", nil, []ep{{NodeID: 1, Host: "a.corp", Port: 9092}}, map[int32]Target{1: {"a.corp", 9092, "LOC1", ""}}, ""},
+		{"rule", rules(addressmap.Text{From: "*.corp", To: "v-*", LocationID: &loc}), []ep{{NodeID: 1, Host: "A.corp", Port: 9092}}, map[int32]Target{1: {"v-a", 9092, "PLANT2", ""}}, ""},
 		{"loopback, several bootstrap addresses", nil, []ep{{NodeID: 1, Host: "localhost", Port: 9092}}, nil, failure.AdvertisedLoopback},
-		{"loopback, implied", one, []ep{{NodeID: 1, Host: "localhost", Port: 9092}}, map[int32]Target{1: {"kafka-1.corp", 9092, "LOC1"}}, ""},
-		{"loopback, two brokers", one, []ep{{NodeID: 1, Host: "localhost", Port: 9092}, {NodeID: 2, Host: "b.corp", Port: 9092}}, map[int32]Target{2: {"b.corp", 9092, "LOC1"}}, failure.AdvertisedLoopback},
-		{"loopback with a rule", rules(addressmap.Text{From: "localhost", To: "kafka-1.corp"}), []ep{{NodeID: 1, Host: "localhost", Port: 9092}, {NodeID: 2, Host: "b", Port: 1}}, map[int32]Target{1: {"kafka-1.corp", 9092, "LOC1"}, 2: {"b", 1, "LOC1"}}, ""},
+		{"loopback, implied", one, []ep{{NodeID: 1, Host: "localhost", Port: 9092}}, map[int32]Target{1: {"kafka-1.corp", 9092, "LOC1", ""}}, ""},
+		{"loopback, two brokers", one, []ep{{NodeID: 1, Host: "localhost", Port: 9092}, {NodeID: 2, Host: "b.corp", Port: 9092}}, map[int32]Target{2: {"b.corp", 9092, "LOC1", ""}}, failure.AdvertisedLoopback},
+		{"loopback with a rule", rules(addressmap.Text{From: "localhost", To: "kafka-1.corp"}), []ep{{NodeID: 1, Host: "localhost", Port: 9092}, {NodeID: 2, Host: "b", Port: 1}}, map[int32]Target{1: {"kafka-1.corp", 9092, "LOC1", ""}, 2: {"b", 1, "LOC1", ""}}, ""},
 		{"127.0.0.1", nil, []ep{{NodeID: 1, Host: "127.0.0.1", Port: 9092}}, nil, failure.AdvertisedLoopback},
 		{"127.1.2.3", nil, []ep{{NodeID: 1, Host: "127.1.2.3", Port: 9092}}, nil, failure.AdvertisedLoopback},
 		{"[::1]", nil, []ep{{NodeID: 1, Host: "::1", Port: 9092}}, nil, failure.AdvertisedLoopback},
 		{"0.0.0.0", nil, []ep{{NodeID: 1, Host: "0.0.0.0", Port: 9092}}, nil, failure.AdvertisedLoopback},
 		{"169.254.0.7", nil, []ep{{NodeID: 1, Host: "169.254.0.7", Port: 9092}}, nil, failure.AdvertisedLoopback},
 		{"localhost.", nil, []ep{{NodeID: 1, Host: "LocalHost.", Port: 9092}}, nil, failure.AdvertisedLoopback},
-		{"direct", func(o *Options) { o.Direct = true }, []ep{{NodeID: 1, Host: "localhost", Port: 29092}}, map[int32]Target{1: {"localhost", 29092, "LOC1"}}, ""},
+		{"direct", func(o *Options) { o.Direct = true }, []ep{{NodeID: 1, Host: "localhost", Port: 29092}}, map[int32]Target{1: {"localhost", 29092, "LOC1", ""}}, ""},
 		{"direct, in a circle", func(o *Options) { o.Direct = true }, []ep{{NodeID: 1, Host: "localhost", Port: 9092}}, nil, failure.AdvertisedLoopback},
 		{"port 0", nil, []ep{{NodeID: 1, Host: "a", Port: 0}}, nil, failure.UnmappedAddress},
 		{"port 65536", nil, []ep{{NodeID: 1, Host: "a", Port: 65536}}, nil, failure.UnmappedAddress},

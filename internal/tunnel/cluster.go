@@ -12,6 +12,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/listener"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/logging"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/metrics"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/secure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/session"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/upstream"
@@ -34,18 +35,17 @@ type cluster struct {
 // startCluster binds the ports of a cluster.
 func (t *Tunnel) startCluster(ctx context.Context, cfg config.Cluster) (*cluster, error) {
 	cl := &cluster{tunnel: t, cfg: cfg, metrics: t.metrics.Cluster(cfg.Name), asked: make(chan struct{}, 1)}
-	for _, hp := range cfg.Bootstrap {
-		cl.bootstrap = append(cl.bootstrap, topology.Target{Host: hp.Host, Port: hp.Port, LocationID: cfg.LocationID})
-	}
 	rules, err := addressmap.Parse(cfg.AddressMap)
 	if err != nil {
 		return nil, failure.New(failure.ConfigInvalid, err)
 	}
+	cl.bootstrap = bootstrap(cfg, rules)
 	conn := t.cfg.Connectivity
 	cl.dialer = &upstream.Dialer{
 		ConnectTimeout:   conn.ConnectTimeout,
 		HandshakeTimeout: conn.HandshakeTimeout,
 		Keepalive:        conn.Keepalive,
+		TLS:              secure.Config(cfg.TLS.Roots),
 		Phase:            cl.phase,
 		Failed:           func(ctx context.Context, f *failure.Failure) { t.report(ctx, f, "cluster", cfg.Name) },
 	}
@@ -54,7 +54,7 @@ func (t *Tunnel) startCluster(ctx context.Context, cfg config.Cluster) (*cluster
 	}
 	cl.topo = topology.New(topology.Options{
 		Advertise: cfg.Advertise, First: cfg.BrokerPorts.First, Last: cfg.BrokerPorts.Last,
-		Bootstrap: cl.bootstrap, LocationID: cfg.LocationID, Rules: rules, Direct: t.tokens == nil,
+		Bootstrap: cl.bootstrap, LocationID: cfg.LocationID, Rules: rules, ServerName: serverName(cfg.TLS), Direct: t.tokens == nil,
 		Binder: &binder{server: t.server, bind: func(port uint16) (*listener.Port, error) {
 			return t.server.Listen(ctx, cfg.Listen.Host, port, cl.serveBroker)
 		}},
@@ -197,6 +197,8 @@ func (cl *cluster) phase(phase string, d time.Duration) {
 		cl.metrics.ConnectPhase(metrics.PhaseTCP, d)
 	case "socks":
 		cl.metrics.ConnectPhase(metrics.PhaseSOCKS, d)
+	case "tls":
+		cl.metrics.ConnectPhase(metrics.PhaseTLS, d)
 	}
 }
 

@@ -34,6 +34,7 @@ func faultRows() []faultRow {
 	rows = append(rows, authRows()...)
 	rows = append(rows, replyRows()...)
 	rows = append(rows, landscapeRows()...)
+	rows = append(rows, tlsRows()...)
 	return append(rows, linkRows()...)
 }
 
@@ -226,6 +227,35 @@ func landscapeRows() []faultRow {
 			code: failure.ProxyGeneralFailure, hop: failure.HopConnector, pace: atGate,
 		},
 	}
+}
+
+// tlsRows: TLS is the address's own trouble.
+func tlsRows() []faultRow {
+	var rows []faultRow
+	for mode, code := range map[string]failure.Code{
+		faults.ModeUnknownAuthority: failure.TLSUnknownAuthority,
+		faults.ModeWrongName:        failure.TLSWrongName,
+		faults.ModeExpired:          failure.TLSExpired,
+		faults.ModePlaintext:        failure.TLSNotSpoken,
+		faults.ModeSilent:           failure.TLSSilent,
+		faults.ModeHandshakeRefused: failure.TLSRefused,
+	} {
+		rows = append(rows, faultRow{
+			fault: faults.Fault{Kind: faults.BrokerTLS, Mode: mode}, lab: lab.Options{TLS: true}, env: quick[:1],
+			open: answered, fresh: refused, code: code, hop: failure.HopBroker, ready: true, pace: atAddress,
+		})
+	}
+	// In TLS 1.3 a broker says so only after the handshake, when the client's first
+	// request is under way.
+	late := faultRow{
+		fault: faults.Fault{Kind: faults.BrokerTLS, Mode: faults.ModeClientCertificate}, lab: lab.Options{TLS: true},
+		open: answered, fresh: resetAsking, code: failure.TLSRefused, hop: failure.HopBroker, ready: true, pace: free,
+	}
+	elsewhere := faultRow{
+		name: "one of three", fault: faults.Fault{Kind: faults.BrokerTLS, Mode: faults.ModeExpired}, inUse: true, lab: lab.Options{Brokers: 3, TLS: true},
+		open: answered, fresh: answered, ready: true, code: failure.TLSExpired, hop: failure.HopBroker, pace: pace{perClient: 1, pause: atAddress.pause},
+	}
+	return append(rows, late, elsewhere)
 }
 
 // linkRows: what breaks behind a granted connection is not the dialer's business:

@@ -113,7 +113,7 @@ func (cl *cluster) status(now time.Time) admin.ClusterStatus {
 	c := admin.ClusterStatus{
 		Name: cl.cfg.Name, Listen: []string{net.JoinHostPort(cl.cfg.Listen.Host, strconv.Itoa(int(cl.port)))},
 		Advertise: cl.cfg.Advertise, Via: cl.tunnel.cfg.Connectivity.Via, Proxy: cl.dialer.Proxy,
-		LocationID: cl.cfg.LocationID, Ready: r.Ready, EvidenceAgeSeconds: r.EvidenceAgeSeconds,
+		LocationID: cl.cfg.LocationID, TLS: cl.cfg.TLS.Enabled, Ready: r.Ready, EvidenceAgeSeconds: r.EvidenceAgeSeconds,
 		BootstrapConnections: cl.tunnel.server.Connections(cl.port),
 	}
 	c.Connections = c.BootstrapConnections
@@ -122,7 +122,7 @@ func (cl *cluster) status(now time.Time) admin.ClusterStatus {
 	}
 	for _, n := range cl.topo.Nodes() {
 		node := admin.NodeStatus{
-			ID: n.ID, Advertised: n.Advertised, Virtual: n.Virtual.String(), Connections: n.Connections,
+			ID: n.ID, Advertised: n.Advertised, Virtual: n.Virtual.String(), ServerName: n.Virtual.ServerName, Connections: n.Connections,
 			Local: net.JoinHostPort(cl.cfg.Advertise, strconv.Itoa(int(n.Local))),
 		}
 		if n.Virtual.LocationID != cl.cfg.LocationID {

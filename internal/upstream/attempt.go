@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/secure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/socks"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
 )
@@ -22,8 +23,20 @@ func retryAt(err error) time.Time {
 	return time.Time{}
 }
 
-// attempt opens one connection. A token that the proxy refuses is replaced once.
+// attempt opens one connection.
 func (d *Dialer) attempt(ctx context.Context, target topology.Target) (net.Conn, error) {
+	conn, err := d.reach(ctx, target)
+	if err != nil || target.ServerName == "" {
+		return conn, err
+	}
+	return timed(d, "tls", func() (net.Conn, error) {
+		return secure.Client(ctx, conn, d.TLS, secure.Peer{ServerName: target.ServerName, Target: target.String(), LocationID: target.LocationID})
+	})
+}
+
+// reach opens the connection to the broker. A token that the proxy refuses is replaced
+// once.
+func (d *Dialer) reach(ctx context.Context, target topology.Target) (net.Conn, error) {
 	if d.Proxy == "" {
 		return d.tcp(ctx, target.String(), failure.BrokerUnreachable, failure.BrokerUnreachable)
 	}

@@ -1,7 +1,7 @@
 // Package upstream opens connections to brokers: through the connectivity proxy
 // and the Cloud Connector, or directly.
 //
-//	gate ─▶ token (cached) ─▶ TCP to the proxy ─▶ SOCKS5, method 0x80 ─▶ CONNECT virtual host
+//	gate ─▶ token (cached) ─▶ TCP to the proxy ─▶ SOCKS5, method 0x80 ─▶ CONNECT virtual host ─▶ TLS
 //
 // A [Dialer] serves one cluster. [Dialer.Dial] reaches one target and
 // [Dialer.DialAny] the first of several that answers; both try again, paced,
@@ -16,6 +16,7 @@ package upstream
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"os"
@@ -42,12 +43,15 @@ type Dialer struct {
 	Tokens Tokens // not used when Proxy is ""
 	// ConnectTimeout bounds the TCP connection; 0: 5 s.
 	ConnectTimeout time.Duration
-	// HandshakeTimeout bounds one attempt from TCP to CONNECT; 0: 20 s. An attempt
+	// HandshakeTimeout bounds one attempt from TCP to CONNECT and TLS; 0: 20 s. An attempt
 	// for a client also ends with the client's hold time.
 	HandshakeTimeout time.Duration
 	// Keepalive is the interval of TCP keep-alive probes; 0: 20 s.
 	Keepalive time.Duration
-	// Phase hears how long each phase of an attempt took: token, tcp, socks.
+	// TLS is spoken to targets that have a ServerName, which is filled in; see
+	// [secure.Config].
+	TLS *tls.Config
+	// Phase hears how long each phase of an attempt took: token, tcp, socks, tls.
 	Phase func(phase string, d time.Duration)
 	// Failed hears of each failed attempt, with the context of whoever made it.
 	Failed func(context.Context, *failure.Failure)

@@ -14,9 +14,11 @@ import (
 // Flags for longer runs:
 //
 //	go test -race ./test/chaos -run TestChaos -chaos.time 3m -chaos.seed 7
+//	go test -race ./test/chaos -run TestChaos -chaos.time 3m -chaos.seed 7 -chaos.tls
 //	go test -race ./test/chaos -run TestChaos -chaos.time 30m -chaos.seed 7 -timeout 1h -artifacts -outputdir /tmp -v
 var (
 	chaosTime = flag.Duration("chaos.time", 20*time.Second, "how long faults happen")
+	chaosTLS  = flag.Bool("chaos.tls", false, "brokers want TLS")
 	chaosSeed = flag.Uint64("chaos.seed", 1, "what the schedule and the workloads follow from")
 )
 
@@ -37,11 +39,11 @@ func TestChaos(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	schedule := Generate(*chaosSeed, *chaosTime, testTargets)
+	schedule := Generate(*chaosSeed, *chaosTime, testTargets, *chaosTLS)
 	t.Logf("%sthe tunnel's log at debug level is in %s (kept with -artifacts)", schedule, path)
 
 	var notes notebook
-	options := Options{Seed: *chaosSeed, Time: *chaosTime, TunnelLog: log, Note: notes.add}
+	options := Options{Seed: *chaosSeed, Time: *chaosTime, TLS: *chaosTLS, TunnelLog: log, Note: notes.add}
 	var tunnel, direct *Report
 	var tunnelErr, directErr error
 	var both sync.WaitGroup

@@ -29,6 +29,8 @@ type direct struct {
 	tokenURL         string
 	clientID, secret string
 	http             *http.Client
+	// secure speaks TLS over a connection to an address; nil: brokers want none.
+	secure func(ctx context.Context, conn net.Conn, address string) (net.Conn, error)
 
 	mu    sync.Mutex // held during a fetch: one for all
 	token string
@@ -89,6 +91,9 @@ func (d *direct) dial(ctx context.Context, network, address string) (net.Conn, e
 
 // final reports whether the proxy has said no to this address.
 func final(err error) bool {
+	if _, ok := errors.AsType[*tlsFailed](err); ok {
+		return true
+	}
 	refused, ok := errors.AsType[*socksclient.Refused](err)
 	return ok && refused.Step == "connect" && (refused.Code == 2 || refused.Code == 4)
 }
@@ -114,8 +119,18 @@ func (d *direct) attempt(ctx context.Context, address string) (net.Conn, error) 
 		}
 		return nil, err
 	}
-	return conn, nil
+	if d.secure == nil {
+		return conn, nil
+	}
+	secured, err := d.secure(ctx, conn, address)
+	if err != nil {
+		return nil, &tlsFailed{err}
+	}
+	return secured, nil
 }
+
+// tlsFailed is a handshake with a broker that has failed.
+type tlsFailed struct{ error }
 
 // current returns a token.
 func (d *direct) current(ctx context.Context) (string, error) {

@@ -152,3 +152,20 @@ func refusal(d *draw) string {
 
 // ending returns one of the ways in which the landscape may end connections.
 func ending(d *draw) string { return pick(d, faults.ModeFIN, faults.ModeReset) }
+
+// tlsRecipes are those for brokers that want TLS.
+func tlsRecipes() []recipe {
+	var list []recipe
+	for _, k := range faults.Kinds() {
+		if k.Kind != faults.BrokerTLS {
+			continue
+		}
+		for _, mode := range k.Modes {
+			list = append(list, recipe{make: func(d *draw, _ time.Duration) []faults.Fault {
+				target := d.target()
+				return []faults.Fault{{Kind: faults.BrokerTLS, Mode: mode, Target: target}, {Kind: faults.LinkReset, Target: target}}
+			}})
+		}
+	}
+	return list
+}

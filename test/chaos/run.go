@@ -27,6 +27,7 @@ type Options struct {
 	Seed   uint64
 	Time   time.Duration // of faults
 	Direct bool          // without the tunnel
+	TLS    bool          // to the brokers
 	// TunnelLog gets the tunnel's log at debug level; nil: nobody.
 	TunnelLog io.Writer
 	// Note is told what happens, as it happens; nil: nobody. It is called by one
@@ -80,13 +81,13 @@ type run struct {
 // Run plays a schedule. An error means that the run could not be made; what the
 // run found is in the report.
 func Run(ctx context.Context, o Options) (_ *Report, err error) {
-	land, err := lab.Start(ctx, lab.Options{TokenLife: tokenLife})
+	land, err := lab.Start(ctx, lab.Options{TokenLife: tokenLife, TLS: o.TLS})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, land.Close()) }()
 	r := &run{
-		opts: o, land: land, schedule: Generate(o.Seed, o.Time, land.Bootstrap()),
+		opts: o, land: land, schedule: Generate(o.Seed, o.Time, land.Bootstrap(), o.TLS),
 		stop: make(chan struct{}), injected: map[string]int{}, firstAt: o.Time,
 	}
 	if o.Direct {
@@ -113,6 +114,9 @@ func (r *run) goDirect() error {
 	d, err := newDirect(r.land.Env())
 	if err != nil {
 		return err
+	}
+	if r.opts.TLS {
+		d.secure = r.land.Secure
 	}
 	r.seeds = r.land.Bootstrap()
 	r.witness = &witness{dialer: d.dial, report: r.problem}

@@ -63,12 +63,12 @@ const (
 )
 
 // Generate makes the schedule of a seed: faults for so long. targets are the
-// brokers' virtual addresses. Recipes come like cards from a shuffled deck, so
+// brokers' virtual addresses; tls says that they want TLS. Recipes come like cards from a shuffled deck, so
 // that each has its turn before one comes again. Most faults are followed by a
 // time without any, some overlap with the next one; recipes that have to be
 // alone do not.
-func Generate(seed uint64, total time.Duration, targets []string) Schedule {
-	d := &draw{Rand: rand.New(rand.NewPCG(seed, 0x6b61666b61)), targets: targets, long: total >= time.Minute}
+func Generate(seed uint64, total time.Duration, targets []string, tls bool) Schedule {
+	d := &draw{Rand: rand.New(rand.NewPCG(seed, 0x6b61666b61)), targets: targets, tls: tls, long: total >= time.Minute}
 	s := Schedule{Seed: seed, Time: total}
 	at, over := calm, calm // when the next one begins, when all so far are over
 	for {
@@ -113,6 +113,7 @@ func happensOnce(kind faults.Kind) bool {
 type draw struct {
 	*rand.Rand
 	targets []string
+	tls     bool // brokers want it
 	long    bool // there is time for outages that are longer than anybody's patience
 	deck    []recipe
 }
@@ -120,7 +121,11 @@ type draw struct {
 // recipe returns the next card.
 func (d *draw) recipe() recipe {
 	if len(d.deck) == 0 {
-		for _, r := range recipes() {
+		cards := recipes()
+		if d.tls {
+			cards = append(cards, tlsRecipes()...)
+		}
+		for _, r := range cards {
 			if d.long || r.rest == 0 {
 				d.deck = append(d.deck, r)
 			}

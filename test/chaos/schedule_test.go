@@ -13,11 +13,11 @@ var testTargets = []string{"kafka-1.onprem.invalid:9092", "kafka-2.onprem.invali
 
 func TestSameSeedSameSchedule(t *testing.T) {
 	for _, total := range []time.Duration{20 * time.Second, 3 * time.Minute} {
-		a, b := Generate(7, total, testTargets), Generate(7, total, testTargets)
+		a, b := Generate(7, total, testTargets, true), Generate(7, total, testTargets, true)
 		if !reflect.DeepEqual(a, b) || a.String() != b.String() || len(a.Steps) < 5 {
 			t.Errorf("%s\n%s", a, b)
 		}
-		if other := Generate(8, total, testTargets); reflect.DeepEqual(a.Steps, other.Steps) {
+		if other := Generate(8, total, testTargets, true); reflect.DeepEqual(a.Steps, other.Steps) {
 			t.Error("another seed gives the same schedule")
 		}
 	}
@@ -28,7 +28,7 @@ func TestSameSeedSameSchedule(t *testing.T) {
 func TestEveryFaultEnds(t *testing.T) {
 	for seed := range uint64(200) {
 		for _, total := range []time.Duration{5 * time.Second, 20 * time.Second, 3 * time.Minute} {
-			s := Generate(seed, total, testTargets)
+			s := Generate(seed, total, testTargets, true)
 			var last time.Duration
 			for _, step := range s.Steps {
 				if step.At < last || step.At < calm || step.End() > total-calm {
@@ -70,7 +70,7 @@ func TestAllKindsOccur(t *testing.T) {
 	seen := map[string]bool{}
 	quiet := 0
 	for seed := range uint64(20) {
-		s := Generate(seed, 3*time.Minute, testTargets)
+		s := Generate(seed, 3*time.Minute, testTargets, true)
 		kinds := map[faults.Kind]bool{}
 		for i, step := range s.Steps {
 			seen[string(step.Fault.Kind)] = true
@@ -106,7 +106,7 @@ func TestAllKindsOccur(t *testing.T) {
 // TestShortSchedulesHaveNoLongOutages: a run of seconds ends in seconds.
 func TestShortSchedulesHaveNoLongOutages(t *testing.T) {
 	for seed := range uint64(100) {
-		for _, step := range Generate(seed, 20*time.Second, testTargets).Steps {
+		for _, step := range Generate(seed, 20*time.Second, testTargets, true).Steps {
 			if step.For > 3*time.Second || step.Fault.Status == 401 {
 				t.Errorf("seed %d: %s", seed, step)
 			}
@@ -126,7 +126,7 @@ func TestChangesEndBeforeTheyBegin(t *testing.T) {
 // keeps their first answers back.
 func TestEndingsAreAlone(t *testing.T) {
 	for seed := range uint64(200) {
-		steps := Generate(seed, 3*time.Minute, testTargets).Steps
+		steps := Generate(seed, 3*time.Minute, testTargets, true).Steps
 		for i, ending := range steps {
 			if k := ending.Fault.Kind; k != faults.IdleCut && k != faults.LifetimeCut {
 				continue

@@ -26,6 +26,7 @@
 package brokers
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -35,6 +36,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/authority"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/port"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -51,17 +53,21 @@ const partitions = 3
 type Spec struct {
 	ID        int32    // node id, 0 to 1000
 	Advertise string   // "host:port" it calls itself; need not resolve
-	Aliases   []string // further addresses by which the fault broker_down finds it
+	Aliases   []string // further addresses by which faults find it
+	Names     []string // hosts in its certificate; none: the one it advertises
 }
 
 // Options say what the cluster is to be.
 type Options struct {
-	Brokers []Spec       // at least one; the one with the highest id is the controller
-	Listen  string       // address of each broker, default 127.0.0.1:0; the port must be 0 with several
-	DataDir string       // keeps topics and groups there; "": in memory
-	Faults  *faults.Set  // may be nil
-	Logger  *slog.Logger // nil: silent
-	Kafka   []kfake.Opt  // further options of kfake
+	Brokers []Spec // at least one; the one with the highest id is the controller
+	// Authority issues the certificates of the brokers, which then want TLS; nil:
+	// they want plaintext.
+	Authority *authority.Authority
+	Listen    string       // address of each broker, default 127.0.0.1:0; the port must be 0 with several
+	DataDir   string       // keeps topics and groups there; "": in memory
+	Faults    *faults.Set  // may be nil
+	Logger    *slog.Logger // nil: silent
+	Kafka     []kfake.Opt  // further options of kfake
 }
 
 // A Cluster is a running cluster.
@@ -82,7 +88,12 @@ type Cluster struct {
 type Broker struct {
 	id      int32
 	aliases []string
+	names   []string
 	port    *port.Port // nil: one that only fills a gap in the ids
+
+	issue   sync.Once // guards the next two
+	cert    tls.Certificate
+	certErr error
 
 	gone       chan struct{} // closed by the listener's Close
 	closing    sync.Once
@@ -220,7 +231,10 @@ func (c *Cluster) startKafka(highest int32) error {
 
 // newBroker returns a broker that does not listen yet.
 func newBroker(s Spec) *Broker {
-	b := &Broker{id: s.ID, aliases: s.Aliases, gone: make(chan struct{})}
+	b := &Broker{id: s.ID, aliases: s.Aliases, names: s.Names, gone: make(chan struct{})}
+	if host, _, err := net.SplitHostPort(s.Advertise); err == nil && len(b.names) == 0 {
+		b.names = []string{host}
+	}
 	b.Advertise(s.Advertise)
 	return b
 }

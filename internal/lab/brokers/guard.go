@@ -1,6 +1,7 @@
 package brokers
 
 import (
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -40,9 +41,13 @@ func onlyApiVersions() *apiTable { return &apiTable{keyApiVersions: {0, 0}} }
 
 // learnAPIs asks kfake what it takes.
 func (c *Cluster) learnAPIs() error {
-	conn, err := net.Dial("tcp", c.Brokers()[0].Address())
+	first := c.Brokers()[0]
+	conn, err := net.Dial("tcp", first.Address())
 	if err != nil {
 		return fmt.Errorf("asking the brokers for their api keys: %w", err)
+	}
+	if a := c.opts.Authority; a != nil {
+		conn = tls.Client(conn, &tls.Config{RootCAs: a.Roots(), ServerName: first.names[0], MinVersion: tls.VersionTLS12})
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(10 * time.Second))
@@ -120,7 +125,8 @@ func (l *listener) Accept() (net.Conn, error) {
 		return nil, net.ErrClosed
 	}
 	l.cluster.conns.Add(1)
-	return &guard{TCPConn: conn, cluster: l.cluster, broker: l.broker}, nil
+	over, plain := l.cluster.secure(l.broker, conn)
+	return &guard{Conn: over, tcp: conn, blamed: plain, cluster: l.cluster, broker: l.broker}, nil
 }
 
 // Addr returns the advertised address: kfake takes its host and port from it.
@@ -147,7 +153,9 @@ func (a advertised) String() string { return string(a) }
 // A guard is a connection to kfake that lets no frame pass that kfake could not
 // take. Only kfake's reading goroutine calls Read, one call at a time.
 type guard struct {
-	*net.TCPConn
+	net.Conn
+	tcp     *net.TCPConn // below it
+	blamed  bool         // what comes is due to a fault
 	cluster *Cluster
 	broker  *Broker
 	closing sync.Once
@@ -172,7 +180,7 @@ func (g *guard) Read(p []byte) (int, error) {
 		g.ready = g.ready[n:]
 		return n, nil
 	}
-	n, err := g.TCPConn.Read(p[:min(len(p), g.left)])
+	n, err := g.Conn.Read(p[:min(len(p), g.left)])
 	g.left -= n
 	return n, err
 }
@@ -180,7 +188,7 @@ func (g *guard) Read(p []byte) (int, error) {
 // nextFrame reads the head of a frame and decides.
 func (g *guard) nextFrame() error {
 	head := make([]byte, headLen)
-	if _, err := io.ReadFull(g.TCPConn, head); err != nil {
+	if _, err := io.ReadFull(g.Conn, head); err != nil {
 		return err
 	}
 	size := int32(binary.BigEndian.Uint32(head))
@@ -194,7 +202,7 @@ func (g *guard) nextFrame() error {
 	switch {
 	case key == keyApiVersions && version > takes.high:
 		// Kafka does not read the body of a version it does not know either.
-		if _, err := io.CopyN(io.Discard, g.TCPConn, int64(body)); err != nil {
+		if _, err := io.CopyN(io.Discard, g.Conn, int64(body)); err != nil {
 			return err
 		}
 		g.ready = futureApiVersions(head[8:])
@@ -225,7 +233,9 @@ func futureApiVersions(correlationID []byte) []byte {
 
 // refuse counts and logs a refused request.
 func (g *guard) refuse(what string, key, version int16, size int32) error {
-	g.cluster.refused.Add(1)
+	if !g.blamed {
+		g.cluster.refused.Add(1)
+	}
 	g.cluster.opts.Logger.Debug("request refused", "node", g.broker.id, "because", what, "key", key, "version", version, "size", size)
 	return errRefused
 }
@@ -233,6 +243,6 @@ func (g *guard) refuse(what string, key, version int16, size int32) error {
 // Close closes the connection. kfake calls it twice.
 func (g *guard) Close() error {
 	g.closing.Do(g.cluster.conns.Done)
-	g.broker.port.Release(g.TCPConn)
-	return g.TCPConn.Close()
+	g.broker.port.Release(g.tcp)
+	return g.Conn.Close()
 }

@@ -38,6 +38,7 @@ const (
 	ConnectorFailover Kind = "connector_failover"
 	AccessRemoved     Kind = "access_removed"
 	BrokerDown        Kind = "broker_down"
+	BrokerTLS         Kind = "broker_tls"
 	ConnectionLimit   Kind = "connection_limit"
 
 	LinkReset  Kind = "link_reset"
@@ -79,6 +80,17 @@ const (
 const (
 	ModeDomain = "domain"
 	ModeIPv6   = "ipv6"
+)
+
+// The modes of broker_tls.
+const (
+	ModeUnknownAuthority  = "unknown_authority"
+	ModeWrongName         = "wrong_name"
+	ModeExpired           = "expired"
+	ModePlaintext         = "plaintext"
+	ModeSilent            = "silent"
+	ModeHandshakeRefused  = "refused"
+	ModeClientCertificate = "client_certificate"
 )
 
 // A KindInfo is one row of the table of kinds.
@@ -124,6 +136,7 @@ func Kinds() []KindInfo {
 		{Kind: ConnectorFailover, Text: "as connector_away, for the time in for (5s)", Takes: []string{"location_id"}},
 		{Kind: AccessRemoved, Text: "the access-control entry of target is missing: reply 02", Takes: []string{"target", "location_id"}},
 		{Kind: BrokerDown, Text: "the broker (target: its address or node id) refuses connections: reply 04; open ones are reset", Takes: []string{"target"}},
+		{Kind: BrokerTLS, Text: "new connections to the broker (target: its address or node id) meet trouble with TLS; only where brokers want it", Takes: []string{"count", "target", "mode"}, Modes: []string{ModeUnknownAuthority, ModeWrongName, ModeExpired, ModePlaintext, ModeSilent, ModeHandshakeRefused, ModeClientCertificate}},
 		{Kind: ConnectionLimit, Text: "no more than limit connections can be open: reply 01 to further ones", Takes: []string{"target", "location_id", "limit"}, Needs: "limit"},
 
 		{Kind: LinkReset, Text: "open connections are reset on both sides", Takes: []string{"target", "location_id"}, Now: true},

@@ -1,0 +1,39 @@
+package tunnel
+
+import (
+	"github.com/kafka-tunnel/kafka-tunnel/internal/addressmap"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
+)
+
+// serverName returns how to find out whom the certificate of a broker must be for;
+// nil without TLS.
+func serverName(c config.TLS) func(advertised string) string {
+	switch {
+	case !c.Enabled:
+		return nil
+	case c.ServerName != "":
+		return func(string) string { return c.ServerName }
+	}
+	return func(advertised string) string { return advertised }
+}
+
+// bootstrap returns the addresses at which clients start. What a broker advertises is
+// not known there. Its certificate is for that name and not for the virtual host, so
+// the address map is read backwards; where it does not say, the virtual host it is.
+func bootstrap(cfg config.Cluster, rules addressmap.Rules) []topology.Target {
+	var targets []topology.Target
+	name := serverName(cfg.TLS)
+	for _, a := range cfg.Bootstrap {
+		t := topology.Target{Host: a.Host, Port: a.Port, LocationID: cfg.LocationID}
+		if name != nil {
+			advertised, ok := rules.Backwards(a.Host, a.Port, cfg.LocationID)
+			if !ok {
+				advertised = a.Host
+			}
+			t.ServerName = name(advertised)
+		}
+		targets = append(targets, t)
+	}
+	return targets
+}
