@@ -4,10 +4,16 @@ package main
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"sync"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/authority"
 )
 
 // The API keys that the load uses.
@@ -26,6 +32,8 @@ const fetchVersion = 18
 // many MiB a Fetch response has, the first byte of its correlation id says.
 type broker struct {
 	l      net.Listener
+	tls    net.Listener
+	issuer *authority.Authority
 	frames map[byte][]byte // by MiB
 
 	mu    sync.Mutex
@@ -39,18 +47,43 @@ func startBroker() (*broker, error) {
 		return nil, err
 	}
 	b := &broker{l: l, conns: map[net.Conn]struct{}{}, frames: map[byte][]byte{}}
+	if err := b.listenTLS(); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
 	for _, mib := range []byte{1, 50} {
 		b.frames[mib] = fetchFrame(int(mib) << 20)
 	}
-	b.work.Go(b.accept)
+	b.work.Go(func() { b.accept(b.l) })
+	b.work.Go(func() { b.accept(b.tls) })
 	return b, nil
 }
 
-func (b *broker) address() string { return b.l.Addr().String() }
+// listenTLS opens the port for those who speak TLS.
+func (b *broker) listenTLS() (err error) {
+	if b.issuer, err = authority.New("kafka-tunnel bench"); err != nil {
+		return err
+	}
+	cert, err := b.issuer.Issue(authority.Request{Names: []string{"127.0.0.1"}})
+	if err != nil {
+		return err
+	}
+	b.tls, err = tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13})
+	return err
+}
+
+// writeCA leaves the certificate of whom to trust in a file.
+func (b *broker) writeCA(dir string) (path string, err error) {
+	path = filepath.Join(dir, "ca.pem")
+	return path, os.WriteFile(path, b.issuer.PEM(), 0o600)
+}
+
+func (b *broker) address() string    { return b.l.Addr().String() }
+func (b *broker) tlsAddress() string { return b.tls.Addr().String() }
 
 // close ends every connection and waits for them.
 func (b *broker) close() {
 	_ = b.l.Close()
+	_ = b.tls.Close()
 	b.mu.Lock()
 	for c := range b.conns {
 		_ = c.Close()
@@ -59,9 +92,9 @@ func (b *broker) close() {
 	b.work.Wait()
 }
 
-func (b *broker) accept() {
+func (b *broker) accept(l net.Listener) {
 	for {
-		conn, err := b.l.Accept()
+		conn, err := l.Accept()
 		if err != nil {
 			return
 		}
@@ -99,7 +132,7 @@ func (b *broker) answer(conn net.Conn) {
 				return
 			}
 			start := append(frame[:4:4], head[8:12]...)
-			if _, err := (&net.Buffers{start, frame[8:]}).WriteTo(conn); err != nil {
+			if err := send(conn, start, frame[8:]); err != nil {
 				return
 			}
 			continue
@@ -114,6 +147,20 @@ func (b *broker) answer(conn net.Conn) {
 			small = small[:0]
 		}
 	}
+}
+
+// send writes what belongs together.
+func send(conn net.Conn, head, body []byte) error {
+	if _, plain := conn.(*net.TCPConn); plain {
+		_, err := (&net.Buffers{head, body}).WriteTo(conn)
+		return err
+	}
+	first := min(len(body), 16<<10) // no record of TLS for the head alone
+	if _, err := conn.Write(append(head, body[:first]...)); err != nil {
+		return err
+	}
+	_, err := conn.Write(body[first:])
+	return err
 }
 
 // fetchFrame is a Fetch response of so many bytes behind its size, with one topic of

@@ -9,26 +9,34 @@ import (
 	"os/exec"
 )
 
+// The tunnel's three ways to the broker.
+const (
+	tunnelDirect = "tunnel"
+	tunnelProxy  = "tunnel-proxy"
+	tunnelTLS    = "tunnel-tls"
+)
+
 // A candidate is something that relays.
 type candidate struct {
 	name  string
+	tls   bool // it speaks TLS to the broker
 	start func(ctx context.Context) (*child, error)
 	// restart starts it with a limit on descriptors; nil: that is not asked of it.
 	restart func(ctx context.Context, nofile uint64) (*child, error)
 }
 
 // candidates returns those that are here, and notes which are not.
-func candidates(o options, b *broker, dir string, r *result) []candidate {
+func candidates(o options, b *broker, dir string, r *result) ([]candidate, error) {
 	direct := []string{"KAFKA_TUNNEL_BOOTSTRAP=" + b.address(), "KAFKA_TUNNEL_CONNECTIVITY_VIA=direct"}
 	all := []candidate{
-		{name: "tunnel", start: func(ctx context.Context) (*child, error) { return startTunnel(ctx, o.binary, direct...) }, restart: func(ctx context.Context, nofile uint64) (*child, error) {
+		{name: tunnelDirect, start: func(ctx context.Context) (*child, error) { return startTunnel(ctx, o.binary, direct...) }, restart: func(ctx context.Context, nofile uint64) (*child, error) {
 			binary, err := limited(dir, o.binary, nofile)
 			if err != nil {
 				return nil, err
 			}
 			return startTunnel(ctx, binary, append(direct, "MEMORY_LIMIT=256m")...)
 		}},
-		{name: "tunnel-proxy", start: func(ctx context.Context) (*child, error) {
+		{name: tunnelProxy, start: func(ctx context.Context) (*child, error) {
 			lab, env, err := startLandscape(ctx, o.binary, b.address(), dir)
 			if err != nil {
 				return nil, err
@@ -46,10 +54,25 @@ func candidates(o options, b *broker, dir string, r *result) []candidate {
 	for _, mode := range []string{relaySplice, relayCopy} {
 		all = append(all, candidate{name: mode, start: func(ctx context.Context) (*child, error) { return startRelay(ctx, mode, b.address()) }})
 	}
+	ca, err := b.writeCA(dir)
+	if err != nil {
+		return nil, err
+	}
+	secured := []string{"KAFKA_TUNNEL_BOOTSTRAP=" + b.tlsAddress(), "KAFKA_TUNNEL_CONNECTIVITY_VIA=direct", "KAFKA_TUNNEL_TLS_ENABLED=true", "KAFKA_TUNNEL_TLS_CA_FILE=" + ca}
+	all = append(all,
+		candidate{name: tunnelTLS, tls: true, start: func(ctx context.Context) (*child, error) { return startTunnel(ctx, o.binary, secured...) }},
+		candidate{name: relayTLS, tls: true, start: func(ctx context.Context) (*child, error) {
+			return startRelay(ctx, relayTLS, b.tlsAddress(), caVariable+"="+ca)
+		}})
 	if binary := os.Getenv("PEER_KAFKA_PROXY"); binary != "" {
 		all = append(all, candidate{name: "kafka-proxy", start: func(ctx context.Context) (*child, error) { return startKafkaProxy(ctx, binary, b.address()) }})
 	} else {
 		r.Notes = append(r.Notes, "kafka-proxy is left out: PEER_KAFKA_PROXY names no binary.")
+	}
+	if script := os.Getenv("PEER_KROXYLICIOUS"); script != "" {
+		all = append(all, candidate{name: "kroxylicious", start: func(ctx context.Context) (*child, error) { return startScript(ctx, script, b.address()) }})
+	} else {
+		r.Notes = append(r.Notes, "Kroxylicious is left out: PEER_KROXYLICIOUS names no start script.")
 	}
 	if binary, err := exec.LookPath("haproxy"); err == nil {
 		all = append(all, candidate{name: "haproxy", start: func(ctx context.Context) (*child, error) { return startHAProxy(ctx, binary, b.address(), dir) }})
@@ -62,7 +85,7 @@ func candidates(o options, b *broker, dir string, r *result) []candidate {
 			some = append(some, c)
 		}
 	}
-	return some
+	return some, nil
 }
 
 // limited writes a program that starts another one with a limit on descriptors.

@@ -58,7 +58,7 @@ func launch(ctx context.Context, cmd *exec.Cmd, address string, ready func() boo
 }
 
 // startRelay starts this program as a relay.
-func startRelay(ctx context.Context, mode, broker string) (*child, error) {
+func startRelay(ctx context.Context, mode, broker string, env ...string) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -69,6 +69,7 @@ func startRelay(ctx context.Context, mode, broker string) (*child, error) {
 	}
 	address := "127.0.0.1:" + ports[0]
 	cmd := exec.CommandContext(ctx, self, mode, broker, address)
+	cmd.Env = append(os.Environ(), env...)
 	if _, err := cmd.StdinPipe(); err != nil { // its end ends the relay
 		return nil, err
 	}
@@ -130,6 +131,17 @@ func startKafkaProxy(ctx context.Context, binary, broker string) (*child, error)
 	cmd := exec.CommandContext(ctx, binary, "server", "--log-level", "error",
 		"--bootstrap-server-mapping", broker+","+address, "--http-listen-address", "127.0.0.1:"+ports[1])
 	return launch(ctx, cmd, address, func() bool { return accepts(address) })
+}
+
+// startScript starts a proxy by a script that gets the broker's host:port and the one
+// to listen on, and becomes the proxy (exec).
+func startScript(ctx context.Context, script, broker string) (*child, error) {
+	ports, err := freePorts(1)
+	if err != nil {
+		return nil, err
+	}
+	address := "127.0.0.1:" + ports[0]
+	return launch(ctx, exec.CommandContext(ctx, script, broker, address), address, func() bool { return accepts(address) })
 }
 
 // startHAProxy starts HAProxy in TCP mode with two threads.

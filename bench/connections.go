@@ -4,6 +4,8 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -48,6 +50,52 @@ func idle(m *measurement) error {
 	after, err := m.rss()
 	m.put(fmt.Sprintf("RSS above the start %v after they closed, MiB", m.size.settle), (after-before)/(1<<20))
 	return err
+}
+
+// stalled has readers stop in the midst of large responses, and asks how others fare.
+func stalled(m *measurement) error {
+	before, err := m.rss()
+	if err != nil {
+		return err
+	}
+	var all []*client
+	defer func() { closeAll(all) }()
+	buf := make([]byte, 1<<20)
+	for range m.size.stalled {
+		c, err := dial(m.address, 256)
+		if err != nil {
+			return err
+		}
+		all = append(all, c)
+		if _, err := c.conn.Write(request(keyFetch, fetchVersion, 50, 10)); err != nil {
+			return err
+		}
+		if _, err := io.ReadFull(c.conn, buf); err != nil {
+			return err
+		}
+	}
+	<-time.After(2 * time.Second) // until nothing moves any more
+	after, err := m.rss()
+	if err != nil {
+		return err
+	}
+	m.put(fmt.Sprintf("RSS MiB for %d of them", m.size.stalled), (after-before)/(1<<20))
+	other, err := dial(m.address, 4096)
+	if err != nil {
+		return err
+	}
+	defer other.close()
+	took := make([]float64, 1000)
+	for i := range took {
+		begin := time.Now()
+		if _, err := other.ask(small()); err != nil {
+			return err
+		}
+		took[i] = float64(time.Since(begin).Nanoseconds()) / 1e3
+	}
+	slices.Sort(took)
+	m.put("p50 µs of another client's small request", took[len(took)/2])
+	return nil
 }
 
 // capacity is how many connections must be possible with so many descriptors.

@@ -15,8 +15,12 @@
 //	relay-splice  accepts, dials, io.Copy between bare TCP connections
 //	relay-copy    the same with a loop of 32 KiB
 //	tunnel        via: direct
+//	tunnel-tls    the same with TLS to the broker
+//	relay-tls     relay-copy with TLS to the broker
 //	tunnel-proxy  through the lab's connectivity proxy and Cloud Connector
 //	kafka-proxy   grepplabs kafka-proxy, when PEER_KAFKA_PROXY names its binary
+//	kroxylicious  when PEER_KROXYLICIOUS names a script that starts it; the script gets
+//	              the broker's host:port and the one to listen on, and execs
 //	haproxy       TCP mode, two threads, when it is installed
 //
 // The result is Markdown on stdout; -out takes it as well, with every sample as JSON
@@ -100,7 +104,10 @@ func measure(ctx context.Context, o options) (*result, error) {
 		return r, err
 	}
 	defer broker.close()
-	all := candidates(o, broker, dir, r)
+	all, err := candidates(o, broker, dir, r)
+	if err != nil {
+		return r, err
+	}
 	for round := range o.pairs {
 		for _, w := range workloads() {
 			if !chosen(o.only, w.name) || w.rounds > 0 && round >= w.rounds {
@@ -112,7 +119,7 @@ func measure(ctx context.Context, o options) (*result, error) {
 					r.Notes = append(r.Notes, "The run was interrupted.")
 					return r, nil
 				}
-				if w.alone && c.restart == nil || w.process && c.name == "direct" {
+				if w.alone && c.restart == nil || w.process && c.name == "direct" || c.tls && !w.tls {
 					continue
 				}
 				fmt.Fprintf(os.Stderr, "round %d of %d: %s, %s\n", round+1, o.pairs, w.name, c.name)

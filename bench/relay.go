@@ -3,6 +3,8 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -13,13 +15,27 @@ import (
 const (
 	relaySplice = "relay-splice" // io.Copy between bare TCP connections: splice(2)
 	relayCopy   = "relay-copy"   // a loop of 32 KiB through user space
+	relayTLS    = "relay-tls"    // the same, with TLS to the broker
 )
+
+// caVariable names the file of the authority that the relay with TLS trusts.
+const caVariable = "BENCH_CA_FILE"
 
 // relay serves until its standard input ends, so that it never outlives the bench.
 func relay(mode, broker, address string) error {
-	move := func(to, from net.Conn) { _, _ = io.Copy(to, from) }
-	if mode == relayCopy {
-		move = copyLoop
+	move, connect := copyLoop, func() (net.Conn, error) { return net.Dial("tcp", broker) }
+	switch mode {
+	case relaySplice:
+		move = func(to, from net.Conn) { _, _ = io.Copy(to, from) }
+	case relayTLS:
+		text, err := os.ReadFile(os.Getenv(caVariable))
+		if err != nil {
+			return err
+		}
+		roots := x509.NewCertPool()
+		roots.AppendCertsFromPEM(text)
+		config := &tls.Config{RootCAs: roots, ServerName: "127.0.0.1", MinVersion: tls.VersionTLS13}
+		connect = func() (net.Conn, error) { return tls.Dial("tcp", broker, config) }
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
@@ -38,7 +54,7 @@ func relay(mode, broker, address string) error {
 			return err
 		}
 		go func() {
-			up, err := net.Dial("tcp", broker)
+			up, err := connect()
 			if err != nil {
 				_ = client.Close()
 				return

@@ -14,37 +14,48 @@ import (
 // cheapest of others.
 type bar struct {
 	workload, metric string
+	of               string   // whose figure; "": the tunnel's
 	against          []string // nothing: the value itself
 	limit            float64
 }
 
 func bars() []bar {
-	relays := []string{relaySplice, relayCopy}
-	one := []string{relayCopy}
+	const (
+		small, large = "consume, responses of 1 MiB", "consume, responses of 50 MiB"
+		sent, idle   = "produce, requests of 1 MB", "idle connections"
+		alone, rest  = "one small request at a time", "RSS KiB each, after 1m5s"
+		perGB        = "CPU s per GB"
+	)
+	relays, loop, peer, secured := []string{relaySplice, relayCopy}, []string{relayCopy}, []string{"kafka-proxy"}, []string{relayTLS}
 	return []bar{
-		{"consume, responses of 1 MiB", "CPU s per GB", relays, 1.10},
-		{"consume, responses of 1 MiB", "CPU s per GB", []string{"kafka-proxy"}, 0.5},
-		{"consume, responses of 50 MiB", "CPU s per GB", relays, 1.10},
-		{"produce, requests of 1 MB", "CPU s per GB", relays, 1.10},
-		{"produce, requests of 1 MB", "CPU s per GB", []string{"kafka-proxy"}, 0.5},
-		{"consume, responses of 50 MiB", "peak RSS, MB", nil, 40},
-		{"one small request at a time", "p50 µs", one, 1.10},
-		{"one small request at a time", "successful data calls per request", one, 1},
-		{"64 small requests in flight", "CPU µs per request", one, 1.15},
-		{"many busy connections", "growth", one, 1.10},
-		{"idle connections", "RSS KiB each, after 1m5s", nil, 10},
-		{"start", "to the first answer, ms", nil, 50},
-		{"start", "RSS at rest, MiB", nil, 20},
+		{small, perGB, "", relays, 1.10},
+		{small, perGB, "", peer, 0.5},
+		{large, perGB, "", relays, 1.10},
+		{sent, perGB, "", relays, 1.10},
+		{sent, perGB, "", peer, 0.5},
+		{large, "peak RSS, MB", "", nil, 40},
+		{alone, "p50 µs", "", loop, 1.10},
+		{alone, "successful data calls per request", "", loop, 1},
+		{"64 small requests in flight", "CPU µs per request", "", loop, 1.15},
+		{"many busy connections", "growth", "", loop, 1.10},
+		{idle, rest, "", nil, 10},
+		{"start", "to the first answer, ms", "", nil, 50},
+		{"start", "RSS at rest, MiB", "", nil, 20},
+		{small, perGB, tunnelTLS, secured, 1.10},
+		{large, perGB, tunnelTLS, secured, 1.10},
+		{sent, perGB, tunnelTLS, secured, 1.10},
+		{idle, rest, tunnelTLS, nil, 48},
 	}
 }
 
 // held returns how a bar was kept.
 func (b bar) held(r *result) spread {
+	of := cmp.Or(b.of, tunnelDirect)
 	if len(b.against) > 0 {
-		return r.ratio(b.workload, b.metric, "tunnel", b.against...)
+		return r.ratio(b.workload, b.metric, of, b.against...)
 	}
 	var values []float64
-	for _, v := range r.values(b.workload, "tunnel", b.metric) {
+	for _, v := range r.values(b.workload, of, b.metric) {
 		values = append(values, v)
 	}
 	return spreadOf(values)
@@ -76,7 +87,7 @@ func (r *result) markdown() string {
 		}
 		fmt.Fprintln(&b)
 	}
-	fmt.Fprint(&b, "\nThe tunnel against the cheapest of the others, ratios of each round.\n\n| | | against | ratio or value | rounds | bar | |\n|---|---|---|---|---|---|---|\n")
+	fmt.Fprint(&b, "\nThe tunnel against the cheapest of the others, ratios of each round.\n\n| | | of | against | ratio or value | rounds | bar | |\n|---|---|---|---|---|---|---|---|\n")
 	for _, bar := range bars() {
 		s := bar.held(r)
 		if s.n == 0 {
@@ -86,7 +97,7 @@ func (r *result) markdown() string {
 		if s.median > bar.limit {
 			kept = fmt.Sprintf("**missed** by %.0f %%", 100*(s.median/bar.limit-1))
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %d | %s | %s |\n", bar.workload, bar.metric, strings.Join(bar.against, ", "), s, s.n, figure(bar.limit), kept)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %d | %s | %s |\n", bar.workload, bar.metric, cmp.Or(bar.of, tunnelDirect), strings.Join(bar.against, ", "), s, s.n, figure(bar.limit), kept)
 	}
 	return b.String()
 }
@@ -100,7 +111,7 @@ func (r *result) candidates() []string {
 		}
 	}
 	rank := func(name string) int {
-		return slices.Index([]string{"tunnel", "tunnel-proxy", relaySplice, relayCopy, "direct"}, name)
+		return slices.Index([]string{tunnelDirect, tunnelProxy, relaySplice, relayCopy, "direct", tunnelTLS, relayTLS}, name)
 	}
 	slices.SortFunc(names, func(a, b string) int {
 		return cmp.Or(cmp.Compare(uint(rank(a)), uint(rank(b))), cmp.Compare(a, b))

@@ -14,6 +14,7 @@ import (
 type workload struct {
 	name    string
 	alone   bool // of the tunnel: there is nothing to compare
+	tls     bool // worth measuring with TLS to the broker
 	process bool // what is measured is a process, so not of the broker itself
 	rounds  int  // at most; 0: as many as there are
 	run     func(m *measurement) error
@@ -34,13 +35,14 @@ type size struct {
 	large       int // responses of 50 MiB
 	requests    int // small ones
 	connections int // idle and busy ones
+	stalled     int // readers that stop
 	settle      time.Duration
 	capacity    []capacity
 }
 
 var (
-	full  = size{gigabytes: 3, large: 60, requests: 40_000, connections: 2000, settle: 65 * time.Second, capacity: []capacity{{7500, 16384}, {10_000, 65536}}}
-	brief = size{gigabytes: 1, large: 3, requests: 2000, connections: 100, settle: time.Second, capacity: []capacity{{200, 1024}}}
+	full  = size{gigabytes: 3, large: 60, requests: 40_000, connections: 2000, stalled: 50, settle: 65 * time.Second, capacity: []capacity{{7500, 16384}, {10_000, 65536}}}
+	brief = size{gigabytes: 1, large: 3, requests: 2000, connections: 100, stalled: 5, settle: time.Second, capacity: []capacity{{200, 1024}}}
 )
 
 // gib is what one GB of bulk is: 1 000 responses of 1 MiB.
@@ -49,14 +51,15 @@ const gib = 1.048576
 func workloads() []workload {
 	return []workload{
 		{name: "start", process: true, run: start},
-		{name: "consume, responses of 1 MiB", run: consume},
-		{name: "consume, responses of 50 MiB", run: consumeLarge},
-		{name: "produce, requests of 1 MB", run: produce},
-		{name: "one small request at a time", run: oneByOne},
+		{name: "consume, responses of 1 MiB", tls: true, run: consume},
+		{name: "consume, responses of 50 MiB", tls: true, run: consumeLarge},
+		{name: "produce, requests of 1 MB", tls: true, run: produce},
+		{name: "one small request at a time", tls: true, run: oneByOne},
 		{name: "64 small requests in flight", run: inFlight},
 		{name: "many busy connections", run: growth},
-		{name: "connect and leave", run: leave},
-		{name: "idle connections", process: true, rounds: 1, run: idle},
+		{name: "connect and leave", tls: true, run: leave},
+		{name: "stalled readers", process: true, tls: true, rounds: 3, run: stalled},
+		{name: "idle connections", process: true, tls: true, rounds: 1, run: idle},
 		{name: "capacity", alone: true, rounds: 1, run: most},
 	}
 }
