@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 )
 
 // The tunnel's three ways to the broker.
@@ -81,7 +83,7 @@ func candidates(o options, b *broker, dir string, r *result) ([]candidate, error
 	}
 	var some []candidate
 	for _, c := range all {
-		if chosen(o.candidates, c.name) {
+		if o.candidates == "" || slices.Contains(strings.Split(o.candidates, ","), c.name) {
 			some = append(some, c)
 		}
 	}
