@@ -152,7 +152,7 @@ func startHAProxy(ctx context.Context, binary, broker, dir string) (*child, erro
 	}
 	address := "127.0.0.1:" + ports[0]
 	file := dir + "/haproxy-" + ports[0] + ".cfg"
-	config := fmt.Sprintf("global\n  nbthread 2\n  maxconn 20000\ndefaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1h\n  timeout server 1h\n"+
+	config := fmt.Sprintf("global\n  nbthread 2\n  maxconn 9000\ndefaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1h\n  timeout server 1h\n"+
 		"listen kafka\n  bind %s\n  server broker %s\n", address, broker)
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return nil, err

@@ -36,7 +36,7 @@ func idle(m *measurement) error {
 	if err != nil {
 		return err
 	}
-	<-time.After(m.size.settle)
+	m.wait(m.size.settle)
 	later, err := m.rss()
 	if err != nil {
 		return err
@@ -46,7 +46,7 @@ func idle(m *measurement) error {
 	m.put("descriptors each", (open-files)/float64(n))
 	closeAll(all)
 	all = nil
-	<-time.After(m.size.settle)
+	m.wait(m.size.settle)
 	after, err := m.rss()
 	m.put(fmt.Sprintf("RSS above the start %v after they closed, MiB", m.size.settle), (after-before)/(1<<20))
 	return err
@@ -74,7 +74,7 @@ func stalled(m *measurement) error {
 			return err
 		}
 	}
-	<-time.After(2 * time.Second) // until nothing moves any more
+	m.wait(2 * time.Second) // until nothing moves any more
 	after, err := m.rss()
 	if err != nil {
 		return err

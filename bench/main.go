@@ -123,7 +123,7 @@ func measure(ctx context.Context, o options) (*result, error) {
 					continue
 				}
 				fmt.Fprintf(os.Stderr, "round %d of %d: %s, %s\n", round+1, o.pairs, w.name, c.name)
-				if err := one(ctx, w, c, o.size, round, r); err != nil {
+				if err := one(ctx, w, c, o.size, round, r); err != nil && ctx.Err() == nil {
 					return r, fmt.Errorf("%s, %s: %w", w.name, c.name, err)
 				}
 			}
@@ -139,7 +139,7 @@ func one(ctx context.Context, w workload, c candidate, s size, round int, r *res
 	if err != nil {
 		return err
 	}
-	m := &measurement{child: p, size: s, put: func(metric string, value float64) {
+	m := &measurement{child: p, size: s, done: ctx.Done(), put: func(metric string, value float64) {
 		if c.name == "direct" && !strings.HasPrefix(metric, "p50") && !strings.HasPrefix(metric, "p99") && metric != "GB/s" {
 			return // the broker is this process: its figures are not a candidate's
 		}

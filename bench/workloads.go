@@ -27,6 +27,15 @@ type measurement struct {
 	// restart starts the candidate again with a limit on descriptors.
 	restart func(nofile uint64) error
 	put     func(metric string, value float64)
+	done    <-chan struct{} // closed when the run is interrupted
+}
+
+// wait lets time pass.
+func (m *measurement) wait(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-m.done:
+	}
 }
 
 // size is how much work is done.
