@@ -139,7 +139,7 @@ func one(ctx context.Context, w workload, c candidate, s size, round int, r *res
 	if err != nil {
 		return err
 	}
-	m := &measurement{child: p, size: s, done: ctx.Done(), put: func(metric string, value float64) {
+	m := &measurement{child: p, size: s, done: ctx.Done(), note: func(text string) { r.Notes = append(r.Notes, text) }, put: func(metric string, value float64) {
 		if c.name == "direct" && !strings.HasPrefix(metric, "p50") && !strings.HasPrefix(metric, "p99") && metric != "GB/s" {
 			return // the broker is this process: its figures are not a candidate's
 		}
@@ -176,9 +176,13 @@ func build(ctx context.Context, binary string) error {
 	return nil
 }
 
-// raiseDescriptors lets this process have as many as it may: it is the clients and
-// the broker.
+// raiseDescriptors lets this process have as many as it needs, or may have: it is the
+// clients and the broker.
 func raiseDescriptors() {
+	const enough = 1 << 17
+	if unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: enough, Max: enough}) == nil {
+		return // somebody with rights
+	}
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err == nil {
 		limit.Cur = limit.Max

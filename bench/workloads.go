@@ -27,6 +27,7 @@ type measurement struct {
 	// restart starts the candidate again with a limit on descriptors.
 	restart func(nofile uint64) error
 	put     func(metric string, value float64)
+	note    func(text string)
 	done    <-chan struct{} // closed when the run is interrupted
 }
 
@@ -50,7 +51,7 @@ type size struct {
 }
 
 var (
-	full  = size{gigabytes: 3, large: 60, requests: 40_000, connections: 2000, stalled: 50, settle: 65 * time.Second, capacity: []capacity{{7500, 16384}, {10_000, 65536}}}
+	full  = size{gigabytes: 3, large: 60, requests: 40_000, connections: 2000, stalled: 50, settle: 65 * time.Second, capacity: []capacity{{7500, 16384}, {9500, 20_000}, {10_000, 65536}}}
 	brief = size{gigabytes: 1, large: 3, requests: 2000, connections: 100, stalled: 5, settle: time.Second, capacity: []capacity{{200, 1024}}}
 )
 
