@@ -63,6 +63,8 @@ type Readiness struct {
 	Draining bool `json:"draining"`
 	// Clusters has one entry per cluster asked for.
 	Clusters []ClusterReadiness `json:"clusters"`
+	// Warnings are things that work and will not for long.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // ClusterReadiness is the readiness of one cluster. When it is not ready, the

@@ -172,7 +172,11 @@ func (t TokenStatus) render(b *bytes.Buffer) {
 	default:
 		b.WriteString("EXPIRED")
 	}
-	fmt.Fprintf(b, "   %s\n", countOf(int(t.Fetches), "request"))
+	fmt.Fprintf(b, "   %s", countOf(int(t.Fetches), "request"))
+	if t.CertificateUntil != nil {
+		fmt.Fprintf(b, "   certificate until %s", t.CertificateUntil.UTC().Format(time.RFC3339))
+	}
+	b.WriteByte('\n')
 	if t.LastFailure != nil && t.LastFailure.Code != "" {
 		b.WriteString("  last failure: ")
 		writeFailure(b, *t.LastFailure, "    ")

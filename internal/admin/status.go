@@ -168,6 +168,9 @@ type TokenStatus struct {
 	// LastFetchAgeSeconds is the time since a token was last received; absent if
 	// none ever was.
 	LastFetchAgeSeconds *float64 `json:"last_fetch_age_seconds,omitempty"`
+	// CertificateUntil is when the client certificate ends with which tokens are
+	// fetched; absent where that is done with a secret.
+	CertificateUntil *time.Time `json:"certificate_until,omitempty"`
 	// Fetches is how often the token service was asked.
 	Fetches int64 `json:"fetches"`
 	// LastFailure is why the last request failed; absent if it did not.

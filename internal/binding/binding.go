@@ -21,8 +21,10 @@
 // by printing what stands in it.
 //
 // The package reads no process environment, logs nothing and fetches no tokens.
-// SERVICE_BINDING_ROOT and X.509 credentials are not read yet; both are reported
-// as such.
+// SERVICE_BINDING_ROOT is not read yet and reported as such.
+//
+// A binding of credential-type x509 has a certificate and a key in place of the
+// secret, and another URL of the token service (certurl).
 package binding
 
 import (
@@ -40,8 +42,10 @@ type Connectivity struct {
 	ProxyHost    string // onpremise_proxy_host
 	ProxyPort    uint16 // onpremise_socks5_proxy_port
 	ClientID     string // clientid
-	ClientSecret Secret // clientsecret
-	TokenURL     string // token_service_url (or url), with its path /oauth/token
+	ClientSecret Secret // clientsecret; "" for X.509
+	Certificate  string // certificate, PEM, of an X.509 binding
+	Key          Secret // key, PEM, of an X.509 binding
+	TokenURL     string // token_service_url (or url; for X.509 certurl), with its path /oauth/token
 	Source       string // "VCAP_SERVICES" or the path of the file
 }
 

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/authority"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -66,6 +67,44 @@ func TestFindConnectivity(t *testing.T) {
 				t.Errorf("got %#v with secret %q, want %#v with secret %q", *got, got.ClientSecret.Reveal(), test.want, test.want.ClientSecret.Reveal())
 			}
 		})
+	}
+}
+
+// TestX509: a certificate in place of the secret, and another URL.
+func TestX509(t *testing.T) {
+	a, err := authority.New("SAP")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := a.Issue(authority.Request{Names: []string{"id"}, Client: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain, key, err := authority.Encode(cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(string) string{
+		"as it is":     func(text string) string { return text },
+		"lines folded": func(text string) string { return strings.ReplaceAll(text, "\n", `\n`) },
+	} {
+		changes, err := json.Marshal(map[string]any{
+			"clientsecret": nil, "credential-type": "x509", "certurl": "https://sub.authentication.cert.example.com",
+			"certificate": change(chain), "key": change(key),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := FindConnectivity([]string{"VCAP_SERVICES=" + credentials(t, string(changes))}, "")
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got.TokenURL != "https://sub.authentication.cert.example.com/oauth/token" || got.Certificate != strings.TrimSpace(change(chain)) || got.Key.Reveal() != change(key) || got.ClientSecret != "" {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if text := fmt.Sprintf("%+v %#v", *got, *got); strings.Contains(text, "PRIVATE KEY") {
+			t.Errorf("%s: the key is printed", name)
+		}
 	}
 }
 
@@ -156,8 +195,9 @@ func TestBadBindings(t *testing.T) {
 		{"no credentials", `{"connectivity":[{"name":"conn"}]}`, "", failure.BindingMalformed, []string{`"conn": it has no credentials`}},
 		{"chosen without credentials", `{"user-provided":[{"name":"m","credentials":{}}]}`, "m", failure.BindingMalformed, []string{`"m": it has no credentials`}},
 		{"chosen, something else", fixture(t, "user-provided.json"), "database", failure.BindingMalformed, []string{`"database": onpremise_proxy_host is missing, onpremise_socks5_proxy_port is missing, clientid is missing`}},
-		{"x509", fixture(t, "x509.json"), "", failure.BindingMalformed, []string{"x509 is not supported yet", `{"xsuaa":{"credential-type":"binding-secret"}}`}},
-		{"x509 without its type", credentials(t, `{"clientsecret":null,"certurl":"https://s3cr3t"}`), "", failure.BindingMalformed, []string{"x509 is not supported yet"}},
+		{"x509", fixture(t, "x509.json"), "", failure.BindingMalformed, []string{"certificate holds no certificate in PEM form"}},
+		{"x509 without its type", credentials(t, `{"clientsecret":null,"certurl":"https://s3cr3t"}`), "", failure.BindingMalformed, []string{"certificate is missing, key is missing"}},
+		{"x509 without certurl", credentials(t, `{"clientsecret":null,"credential-type":"x509","certificate":"s3cr3t","key":"s3cr3t"}`), "", failure.BindingMalformed, []string{"certificate holds no certificate in PEM form", "certurl is missing"}},
 		{"credhub-ref", fixture(t, "credhub.json"), "", failure.BindingCredhubRef, []string{`"my-connectivity"`}},
 		{"empty", " ", "", failure.BindingMissing, []string{"is set"}},
 

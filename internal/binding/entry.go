@@ -23,6 +23,8 @@ const (
 	keyURL       = "url" // the older name of token_service_url
 	keyType      = "credential-type"
 	keyCertURL   = "certurl"
+	keyCert      = "certificate"
+	keyKey       = "key"
 	keyCredhub   = "credhub-ref"
 	keyAPI       = "connectivity_service" // only in the plan api_access
 )
@@ -84,8 +86,6 @@ func (e entry) connectivity(source string) (*Connectivity, error) {
 		return nil, fail("it has no credentials")
 	case e.forAPIOnly():
 		return nil, fail("its plan api_access is for the REST API; bind an instance of plan lite")
-	case e.isX509():
-		return nil, fail(`credential-type x509 is not supported yet; bind with -c '{"xsuaa":{"credential-type":"binding-secret"}}'`)
 	}
 	c := &Connectivity{Name: e.title(), Source: source}
 	var wrong []string
@@ -101,10 +101,21 @@ func (e entry) connectivity(source string) (*Connectivity, error) {
 	read(keyProxyHost, func(text string) (problem string) { c.ProxyHost, problem = host(text); return })
 	read(keyProxyPort, func(text string) (problem string) { c.ProxyPort, problem = port(text); return })
 	read(keyClientID, func(text string) (problem string) { c.ClientID = text; return })
-	read(keySecret, func(text string) (problem string) { c.ClientSecret = Secret(text); return })
 	urlKey := keyTokenURL
-	if _, problem := e.text(keyTokenURL); problem != "" && e.has(keyURL) {
-		urlKey = keyURL
+	if e.isX509() {
+		urlKey = keyCertURL
+		read(keyCert, func(text string) (problem string) { c.Certificate = text; return })
+		read(keyKey, func(text string) (problem string) { c.Key = Secret(text); return })
+		if c.Certificate != "" && c.Key != "" {
+			if _, err := token.ParseCertificate(c.Certificate, c.Key.Reveal()); err != nil {
+				wrong = append(wrong, err.Error())
+			}
+		}
+	} else {
+		read(keySecret, func(text string) (problem string) { c.ClientSecret = Secret(text); return })
+		if _, problem := e.text(keyTokenURL); problem != "" && e.has(keyURL) {
+			urlKey = keyURL
+		}
 	}
 	read(urlKey, func(text string) (problem string) {
 		var err error
@@ -137,7 +148,7 @@ func (e entry) text(key string) (text, problem string) {
 	case nil:
 		return "", "is missing"
 	case string:
-		if key == keySecret || key == keyClientID {
+		if key == keySecret || key == keyClientID || key == keyKey {
 			text = v
 		} else {
 			text = strings.TrimSpace(v)

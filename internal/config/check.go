@@ -159,6 +159,7 @@ func (l *loader) checkVia() {
 	for _, id := range []string{
 		"connectivity.service", "connectivity.proxy",
 		"token.url", "token.client_id", "token.client_secret", "token.client_secret_file",
+		"token.certificate_file", "token.key_file", "token.ca_file",
 	} {
 		if l.chosen(id) {
 			l.blame(id, "contradicts connectivity.via: direct ("+l.settings["connectivity.via"].source+"), which uses neither proxy nor token", "")
@@ -174,23 +175,32 @@ func (l *loader) checkVia() {
 // checkToken wants all of the credentials or none.
 func (l *loader) checkToken() {
 	t := l.config.Token
-	parts := []struct {
-		id  string
-		set bool
-	}{
-		{"token.url", t.URL != ""},
-		{"token.client_id", t.ClientID != ""},
-		{"token.client_secret", t.ClientSecret != ""},
-	}
 	if s := l.settings["token.client_secret"]; strings.HasPrefix(s.source, "file "+l.file+":") && l.file != "" && s.text != "" {
 		l.warn("token.client_secret stands in %s; better keep it in %sTOKEN_CLIENT_SECRET or in a file of its own (token.client_secret_file)",
 			strings.TrimPrefix(s.source, "file "), prefix)
 	}
-	if !l.understood("token.url", "token.client_id", "token.client_secret", "token.client_secret_file") {
+	if !l.understood("token.url", "token.client_id", "token.client_secret", "token.client_secret_file", "token.certificate_file", "token.key_file") {
 		return
 	}
 	if u, err := url.Parse(t.URL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
 		l.warn("token.url is an http address: the client secret is sent unencrypted")
+	}
+	type part struct {
+		id  string
+		set bool
+	}
+	together, parts := "url, client_id and client_secret", []part{
+		{"token.url", t.URL != ""},
+		{"token.client_id", t.ClientID != ""},
+		{"token.client_secret", t.ClientSecret != ""},
+	}
+	if t.CertificateFile != "" || t.KeyFile != "" {
+		if t.ClientSecret != "" {
+			l.blame("token.client_secret", "contradicts token.certificate_file and token.key_file; a token service takes either a secret or a certificate", "")
+			return
+		}
+		together = "url, client_id, certificate_file and key_file"
+		parts = append(parts[:2], part{"token.certificate_file", t.CertificateFile != ""}, part{"token.key_file", t.KeyFile != ""})
 	}
 	first := ""
 	for _, p := range parts {
@@ -204,7 +214,7 @@ func (l *loader) checkToken() {
 	}
 	for _, p := range parts {
 		if !p.set {
-			l.blame(p.id, "is missing, but "+first+" is set ("+l.settings[first].source+"); without a binding url, client_id and client_secret are needed together", "")
+			l.blame(p.id, "is missing, but "+first+" is set ("+l.settings[first].source+"); without a binding "+together+" are needed together", "")
 		}
 	}
 }

@@ -35,6 +35,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"net"
 	"strconv"
@@ -108,6 +109,15 @@ type Token struct {
 	ClientSecret Secret // set also where it was read from ClientSecretFile
 	// ClientSecretFile is the file that held the secret, if one did.
 	ClientSecretFile string
+	// CertificateFile and KeyFile are the files of a client certificate, which stands
+	// in place of a secret.
+	CertificateFile string
+	KeyFile         string
+	Certificate     *tls.Certificate // nil: there is a secret
+	// CAFile is the file with the authorities that the token service may have its
+	// certificate from, PEM; "": those of the system.
+	CAFile string
+	Roots  *x509.CertPool // what CAFile holds; nil: the system's
 }
 
 // Limits bound what clients can make the tunnel use.

@@ -6,9 +6,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/binding"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/token"
 )
 
 // Effective is a configuration together with where it came from.
@@ -38,7 +40,9 @@ type Binding struct {
 	Proxy        string `json:"proxy"`  // host:port
 	TokenURL     string `json:"token_url"`
 	ClientID     string `json:"client_id"`
-	ClientSecret Secret `json:"client_secret"`
+	ClientSecret Secret `json:"client_secret,omitempty"`
+	// CertificateUntil is when the certificate of an X.509 binding ends.
+	CertificateUntil *time.Time `json:"certificate_until,omitempty"`
 }
 
 // Resolve is [Load] followed by the binding, where one is needed: after it the
@@ -102,7 +106,14 @@ func (e *Effective) Bind(b *binding.Connectivity) *Effective {
 		filled["connectivity.proxy"] = proxy
 	}
 	if out.Config.Token.URL == "" {
-		out.Config.Token = Token{URL: b.TokenURL, ClientID: b.ClientID, ClientSecret: b.ClientSecret}
+		was := out.Config.Token
+		out.Config.Token = Token{URL: b.TokenURL, ClientID: b.ClientID, ClientSecret: b.ClientSecret, CAFile: was.CAFile, Roots: was.Roots}
+		if b.Certificate != "" {
+			// It was looked at with the binding.
+			out.Config.Token.Certificate, _ = token.ParseCertificate(b.Certificate, b.Key.Reveal())
+			until := token.Expiry(out.Config.Token.Certificate)
+			out.Binding.CertificateUntil = &until
+		}
 		filled["token.url"] = b.TokenURL
 		filled["token.client_id"] = b.ClientID
 		filled["token.client_secret"] = b.ClientSecret.String()

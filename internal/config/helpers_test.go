@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/pflag"
 	"go.uber.org/goleak"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/authority"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -22,8 +24,8 @@ type conf struct {
 	files map[string]string
 }
 
-// authority is a certificate, PEM.
-const authority = `-----BEGIN CERTIFICATE-----
+// authorityPEM is a certificate, PEM.
+const authorityPEM = `-----BEGIN CERTIFICATE-----
 MIIBhDCCASugAwIBAgIUPQwGBiuFj0NFB2S/fuFqL1QhOXUwCgYIKoZIzj0EAwIw
 FzEVMBMGA1UEAwwMYW4gYXV0aG9yaXR5MCAXDTI2MTEyMTA3NTE1MFoYDzIxMjYx
 MDI4MDc1MTUwWjAXMRUwEwYDVQQDDAxhbiBhdXRob3JpdHkwWTATBgcqhkjOPQIB
@@ -108,4 +110,22 @@ func writeFile(t testing.TB, content string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// clientPair returns the files of a client certificate.
+func clientPair(t testing.TB) map[string]string {
+	t.Helper()
+	a, err := authority.New("SAP")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := a.Issue(authority.Request{Names: []string{"x"}, Client: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain, key, err := authority.Encode(cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]string{"c.pem": chain, "k.pem": key}
 }

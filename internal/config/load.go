@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/x509"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/secure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/token"
 )
 
 // Input is everything that a configuration is made from. The zero value yields
@@ -45,6 +47,7 @@ func Load(in Input) (*Effective, error) {
 	l.read(newLayers(l.defaults(), doc.values, variables, flags))
 	l.readSecretFile()
 	l.readAuthorities()
+	l.readCertificate()
 	l.check()
 	return l.finish()
 }
@@ -365,23 +368,54 @@ func (l *loader) readSecretFile() {
 	}
 }
 
-// readAuthorities reads the certificates that clusters trust.
+// readAuthorities reads the certificates that clusters and the token service trust.
 func (l *loader) readAuthorities() {
 	for i := range l.config.Clusters {
-		id, c := clusterID(i)+".tls.ca_file", &l.config.Clusters[i]
-		if c.TLS.CAFile == "" || !l.understood(id) {
-			continue
-		}
-		data, err := l.readFile(c.TLS.CAFile)
-		if err != nil {
-			l.bad[id] = true
-			l.blame(id, "cannot be read: "+reason(err), "")
-			continue
-		}
-		if c.TLS.Roots, err = secure.ParseRoots(data); err != nil {
-			l.bad[id] = true
-			l.blame(id, err.Error(), "")
-		}
+		c := &l.config.Clusters[i].TLS
+		c.Roots = l.authorities(clusterID(i)+".tls.ca_file", c.CAFile)
+	}
+	l.config.Token.Roots = l.authorities("token.ca_file", l.config.Token.CAFile)
+}
+
+func (l *loader) authorities(id, path string) *x509.CertPool {
+	data := l.contents(id, path)
+	if data == nil {
+		return nil
+	}
+	roots, err := secure.ParseRoots(data)
+	if err != nil {
+		l.bad[id] = true
+		l.blame(id, err.Error(), "")
+	}
+	return roots
+}
+
+// contents returns what a file holds that a key names; nil: there is none.
+func (l *loader) contents(id, path string) []byte {
+	if path == "" || !l.understood(id) {
+		return nil
+	}
+	data, err := l.readFile(path)
+	if err != nil {
+		l.bad[id] = true
+		l.blame(id, "cannot be read: "+reason(err), "")
+		return nil
+	}
+	return data
+}
+
+// readCertificate reads the client certificate.
+func (l *loader) readCertificate() {
+	const certificate, key = "token.certificate_file", "token.key_file"
+	t := &l.config.Token
+	chain, secret := l.contents(certificate, t.CertificateFile), l.contents(key, t.KeyFile)
+	if chain == nil || secret == nil {
+		return
+	}
+	var err error
+	if t.Certificate, err = token.ParseCertificate(string(chain), string(secret)); err != nil {
+		l.bad[certificate] = true
+		l.blame(certificate, "with "+key+": "+err.Error(), "")
 	}
 }
 

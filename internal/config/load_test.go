@@ -57,6 +57,7 @@ func TestPrecedence(t *testing.T) {
 		"connectivity.proxy": {"a:1", "b:2", "c:3"}, "log.level": {"debug", "warn", "error"}, "log.format": {"json", "json", "json"},
 		"token.url": {"https://a/oauth/token", "https://b/oauth/token", "https://c/oauth/token"}, "token.client_id": {"a", "b", "c"},
 		"token.client_secret": {"", "b", "c"}, "token.client_secret_file": {"", "", ""},
+		"token.certificate_file": {"", "", ""}, "token.key_file": {"", "", ""}, "token.ca_file": {"a.pem", "b.pem", "c.pem"},
 		"limits.max_connections": {"1", "2", "3"}, "limits.max_request_bytes": {"1KiB", "2KiB", "3KiB"}, "limits.memory": {"17MiB", "18MiB", "19MiB"},
 		"admin.listen": {"127.0.0.1:4", "127.0.0.1:5", "127.0.0.1:6"},
 	}
@@ -66,7 +67,7 @@ func TestPrecedence(t *testing.T) {
 			sample = [3]string{"4s", "5s", "6s"} // the durations
 		}
 		for subset := 1; subset < 8; subset++ {
-			c := conf{env: []string{}, files: map[string]string{"a.pem": authority, "b.pem": authority, "c.pem": authority}}
+			c := conf{env: []string{}, files: map[string]string{"a.pem": authorityPEM, "b.pem": authorityPEM, "c.pem": authorityPEM}}
 			if strings.HasPrefix(k.name, "tls.") && k.name != "tls.enabled" {
 				c.args = append(c.args, "--tls-enabled")
 			}
@@ -289,4 +290,13 @@ func TestDisplayIsReadAgain(t *testing.T) {
 			t.Fatalf("%s is read as %s, %v", a, got, err)
 		}
 	})
+}
+
+// TestClientCertificate: plain configuration with a certificate in place of a secret.
+func TestClientCertificate(t *testing.T) {
+	eff := conf{env: []string{bootstrap, "KAFKA_TUNNEL_TOKEN_URL=https://sub.authentication.cert.example.com", "KAFKA_TUNNEL_TOKEN_CLIENT_ID=x",
+		"KAFKA_TUNNEL_TOKEN_CERTIFICATE_FILE=c.pem", "KAFKA_TUNNEL_TOKEN_KEY_FILE=k.pem", "KAFKA_TUNNEL_CONNECTIVITY_PROXY=p:1"}, files: clientPair(t)}.must(t)
+	if c := eff.Config.Token.Certificate; c == nil || len(c.Certificate) != 1 || eff.NeedsBinding() {
+		t.Errorf("%+v", eff.Config.Token)
+	}
 }

@@ -141,6 +141,13 @@ func schema() []key {
 		one("token.client_secret_file", "", "file that holds the client secret, only without a binding",
 			anyText, plain, func(t target) *string { return &t.Token.ClientSecretFile }),
 
+		one("token.certificate_file", "", "file of the client certificate with its chain, PEM, in place of a secret; only without a binding",
+			anyText, plain, func(t target) *string { return &t.Token.CertificateFile }),
+		one("token.key_file", "", "file of the key of the client certificate, PEM; only without a binding",
+			anyText, plain, func(t target) *string { return &t.Token.KeyFile }),
+		one("token.ca_file", "", "file with the authorities that the token service may have its certificate from, PEM; empty: those of the system",
+			anyText, plain, func(t target) *string { return &t.Token.CAFile }),
+
 		one("limits.max_connections", "0", "open connections of all clients; 0: from the limit of file descriptors",
 			integer(0, 1_000_000), showInt, func(t target) *int { return &t.Limits.MaxConnections }),
 		one("limits.max_request_bytes", "104857600", "largest request",

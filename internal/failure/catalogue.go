@@ -49,6 +49,8 @@ const (
 	TokenRejected    Code = "token_rejected"
 	TokenMalformed   Code = "token_malformed"
 
+	CertificateExpired Code = "certificate_expired"
+
 	ProxyUnresolvable   Code = "proxy_unresolvable"
 	ProxyUnreachable    Code = "proxy_unreachable"
 	ProxySilent         Code = "proxy_silent"
@@ -232,6 +234,10 @@ var catalogue = []Entry{
 		"Something else answers at that address, or the URL lacks its path. Check token_service_url in the binding (cf env APP).", held,
 		gateHeals},
 
+	{CertificateExpired, HopToken, RetryCredentials,
+		"the certificate of the binding has expired",
+		"Certificates of X.509 bindings live for days (7 unless the binding asks for more). Bind the connectivity service again (cf unbind-service, cf bind-service with the same parameters) and restage the application; ask for a longer validity there if nobody does this regularly.", closed,
+		"after the application has been restaged with a new certificate"},
 	{ProxyUnresolvable, HopProxy, RetryGate,
 		"the name of the connectivity proxy {host} cannot be resolved",
 		"Inside the platform this is an outage of its name service that heals by itself. Outside, the proxy is reachable only through an application: cf ssh APP -N -L {port}:{target}, and then KAFKA_TUNNEL_CONNECTIVITY_PROXY=localhost:{port}.", held,

@@ -49,6 +49,9 @@ func (l *Landscape) Env() []string {
 	if l.plan.addressMap != "" {
 		env = append(env, "KAFKA_TUNNEL_ADDRESS_MAP="+l.plan.addressMap)
 	}
+	if l.opts.X509 {
+		env = append(env, "KAFKA_TUNNEL_TOKEN_CA_FILE="+l.CAFile())
+	}
 	if l.opts.TLS {
 		env = append(env, "KAFKA_TUNNEL_TLS_ENABLED=true", "KAFKA_TUNNEL_TLS_CA_FILE="+l.CAFile())
 	}
@@ -90,6 +93,12 @@ func (l *Landscape) vcapServices() string {
 		"tenantmode":                  "dedicated",
 		"verificationkey":             l.tokens.VerificationKey(),
 		"instanceid":                  ids.instance,
+	}
+	if l.opts.X509 {
+		delete(credentials, "clientsecret")
+		credentials["credential-type"] = "x509"
+		credentials["certurl"] = l.tokens.CertURL()
+		credentials["certificate"], credentials["key"] = l.certificate, l.key
 	}
 	return toJSON(map[string]any{"connectivity": []any{map[string]any{
 		"label": "connectivity", "plan": "lite", "provider": nil,

@@ -10,7 +10,7 @@
 //	tokenservice   OAuth endpoint; signed JWTs with expiry and tenant
 //	proxy          connectivity proxy: SOCKS5 with method 0x80, a strict parser of its own
 //	connector      Cloud Connectors by subaccount and Location ID, with access control
-//	authority      certificates of the brokers, where they want TLS
+//	authority      certificates of brokers that want TLS, of the token service, of the binding
 //	brokers        Kafka (kfake), or real brokers given with Upstream
 //	faults         what is to go wrong
 //
@@ -58,7 +58,7 @@
 // # What it is not
 //
 // It is written from SAP's documentation, not from SAP's code. It has no
-// destination service and no X.509 yet. Its secrets are made at each start.
+// destination service yet. Its secrets are made at each start.
 package lab
 
 //go:generate go run ./docs ../../docs/lab.md
@@ -103,6 +103,8 @@ type Options struct {
 	TokenLife   time.Duration  // default 12 h
 	TokenRate   float64        // token requests per second before 429; 0: no limit
 	LocationID  string         // of the Cloud Connector; "": none
+	X509        bool           // the binding has a certificate in place of a secret
+	X509Life    time.Duration  // of that certificate, default 7 days
 	TLS         bool           // embedded brokers want TLS, with certificates of the lab's own authority
 	Subscribers []string       // further tenants that have tokens, but no Cloud Connector
 
@@ -117,18 +119,19 @@ type Options struct {
 
 // A Landscape is a running landscape.
 type Landscape struct {
-	opts       Options
-	plan       plan
-	ids        identity
-	faults     *faults.Set
-	tokens     *tokenservice.Service
-	proxy      *proxy.Proxy
-	connectors *connector.Registry
-	connector  *connector.Connector
-	brokers    *brokers.Cluster     // nil with upstreams
-	authority  *authority.Authority // nil without TLS
-	caDir      string               // of the file with the authority's certificate
-	control    *control
+	opts             Options
+	plan             plan
+	ids              identity
+	faults           *faults.Set
+	tokens           *tokenservice.Service
+	proxy            *proxy.Proxy
+	connectors       *connector.Registry
+	connector        *connector.Connector
+	brokers          *brokers.Cluster     // nil with upstreams
+	authority        *authority.Authority // nil without TLS
+	certificate, key string               // of an X.509 binding, PEM
+	caDir            string               // of the file with the authority's certificate
+	control          *control
 }
 
 // Start starts a landscape. ctx bounds the start only; Close ends the landscape.
@@ -141,7 +144,7 @@ func Start(ctx context.Context, opts Options) (*Landscape, error) {
 		return nil, err
 	}
 	l := &Landscape{opts: opts, plan: p, ids: newIdentity(), faults: &faults.Set{}}
-	for _, start := range []func() error{l.startTokens, l.startAuthority, l.startBrokers, l.startConnectors, l.startProxy, l.startControl, l.addFaults} {
+	for _, start := range []func() error{l.startAuthority, l.startTokens, l.startBrokers, l.startConnectors, l.startProxy, l.startControl, l.addFaults} {
 		if err = ctx.Err(); err == nil {
 			err = start()
 		}
@@ -158,15 +161,35 @@ func (l *Landscape) startTokens() (err error) {
 		Listen: l.opts.TokenListen, ClientID: l.ids.clientID, ClientSecret: l.ids.clientSecret,
 		Tenant: l.ids.tenant, Subdomain: l.ids.subdomain, Subscribers: l.opts.Subscribers,
 		Life: l.opts.TokenLife, Rate: l.opts.TokenRate, Burst: int(l.opts.TokenRate) + 1,
-		Faults: l.faults, Logger: l.opts.Logger,
+		Faults: l.faults, Logger: l.opts.Logger, Authority: l.issuer(l.opts.X509),
 	})
+	if err != nil || !l.opts.X509 {
+		return err
+	}
+	life := l.opts.X509Life
+	if life == 0 {
+		life = 7 * 24 * time.Hour // as XSUAA has it
+	}
+	cert, err := l.authority.Issue(authority.Request{Names: []string{l.ids.clientID}, Client: true, Life: life})
+	if err != nil {
+		return err
+	}
+	l.certificate, l.key, err = authority.Encode(cert)
 	return err
 }
 
-// startAuthority makes the authority that issues the brokers' certificates, and a
-// file for those who are to trust it.
+// issuer returns the authority where it is wanted.
+func (l *Landscape) issuer(wanted bool) *authority.Authority {
+	if !wanted {
+		return nil
+	}
+	return l.authority
+}
+
+// startAuthority makes the authority that issues all certificates, and a file for
+// those who are to trust it.
 func (l *Landscape) startAuthority() (err error) {
-	if !l.opts.TLS {
+	if !l.opts.TLS && !l.opts.X509 {
 		return nil
 	}
 	if l.authority, err = authority.New("kafka-tunnel lab"); err != nil {
@@ -178,8 +201,8 @@ func (l *Landscape) startAuthority() (err error) {
 	return os.WriteFile(l.CAFile(), l.authority.PEM(), 0o600)
 }
 
-// CAFile returns the path of the certificate of the authority that the brokers'
-// certificates are from, PEM; "" without TLS. It is gone after Close.
+// CAFile returns the path of the certificate of the authority that all certificates
+// are from, PEM; "" where there are none. It is gone after Close.
 func (l *Landscape) CAFile() string {
 	if l.caDir == "" {
 		return ""
@@ -187,7 +210,7 @@ func (l *Landscape) CAFile() string {
 	return filepath.Join(l.caDir, "ca.pem")
 }
 
-// Authority returns who has issued the brokers' certificates, nil without TLS.
+// Authority returns who has issued all certificates, nil where there are none.
 func (l *Landscape) Authority() *authority.Authority { return l.authority }
 
 // startBrokers starts the embedded brokers.
@@ -201,7 +224,7 @@ func (l *Landscape) startBrokers() (err error) {
 	}
 	l.brokers, err = brokers.Start(brokers.Options{
 		Brokers: specs, DataDir: l.opts.DataDir, Faults: l.faults, Logger: l.opts.Logger, Kafka: l.opts.Kafka,
-		Authority: l.authority,
+		Authority: l.issuer(l.opts.TLS),
 	})
 	return err
 }
@@ -335,7 +358,7 @@ func (l *Landscape) DialDirect(ctx context.Context, network, address string) (ne
 	} {
 		if real, ok := l.resolve(address, name); ok {
 			conn, err := new(net.Dialer).DialContext(ctx, network, real)
-			if err != nil || l.authority == nil {
+			if err != nil || !l.opts.TLS {
 				return conn, err
 			}
 			return l.Secure(ctx, conn, address)

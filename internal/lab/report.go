@@ -33,7 +33,7 @@ func (l *Landscape) Parts() []Part {
 		parts = append(parts, Part{"Cloud Connector", entryAddress(e), location + ", leads to " + strings.SplitN(e.String(), " -> ", 2)[1]})
 	}
 	if l.authority != nil {
-		parts = append(parts, Part{"authority", l.CAFile(), "has issued the brokers' certificates"})
+		parts = append(parts, Part{"authority", l.CAFile(), "has issued all certificates"})
 	}
 	for _, b := range l.Brokers() {
 		if b.Advertised == "" {

@@ -44,6 +44,7 @@ func idle() *Metrics {
 	m.Ready("default", false)
 	m.TokenFetch("my-connectivity", "ok")
 	m.TokenExpiry("my-connectivity", time.Unix(1_800_000_000, 0))
+	m.CertificateExpiry("my-connectivity", time.Unix(1_800_000_000, 0))
 	m.DroppedFunc(func() uint64 { return 1 })
 	return m
 }

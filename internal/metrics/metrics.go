@@ -72,6 +72,7 @@ type Metrics struct {
 	unmapped         *prometheus.CounterVec   // action
 	acceptErrors     prometheus.Counter
 	tokenExpiry      *prometheus.GaugeVec   // source
+	certExpiry       *prometheus.GaugeVec   // source
 	tokenFetches     *prometheus.CounterVec // source, result
 	ready            *readyCollector        // cluster
 
@@ -95,6 +96,7 @@ func New() *Metrics {
 	m.rewritten = m.counters("rewritten_total", "Broker addresses in responses that were replaced by local ones or hidden.", "cluster", "api", "how")
 	m.unmapped = m.counters("unmapped_addresses_total", "Broker addresses that had no local port, by what was done to keep them from the client.", "action")
 	m.tokenExpiry = m.gauges("token_expiry_timestamp_seconds", "Time until which the token at hand is usable, in seconds since 1970.", "source")
+	m.certExpiry = m.gauges("certificate_expiry_timestamp_seconds", "End of the client certificate of an X.509 binding, in seconds since 1970.", "source")
 	m.tokenFetches = m.counters("token_fetches_total", "Requests to the token service by their result: ok or a failure's code.", "source", "result")
 	m.acceptErrors = prometheus.NewCounter(prometheus.CounterOpts{
 		Namespace: namespace, Name: "accept_errors_total", Help: "Errors of accepting a client connection.",
@@ -221,6 +223,13 @@ func (m *Metrics) Unmapped(action Action) {
 func (m *Metrics) TokenFetch(source, result string) {
 	if m != nil {
 		m.tokenFetches.WithLabelValues(source, fetchResults.check(result)).Inc()
+	}
+}
+
+// CertificateExpiry says when the certificate of a source ends.
+func (m *Metrics) CertificateExpiry(source string, t time.Time) {
+	if m != nil {
+		m.certExpiry.WithLabelValues(source).Set(float64(t.Unix()))
 	}
 }
 

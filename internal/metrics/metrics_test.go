@@ -74,6 +74,7 @@ func useEverything(m *Metrics) {
 	m.Unmapped(ActionHidden)
 	m.TokenFetch("my-connectivity", "ok")
 	m.TokenExpiry("my-connectivity", time.Unix(1_800_000_000, 500e6))
+	m.CertificateExpiry("my-connectivity", time.Unix(1_900_000_000, 0))
 	m.Ready("default", true)
 }
 
@@ -100,6 +101,7 @@ func TestEveryInstrumentCounts(t *testing.T) {
 		`kafka_tunnel_unmapped_addresses_total{action="hidden"}`:                           1,
 		`kafka_tunnel_accept_errors_total`:                                                 1,
 		`kafka_tunnel_token_expiry_timestamp_seconds{source="my-connectivity"}`:            1_800_000_000.5,
+		`kafka_tunnel_certificate_expiry_timestamp_seconds{source="my-connectivity"}`:      1_900_000_000,
 		`kafka_tunnel_token_fetches_total{result="ok",source="my-connectivity"}`:           1,
 		`kafka_tunnel_ready{cluster="default"}`:                                            1,
 	}

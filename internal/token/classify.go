@@ -90,6 +90,11 @@ func (f *clientFetcher) unreachable(ctx context.Context, err error) *failure.Fai
 	}](err); ctx.Err() != nil || ok && timeout.Timeout() {
 		kind = failure.TokenTimeout
 	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" && !f.expires.IsZero() {
+		// The certificate is all that can be refused in a handshake (RFC 8446, 4.4.2.4).
+		return failure.New(failure.TokenRejected, nil).For(f.config.TokenURL, "").
+			With("the certificate is refused: " + strings.TrimPrefix(op.Err.Error(), "tls: "))
+	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
 		// Packets that a firewall drops are a way that does not exist, and not a
 		// service that is slow.

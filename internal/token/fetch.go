@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,8 @@ import (
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
 // A Fetcher gets one new token. Its errors are of type [*failure.Failure]; one
@@ -29,13 +32,14 @@ const (
 	maxHeader      = 64 << 10
 )
 
-// Credentials are what a client secret binding gives.
+// Credentials are what a binding gives: a client secret, or a certificate.
 type Credentials struct {
-	URL          string // of the token service, with or without /oauth/token
+	URL          string // of the token service, with or without /oauth/token; for a certificate its certurl
 	ClientID     string
 	ClientSecret string
-	UserAgent    string      // "kafka-tunnel/1.2.3"; "": "kafka-tunnel"
-	TLS          *tls.Config // nil: the system's root certificates
+	Certificate  *tls.Certificate // RFC 8705, section 2; nil: there is a secret
+	UserAgent    string           // "kafka-tunnel/1.2.3"; "": "kafka-tunnel"
+	Roots        *x509.CertPool   // nil: the system's root certificates
 }
 
 // String returns the credentials without the secret.
@@ -66,12 +70,18 @@ func ClientCredentials(c Credentials) (Fetcher, error) {
 
 type clientFetcher struct {
 	config    clientcredentials.Config
+	expires   time.Time // the certificate; zero: there is none
 	userAgent string
 	transport *http.Transport
 }
 
 func newClientFetcher(endpoint string, c Credentials) *clientFetcher {
+	var expires time.Time
+	if c.Certificate != nil {
+		expires = Expiry(c.Certificate)
+	}
 	return &clientFetcher{
+		expires: expires,
 		config: clientcredentials.Config{
 			ClientID:     c.ClientID,
 			ClientSecret: c.ClientSecret,
@@ -81,7 +91,7 @@ func newClientFetcher(endpoint string, c Credentials) *clientFetcher {
 		userAgent: cmp.Or(c.UserAgent, "kafka-tunnel"),
 		transport: &http.Transport{
 			DialContext:            (&net.Dialer{Timeout: connectTimeout}).DialContext,
-			TLSClientConfig:        c.TLS,
+			TLSClientConfig:        tlsConfig(c),
 			TLSHandshakeTimeout:    connectTimeout,
 			DisableKeepAlives:      true,
 			MaxResponseHeaderBytes: maxHeader,
@@ -89,7 +99,20 @@ func newClientFetcher(endpoint string, c Credentials) *clientFetcher {
 	}
 }
 
+// tlsConfig returns how to speak to the token service.
+func tlsConfig(c Credentials) *tls.Config {
+	config := &tls.Config{RootCAs: c.Roots, MinVersion: tls.VersionTLS12}
+	if c.Certificate != nil {
+		config.Certificates = []tls.Certificate{*c.Certificate}
+	}
+	return config
+}
+
 func (f *clientFetcher) fetch(ctx context.Context) (Token, error) {
+	if now := time.Now(); !f.expires.IsZero() && now.After(f.expires) {
+		return Token{}, failure.New(failure.CertificateExpired, nil).For(f.config.TokenURL, "").
+			With("it was valid until " + f.expires.UTC().Format(time.RFC3339))
+	}
 	parent := ctx
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()

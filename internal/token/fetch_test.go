@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
@@ -333,7 +332,7 @@ func TestTLS(t *testing.T) {
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
-	fetch, err := ClientCredentials(Credentials{URL: server.URL, ClientID: testID, TLS: &tls.Config{RootCAs: roots}})
+	fetch, err := ClientCredentials(Credentials{URL: server.URL, ClientID: testID, Roots: roots})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,6 +48,11 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
+// textLogger returns a logger that writes everything.
+func textLogger(l *logBuffer) *slog.Logger {
+	return slog.New(logging.Numbered(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug})))
+}
+
 // newTestbed starts both. more are further variables of the tunnel.
 func newTestbed(t *testing.T, o lab.Options, more ...string) *testbed {
 	t.Helper()
@@ -62,7 +67,7 @@ func newTestbed(t *testing.T, o lab.Options, more ...string) *testbed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	logger := slog.New(logging.Numbered(slog.NewTextHandler(bed.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	logger := textLogger(bed.log)
 	bed.Tunnel, err = Start(context.WithoutCancel(t.Context()), Options{Config: effective.Config, Source: effective.Binding.Name, Version: "test", Logger: logger})
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -24,6 +25,9 @@ func (t *Tunnel) Alive() error { return t.server.Alive() }
 func (t *Tunnel) Ready(_ context.Context, name string) admin.Readiness {
 	r := admin.Readiness{Draining: t.draining.Load()}
 	r.Ready = !r.Draining
+	if warning := t.certificate.warning(time.Now()); warning != "" {
+		r.Warnings = append(r.Warnings, warning)
+	}
 	if !t.bound.Load() {
 		r.Ready = false
 		return r
@@ -85,6 +89,9 @@ func (t *Tunnel) Status() admin.Status {
 		Version: t.version, PID: os.Getpid(), StartedAt: t.started, UptimeSeconds: admin.Seconds(now.Sub(t.started)),
 		Bound: t.bound.Load(), Draining: t.draining.Load(),
 		Connections: activity.Open, MaxConnections: t.server.Limit, Warnings: t.warnings,
+	}
+	if warning := t.certificate.warning(now); warning != "" {
+		s.Warnings = append(slices.Clone(s.Warnings), warning)
 	}
 	if !s.Bound {
 		return s
@@ -165,6 +172,9 @@ func paused(list []upstream.Paused, now time.Time) (out []admin.PausedStatus) {
 func (t *Tunnel) tokenStatus(now time.Time) admin.TokenStatus {
 	st := t.tokens.Status()
 	out := admin.TokenStatus{Source: t.source, Fetches: int64(st.Fetches)}
+	if t.certificate != nil {
+		out.CertificateUntil = &t.certificate.until
+	}
 	if !st.UsableUntil.IsZero() {
 		until := st.UsableUntil
 		out.UsableUntil, out.UsableSeconds = &until, admin.Seconds(until.Sub(now))

@@ -60,6 +60,7 @@ type Tunnel struct {
 	dropped     func() uint64
 	tokens      *token.Source // nil: direct
 	source      string        // name of the credentials
+	certificate *certificate  // nil: there is a secret
 	clusters    []*cluster
 	adminPort   uint16
 
@@ -109,6 +110,11 @@ func (t *Tunnel) start(ctx context.Context) error {
 			return err
 		}
 		t.work.Go(func() { t.tokens.Run(ctx) })
+		if c := t.cfg.Token.Certificate; c != nil {
+			t.certificate = &certificate{source: t.source, until: token.Expiry(c), logger: t.logger}
+			t.metrics.CertificateExpiry(t.source, t.certificate.until)
+			t.work.Go(func() { t.certificate.watch(ctx) })
+		}
 	}
 	for _, cfg := range t.cfg.Clusters {
 		cl, err := t.startCluster(ctx, cfg)
@@ -128,7 +134,8 @@ func (t *Tunnel) serveAdmin(ctx context.Context, endpoints *admin.Server, socket
 
 func (t *Tunnel) newTokens(c config.Token) (*token.Source, error) {
 	fetch, err := token.ClientCredentials(token.Credentials{
-		URL: c.URL, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), UserAgent: "kafka-tunnel/" + t.version,
+		URL: c.URL, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), Certificate: c.Certificate, Roots: c.Roots,
+		UserAgent: "kafka-tunnel/" + t.version,
 	})
 	if err != nil {
 		return nil, failure.New(failure.BindingMalformed, err).For(t.source, "")

@@ -52,15 +52,23 @@ func New(name string) (*Authority, error) {
 
 // A Request says what a certificate is to be.
 type Request struct {
-	Names   []string  // hosts and IP addresses; the first is the common name as well
-	Expired time.Time // when it became invalid; zero: it is valid
+	Names   []string      // hosts and IP addresses; the first is the common name as well
+	Expired time.Time     // when it became invalid; zero: it is valid
+	Life    time.Duration // 0: longer than a lab lives
+	Client  bool          // for a client, by its common name, and not for a server
 }
 
-// Issue makes a certificate for a server, with a key of its own.
+// Issue makes a certificate with a key of its own.
 func (a *Authority) Issue(r Request) (tls.Certificate, error) {
 	template := &x509.Certificate{
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(life),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	if r.Life > 0 {
+		template.NotAfter = time.Now().Add(r.Life)
+	}
+	if r.Client {
+		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	}
 	if !r.Expired.IsZero() {
 		template.NotBefore, template.NotAfter = r.Expired.Add(-life), r.Expired
@@ -68,6 +76,9 @@ func (a *Authority) Issue(r Request) (tls.Certificate, error) {
 	for i, name := range r.Names {
 		if i == 0 {
 			template.Subject.CommonName = name
+		}
+		if r.Client {
+			break
 		}
 		if ip := net.ParseIP(name); ip != nil {
 			template.IPAddresses = append(template.IPAddresses, ip)
@@ -106,4 +117,16 @@ func (a *Authority) Roots() *x509.CertPool {
 // PEM returns the authority's certificate.
 func (a *Authority) PEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
+}
+
+// Encode returns a certificate and its key as PEM.
+func Encode(c tls.Certificate) (chain, key string, err error) {
+	for _, der := range c.Certificate {
+		chain += string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
+	if err != nil {
+		return "", "", err
+	}
+	return chain, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), nil
 }

@@ -142,9 +142,7 @@ func (s *Service) authorise(w http.ResponseWriter, r *http.Request) (m Mint, sta
 	if err := r.ParseForm(); err != nil {
 		return m, http.StatusBadRequest, "invalid_request", "The form cannot be read"
 	}
-	id, secret := credentials(r)
-	if subtle.ConstantTimeCompare([]byte(id), []byte(s.opts.ClientID)) != 1 ||
-		subtle.ConstantTimeCompare([]byte(secret), []byte(s.Secret())) != 1 {
+	if !s.known(r) {
 		w.Header().Set("WWW-Authenticate", `Basic realm="UAA/client", error="unauthorized", error_description="Bad credentials"`)
 		return m, http.StatusUnauthorized, "unauthorized", "Bad credentials"
 	}
@@ -162,6 +160,17 @@ func (s *Service) authorise(w http.ResponseWriter, r *http.Request) (m Mint, sta
 		m.Tenant = zone
 	}
 	return m, 0, "", ""
+}
+
+// known reports whether a request is the client's: by its secret or, on the port for
+// that, by its certificate, which has been verified.
+func (s *Service) known(r *http.Request) bool {
+	id, secret := credentials(r)
+	same := subtle.ConstantTimeCompare([]byte(id), []byte(s.opts.ClientID)) == 1
+	if r.TLS != nil {
+		return same && secret == "" && len(r.TLS.PeerCertificates) > 0 && r.TLS.PeerCertificates[0].Subject.CommonName == id
+	}
+	return same && subtle.ConstantTimeCompare([]byte(secret), []byte(s.Secret())) == 1
 }
 
 // credentials returns client id and secret from the form or from HTTP Basic,

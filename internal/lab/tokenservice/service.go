@@ -11,8 +11,8 @@
 //	// s.URL() is the token_service_url of a binding
 //
 // What goes wrong comes from a [faults.Set] (kinds token_*). It knows secrets
-// and X-Zid tenants, but no users, no X.509 and no IAS yet. It speaks plain
-// HTTP on loopback.
+// and X-Zid tenants, but no users and no IAS yet. It speaks plain HTTP
+// on loopback; where certificates are taken, HTTPS on a port of its own.
 //
 // Facts: SAP-docs/btp-connectivity, "consuming the connectivity service".
 package tokenservice
@@ -21,6 +21,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,6 +32,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/authority"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/port"
 	"golang.org/x/time/rate"
@@ -45,17 +47,21 @@ const maxIssued = 10000
 // Options say what the service is. The zero value works: everything that is
 // empty is made up.
 type Options struct {
-	Listen       string        // host:port, default 127.0.0.1:0
-	ClientID     string        // default "sb-kafka-tunnel-lab"
-	ClientSecret string        // default random
-	Tenant       string        // tenant (zone) id of the subaccount, default random
-	Subdomain    string        // of the tenant, default "lab"
-	Subscribers  []string      // further tenants that X-Zid may ask for
-	Life         time.Duration // of a token, whole seconds, default DefaultLife
-	Rate         float64       // token requests per second before 429; 0: no limit
-	Burst        int           // requests that may exceed Rate for a moment, at least 1
-	Faults       *faults.Set   // what goes wrong; may be nil
-	Logger       *slog.Logger  // nil: silent
+	Listen       string   // host:port, default 127.0.0.1:0
+	ClientID     string   // default "sb-kafka-tunnel-lab"
+	ClientSecret string   // default random
+	Tenant       string   // tenant (zone) id of the subaccount, default random
+	Subdomain    string   // of the tenant, default "lab"
+	Subscribers  []string // further tenants that X-Zid may ask for
+	// Authority opens a second port, which takes client certificates of this
+	// authority with the client id as common name, in place of the secret (RFC 8705),
+	// and takes no secret; nil: there is none.
+	Authority *authority.Authority
+	Life      time.Duration // of a token, whole seconds, default DefaultLife
+	Rate      float64       // token requests per second before 429; 0: no limit
+	Burst     int           // requests that may exceed Rate for a moment, at least 1
+	Faults    *faults.Set   // what goes wrong; may be nil
+	Logger    *slog.Logger  // nil: silent
 }
 
 // A Service is a running token service.
@@ -64,10 +70,11 @@ type Service struct {
 	key     *rsa.PrivateKey
 	signer  *signer
 	port    *port.Port
+	secure  *port.Port // for certificates; nil: there is none
 	server  *http.Server
 	limiter *rate.Limiter      // nil: no limit
 	stop    context.CancelFunc // ends requests that wait
-	served  chan struct{}      // closed when Serve has returned
+	served  sync.WaitGroup     // until Serve has returned
 
 	mu      sync.Mutex
 	secrets []string // all that ever were valid; the last one is
@@ -102,7 +109,6 @@ func Start(opts Options) (*Service, error) {
 		secrets: []string{opts.ClientSecret},
 		revoked: make(map[string]bool),
 		stats:   Stats{ByStatus: make(map[int]int)},
-		served:  make(chan struct{}),
 	}
 	if s.signer, err = newSigner(key); err != nil {
 		return nil, err
@@ -112,6 +118,12 @@ func Start(opts Options) (*Service, error) {
 	}
 	if s.port, err = port.Listen(opts.Listen); err != nil {
 		return nil, fmt.Errorf("token service: %w", err)
+	}
+	var over net.Listener
+	if opts.Authority != nil {
+		if over, err = s.listenTLS(); err != nil {
+			return nil, errors.Join(err, s.port.Close())
+		}
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
@@ -126,8 +138,26 @@ func Start(opts Options) (*Service, error) {
 	opts.Faults.OnChange(s.followFaults)
 	opts.Faults.OnNow(faults.TokenRevoked, func(faults.Fault) { s.RevokeAll() })
 	s.followFaults()
-	go s.serve()
+	s.served.Go(func() { s.serve(s.port) })
+	if over != nil {
+		s.served.Go(func() { s.serve(over) })
+	}
 	return s, nil
+}
+
+// listenTLS opens the port for certificates.
+func (s *Service) listenTLS() (net.Listener, error) {
+	own, err := s.opts.Authority.Issue(authority.Request{Names: []string{"127.0.0.1", "localhost"}})
+	if err != nil {
+		return nil, err
+	}
+	if s.secure, err = port.Listen("127.0.0.1:0"); err != nil {
+		return nil, fmt.Errorf("token service: %w", err)
+	}
+	return tls.NewListener(s.secure, &tls.Config{
+		Certificates: []tls.Certificate{own}, MinVersion: tls.VersionTLS12,
+		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: s.opts.Authority.Roots(),
+	}), nil
 }
 
 // withDefaults fills in what is empty.
@@ -159,10 +189,9 @@ func NewID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// serve is the goroutine that owns the HTTP server.
-func (s *Service) serve() {
-	defer close(s.served)
-	if err := s.server.Serve(s.port); !errors.Is(err, http.ErrServerClosed) {
+// serve is the goroutine of one port.
+func (s *Service) serve(l net.Listener) {
+	if err := s.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		s.opts.Logger.Error("token service stopped", "error", err)
 	}
 }
@@ -170,8 +199,13 @@ func (s *Service) serve() {
 // followFaults shuts or opens the port as the faults say.
 func (s *Service) followFaults() {
 	_, down := s.opts.Faults.Active(faults.TokenDown, faults.Where{})
-	if err := s.port.SetDown(down); err != nil {
-		s.opts.Logger.Error("token service cannot come back", "error", err)
+	for _, p := range []*port.Port{s.port, s.secure} {
+		if p == nil {
+			continue
+		}
+		if err := p.SetDown(down); err != nil {
+			s.opts.Logger.Error("token service cannot come back", "error", err)
+		}
 	}
 }
 
@@ -179,10 +213,13 @@ func (s *Service) followFaults() {
 func (s *Service) Close() error {
 	s.stop()
 	err := s.port.Close() // resets connections, so that Shutdown waits for handlers only
+	if s.secure != nil {
+		err = errors.Join(err, s.secure.Close())
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	err = errors.Join(err, s.server.Shutdown(ctx), s.server.Close())
-	<-s.served
+	s.served.Wait()
 	return err
 }
 
@@ -191,6 +228,14 @@ func (s *Service) Addr() string { return s.port.String() }
 
 // URL returns the base URL, without a path, as bindings carry it.
 func (s *Service) URL() string { return "http://" + s.port.String() }
+
+// CertURL returns the base URL for certificates, "" without any.
+func (s *Service) CertURL() string {
+	if s.secure == nil {
+		return ""
+	}
+	return "https://" + s.secure.String()
+}
 
 // Issuer returns the iss claim of the tokens.
 func (s *Service) Issuer() string { return s.URL() + "/oauth/token" }

@@ -2,6 +2,7 @@ package tokenservice
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/authority"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
@@ -362,5 +364,56 @@ func TestKeySet(t *testing.T) {
 	}
 	if !strings.HasPrefix(s.VerificationKey(), "-----BEGIN PUBLIC KEY-----") {
 		t.Error("no PEM")
+	}
+}
+
+// TestCertificates: on the port for them the client's certificate stands in place of
+// its secret, and nothing else does.
+func TestCertificates(t *testing.T) {
+	a, err := authority.New("SAP")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := authority.New("somebody else")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, Options{ClientID: testID, ClientSecret: testSecret, Authority: a})
+	ask := func(issuer *authority.Authority, name, secret string) (int, error) {
+		cert, err := issuer.Issue(authority.Request{Names: []string{name}, Client: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := client(t)
+		c.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: a.Roots(), Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+		form := url.Values{"grant_type": {"client_credentials"}, "client_id": {testID}}
+		if secret != "" {
+			form.Set("client_secret", secret)
+		}
+		resp, err := c.PostForm(s.CertURL()+"/oauth/token", form)
+		if err != nil {
+			return 0, err
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode, nil
+	}
+	for _, tt := range []struct {
+		name, common, secret string
+		issuer               *authority.Authority
+		status               int
+	}{
+		{"its own", testID, "", a, http.StatusOK},
+		{"of another client", "sb-other", "", a, http.StatusUnauthorized},
+		{"with a secret", testID, testSecret, a, http.StatusUnauthorized},
+		{"of another authority", testID, "", other, 0},
+	} {
+		if status, err := ask(tt.issuer, tt.common, tt.secret); status != tt.status || (err == nil) != (status > 0) {
+			t.Errorf("%s: status %d, %v", tt.name, status, err)
+		}
+	}
+	form := good()
+	form.Del("client_secret")
+	if resp, _ := post(t, s, form, nil); resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("without a secret on the other port: %d", resp.StatusCode)
 	}
 }

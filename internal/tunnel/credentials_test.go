@@ -1,0 +1,95 @@
+package tunnel
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab"
+)
+
+// TestEveryKindOfCredentials: a record passes with each.
+func TestEveryKindOfCredentials(t *testing.T) {
+	for name, o := range map[string]lab.Options{
+		"secret":                          {},
+		"certificate":                     {X509: true},
+		"certificate, TLS to the brokers": {X509: true, TLS: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bed := newTestbed(t, o)
+			bed.roundTrip(t, "topic", 10)
+			if v := bed.lab.State().Violations; len(v) > 0 {
+				t.Errorf("violations: %q", v)
+			}
+			_, body := bed.get(t, "/status")
+			if until := parsed(t, body).Tokens[0].CertificateUntil; (until != nil) != o.X509 {
+				t.Errorf("the certificate ends at %v", until)
+			}
+			if _, metrics := bed.get(t, "/metrics"); strings.Contains(metrics, "\nkafka_tunnel_certificate_expiry_timestamp_seconds{") != o.X509 {
+				t.Error("the metric of the certificate")
+			}
+			if _, body = bed.get(t, "/readyz"); len(readiness(t, body).Warnings) > 0 {
+				t.Errorf("/readyz warns: %s", body)
+			}
+			if text := bed.log.String() + body; strings.Contains(text, "PRIVATE KEY") {
+				t.Error("the key was printed")
+			}
+		})
+	}
+}
+
+// TestACertificateThatEndsSoon is told before it comes, and works until then.
+func TestACertificateThatEndsSoon(t *testing.T) {
+	bed := newTestbed(t, lab.Options{X509: true, X509Life: 47 * time.Hour})
+	bed.roundTrip(t, "topic", 1)
+	const want = "bind the service again and restage the application before that"
+	status, body := bed.get(t, "/readyz")
+	if status != http.StatusOK || !strings.Contains(body, want) {
+		t.Errorf("/readyz: %d %s", status, body)
+	}
+	if _, body = bed.get(t, "/status"); !slices.ContainsFunc(parsed(t, body).Warnings, func(w string) bool { return strings.Contains(w, want) }) {
+		t.Errorf("/status: %s", body)
+	}
+	if !contains(bed.log.String(), "level=WARN", want) {
+		t.Error("the log does not warn")
+	}
+}
+
+// TestACertificateThatHasEnded: no request is wasted on it, and the way out is told.
+func TestACertificateThatHasEnded(t *testing.T) {
+	bed := newTestbed(t, lab.Options{X509: true, X509Life: time.Millisecond})
+	bed.knock(t)
+	bed.until(t, "/readyz", func(status int, body string) bool {
+		c := readiness(t, body).Clusters[0]
+		return status == http.StatusServiceUnavailable && c.Code == failure.CertificateExpired && strings.Contains(c.Advice, "cf bind-service")
+	})
+	if n := bed.lab.State().Tokens.Requests; n > 0 {
+		t.Errorf("%d requests for a token", n)
+	}
+}
+
+// TestWarningsOfACertificate: from two days before its end, twice a day.
+func TestWarningsOfACertificate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logBuffer
+		c := &certificate{source: "my-connectivity", until: time.Now().Add(7 * 24 * time.Hour), logger: textLogger(&log)}
+		go c.watch(t.Context())
+		time.Sleep(5*24*time.Hour - time.Hour) // synctest
+		if text := log.String(); text != "" {
+			t.Errorf("too early: %s", text)
+		}
+		time.Sleep(26 * time.Hour) // synctest
+		if n := strings.Count(log.String(), "expires at"); n != 3 {
+			t.Errorf("%d warnings in 25 hours, want 3:\n%s", n, &log)
+		}
+		time.Sleep(24 * time.Hour) // synctest
+		if text := log.String(); !strings.Contains(text, "has expired") {
+			t.Errorf("its end is not told:\n%s", text)
+		}
+	})
+}
