@@ -169,6 +169,9 @@ func (l *loader) checkVia() {
 		if id := clusterID(i) + ".location_id"; c.LocationID != "" {
 			l.warn("%s has no effect with connectivity.via: direct", id)
 		}
+		if id := clusterID(i) + ".tenant"; c.Tenant != "" {
+			l.warn("%s has no effect with connectivity.via: direct", id)
+		}
 	}
 }
 

@@ -64,6 +64,7 @@ type Cluster struct {
 	Advertise      string     // host written into responses
 	BrokerPorts    PortRange  // zero: ephemeral ports
 	LocationID     string     // of the Cloud Connector; "": the default one
+	Tenant         string     // subscriber: subdomain or zone id; "": the subaccount of the binding
 	AddressMap     []AddressRule
 	TLS            TLS
 	AllowRemote    bool // Listen may be beyond loopback

@@ -49,7 +49,7 @@ func TestOneVariableIsEnough(t *testing.T) {
 func TestPrecedence(t *testing.T) {
 	samples := map[string][3]string{ // flag, variable, file
 		"bootstrap": {"a:1,b:2", "c:3", "d:4"}, "listen": {"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"},
-		"advertise": {"a", "b", "c"}, "broker_ports": {"1-2", "3-4", "5-6"}, "location_id": {"A", "B", "C"},
+		"advertise": {"a", "b", "c"}, "broker_ports": {"1-2", "3-4", "5-6"}, "location_id": {"A", "B", "C"}, "tenant": {"a", "b", "c"},
 		"address_map": {"", `[{from: "a", to: "b"}]`, `[{from: "c", to: "d"}]`},
 		"tls.enabled": {"true", "true", "true"}, "tls.ca_file": {"a.pem", "b.pem", "c.pem"}, "tls.server_name": {"a", "b", "c"},
 		"allow_remote": {"true", "true", "true"}, "insecure_remote": {"true", "true", "true"},

@@ -105,6 +105,8 @@ func schema() []key {
 			portRange, PortRange.String, func(t target) *PortRange { return &t.cluster.BrokerPorts }))),
 		inCluster(one("location_id", "", "Location ID of the Cloud Connector",
 			locationID, plain, func(t target) *string { return &t.cluster.LocationID })),
+		inCluster(one("tenant", "", "subscriber whose Cloud Connector it is: subdomain or tenant id; empty: the subaccount of the binding",
+			tenant, plain, func(t target) *string { return &t.cluster.Tenant })),
 		inCluster(rules("address_map", "[]", "which virtual address stands for which advertised one, first match wins")),
 		inCluster(one("tls.enabled", "false", "the brokers expect TLS",
 			boolean, showBool, func(t target) *bool { return &t.cluster.TLS.Enabled })),

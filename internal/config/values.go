@@ -63,6 +63,17 @@ func locationID(s string) (string, *fault) {
 	return s, nil
 }
 
+// tenant reads a subdomain or a zone id; both have the form of a label of a host name.
+func tenant(s string) (string, *fault) {
+	for i, r := range s {
+		ok := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' && i > 0
+		if !ok || len(s) > 63 {
+			return "", wants("wants the subdomain of a subaccount (letters, digits and -) or a tenant id (a UUID)")
+		}
+	}
+	return s, nil
+}
+
 func oneOf(words ...string) func(string) (string, *fault) {
 	return func(s string) (string, *fault) {
 		if slices.Contains(words, s) {

@@ -37,6 +37,7 @@ type Credentials struct {
 	URL          string // of the token service, with or without /oauth/token; for a certificate its certurl
 	ClientID     string
 	ClientSecret string
+	Tenant       string           // subscriber whose token it is to be: subdomain or zone id; "": the binding's own
 	Certificate  *tls.Certificate // RFC 8705, section 2; nil: there is a secret
 	UserAgent    string           // "kafka-tunnel/1.2.3"; "": "kafka-tunnel"
 	Roots        *x509.CertPool   // nil: the system's root certificates
@@ -54,7 +55,7 @@ func (c Credentials) GoString() string { return c.String() }
 func (c Credentials) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // ClientCredentials returns the fetcher for RFC 6749, section 4.4. The error is
-// that of [EndpointURL].
+// that of [EndpointURL], or says that the URL leaves no place for the tenant.
 //
 // The credentials go into the body and not into a Basic header: client ids of
 // BTP contain ! and |, which UAA and x/oauth2 escape differently there. Redirects
@@ -65,11 +66,17 @@ func ClientCredentials(c Credentials) (Fetcher, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.Tenant != "" && !IsZoneID(c.Tenant) {
+		if endpoint, err = forTenant(endpoint, c.Tenant); err != nil {
+			return nil, err
+		}
+	}
 	return newClientFetcher(endpoint, c).fetch, nil
 }
 
 type clientFetcher struct {
 	config    clientcredentials.Config
+	tenant    string
 	expires   time.Time // the certificate; zero: there is none
 	userAgent string
 	transport *http.Transport
@@ -81,6 +88,7 @@ func newClientFetcher(endpoint string, c Credentials) *clientFetcher {
 		expires = Expiry(c.Certificate)
 	}
 	return &clientFetcher{
+		tenant:  c.Tenant,
 		expires: expires,
 		config: clientcredentials.Config{
 			ClientID:     c.ClientID,
@@ -117,6 +125,9 @@ func (f *clientFetcher) fetch(ctx context.Context) (Token, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	x := &exchange{transport: f.transport, userAgent: f.userAgent}
+	if IsZoneID(f.tenant) {
+		x.zone = f.tenant
+	}
 	client := &http.Client{Transport: x, CheckRedirect: stay}
 	answer, err := f.config.Token(context.WithValue(ctx, oauth2.HTTPClient, client))
 	if err != nil && errors.Is(parent.Err(), context.Canceled) {
@@ -124,7 +135,7 @@ func (f *clientFetcher) fetch(ctx context.Context) (Token, error) {
 		return Token{}, fmt.Errorf("fetching a token: %w", context.Cause(parent))
 	}
 	if err != nil {
-		return Token{}, f.failed(ctx, x, err)
+		return Token{}, f.named(f.failed(ctx, x, err))
 	}
 	received := time.Now()
 	var life time.Duration // what x/oauth2 made of expires_in, which may be a number or a string
@@ -133,9 +144,21 @@ func (f *clientFetcher) fetch(ctx context.Context) (Token, error) {
 	}
 	t, err := Make(answer.AccessToken, received, life)
 	if err != nil {
-		return Token{}, f.malformed(x, err.Error())
+		return Token{}, f.named(f.malformed(x, err.Error()))
 	}
 	return t, nil
+}
+
+// named adds the tenant to a failure.
+func (f *clientFetcher) named(err *failure.Failure) *failure.Failure {
+	if f.tenant == "" {
+		return err
+	}
+	detail := "tenant " + f.tenant
+	if err.Detail != "" {
+		detail = err.Detail + ", " + detail
+	}
+	return err.With(detail)
 }
 
 // stay keeps the HTTP client from following a redirect.
@@ -147,6 +170,7 @@ func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse
 type exchange struct {
 	transport http.RoundTripper
 	userAgent string
+	zone      string // of a subscriber, "" for the binding's own
 
 	status  int // 0: no answer
 	header  http.Header
@@ -160,6 +184,9 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	req = req.Clone(req.Context())
 	req.Header.Set("User-Agent", x.userAgent)
 	req.Header.Set("Accept", "application/json")
+	if x.zone != "" {
+		req.Header.Set("X-Zid", x.zone)
+	}
 	resp, err := x.transport.RoundTrip(req)
 	if err != nil {
 		return nil, err

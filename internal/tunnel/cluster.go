@@ -22,6 +22,7 @@ import (
 type cluster struct {
 	tunnel    *Tunnel
 	cfg       config.Cluster
+	tenant    *tenant // nil: direct
 	bootstrap []topology.Target
 	port      uint16 // of the bootstrap listener
 	topo      *topology.Topology
@@ -49,12 +50,15 @@ func (t *Tunnel) startCluster(ctx context.Context, cfg config.Cluster) (*cluster
 		Phase:            cl.phase,
 		Failed:           func(ctx context.Context, f *failure.Failure) { t.report(ctx, f, "cluster", cfg.Name) },
 	}
-	if t.tokens != nil {
-		cl.dialer.Proxy, cl.dialer.Tokens = conn.Proxy, t.tokens
+	if conn.Via != config.ViaDirect {
+		if cl.tenant, err = t.tenantOf(ctx, cfg.Tenant); err != nil {
+			return nil, err
+		}
+		cl.dialer.Proxy, cl.dialer.Tokens = conn.Proxy, cl.tenant.tokens
 	}
 	cl.topo = topology.New(topology.Options{
 		Advertise: cfg.Advertise, First: cfg.BrokerPorts.First, Last: cfg.BrokerPorts.Last,
-		Bootstrap: cl.bootstrap, LocationID: cfg.LocationID, Rules: rules, ServerName: serverName(cfg.TLS), Direct: t.tokens == nil,
+		Bootstrap: cl.bootstrap, LocationID: cfg.LocationID, Rules: rules, ServerName: serverName(cfg.TLS), Direct: cl.tenant == nil,
 		Binder: &binder{server: t.server, bind: func(port uint16) (*listener.Port, error) {
 			return t.server.Listen(ctx, cfg.Listen.Host, port, cl.serveBroker)
 		}},

@@ -8,8 +8,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/tokenservice"
 )
 
 // TestEveryKindOfCredentials: a record passes with each.
@@ -40,6 +43,74 @@ func TestEveryKindOfCredentials(t *testing.T) {
 				t.Error("the key was printed")
 			}
 		})
+	}
+}
+
+// TestTenants: a subscriber's Cloud Connectors are its own, and its tokens lead there.
+func TestTenants(t *testing.T) {
+	zone := tokenservice.NewID()
+	bed := newTestbed(t, lab.Options{Brokers: 1, Subscribers: []string{zone}}, "KAFKA_TUNNEL_TENANT="+zone)
+	bed.knock(t)
+	bed.until(t, "/readyz", func(_ int, body string) bool {
+		return readiness(t, body).Clusters[0].Code == failure.ConnectorAway // only the provider has one
+	})
+	if _, err := bed.lab.Connectors().Add(zone, "", bed.lab.Connector().Entries()...); err != nil {
+		t.Fatal(err)
+	}
+	bed.roundTrip(t, "topic", 10)
+	if _, body := bed.get(t, "/status"); parsed(t, body).Tokens[0].Source != "lab-connectivity/"+zone {
+		t.Errorf("/status: %s", body)
+	}
+}
+
+func TestATenantThatIsUnknown(t *testing.T) {
+	zone := tokenservice.NewID()
+	bed := newTestbed(t, lab.Options{Brokers: 1}, "KAFKA_TUNNEL_TENANT="+zone)
+	bed.knock(t)
+	bed.until(t, "/readyz", func(_ int, body string) bool {
+		c := readiness(t, body).Clusters[0]
+		return c.Code == failure.TokenRejected && strings.Contains(c.Detail, "tenant "+zone)
+	})
+}
+
+// TestTwoClusters of two tenants, behind Cloud Connectors with other Location IDs, in
+// one tunnel: each has its own tokens, and clusters of one tenant share them.
+func TestTwoClusters(t *testing.T) {
+	zone := tokenservice.NewID()
+	var bed *testbed
+	variables := func(l *lab.Landscape) []string {
+		if _, err := l.Connectors().Add(zone, "BERLIN", l.Connector().Entries()...); err != nil {
+			t.Fatal(err)
+		}
+		env := slices.DeleteFunc(l.Env(), func(v string) bool {
+			return strings.HasPrefix(v, "KAFKA_TUNNEL_")
+		})
+		for name, more := range map[string][]string{"OWN": nil, "AGAIN": nil, "THEIRS": {"TENANT=" + zone, "LOCATION_ID=BERLIN"}} {
+			for _, v := range append(more, "BOOTSTRAP="+strings.Join(l.Bootstrap(), ","), "LISTEN=127.0.0.1:0", "BROKER_PORTS=0") {
+				env = append(env, "KAFKA_TUNNEL_CLUSTERS_"+name+"_"+v)
+			}
+		}
+		return env
+	}
+	bed = newTestbedWith(t, lab.Options{Brokers: 2, Subscribers: []string{zone}}, variables)
+	for _, name := range []string{"own", "again", "theirs"} {
+		cl := bed.client(t, kgo.SeedBrokers(bed.Address(name)))
+		if err := cl.ProduceSync(t.Context(), &kgo.Record{Topic: "topic", Value: []byte(name)}).FirstErr(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if n := bed.lab.State().Tokens.Requests; n != 2 {
+		t.Errorf("%d requests for a token, want one for each tenant", n)
+	}
+	_, body := bed.get(t, "/status")
+	s := parsed(t, body)
+	if len(s.Tokens) != 2 || len(s.Clusters) != 3 {
+		t.Errorf("/status has %d tokens and %d clusters", len(s.Tokens), len(s.Clusters))
+	}
+	for _, c := range s.Clusters {
+		if c.Name == "theirs" && (c.LocationID != "BERLIN" || c.Gates[0].LocationID != "BERLIN") {
+			t.Errorf("%+v", c)
+		}
 	}
 }
 

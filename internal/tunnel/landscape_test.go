@@ -56,14 +56,22 @@ func textLogger(l *logBuffer) *slog.Logger {
 // newTestbed starts both. more are further variables of the tunnel.
 func newTestbed(t *testing.T, o lab.Options, more ...string) *testbed {
 	t.Helper()
+	return newTestbedWith(t, o, func(l *lab.Landscape) []string {
+		return append(append(l.Env(), "KAFKA_TUNNEL_LISTEN=127.0.0.1:0", "KAFKA_TUNNEL_BROKER_PORTS=0"), more...)
+	})
+}
+
+// newTestbedWith starts both, the tunnel with the variables that are made of the
+// landscape.
+func newTestbedWith(t *testing.T, o lab.Options, variables func(*lab.Landscape) []string) *testbed {
+	t.Helper()
 	landscape, err := lab.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = landscape.Close() })
 	bed := &testbed{lab: landscape, log: &logBuffer{}}
-	environ := append(landscape.Env(), "KAFKA_TUNNEL_LISTEN=127.0.0.1:0", "KAFKA_TUNNEL_BROKER_PORTS=0", "KAFKA_TUNNEL_ADMIN_LISTEN=127.0.0.1:0")
-	effective, err := config.Resolve(config.Input{Environ: append(environ, more...)})
+	effective, err := config.Resolve(config.Input{Environ: append(variables(landscape), "KAFKA_TUNNEL_ADMIN_LISTEN=127.0.0.1:0")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"context"
+	"maps"
 	"net"
 	"os"
 	"slices"
@@ -71,8 +72,8 @@ func (cl *cluster) readiness() admin.ClusterReadiness {
 		}
 		// Whoever waits for a token learns of its failure when the wait is over; an
 		// operator should not have to wait as well.
-		if tokens := cl.tunnel.tokens; tokens != nil {
-			if st := tokens.Status(); st.LastFailure != nil && !st.Usable(now) {
+		if cl.tenant != nil {
+			if st := cl.tenant.tokens.Status(); st.LastFailure != nil && !st.Usable(now) {
 				f, at = st.LastFailure, st.LastFetch
 			}
 		}
@@ -106,8 +107,8 @@ func (t *Tunnel) Status() admin.Status {
 	if t.dropped != nil {
 		s.LogLinesDropped = t.dropped()
 	}
-	if t.tokens != nil {
-		s.Tokens = append(s.Tokens, t.tokenStatus(now))
+	for _, name := range slices.Sorted(maps.Keys(t.tokens)) {
+		s.Tokens = append(s.Tokens, t.tokens[name].status(now, t.certificate))
 	}
 	return s
 }
@@ -169,11 +170,11 @@ func paused(list []upstream.Paused, now time.Time) (out []admin.PausedStatus) {
 	return out
 }
 
-func (t *Tunnel) tokenStatus(now time.Time) admin.TokenStatus {
-	st := t.tokens.Status()
-	out := admin.TokenStatus{Source: t.source, Fetches: int64(st.Fetches)}
-	if t.certificate != nil {
-		out.CertificateUntil = &t.certificate.until
+func (one *tenant) status(now time.Time, c *certificate) admin.TokenStatus {
+	st := one.tokens.Status()
+	out := admin.TokenStatus{Source: one.name, Fetches: int64(st.Fetches)}
+	if c != nil {
+		out.CertificateUntil = &c.until
 	}
 	if !st.UsableUntil.IsZero() {
 		until := st.UsableUntil

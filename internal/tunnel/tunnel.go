@@ -58,9 +58,9 @@ type Tunnel struct {
 	connections connections
 	tidy        *tidy
 	dropped     func() uint64
-	tokens      *token.Source // nil: direct
-	source      string        // name of the credentials
-	certificate *certificate  // nil: there is a secret
+	tokens      map[string]*tenant // by tenant; none: direct
+	source      string             // name of the credentials
+	certificate *certificate       // nil: there is a secret
 	clusters    []*cluster
 	adminPort   uint16
 
@@ -105,16 +105,10 @@ func (t *Tunnel) start(ctx context.Context) error {
 	endpoints := &admin.Server{Source: t, Metrics: t.metrics.Handler(), Logger: t.logger}
 	t.work.Go(func() { t.serveAdmin(ctx, endpoints, sockets) })
 	t.work.Go(func() { t.tidy.run(ctx) })
-	if t.cfg.Connectivity.Via != config.ViaDirect {
-		if t.tokens, err = t.newTokens(t.cfg.Token); err != nil {
-			return err
-		}
-		t.work.Go(func() { t.tokens.Run(ctx) })
-		if c := t.cfg.Token.Certificate; c != nil {
-			t.certificate = &certificate{source: t.source, until: token.Expiry(c), logger: t.logger}
-			t.metrics.CertificateExpiry(t.source, t.certificate.until)
-			t.work.Go(func() { t.certificate.watch(ctx) })
-		}
+	if c := t.cfg.Token.Certificate; c != nil && t.cfg.Connectivity.Via != config.ViaDirect {
+		t.certificate = &certificate{source: t.source, until: token.Expiry(c), logger: t.logger}
+		t.metrics.CertificateExpiry(t.source, t.certificate.until)
+		t.work.Go(func() { t.certificate.watch(ctx) })
 	}
 	for _, cfg := range t.cfg.Clusters {
 		cl, err := t.startCluster(ctx, cfg)
@@ -130,28 +124,6 @@ func (t *Tunnel) serveAdmin(ctx context.Context, endpoints *admin.Server, socket
 	if err := endpoints.Serve(ctx, sockets...); err != nil {
 		t.logger.Error("the admin endpoints have ended", "error", err)
 	}
-}
-
-func (t *Tunnel) newTokens(c config.Token) (*token.Source, error) {
-	fetch, err := token.ClientCredentials(token.Credentials{
-		URL: c.URL, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), Certificate: c.Certificate, Roots: c.Roots,
-		UserAgent: "kafka-tunnel/" + t.version,
-	})
-	if err != nil {
-		return nil, failure.New(failure.BindingMalformed, err).For(t.source, "")
-	}
-	var source *token.Source
-	source = token.New(fetch, token.Options{
-		Target: c.URL,
-		Logger: t.logger,
-		Observe: func(result string, _ time.Duration) {
-			t.metrics.TokenFetch(t.source, result)
-			if expiry := source.Status().ExpiresAt; !expiry.IsZero() {
-				t.metrics.TokenExpiry(t.source, expiry)
-			}
-		},
-	})
-	return source, nil
 }
 
 // limit is how many client connections may be open.
