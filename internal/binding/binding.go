@@ -4,12 +4,16 @@
 //	b, err := binding.FindConnectivity(os.Environ(), "")
 //	// b.ProxyHost, b.ProxyPort, b.ClientID, b.ClientSecret.Reveal(), b.TokenURL
 //
-// Cloud Foundry delivers bindings in one of two forms that hold the same JSON
-// (RFC-0030):
+// The platforms deliver bindings in four forms. The first one that is there counts:
 //
-//  1. the file that VCAP_SERVICES_FILE_PATH names, when the application has the
-//     feature file-based-vcap-services; a file that cannot be read is an error
-//  2. the variable VCAP_SERVICES otherwise
+//  1. the file that VCAP_SERVICES_FILE_PATH names, when the application has Cloud
+//     Foundry's feature file-based-vcap-services (RFC-0030); a file that cannot be
+//     read is an error
+//  2. the variable VCAP_SERVICES, the same JSON
+//  3. the folder that SERVICE_BINDING_ROOT names, with a folder for each binding:
+//     Kubernetes (servicebinding.io, SAP BTP service operator) and Cloud Foundry's
+//     feature service-binding-k8s
+//  4. /etc/secrets/sapbtp/connectivity/INSTANCE, of older set-ups on Kubernetes
 //
 // An entry is a candidate when it stands under the label connectivity. Only when
 // there is none, a user-provided service with the same credential keys is one
@@ -21,8 +25,6 @@
 // by printing what stands in it.
 //
 // The package reads no process environment, logs nothing and fetches no tokens.
-// SERVICE_BINDING_ROOT is not read yet and reported as such.
-//
 // A binding of credential-type x509 has a certificate and a key in place of the
 // secret, and another URL of the token service (certurl).
 package binding
@@ -69,19 +71,20 @@ const (
 // The error is a [failure.Failure] with one of the codes binding_missing,
 // binding_unknown, binding_ambiguous, binding_malformed and binding_credhub_ref.
 func FindConnectivity(environ []string, service string) (*Connectivity, error) {
-	doc, err := read(environ)
+	return find(environ, service, sapRoot)
+}
+
+// find is FindConnectivity with the root of the older layout.
+func find(environ []string, service, sapRoot string) (*Connectivity, error) {
+	source, entries, err := read(environ, sapRoot)
 	if err != nil {
 		return nil, err
 	}
-	entries, err := doc.entries()
+	chosen, err := choose(source, entries, service)
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := choose(doc.source, entries, service)
-	if err != nil {
-		return nil, err
-	}
-	return chosen.connectivity(doc.source)
+	return chosen.connectivity(source)
 }
 
 // choose picks the entry to use.

@@ -172,7 +172,7 @@ func TestBadBindings(t *testing.T) {
 		code                    failure.Code
 		want                    []string // parts of the message
 	}{
-		{"nothing is set", "", "", failure.BindingMissing, []string{"neither VCAP_SERVICES nor VCAP_SERVICES_FILE_PATH is set"}},
+		{"nothing is set", "", "", failure.BindingMissing, []string{"none of VCAP_SERVICES, VCAP_SERVICES_FILE_PATH and SERVICE_BINDING_ROOT is set"}},
 		{"no service", "{}", "", failure.BindingMissing, []string{"VCAP_SERVICES holds no service"}},
 		{"null", "null", "", failure.BindingMissing, []string{"holds no service"}},
 		{"empty list", `{"connectivity":[]}`, "", failure.BindingMissing, []string{"holds no service"}},
@@ -252,13 +252,6 @@ func TestOtherServicesDoNoHarm(t *testing.T) {
 	got, err := FindConnectivity([]string{"VCAP_SERVICES=" + document}, "")
 	if err != nil || got.Name != "conn" {
 		t.Errorf("FindConnectivity = %v, %v", got, err)
-	}
-}
-
-func TestKubernetesStyleBindingsAreNamed(t *testing.T) {
-	_, err := FindConnectivity([]string{"SERVICE_BINDING_ROOT=/etc/cf-service-bindings"}, "")
-	if !failure.Is(err, failure.BindingMissing) || !strings.Contains(err.Error(), "file-based-vcap-services") {
-		t.Errorf("SERVICE_BINDING_ROOT alone: %v", err)
 	}
 }
 

@@ -26,25 +26,31 @@ type document struct {
 	source string
 }
 
-// read finds the document. The file wins over the variable; the platform sets
-// only one of the two.
-func read(environ []string) (document, error) {
+// read returns what is bound and where that stands. The file wins over the variable
+// and that over folders; a platform has only one of them.
+func read(environ []string, sapRoot string) (source string, entries []entry, err error) {
 	env := cfenv.Env(environ)
 	if path := env[fileVariable]; path != "" {
 		text, err := readFile(path)
 		if err != nil {
-			return document{}, malformed(path, fmt.Sprintf("%s names a file that cannot be read: %s", fileVariable, err))
+			return path, nil, malformed(path, fmt.Sprintf("%s names a file that cannot be read: %s", fileVariable, err))
 		}
-		return document{text, path}, nil
+		entries, err = document{text, path}.entries()
+		return path, entries, err
 	}
 	if text := env[variable]; strings.TrimSpace(text) != "" {
-		return document{[]byte(text), variable}, nil
+		entries, err = document{[]byte(text), variable}.entries()
+		return variable, entries, err
 	}
-	detail := "neither " + variable + " nor " + fileVariable + " is set"
-	if env[rootVariable] != "" {
-		detail = rootVariable + " is not read yet: use the application's feature file-based-vcap-services in place of service-binding-k8s"
+	if root := env[rootVariable]; root != "" {
+		entries, err = rootEntries(root)
+		return root, entries, err
 	}
-	return document{}, failure.New(failure.BindingMissing, nil).For(variable, "").With(detail)
+	if entries, err = sapEntries(sapRoot); len(entries) > 0 || err != nil {
+		return sapRoot, entries, err
+	}
+	return variable, nil, failure.New(failure.BindingMissing, nil).For(variable, "").
+		With("none of " + variable + ", " + fileVariable + " and " + rootVariable + " is set")
 }
 
 // readFile reads a bounded file. Its errors do not repeat the path.

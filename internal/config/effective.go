@@ -58,6 +58,7 @@ func Resolve(in Input) (*Effective, error) {
 	if !eff.NeedsBinding() {
 		return eff, nil
 	}
+	in, _ = in.withDefaultEnv() // Load has told what is wrong with it
 	b, err := binding.FindConnectivity(in.Environ, eff.Config.Connectivity.Service)
 	if err != nil {
 		return eff, eff.explain(err)

@@ -79,7 +79,7 @@ func parseEnvironment(environ []string, keys []key, report func(Problem)) enviro
 			env.file = strings.TrimSpace(value)
 			continue
 		}
-		if madeByKubernetes(name, value) {
+		if name == defaultEnvVariable || madeByKubernetes(name, value) {
 			continue
 		}
 		if k, ok := byVariable[rest]; ok {
@@ -146,7 +146,7 @@ func nearestVariable(name string, known []string, keys []key) string {
 		return ""
 	}
 	// The common prefix would make every name look near.
-	bare := []string{strings.TrimPrefix(fileVariable, prefix)}
+	bare := []string{strings.TrimPrefix(fileVariable, prefix), strings.TrimPrefix(defaultEnvVariable, prefix)}
 	for _, k := range known {
 		bare = append(bare, strings.TrimPrefix(k, prefix))
 	}

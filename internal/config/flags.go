@@ -14,6 +14,7 @@ const fileFlag = "config"
 // Their values are checked by [Load], together with everything else.
 func Flags(fs *pflag.FlagSet) {
 	fs.String(fileFlag, "", "YAML file with the configuration")
+	fs.String(defaultEnvFlag, "", "default-env.json with variables that are not set, on a laptop")
 	for _, k := range schema() {
 		if k.noFlag {
 			continue

@@ -42,6 +42,11 @@ const bootstrap = "KAFKA_TUNNEL_BOOTSTRAP=kafka-1.corp:9092"
 
 func (c conf) load(t testing.TB) (*Effective, error) {
 	t.Helper()
+	return Load(c.input(t))
+}
+
+func (c conf) input(t testing.TB) Input {
+	t.Helper()
 	in := Input{Environ: c.env, Flags: pflag.NewFlagSet("test", pflag.ContinueOnError)}
 	Flags(in.Flags)
 	if err := in.Flags.Parse(c.args); err != nil {
@@ -59,7 +64,7 @@ func (c conf) load(t testing.TB) (*Effective, error) {
 		}
 		return nil, &os.PathError{Op: "open", Path: path, Err: os.ErrNotExist}
 	}
-	return Load(in)
+	return in
 }
 
 func (c conf) must(t testing.TB) *Effective {

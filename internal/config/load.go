@@ -41,6 +41,10 @@ func Load(in Input) (*Effective, error) {
 	if l.readFile == nil {
 		l.readFile = readFile
 	}
+	in, wrong := in.withDefaultEnv()
+	if wrong != nil {
+		l.report(*wrong)
+	}
 	env := parseEnvironment(in.Environ, l.keys, l.report)
 	doc := l.document(in, env.file)
 	variables, flags := l.place(doc, env, flagSettings(in.Flags, l.keys))

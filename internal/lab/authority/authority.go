@@ -121,12 +121,13 @@ func (a *Authority) PEM() []byte {
 
 // Encode returns a certificate and its key as PEM.
 func Encode(c tls.Certificate) (chain, key string, err error) {
+	var all []byte
 	for _, der := range c.Certificate {
-		chain += string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+		all = append(all, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
 	if err != nil {
 		return "", "", err
 	}
-	return chain, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), nil
+	return string(all), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), nil
 }

@@ -1,0 +1,234 @@
+package binding
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// sapRoot is where older set-ups of SAP on Kubernetes mount their secrets:
+// SERVICE/INSTANCE/KEY below it.
+const sapRoot = "/etc/secrets/sapbtp"
+
+// Bounds of what is read below a root.
+const (
+	maxBindings = 200
+	maxKeys     = 200
+	maxValue    = 1 << 20
+)
+
+// rootEntries reads the bindings below SERVICE_BINDING_ROOT: a folder for each, with
+// a file for each key (servicebinding.io; RFC-0030 of Cloud Foundry).
+//
+//	ROOT/my-connectivity/type        connectivity     metadata
+//	                     clientid    sb-...           a credential
+//	                     .metadata   {"credentialProperties": [...]}, where SAP BTP's operator has made it
+func rootEntries(root string) ([]entry, error) {
+	folders, err := folders(root)
+	if err != nil {
+		return nil, malformed(root, rootVariable+" names a folder that cannot be read: "+err.Error())
+	}
+	var all []entry
+	for _, name := range folders {
+		e, err := folderEntry(filepath.Join(root, name), name, "")
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	return all, nil
+}
+
+// sapEntries reads the connectivity services of the older layout.
+func sapEntries(root string) ([]entry, error) {
+	var all []entry
+	folder := filepath.Join(root, label)
+	instances, err := folders(folder)
+	if err != nil {
+		return nil, nil //nolint:nilerr // nothing is bound in this way
+	}
+	for _, name := range instances {
+		e, err := folderEntry(filepath.Join(folder, name), name, label)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	return all, nil
+}
+
+// folders lists the folders in one, without those whose names begin with a dot:
+// Kubernetes keeps the versions of a volume there (..data).
+func folders(root string) ([]string, error) {
+	list, err := os.ReadDir(root)
+	if err != nil {
+		return nil, cause(err)
+	}
+	var names []string
+	for _, one := range list {
+		if strings.HasPrefix(one.Name(), ".") || len(names) == maxBindings {
+			continue
+		}
+		if info, err := os.Stat(filepath.Join(root, one.Name())); err == nil && info.IsDir() {
+			names = append(names, one.Name())
+		}
+	}
+	return names, nil
+}
+
+// The keys that describe a binding and are no credentials, with the spellings of
+// Cloud Foundry's documentation, of its code and of SAP's operator.
+var metadata = map[string]string{
+	"type": "type", "provider": "provider", "label": "label", "plan": "plan", "tags": "tags", "name": "name",
+	"instance_name": "instance_name", "instance-name": "instance_name",
+	"instance_guid": "instance_guid", "instance-guid": "instance_guid",
+	"binding_name": "binding_name", "binding-name": "binding_name",
+	"binding_guid": "binding_guid", "binding-guid": "binding_guid",
+}
+
+// folderEntry reads one binding. kind is its label where the folder does not say it.
+func folderEntry(folder, name, kind string) (entry, error) {
+	values, layout, err := readValues(folder)
+	if err != nil {
+		return entry{}, err
+	}
+	about, credentials := map[string]any{"name": name}, map[string]any{}
+	for key, value := range layout.unfold(values) {
+		if known, ok := metadata[key]; ok {
+			about[known] = value
+			continue
+		}
+		credentials[key] = value
+	}
+	if len(credentials) > 0 {
+		about["credentials"] = credentials
+	}
+	for _, key := range []string{"label", "type", "provider"} {
+		if text, ok := about[key].(string); ok && kind == "" {
+			kind = text
+		}
+	}
+	if kind == "" {
+		kind = userProvided
+	}
+	delete(about, "type")
+	delete(about, "provider")
+	about["label"] = kind
+	if _, ok := about["tags"].([]any); !ok {
+		delete(about, "tags")
+	}
+	one, err := json.Marshal(about)
+	if err != nil {
+		return entry{}, malformed(folder, "it cannot be used")
+	}
+	e, ok := decode(kind, one)
+	if !ok {
+		return entry{}, malformed(folder, "it is not a service binding")
+	}
+	return e, nil
+}
+
+// readValues reads the files of a binding.
+func readValues(folder string) (map[string]string, layout, error) {
+	list, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, layout{}, malformed(folder, "it cannot be read: "+cause(err).Error())
+	}
+	values := map[string]string{}
+	var l layout
+	for _, one := range list {
+		key, path := one.Name(), filepath.Join(folder, one.Name())
+		if strings.HasPrefix(key, ".") && key != layoutFile {
+			continue
+		}
+		info, err := os.Stat(path) // in Kubernetes each file is a link
+		if err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		text, err := readFile(path)
+		switch {
+		case err != nil:
+			return nil, l, malformed(folder, fmt.Sprintf("%s cannot be read: %s", key, err))
+		case len(text) > maxValue || len(values) >= maxKeys:
+			return nil, l, malformed(folder, "it is too large for a service binding")
+		case key == layoutFile:
+			if err := json.Unmarshal(text, &l); err != nil {
+				return nil, l, malformed(folder, layoutFile+" "+strings.TrimPrefix(position(text, err), "it "))
+			}
+		default:
+			// One end of a line belongs to whoever wrote the file.
+			values[key] = strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
+		}
+	}
+	return values, l, nil
+}
+
+// layoutFile says how SAP BTP's operator has written a secret.
+const layoutFile = ".metadata"
+
+// A layout is its content.
+type layout struct {
+	Metadata    []property `json:"metaDataProperties"`
+	Credentials []property `json:"credentialProperties"`
+}
+
+type property struct {
+	Name      string `json:"name"`
+	Format    string `json:"format"`    // "text" or "json"
+	Container bool   `json:"container"` // its JSON holds the credentials (secretKey)
+}
+
+// unfold returns the values by their keys: JSON is decoded, and what holds others is
+// replaced by them.
+func (l layout) unfold(values map[string]string) map[string]any {
+	// secretRootKey: everything is one JSON object in one file.
+	if len(values) == 1 && len(l.Metadata)+len(l.Credentials) == 0 {
+		for _, text := range values {
+			if object, ok := decoded(text).(map[string]any); ok {
+				return object
+			}
+		}
+	}
+	out := map[string]any{}
+	for key, text := range values {
+		p, described := l.property(key)
+		if described && p.Format == "text" {
+			out[key] = text
+			continue
+		}
+		value := decoded(text)
+		object, isObject := value.(map[string]any)
+		if described && p.Container && isObject {
+			for inner, v := range object {
+				out[inner] = v
+			}
+			continue
+		}
+		out[key] = value
+	}
+	return out
+}
+
+func (l layout) property(key string) (property, bool) {
+	for _, p := range slices.Concat(l.Credentials, l.Metadata) {
+		if p.Name == key {
+			return p, true
+		}
+	}
+	return property{}, false
+}
+
+// decoded returns a text as what it is in JSON, where that is an object or a list.
+func decoded(text string) any {
+	if trimmed := bytes.TrimSpace([]byte(text)); len(trimmed) > 0 && (trimmed[0] == '{' || trimmed[0] == '[') {
+		var value any
+		if json.Unmarshal(trimmed, &value) == nil {
+			return value
+		}
+	}
+	return text
+}
