@@ -24,6 +24,7 @@ func (l *loader) check() {
 		l.checkTLS(i)
 	}
 	l.checkVia()
+	l.checkAuth()
 	l.checkToken()
 	l.checkPorts()
 	l.checkDurations()
@@ -157,7 +158,7 @@ func (l *loader) checkVia() {
 		return
 	}
 	for _, id := range []string{
-		"connectivity.service", "connectivity.proxy",
+		"connectivity.service", "connectivity.proxy", "connectivity.username", "connectivity.password", "connectivity.password_file",
 		"token.url", "token.client_id", "token.client_secret", "token.client_secret_file",
 		"token.certificate_file", "token.key_file", "token.ca_file",
 	} {
@@ -171,6 +172,35 @@ func (l *loader) checkVia() {
 		}
 		if id := clusterID(i) + ".tenant"; c.Tenant != "" {
 			l.warn("%s has no effect with connectivity.via: direct", id)
+		}
+	}
+}
+
+// checkAuth finds keys that have no meaning for how the proxy is told who asks.
+func (l *loader) checkAuth() {
+	const auth = "connectivity.auth"
+	c := l.config.Connectivity
+	if c.Via == ViaDirect || !l.understood(auth, "connectivity.via", "connectivity.username", "connectivity.password", "connectivity.password_file") {
+		return
+	}
+	says := " (" + l.settings[auth].source + ")"
+	if c.Auth != AuthPassword {
+		for _, id := range []string{"connectivity.username", "connectivity.password", "connectivity.password_file"} {
+			if l.chosen(id) {
+				l.blame(id, "contradicts connectivity.auth: "+c.Auth+says+"; it is for auth: userpass", "")
+			}
+		}
+	} else if c.Username == "" {
+		l.blame("connectivity.username", "is missing; auth: userpass"+says+" needs it", "")
+	}
+	if c.Auth == AuthJWT {
+		return
+	}
+	for i, cluster := range l.config.Clusters {
+		for leaf, value := range map[string]string{"location_id": cluster.LocationID, "tenant": cluster.Tenant} {
+			if value != "" {
+				l.blame(clusterID(i)+"."+leaf, "cannot be told to a proxy with connectivity.auth: "+c.Auth+says+"; only a token carries it", "")
+			}
 		}
 	}
 }

@@ -92,11 +92,22 @@ const (
 	ViaDirect       = "direct"       // straight, without proxy and token
 )
 
+// How the proxy is told who asks.
+const (
+	AuthJWT      = "jwt"      // SAP's method 0x80
+	AuthNone     = "none"     // a proxy in trusted mode
+	AuthPassword = "userpass" // RFC 1929
+)
+
 // Connectivity is the way through the connectivity proxy.
 type Connectivity struct {
 	Via              string        // [ViaConnectivity] or [ViaDirect]
 	Service          string        // name of the binding or instance, when several are bound
 	Proxy            string        // host:port; from the binding where not configured; "" for ViaDirect
+	Auth             string        // [AuthJWT], [AuthNone] or [AuthPassword]
+	Username         string        // for AuthPassword
+	Password         Secret        // for AuthPassword; set also where it was read from PasswordFile
+	PasswordFile     string        // the file that held the password, if one did
 	ConnectTimeout   time.Duration // TCP connection to the proxy
 	HandshakeTimeout time.Duration // one attempt, where Hold is longer
 	Hold             time.Duration // a client's whole wait for its upstream connection

@@ -55,6 +55,7 @@ func Resolve(in Input) (*Effective, error) {
 	if err != nil {
 		return nil, err
 	}
+	eff.assumeKyma(in.Environ)
 	if !eff.NeedsBinding() {
 		return eff, nil
 	}
@@ -66,10 +67,28 @@ func Resolve(in Input) (*Effective, error) {
 	return eff.Bind(b), nil
 }
 
+// kymaProxy is the connectivity proxy of SAP's Kyma module, which has no binding.
+const kymaProxy = "connectivity-proxy.kyma-system.svc.cluster.local:20004"
+
+// assumeKyma fills in the proxy where none is named and it wants no token: on
+// Kubernetes that is Kyma's.
+func (e *Effective) assumeKyma(environ []string) {
+	c := &e.Config.Connectivity
+	if c.Via != ViaConnectivity || c.Auth == AuthJWT || c.Proxy != "" || environValue(environ, "KUBERNETES_SERVICE_HOST") == "" {
+		return
+	}
+	c.Proxy = kymaProxy
+	for i, v := range e.Values {
+		if v.Key == "connectivity.proxy" {
+			e.Values[i].Value, e.Values[i].Source = kymaProxy, "default on Kubernetes"
+		}
+	}
+}
+
 // NeedsBinding reports whether the proxy or the credentials are still open.
 func (e *Effective) NeedsBinding() bool {
 	c := e.Config
-	return c.Connectivity.Via == ViaConnectivity && (c.Connectivity.Proxy == "" || c.Token.URL == "")
+	return c.Connectivity.Via == ViaConnectivity && (c.Connectivity.Proxy == "" || c.Connectivity.Auth == AuthJWT && c.Token.URL == "")
 }
 
 // explain adds to a missing binding which half of the plain configuration stands.

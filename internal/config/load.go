@@ -49,7 +49,7 @@ func Load(in Input) (*Effective, error) {
 	doc := l.document(in, env.file)
 	variables, flags := l.place(doc, env, flagSettings(in.Flags, l.keys))
 	l.read(newLayers(l.defaults(), doc.values, variables, flags))
-	l.readSecretFile()
+	l.readSecretFiles()
 	l.readAuthorities()
 	l.readCertificate()
 	l.check()
@@ -340,18 +340,23 @@ func (k key) display(s setting) string {
 	}
 }
 
-// readSecretFile fills in the client secret.
-func (l *loader) readSecretFile() {
-	path, s := l.config.Token.ClientSecretFile, l.settings["token.client_secret_file"]
-	if path == "" || l.bad["token.client_secret"] {
+// readSecretFiles fills in the secrets that stand in files of their own.
+func (l *loader) readSecretFiles() {
+	l.readSecretFile("token.client_secret", l.config.Token.ClientSecretFile, &l.config.Token.ClientSecret)
+	l.readSecretFile("connectivity.password", l.config.Connectivity.PasswordFile, &l.config.Connectivity.Password)
+}
+
+func (l *loader) readSecretFile(id, path string, into *Secret) {
+	file := id + "_file"
+	if path == "" || l.bad[id] {
 		return
 	}
 	fail := func(message string) {
-		l.bad["token.client_secret_file"] = true
-		l.report(Problem{Key: "token.client_secret_file", Source: s.source, Value: brief(path), Message: message})
+		l.bad[file] = true
+		l.blame(file, message, "")
 	}
-	if l.config.Token.ClientSecret != "" {
-		fail("contradicts token.client_secret (" + l.settings["token.client_secret"].source + "); only one of them can be set")
+	if *into != "" {
+		fail("contradicts " + id + " (" + l.settings[id].source + "); only one of them can be set")
 		return
 	}
 	data, err := l.readFile(path)
@@ -367,8 +372,8 @@ func (l *loader) readSecretFile() {
 	case wrong != nil:
 		fail("names a file with more than one line")
 	default:
-		l.config.Token.ClientSecret = secret
-		l.settings["token.client_secret"] = setting{text: text, source: "file " + path, chosen: true}
+		*into = secret
+		l.settings[id] = setting{text: text, source: "file " + path, chosen: true}
 	}
 }
 

@@ -23,7 +23,8 @@ func TestOneVariableIsEnough(t *testing.T) {
 			BrokerPorts: PortRange{19100, 19199},
 		}},
 		Connectivity: Connectivity{
-			Via: "connectivity", ConnectTimeout: 5 * time.Second, HandshakeTimeout: 20 * time.Second,
+			Auth: AuthJWT,
+			Via:  "connectivity", ConnectTimeout: 5 * time.Second, HandshakeTimeout: 20 * time.Second,
 			Hold: 9 * time.Second, Keepalive: 20 * time.Second,
 		},
 		Limits: Limits{MaxRequestBytes: 104857600, FrameStall: time.Minute, Memory: 256 << 20},
@@ -54,6 +55,7 @@ func TestPrecedence(t *testing.T) {
 		"tls.enabled": {"true", "true", "true"}, "tls.ca_file": {"a.pem", "b.pem", "c.pem"}, "tls.server_name": {"a", "b", "c"},
 		"allow_remote": {"true", "true", "true"}, "insecure_remote": {"true", "true", "true"},
 		"connectivity.via": {"connectivity", "connectivity", "connectivity"}, "connectivity.service": {"a", "b", "c"},
+		"connectivity.auth": {"jwt", "jwt", "jwt"}, "connectivity.username": {"", "", ""}, "connectivity.password": {"", "", ""}, "connectivity.password_file": {"", "", ""},
 		"connectivity.proxy": {"a:1", "b:2", "c:3"}, "log.level": {"debug", "warn", "error"}, "log.format": {"json", "json", "json"},
 		"token.url": {"https://a/oauth/token", "https://b/oauth/token", "https://c/oauth/token"}, "token.client_id": {"a", "b", "c"},
 		"token.client_secret": {"", "b", "c"}, "token.client_secret_file": {"", "", ""},
@@ -298,5 +300,33 @@ func TestClientCertificate(t *testing.T) {
 		"KAFKA_TUNNEL_TOKEN_CERTIFICATE_FILE=c.pem", "KAFKA_TUNNEL_TOKEN_KEY_FILE=k.pem", "KAFKA_TUNNEL_CONNECTIVITY_PROXY=p:1"}, files: clientPair(t)}.must(t)
 	if c := eff.Config.Token.Certificate; c == nil || len(c.Certificate) != 1 || eff.NeedsBinding() {
 		t.Errorf("%+v", eff.Config.Token)
+	}
+}
+
+// TestAuth: how the proxy is told who asks.
+func TestAuth(t *testing.T) {
+	none := conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_AUTH=none", "KAFKA_TUNNEL_CONNECTIVITY_PROXY=p:1"}}
+	if eff := none.must(t); eff.NeedsBinding() {
+		t.Error("a proxy in trusted mode needs a binding")
+	}
+	kyma := conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_AUTH=none", "KUBERNETES_SERVICE_HOST=10.0.0.1"}}
+	eff, err := Resolve(kyma.input(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if value, source := eff.value(t, "connectivity.proxy"); value != kymaProxy || source != "default on Kubernetes" || eff.Config.Connectivity.Proxy != kymaProxy {
+		t.Errorf("on Kubernetes the proxy is %q (%s)", value, source)
+	}
+	kyma.env = kyma.env[:2]
+	if _, err := Resolve(kyma.input(t)); err == nil {
+		t.Error("elsewhere there is a proxy")
+	}
+	c := conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_AUTH=userpass", "KAFKA_TUNNEL_CONNECTIVITY_USERNAME=u", "KAFKA_TUNNEL_CONNECTIVITY_PASSWORD_FILE=pw", "KAFKA_TUNNEL_CONNECTIVITY_PROXY=p:1"}, files: map[string]string{"pw": "s3cr3t\n"}}
+	eff = c.must(t)
+	if eff.Config.Connectivity.Password != "s3cr3t" || eff.NeedsBinding() {
+		t.Errorf("%+v", eff.Config.Connectivity)
+	}
+	if value, source := eff.value(t, "connectivity.password"); value != "***" || source != "file pw" {
+		t.Errorf("the password is shown as %q (%s)", value, source)
 	}
 }

@@ -109,6 +109,12 @@ func TestBadValues(t *testing.T) {
 		{"remote as localhost", conf{env: []string{bootstrap, "KAFKA_TUNNEL_LISTEN=0.0.0.0:9092", "KAFKA_TUNNEL_ALLOW_REMOTE=true", "KAFKA_TUNNEL_INSECURE_REMOTE=true"}}, "clusters.default.advertise", "default", "localhost", "other hosts cannot connect to it, but clusters.default.listen is open to them (0.0.0.0:9092)", ""},
 		{"remote without authentication", conf{env: []string{bootstrap, "KAFKA_TUNNEL_LISTEN=10.1.1.1:9092", "KAFKA_TUNNEL_ALLOW_REMOTE=true", "KAFKA_TUNNEL_ADVERTISE=h"}}, "clusters.default.listen", "variable KAFKA_TUNNEL_LISTEN", "10.1.1.1:9092", "without authentication; that needs insecure_remote: true", ""},
 
+		// Authentication.
+		{"a password without a user", conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_AUTH=userpass", "KAFKA_TUNNEL_CONNECTIVITY_PASSWORD=x"}}, "connectivity.username", "default", "", "is missing; auth: userpass (variable KAFKA_TUNNEL_CONNECTIVITY_AUTH) needs it", ""},
+		{"a user for a token", conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_USERNAME=x"}}, "connectivity.username", "variable KAFKA_TUNNEL_CONNECTIVITY_USERNAME", "x", "contradicts connectivity.auth: jwt (default)", ""},
+		{"a Location ID without a token", conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_AUTH=none", "KAFKA_TUNNEL_LOCATION_ID=X"}}, "clusters.default.location_id", "variable KAFKA_TUNNEL_LOCATION_ID", "X", "only a token carries it", ""},
+		{"a tenant that is a URL", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TENANT=https://x.y"}}, "clusters.default.tenant", "variable KAFKA_TUNNEL_TENANT", "https://x.y", "wants the subdomain of a subaccount", ""},
+
 		// TLS.
 		{"authorities without TLS", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TLS_CA_FILE=ca.pem"}, files: map[string]string{"ca.pem": authorityPEM}}, "clusters.default.tls.ca_file", "variable KAFKA_TUNNEL_TLS_CA_FILE", "ca.pem", "has no effect without tls.enabled: true (default says false)", ""},
 		{"a server name without TLS", conf{env: []string{bootstrap}, file: "clusters: [{tls: {enabled: false, server_name: a}}]"}, "clusters.default.tls.server_name", "file tunnel.yaml:1", "a", "has no effect without tls.enabled: true (file tunnel.yaml:1 says false)", ""},

@@ -63,6 +63,14 @@ func locationID(s string) (string, *fault) {
 	return s, nil
 }
 
+// credential reads what RFC 1929 has one byte of length for.
+func credential(s string) (string, *fault) {
+	if len(s) > 255 || !printable(s) {
+		return "", wants("wants printable text of at most 255 bytes")
+	}
+	return s, nil
+}
+
 // tenant reads a subdomain or a zone id; both have the form of a label of a host name.
 func tenant(s string) (string, *fault) {
 	for i, r := range s {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -48,6 +49,15 @@ func (l *Landscape) Env() []string {
 	}
 	if l.plan.addressMap != "" {
 		env = append(env, "KAFKA_TUNNEL_ADDRESS_MAP="+l.plan.addressMap)
+	}
+	if l.opts.Trusted { // there is no binding
+		env = slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, "VCAP_SERVICES=") })
+		env = append(env, "KAFKA_TUNNEL_CONNECTIVITY_PROXY="+l.proxy.Addr().String())
+		if l.opts.User == "" {
+			env = append(env, "KAFKA_TUNNEL_CONNECTIVITY_AUTH=none")
+		} else {
+			env = append(env, "KAFKA_TUNNEL_CONNECTIVITY_AUTH=userpass", "KAFKA_TUNNEL_CONNECTIVITY_USERNAME="+l.opts.User, "KAFKA_TUNNEL_CONNECTIVITY_PASSWORD="+l.opts.Password)
+		}
 	}
 	if l.opts.X509 {
 		env = append(env, "KAFKA_TUNNEL_TOKEN_CA_FILE="+l.CAFile())

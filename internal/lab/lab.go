@@ -103,10 +103,13 @@ type Options struct {
 	TokenLife   time.Duration  // default 12 h
 	TokenRate   float64        // token requests per second before 429; 0: no limit
 	LocationID  string         // of the Cloud Connector; "": none
-	X509        bool           // the binding has a certificate in place of a secret
-	X509Life    time.Duration  // of that certificate, default 7 days
-	TLS         bool           // embedded brokers want TLS, with certificates of the lab's own authority
-	Subscribers []string       // further tenants that have tokens, but no Cloud Connector
+	Trusted     bool           // the proxy wants no token, as Kyma's in trusted mode
+	User        string         // with Trusted: it wants this user and password (RFC 1929)
+	Password    string
+	X509        bool          // the binding has a certificate in place of a secret
+	X509Life    time.Duration // of that certificate, default 7 days
+	TLS         bool          // embedded brokers want TLS, with certificates of the lab's own authority
+	Subscribers []string      // further tenants that have tokens, but no Cloud Connector
 
 	ProxyListen   string // host:port, default 127.0.0.1:0, as the next two
 	TokenListen   string
@@ -250,8 +253,13 @@ func (l *Landscape) startConnectors() (err error) {
 
 // startProxy starts the connectivity proxy.
 func (l *Landscape) startProxy() (err error) {
+	trusted := ""
+	if l.opts.Trusted {
+		trusted = l.ids.tenant
+	}
 	l.proxy, err = proxy.Start(proxy.Options{
 		Listen:  l.opts.ProxyListen,
+		Trusted: trusted, User: l.opts.User, Password: l.opts.Password,
 		Network: l.connectors,
 		Verifier: proxy.Verifier{
 			Key: l.tokens.Key(), Issuer: l.tokens.Issuer(), ClientIDs: []string{l.ids.clientID},

@@ -66,14 +66,16 @@ func (h *handshake) run(ctx context.Context) error {
 	if err := h.greet(ctx); err != nil {
 		return err
 	}
-	if err := h.authenticate(ctx); err != nil {
-		return err
+	if h.req.Auth != None {
+		if err := h.authenticate(ctx); err != nil {
+			return err
+		}
 	}
 	return h.connect(ctx)
 }
 
 func (h *handshake) greet(ctx context.Context) error {
-	if _, err := h.conn.Write(appendGreeting(h.buf)); err != nil {
+	if _, err := h.conn.Write(appendGreeting(h.buf, h.req.Auth.method())); err != nil {
 		return h.broken(ctx, "sending the greeting", failure.ProxyUnreachable, err)
 	}
 	answer := h.buf[:shortAnswer]
@@ -86,13 +88,17 @@ func (h *handshake) greet(ctx context.Context) error {
 		}
 		return h.broken(ctx, "reading the answer to the greeting", code, err)
 	}
-	return h.refused(greetingRefused(answer))
+	return h.refused(greetingRefused(answer, h.req.Auth.method()))
 }
 
 func (h *handshake) authenticate(ctx context.Context) error {
 	// From the first byte of the token on, an end of the connection is an answer:
 	// a proxy may close on a bad token, even before it has read all of it.
-	if _, err := h.conn.Write(appendAuth(h.buf, h.req.Token, h.req.LocationID)); err != nil {
+	message := appendAuth
+	if h.req.Auth == Password {
+		message = func(b []byte, _, _ string) []byte { return appendPassword(b, h.req.User, h.req.Password) }
+	}
+	if _, err := h.conn.Write(message(h.buf, h.req.Token, h.req.LocationID)); err != nil {
 		return h.broken(ctx, "sending the token", failure.ProxyAuthRefused, err)
 	}
 	answer := h.buf[:shortAnswer]

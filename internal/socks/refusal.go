@@ -33,9 +33,9 @@ func refusal(code replyCode) failure.Code {
 // greetingRefused returns the failure in an answer to the greeting, or nil.
 // Users meet the wrong port more often than a broken proxy, so an answer that is
 // plainly of another protocol is called by its name.
-func greetingRefused(answer []byte) *failure.Failure {
+func greetingRefused(answer []byte, offered method) *failure.Failure {
 	if answer[0] == socksVersion {
-		if m := method(answer[1]); m != methodJWT {
+		if m := method(answer[1]); m != offered {
 			return failure.New(failure.ProxyMethodRefused, nil).With(fmt.Sprintf("method 0x%02x", byte(m)))
 		}
 		return nil

@@ -27,6 +27,10 @@
 // that SAP gives it, which is not always that of RFC 1928: reply 05 is a refused
 // token, not a refused connection.
 //
+// A proxy in Kyma's trusted mode takes no token; [None] and [Password] are for such
+// ones: then the greeting offers method 00 or 02 (RFC 1929), and with 00 the second step
+// is left out.
+//
 // The package opens no connections, resolves no names, fetches no tokens and
 // tries nothing twice. A token never stands in an error.
 package socks
@@ -43,10 +47,23 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
+// An Auth is how the client shows who it is. Only [JWT] can say a Location ID.
+type Auth uint8
+
+// The ways to authenticate that the tunnel knows.
+const (
+	JWT      Auth = iota // SAP's method 0x80
+	None                 // method 0x00: a proxy in trusted mode
+	Password             // method 0x02 (RFC 1929)
+)
+
 // A Request says where to go and on whose behalf.
 type Request struct {
-	Token      string // JSON Web Token in compact form, without "Bearer "
-	LocationID string // of the Cloud Connector; "": the one without a Location ID
+	Auth       Auth
+	Token      string // for JWT: JSON Web Token in compact form, without "Bearer "
+	User       string // for Password
+	Password   string // for Password
+	LocationID string // for JWT: of the Cloud Connector; "": the one without a Location ID
 	Host       string // virtual host as the Cloud Connector exposes it; never resolved here
 	Port       uint16 // virtual port
 	Proxy      string // host:port of the proxy, for failures; "": the connection's remote address
@@ -78,6 +95,8 @@ const (
 	MaxLocationID = 189
 	// maxHost is what a length of one byte can say (RFC 1928, section 5).
 	maxHost = 255
+	// maxCredential is the same for user and password (RFC 1929, section 2).
+	maxCredential = 255
 	// maxToken bounds the token. The format would allow 4 GiB; what the proxy
 	// accepts is not documented. It is the bound of package token.
 	maxToken = 64 << 10
@@ -98,6 +117,9 @@ func (r Request) check() *failure.Failure {
 		return failure.New(failure.ConfigInvalid, err).For(r.target(), "")
 	}
 	switch {
+	case r.Auth == Password && (r.User == "" || len(r.User) > maxCredential || len(r.Password) > maxCredential):
+		return failure.New(failure.Internal, errors.New("a SOCKS handshake without a user, or with a user or password that is too long"))
+	case r.Auth != JWT:
 	case r.Token == "":
 		return failure.New(failure.Internal, errors.New("a SOCKS handshake without a token"))
 	case len(r.Token) > maxToken:

@@ -19,9 +19,23 @@ const (
 type method byte
 
 const (
-	methodJWT  method = 0x80 // SAP: a JSON Web Token and a Location ID
-	methodNone method = 0xff // the proxy's word for "none of those that you offer"
+	methodOpen     method = 0x00 // no authentication
+	methodPassword method = 0x02 // RFC 1929
+	methodJWT      method = 0x80 // SAP: a JSON Web Token and a Location ID
+	methodNone     method = 0xff // the proxy's word for "none of those that you offer"
 )
+
+// method returns what the greeting offers.
+func (a Auth) method() method {
+	switch a {
+	case None:
+		return methodOpen
+	case Password:
+		return methodPassword
+	default:
+		return methodJWT
+	}
+}
 
 // A status is the outcome of the authentication. Only statusOK is documented.
 type status byte
@@ -63,7 +77,7 @@ const (
 	shortAnswer = 2                         // an answer to greeting or authentication
 	maxConnect  = 4 + 1 + maxHost + 2       // the longest CONNECT
 	maxReply    = 4 + 1 + 255 + 2           // the longest reply
-	maxAuth     = 1 + 4 + 1 + 255           // the longest authentication, without its token
+	maxAuth     = 1 + 4 + 1 + 255 + 255     // the longest authentication, without its token
 	maxMessage  = max(maxConnect, maxReply) // what a buffer for all but the token needs
 )
 
@@ -75,8 +89,8 @@ const (
 //	+----+----------+---------+        +----+--------+
 //	| 05 |    01    |   80    |        | 05 |   80   |   FF: none acceptable
 //	+----+----------+---------+        +----+--------+
-func appendGreeting(b []byte) []byte {
-	return append(b, socksVersion, 1, byte(methodJWT))
+func appendGreeting(b []byte, m method) []byte {
+	return append(b, socksVersion, 1, byte(m))
 }
 
 // Authentication by method 0x80 and the answer to it (SAP, "Using the TCP
@@ -96,6 +110,20 @@ func appendAuth(b []byte, token, locationID string) []byte {
 	b = append(b, token...)
 	b = append(b, byte(base64.StdEncoding.EncodedLen(len(locationID))))
 	return base64.StdEncoding.AppendEncode(b, []byte(locationID))
+}
+
+// Authentication by method 0x02 (RFC 1929, section 2); the answer is as above.
+//
+//	+----+------+----------+------+----------+
+//	|VER | ULEN |  UNAME   | PLEN |  PASSWD  |
+//	+----+------+----------+------+----------+
+//	| 01 |  1   | 1 to 255 |  1   | 0 to 255 |
+//	+----+------+----------+------+----------+
+func appendPassword(b []byte, user, password string) []byte {
+	b = append(b, authVersion, byte(len(user)))
+	b = append(b, user...)
+	b = append(b, byte(len(password)))
+	return append(b, password...)
 }
 
 // CONNECT (RFC 1928, section 4) with the virtual host and port of the Cloud

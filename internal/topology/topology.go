@@ -313,6 +313,19 @@ func (t *Topology) Resolve(ctx context.Context, port uint16) (Target, int32, err
 	}
 }
 
+// Advertised returns how the broker calls itself, host:port, that is reached at a
+// virtual address, if one is known.
+func (t *Topology) Advertised(virtual, locationID string) (advertised string, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, n := range t.nodes {
+		if n.target.LocationID == locationID && n.target.String() == virtual {
+			return n.advertised, true
+		}
+	}
+	return "", false
+}
+
 // Node returns the id of the node whose port this is, if it is known.
 func (t *Topology) Node(port uint16) (id int32, ok bool) {
 	t.mu.Lock()

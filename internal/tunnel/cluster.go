@@ -14,6 +14,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/metrics"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/secure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/session"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/socks"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/upstream"
 )
@@ -22,7 +23,7 @@ import (
 type cluster struct {
 	tunnel    *Tunnel
 	cfg       config.Cluster
-	tenant    *tenant // nil: direct
+	tenant    *tenant // nil: there are no tokens
 	bootstrap []topology.Target
 	port      uint16 // of the bootstrap listener
 	topo      *topology.Topology
@@ -48,17 +49,23 @@ func (t *Tunnel) startCluster(ctx context.Context, cfg config.Cluster) (*cluster
 		Keepalive:        conn.Keepalive,
 		TLS:              secure.Config(cfg.TLS.Roots),
 		Phase:            cl.phase,
+		Explain:          cl.explain,
 		Failed:           func(ctx context.Context, f *failure.Failure) { t.report(ctx, f, "cluster", cfg.Name) },
 	}
-	if conn.Via != config.ViaDirect {
+	direct := conn.Via == config.ViaDirect
+	if !direct {
+		cl.dialer.Proxy = conn.Proxy
+		cl.dialer.Auth, cl.dialer.User, cl.dialer.Password = auth(conn.Auth), conn.Username, conn.Password.Reveal()
+	}
+	if !direct && conn.Auth == config.AuthJWT {
 		if cl.tenant, err = t.tenantOf(ctx, cfg.Tenant); err != nil {
 			return nil, err
 		}
-		cl.dialer.Proxy, cl.dialer.Tokens = conn.Proxy, cl.tenant.tokens
+		cl.dialer.Tokens = cl.tenant.tokens
 	}
 	cl.topo = topology.New(topology.Options{
 		Advertise: cfg.Advertise, First: cfg.BrokerPorts.First, Last: cfg.BrokerPorts.Last,
-		Bootstrap: cl.bootstrap, LocationID: cfg.LocationID, Rules: rules, ServerName: serverName(cfg.TLS), Direct: cl.tenant == nil,
+		Bootstrap: cl.bootstrap, LocationID: cfg.LocationID, Rules: rules, ServerName: serverName(cfg.TLS), Direct: direct,
 		Binder: &binder{server: t.server, bind: func(port uint16) (*listener.Port, error) {
 			return t.server.Listen(ctx, cfg.Listen.Host, port, cl.serveBroker)
 		}},
@@ -80,6 +87,29 @@ func (t *Tunnel) startCluster(ctx context.Context, cfg config.Cluster) (*cluster
 	cl.topo.BindHomes()
 	t.work.Go(func() { cl.probe(ctx) })
 	return cl, nil
+}
+
+// auth returns how the proxy is told who asks.
+func auth(word string) socks.Auth {
+	switch word {
+	case config.AuthNone:
+		return socks.None
+	case config.AuthPassword:
+		return socks.Password
+	default:
+		return socks.JWT
+	}
+}
+
+// explain adds to a refused address how its broker calls itself: the entry may be
+// missing, or stand under another name.
+func (cl *cluster) explain(f *failure.Failure) {
+	if f.Code != failure.AccessNotAllowed || cl.topo == nil {
+		return
+	}
+	if advertised, ok := cl.topo.Advertised(f.Target, f.LocationID); ok {
+		f.Detail += `; the broker advertises ` + advertised + `; if it is exposed by another name: KAFKA_TUNNEL_ADDRESS_MAP=[{from: "` + advertised + `", to: "VIRTUAL-HOST:PORT"}]`
+	}
 }
 
 // binder opens broker ports for the topology.

@@ -21,6 +21,8 @@ func TestEveryKindOfCredentials(t *testing.T) {
 		"secret":                          {},
 		"certificate":                     {X509: true},
 		"certificate, TLS to the brokers": {X509: true, TLS: true},
+		"none, trusted mode":              {Trusted: true},
+		"user and password":               {Trusted: true, User: "tunnel", Password: "s3cr3t"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -30,8 +32,8 @@ func TestEveryKindOfCredentials(t *testing.T) {
 				t.Errorf("violations: %q", v)
 			}
 			_, body := bed.get(t, "/status")
-			if until := parsed(t, body).Tokens[0].CertificateUntil; (until != nil) != o.X509 {
-				t.Errorf("the certificate ends at %v", until)
+			if tokens := parsed(t, body).Tokens; len(tokens) > 0 == o.Trusted || !o.Trusted && (tokens[0].CertificateUntil != nil) != o.X509 {
+				t.Errorf("tokens: %+v", tokens)
 			}
 			if _, metrics := bed.get(t, "/metrics"); strings.Contains(metrics, "\nkafka_tunnel_certificate_expiry_timestamp_seconds{") != o.X509 {
 				t.Error("the metric of the certificate")
@@ -39,8 +41,8 @@ func TestEveryKindOfCredentials(t *testing.T) {
 			if _, body = bed.get(t, "/readyz"); len(readiness(t, body).Warnings) > 0 {
 				t.Errorf("/readyz warns: %s", body)
 			}
-			if text := bed.log.String() + body; strings.Contains(text, "PRIVATE KEY") {
-				t.Error("the key was printed")
+			if text := bed.log.String() + body; strings.Contains(text, "PRIVATE KEY") || strings.Contains(text, "s3cr3t") {
+				t.Error("a secret was printed")
 			}
 		})
 	}
@@ -71,6 +73,30 @@ func TestATenantThatIsUnknown(t *testing.T) {
 		c := readiness(t, body).Clusters[0]
 		return c.Code == failure.TokenRejected && strings.Contains(c.Detail, "tenant "+zone)
 	})
+}
+
+// TestAWrongPassword: there is no other to try.
+func TestAWrongPassword(t *testing.T) {
+	bed := newTestbed(t, lab.Options{Brokers: 1, Trusted: true, User: "tunnel", Password: "s3cr3t"}, "KAFKA_TUNNEL_CONNECTIVITY_PASSWORD=other")
+	bed.knock(t)
+	bed.until(t, "/readyz", func(_ int, body string) bool {
+		return readiness(t, body).Clusters[0].Code == failure.ProxyAuthRefused
+	})
+}
+
+// TestAnotherWayThanTheProxys: what each kind of proxy says to the others' clients.
+func TestAnotherWayThanTheProxys(t *testing.T) {
+	for name, o := range map[string]lab.Options{"a token is wanted": {}, "a password is wanted": {Trusted: true, User: "u", Password: "p"}} {
+		bed := newTestbed(t, o, "KAFKA_TUNNEL_CONNECTIVITY_AUTH=none", "KAFKA_TUNNEL_CONNECTIVITY_USERNAME=", "KAFKA_TUNNEL_CONNECTIVITY_PASSWORD=")
+		bed.knock(t)
+		bed.until(t, "/readyz", func(_ int, body string) bool {
+			c := readiness(t, body).Clusters[0]
+			return c.Code == failure.ProxyMethodRefused && strings.Contains(c.Advice, "connectivity.auth")
+		})
+		if bed.lab.State().Tokens.Requests > 0 {
+			t.Errorf("%s: a token was fetched", name)
+		}
+	}
 }
 
 // TestTwoClusters of two tenants, behind Cloud Connectors with other Location IDs, in

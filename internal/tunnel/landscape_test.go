@@ -76,7 +76,11 @@ func newTestbedWith(t *testing.T, o lab.Options, variables func(*lab.Landscape) 
 		t.Fatal(err)
 	}
 	logger := textLogger(bed.log)
-	bed.Tunnel, err = Start(context.WithoutCancel(t.Context()), Options{Config: effective.Config, Source: effective.Binding.Name, Version: "test", Logger: logger})
+	source := "configuration"
+	if effective.Binding != nil {
+		source = effective.Binding.Name
+	}
+	bed.Tunnel, err = Start(context.WithoutCancel(t.Context()), Options{Config: effective.Config, Source: source, Version: "test", Logger: logger})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -105,7 +105,7 @@ func (t *Tunnel) start(ctx context.Context) error {
 	endpoints := &admin.Server{Source: t, Metrics: t.metrics.Handler(), Logger: t.logger}
 	t.work.Go(func() { t.serveAdmin(ctx, endpoints, sockets) })
 	t.work.Go(func() { t.tidy.run(ctx) })
-	if c := t.cfg.Token.Certificate; c != nil && t.cfg.Connectivity.Via != config.ViaDirect {
+	if c := t.cfg.Token.Certificate; c != nil && t.cfg.Connectivity.Via != config.ViaDirect && t.cfg.Connectivity.Auth == config.AuthJWT {
 		t.certificate = &certificate{source: t.source, until: token.Expiry(c), logger: t.logger}
 		t.metrics.CertificateExpiry(t.source, t.certificate.until)
 		t.work.Go(func() { t.certificate.watch(ctx) })

@@ -43,7 +43,7 @@ func (d *Dialer) reach(ctx context.Context, target topology.Target) (net.Conn, e
 	var refused string // the token that the proxy has refused with refusal
 	var refusal error
 	for {
-		token, err := timed(d, "token", func() (string, error) { return d.Tokens.Token(ctx) })
+		token, err := d.token(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -58,6 +58,7 @@ func (d *Dialer) reach(ctx context.Context, target topology.Target) (net.Conn, e
 		}
 		_, err = timed(d, "socks", func() (struct{}, error) {
 			return struct{}{}, socks.Connect(ctx, conn, socks.Request{
+				Auth: d.Auth, User: d.User, Password: d.Password,
 				Token: token, LocationID: target.LocationID, Host: target.Host, Port: target.Port, Proxy: d.Proxy,
 			})
 		})
@@ -65,12 +66,20 @@ func (d *Dialer) reach(ctx context.Context, target topology.Target) (net.Conn, e
 			return conn, nil
 		}
 		_ = conn.Close()
-		if refusal != nil || !failure.Is(err, failure.ProxyAuthRefused) {
+		if d.Auth != socks.JWT || refusal != nil || !failure.Is(err, failure.ProxyAuthRefused) {
 			return nil, err
 		}
 		d.Tokens.Invalidate(token)
 		refused, refusal = token, err
 	}
+}
+
+// token returns a token for the proxy, "" where it wants none.
+func (d *Dialer) token(ctx context.Context) (string, error) {
+	if d.Auth != socks.JWT {
+		return "", nil
+	}
+	return timed(d, "token", func() (string, error) { return d.Tokens.Token(ctx) })
 }
 
 // tcp opens a TCP connection. The host is resolved at each dial.

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/socks"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
 )
 
@@ -40,7 +41,11 @@ type Tokens interface {
 type Dialer struct {
 	// Proxy is host:port of the connectivity proxy; "" dials targets directly.
 	Proxy  string
-	Tokens Tokens // not used when Proxy is ""
+	Tokens Tokens // not used when Proxy is "", or Auth is not JWT
+	// Auth is how the proxy is told who asks; User and Password are for
+	// [socks.Password].
+	Auth           socks.Auth
+	User, Password string
 	// ConnectTimeout bounds the TCP connection; 0: 5 s.
 	ConnectTimeout time.Duration
 	// HandshakeTimeout bounds one attempt from TCP to CONNECT and TLS; 0: 20 s. An attempt
@@ -53,6 +58,8 @@ type Dialer struct {
 	TLS *tls.Config
 	// Phase hears how long each phase of an attempt took: token, tcp, socks, tls.
 	Phase func(phase string, d time.Duration)
+	// Explain may add to the failure of an attempt before anybody sees it.
+	Explain func(*failure.Failure)
 	// Failed hears of each failed attempt, with the context of whoever made it.
 	Failed func(context.Context, *failure.Failure)
 

@@ -28,6 +28,7 @@ type conversation struct {
 	conn   *net.TCPConn
 	in     reader
 	began  time.Time
+	method byte
 	record Connect
 	where  faults.Where
 
@@ -111,15 +112,50 @@ func (c *conversation) greeting(ctx context.Context) (done bool, err error) {
 		return true, c.send(ctx, []byte("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
 	}
 	_, refused := c.take(faults.MethodRefused)
-	if refused || bytes.IndexByte(methods, methodJWT) < 0 {
-		c.finish(MethodRefused, "")
-		return true, c.send(ctx, []byte{versionSocks, methodNone})
+	for _, m := range c.proxy.methods() {
+		if !refused && bytes.IndexByte(methods, m) >= 0 {
+			c.method = m
+			return false, c.send(ctx, []byte{versionSocks, m})
+		}
 	}
-	return false, c.send(ctx, []byte{versionSocks, methodJWT})
+	c.finish(MethodRefused, "")
+	return true, c.send(ctx, []byte{versionSocks, methodNone})
+}
+
+// methods returns those that are taken, the best first.
+func (p *Proxy) methods() []byte {
+	switch {
+	case p.opts.Trusted == "":
+		return []byte{methodJWT}
+	case p.opts.User != "":
+		return []byte{methodUser}
+	}
+	return []byte{methodOpen}
+}
+
+// trust is the authentication in trusted mode.
+func (c *conversation) trust(ctx context.Context) (done bool, err error) {
+	c.record.Tenant = c.proxy.opts.Trusted
+	if c.method == methodOpen {
+		return false, nil
+	}
+	c.deadline()
+	user, password, err := c.in.readPassword()
+	if err != nil {
+		return true, err
+	}
+	if user != c.proxy.opts.User || password != c.proxy.opts.Password {
+		c.finish(AuthStatus, "another user or password")
+		return true, c.send(ctx, []byte{versionAuth, 1})
+	}
+	return false, c.send(ctx, []byte{versionAuth, 0})
 }
 
 // authentication reads the token and says what it is worth.
 func (c *conversation) authentication(ctx context.Context) (done bool, err error) {
+	if c.method != methodJWT {
+		return c.trust(ctx)
+	}
 	c.deadline()
 	a, err := c.in.readAuthentication()
 	if err != nil {

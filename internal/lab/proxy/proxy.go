@@ -20,8 +20,8 @@
 // addresses of any type, leave byte by byte or together with the payload.
 //
 // Every connection leaves a [Connect] in a bounded list and a count by result.
-// Only CONNECT exists, over IPv4 addresses and domain names; no UDP, no other
-// authentication method.
+// Only CONNECT exists, over IPv4 addresses and domain names; no UDP. In trusted mode
+// (Kyma) clients need no token.
 //
 // Facts: SAP-docs/btp-connectivity, "using the TCP protocol for cloud
 // applications".
@@ -50,6 +50,10 @@ type Options struct {
 	Listen   string   // host:port, default 127.0.0.1:0
 	Network  Network  // required
 	Verifier Verifier // required
+	// Trusted is the tenant of everybody in trusted mode, where methods 00 and 02 (user
+	// and password below) are taken and 80 is not; "": the other way round.
+	Trusted        string
+	User, Password string
 	// StepTimeout bounds the wait for each message of a handshake, default 30 s.
 	StepTimeout time.Duration
 	Faults      *faults.Set  // may be nil

@@ -30,6 +30,8 @@ import (
 const (
 	versionSocks = 0x05
 	versionAuth  = 0x01
+	methodOpen   = 0x00
+	methodUser   = 0x02
 	methodJWT    = 0x80
 	methodNone   = 0xff
 	cmdConnect   = 0x01
@@ -119,6 +121,28 @@ func (r *reader) readGreeting() (methods []byte, err error) {
 		return nil, err
 	}
 	return methods, r.end("greeting")
+}
+
+// readPassword reads user and password (RFC 1929).
+func (r *reader) readPassword() (user, password string, err error) {
+	b, err := r.take(2)
+	if err != nil {
+		return "", "", err
+	}
+	if b[0] != versionAuth || b[1] == 0 {
+		return "", "", violated("authentication begins with % x", b)
+	}
+	if b, err = r.take(int(b[1])); err != nil {
+		return "", "", err
+	}
+	user = string(b)
+	if b, err = r.take(1); err != nil {
+		return "", "", err
+	}
+	if b, err = r.take(int(b[0])); err != nil {
+		return "", "", err
+	}
+	return user, string(b), r.end("authentication")
 }
 
 // An authentication is what the client says of itself.

@@ -1,0 +1,48 @@
+package tunnel
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
+)
+
+// TestABrokerThatIsNotExposed: reply 02 for a broker's address names what it advertises,
+// what was tried, and both ways out.
+func TestABrokerThatIsNotExposed(t *testing.T) {
+	bed := newTestbed(t, lab.Options{Brokers: 2, VirtualHost: "vkafka-*.cloud.invalid"})
+	bed.roundTrip(t, "topic", 10) // both brokers are known then
+	if _, err := bed.lab.Faults().Add(faults.Fault{Kind: faults.AccessRemoved, Target: "vkafka-2.cloud.invalid:9092"}); err != nil {
+		t.Fatal(err)
+	}
+	_, body := bed.get(t, "/status")
+	var local string
+	for _, n := range parsed(t, body).Clusters[0].Nodes {
+		if n.ID == 2 {
+			local = n.Local
+		}
+	}
+	c := dialRaw(t, strings.Replace(local, "localhost", "127.0.0.1", 1))
+	if err := c.ask(); err != nil {
+		t.Fatal(err)
+	}
+	c.awaitEnd(t, "the client", refusalEnd)
+	_, body = bed.get(t, "/status")
+	f := parsed(t, body).Clusters[0].LastFailure
+	if f == nil || f.Code != failure.AccessNotAllowed || f.Target != "vkafka-2.cloud.invalid:9092" {
+		t.Fatalf("/status: %s", body)
+	}
+	for _, part := range []string{
+		`the broker advertises kafka-2.onprem.invalid:9092`,
+		`KAFKA_TUNNEL_ADDRESS_MAP=[{from: "kafka-2.onprem.invalid:9092", to: "VIRTUAL-HOST:PORT"}]`,
+	} {
+		if !strings.Contains(f.Detail, part) {
+			t.Errorf("the detail lacks %q: %s", part, f.Detail)
+		}
+	}
+	if !strings.Contains(f.Advice, "virtual host vkafka-2.cloud.invalid, virtual port 9092") {
+		t.Errorf("the advice: %s", f.Advice)
+	}
+}
