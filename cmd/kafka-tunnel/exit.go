@@ -12,6 +12,7 @@ import (
 // one thing.
 const (
 	exitOK          = 0
+	exitFailed      = 1 // what was asked for was tried and did not work
 	exitUsage       = 64
 	exitUnavailable = 69 // a port is taken
 	exitInternal    = 70

@@ -35,6 +35,7 @@ connect to localhost:9092; one variable is enough on Cloud Foundry:
 		newWaitCommand(),
 		newStatusCommand(),
 		newConfigCommand(),
+		newAccessListCommand(),
 		newVersionCommand(),
 	)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

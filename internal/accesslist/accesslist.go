@@ -1,0 +1,138 @@
+// Package accesslist makes the list of entries that the access control of a Cloud
+// Connector must have, for people and for its REST API, of what a tunnel knows of its
+// brokers.
+//
+//	entries := accesslist.Of(status.Clusters)
+//	accesslist.Table(os.Stdout, entries)      // to be typed in
+//	accesslist.JSON(os.Stdout, entries)       // to be posted, one by one
+//
+// Every broker that a response has named needs one, under its virtual address (what the
+// tunnel asks for) and leading to the address that the broker advertises (what the
+// company's network knows it by). A bootstrap address that is no broker's own, such as
+// a load balancer's, is listed as well; where it leads, nobody but the Cloud Connector
+// knows.
+package accesslist
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/admin"
+)
+
+// An Entry is one line of the access control.
+type Entry struct {
+	LocationID string // of the Cloud Connector that needs it
+	Virtual    string // host:port
+	Internal   string // host:port; "": not known
+	Serves     string // for people: "broker 1 of default"
+}
+
+// Of returns the entries for clusters, by Location ID and virtual address.
+func Of(clusters []admin.ClusterStatus) []Entry {
+	var all []Entry
+	seen := map[[2]string]int{}
+	add := func(e Entry) {
+		key := [2]string{e.LocationID, strings.ToLower(e.Virtual)}
+		if i, ok := seen[key]; ok {
+			if !strings.Contains(all[i].Serves, e.Serves) {
+				all[i].Serves += ", " + e.Serves
+			}
+			return
+		}
+		seen[key] = len(all)
+		all = append(all, e)
+	}
+	for _, c := range clusters {
+		for _, n := range c.Nodes {
+			add(Entry{cmp.Or(n.LocationID, c.LocationID), n.Virtual, n.Advertised, fmt.Sprintf("broker %d of %s", n.ID, c.Name)})
+		}
+		for _, b := range c.Bootstrap {
+			if _, known := seen[[2]string{c.LocationID, strings.ToLower(b)}]; !known {
+				add(Entry{LocationID: c.LocationID, Virtual: b, Serves: "bootstrap of " + c.Name})
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Entry) int {
+		return cmp.Or(cmp.Compare(a.LocationID, b.LocationID), cmp.Compare(a.Virtual, b.Virtual))
+	})
+	return all
+}
+
+// Table writes the entries as the Cloud Connector's form asks for them.
+func Table(w io.Writer, entries []Entry) error {
+	var b bytes.Buffer
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(t, "LOCATION ID\tPROTOCOL\tVIRTUAL HOST\tVIRTUAL PORT\tINTERNAL HOST\tINTERNAL PORT\tFOR")
+	for _, e := range entries {
+		host, port := split(e.Virtual)
+		inner, innerPort := split(e.Internal)
+		if e.Internal == "" {
+			inner, innerPort = "(as it is)", "-"
+		}
+		_, _ = fmt.Fprintln(t, strings.Join([]string{plain(cmp.Or(e.LocationID, "-")), "TCP", plain(host), port, plain(inner), innerPort, plain(e.Serves)}, "\t"))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// A mapping is the body of POST .../subaccounts/REGION/SUBACCOUNT/systemMappings (SAP
+// help, Cloud Connector, "System Mappings").
+type mapping struct {
+	VirtualHost        string `json:"virtualHost"`
+	VirtualPort        string `json:"virtualPort"`
+	LocalHost          string `json:"localHost"`
+	LocalPort          string `json:"localPort"`
+	Protocol           string `json:"protocol"`
+	BackendType        string `json:"backendType"`
+	AuthenticationMode string `json:"authenticationMode"`
+	Description        string `json:"description"`
+}
+
+// JSON writes a list of bodies for the Cloud Connector's REST API. Entries whose
+// internal address is not known are left out: they exist already.
+func JSON(w io.Writer, entries []Entry) error {
+	list := []mapping{}
+	for _, e := range entries {
+		if e.Internal == "" {
+			continue
+		}
+		m := mapping{Protocol: "TCP", BackendType: "nonSAPsys", AuthenticationMode: "NONE", Description: "Kafka: " + e.Serves}
+		m.VirtualHost, m.VirtualPort = split(e.Virtual)
+		m.LocalHost, m.LocalPort = split(e.Internal)
+		list = append(list, m)
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(list)
+}
+
+func split(address string) (host, port string) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address, ""
+	}
+	return host, port
+}
+
+// plain keeps what a broker says of itself from moving columns or writing to the
+// terminal.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '?'
+		}
+		return r
+	}, text)
+}
