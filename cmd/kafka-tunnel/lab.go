@@ -62,6 +62,7 @@ KAFKA_BOOTSTRAP_SERVERS set, and ends with its status.`,
 	f.StringVar(&o.lab.Advertise, "advertise", "internal", "what brokers call themselves: internal (names that do not resolve), localhost or virtual (as the Cloud Connector exposes them)")
 	f.StringVar(&o.upstream, "upstream", "", "real brokers in place of the embedded ones: [VIRTUAL:PORT=]HOST:PORT,...")
 	f.BoolVar(&o.lab.TLS, "tls", false, "the embedded brokers want TLS, with certificates of the lab's own authority")
+	f.BoolVar(&o.lab.Registry, "registry", false, "a stand-in for a Schema Registry, reached through a forward")
 	f.BoolVar(&o.lab.X509, "x509", false, "the service binding has a certificate in place of a secret")
 	f.StringVar(&o.lab.DataDir, "data-dir", "", "where the embedded brokers keep topics and groups (default: in memory)")
 	f.DurationVar(&o.lab.TokenLife, "token-life", 12*time.Hour, "life of the tokens that the token service issues")
@@ -175,6 +176,9 @@ func startInLab(cmd *cobra.Command, o *labOptions, landscape *lab.Landscape) (*r
 		return nil, err
 	}
 	say(o.out, "  %-20s %-24s %s\n", "tunnel", t.Address(""), "bootstrap for clients")
+	if address := t.Forward("registry"); address != "" {
+		say(o.out, "  %-20s %-24s %s\n", "forward", address, "registry: http://"+address+"/subjects")
+	}
 	say(o.out, "  %-20s %-24s %s\n", "admin", strings.TrimPrefix(t.AdminURL(), "http://"), t.AdminURL()+"/status")
 	return t, nil
 }

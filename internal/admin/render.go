@@ -22,6 +22,12 @@ func Render(w io.Writer, s Status) error {
 		b.WriteByte('\n')
 		c.render(&b)
 	}
+	if len(s.Forwards) > 0 {
+		b.WriteByte('\n')
+	}
+	for _, f := range s.Forwards {
+		f.render(&b)
+	}
 	if len(s.Tokens) > 0 {
 		b.WriteByte('\n')
 	}
@@ -160,6 +166,19 @@ func RenderConnections(w io.Writer, s Status) error {
 	}
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+func (f ForwardStatus) render(b *bytes.Buffer) {
+	to := f.To
+	if f.LocationID != "" {
+		to += " (" + f.LocationID + ")"
+	}
+	fmt.Fprintf(b, "forward %s   %s to %s   %s\n", plain(f.Name), plain(f.Listen), plain(to), countOf(f.Connections, "connection"))
+	if f.LastFailure != nil && f.LastFailure.Code != "" {
+		b.WriteString("  last failure: ")
+		writeFailure(b, *f.LastFailure, "    ")
+		b.WriteByte('\n')
+	}
 }
 
 func (t TokenStatus) render(b *bytes.Buffer) {

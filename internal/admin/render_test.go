@@ -105,3 +105,23 @@ func TestTerminalIsSafe(t *testing.T) {
 		}
 	})
 }
+
+func TestRenderForwards(t *testing.T) {
+	failed := connectorAway()
+	var got bytes.Buffer
+	err := Render(&got, Status{Version: "1", Bound: true, Forwards: []ForwardStatus{
+		{Name: "registry", Listen: "localhost:18081", To: "registry.corp:8081", Connections: 2},
+		{Name: "connect", Listen: "localhost:18083", To: "connect.corp:8083", LocationID: "LOC\x1b", LastFailure: &failed},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"forward registry   localhost:18081 to registry.corp:8081   2 connections\n",
+		"forward connect   localhost:18083 to connect.corp:8083 (LOC?)   0 connections\n  last failure: ",
+	} {
+		if !strings.Contains(got.String(), want) {
+			t.Errorf("%q is not in\n%s", want, &got)
+		}
+	}
+}

@@ -25,6 +25,8 @@ type Status struct {
 	MaxConnections int `json:"max_connections"`
 	// Clusters are the configured clusters in the order of the configuration.
 	Clusters []ClusterStatus `json:"clusters"`
+	// Forwards are the configured forwards.
+	Forwards []ForwardStatus `json:"forwards,omitempty"`
 	// OpenConnections are the client connections that are open, newest first, at
 	// most 100 of them. Log lines carry the same numbers as conn.
 	OpenConnections []ConnectionStatus `json:"open_connections,omitempty"`
@@ -154,6 +156,22 @@ type NodeStatus struct {
 	// Connections is how many client connections are open to it.
 	Connections int `json:"connections"`
 	// LastFailure is the newest failure of this node; absent without any.
+	LastFailure *Failure `json:"last_failure,omitempty"`
+}
+
+// ForwardStatus is one forward in [Status].
+type ForwardStatus struct {
+	// Name is the forward's name in the configuration.
+	Name string `json:"name"`
+	// Listen is where clients connect.
+	Listen string `json:"listen"`
+	// To is the virtual address that it leads to.
+	To string `json:"to"`
+	// LocationID is the Cloud Connector's Location ID, empty for none.
+	LocationID string `json:"location_id,omitempty"`
+	// Connections is how many client connections are open.
+	Connections int `json:"connections"`
+	// LastFailure is the newest failure, if no connection was granted since.
 	LastFailure *Failure `json:"last_failure,omitempty"`
 }
 

@@ -26,6 +26,7 @@ func (l *loader) check() {
 	l.checkVia()
 	l.checkAuth()
 	l.checkToken()
+	l.checkForwards()
 	l.checkPorts()
 	l.checkDurations()
 }

@@ -48,6 +48,7 @@ import (
 // Config is everything that can be set. It is not changed after [Load].
 type Config struct {
 	Clusters     []Cluster // at least one
+	Forwards     []Forward
 	Connectivity Connectivity
 	Token        Token
 	Limits       Limits

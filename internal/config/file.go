@@ -204,6 +204,10 @@ func (r *reader) root(n *yaml.Node) {
 			r.clusters(value)
 			return
 		}
+		if keys := sections[name]; len(keys) == 1 && keys[0].name == name {
+			r.value(value, name, keys[0])
+			return
+		}
 		r.section(value, name, "", name+".", sections[name])
 	})
 }
@@ -282,6 +286,12 @@ func (r *reader) value(n *yaml.Node, id string, k key) {
 			return
 		}
 		s.text = showRules(s.rules)
+	case k.shape == isForwards:
+		var ok bool
+		if s.forwards, ok = r.forwards(n, id); !ok {
+			return
+		}
+		s.text = showForwards(s.forwards)
 	case n.Kind == yaml.ScalarNode:
 		s.text = n.Value
 		if k.shape == isList {
@@ -318,6 +328,8 @@ func (s shape) String() string {
 		return "a list of single values"
 	case isRules:
 		return "a list of rules"
+	case isForwards:
+		return "a list of forwards"
 	default:
 		return "a single value"
 	}

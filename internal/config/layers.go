@@ -4,10 +4,11 @@ import "github.com/spf13/viper"
 
 // A setting is one value as it was given, with its source.
 type setting struct {
-	text   string        // of a scalar; of the others for display
-	items  []string      // of a list
-	rules  []AddressRule // of address_map
-	source string        // for people: "variable KAFKA_TUNNEL_LISTEN"
+	text     string        // of a scalar; of the others for display
+	items    []string      // of a list
+	rules    []AddressRule // of address_map
+	forwards []Forward     // of forwards
+	source   string        // for people: "variable KAFKA_TUNNEL_LISTEN"
 	// chosen: somebody gave the value; it is not a default.
 	chosen bool
 }

@@ -149,6 +149,12 @@ func (l *loader) place(doc document, env environment, given settings) (variables
 				l.bad[id] = true
 			}
 			variables[id] = v
+		} else if k.shape == isForwards {
+			var ok bool
+			if v.forwards, ok = parseForwards(v.text, id, v.source, l.keys, l.report); !ok {
+				l.bad[id] = true
+			}
+			variables[id] = v
 		}
 	}
 	return variables, flags

@@ -52,6 +52,7 @@ func TestPrecedence(t *testing.T) {
 		"bootstrap": {"a:1,b:2", "c:3", "d:4"}, "listen": {"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"},
 		"advertise": {"a", "b", "c"}, "broker_ports": {"1-2", "3-4", "5-6"}, "location_id": {"A", "B", "C"}, "tenant": {"a", "b", "c"},
 		"address_map": {"", `[{from: "a", to: "b"}]`, `[{from: "c", to: "d"}]`},
+		"forwards":    {"", `[{name: "a", listen: "127.0.0.1:1", to: "b:2"}]`, `[{name: "c", listen: "127.0.0.1:3", to: "d:4", location_id: "X"}]`},
 		"tls.enabled": {"true", "true", "true"}, "tls.ca_file": {"a.pem", "b.pem", "c.pem"}, "tls.server_name": {"a", "b", "c"},
 		"allow_remote": {"true", "true", "true"}, "insecure_remote": {"true", "true", "true"},
 		"connectivity.via": {"connectivity", "connectivity", "connectivity"}, "connectivity.service": {"a", "b", "c"},
@@ -92,6 +93,8 @@ func TestPrecedence(t *testing.T) {
 					c.file = fmt.Sprintf("clusters:\n- %s: {%s: %s}", k.section(), k.leaf(), sample[2])
 				case k.cluster:
 					c.file = fmt.Sprintf("clusters:\n- %s: %s", k.name, sample[2])
+				case k.section() == k.name:
+					c.file = fmt.Sprintf("\n%s: %s", k.name, sample[2])
 				default:
 					c.file = fmt.Sprintf("%s:\n  %s: %s", k.section(), k.leaf(), sample[2])
 				}
@@ -328,5 +331,43 @@ func TestAuth(t *testing.T) {
 	}
 	if value, source := eff.value(t, "connectivity.password"); value != "***" || source != "file pw" {
 		t.Errorf("the password is shown as %q (%s)", value, source)
+	}
+}
+
+func TestForwards(t *testing.T) {
+	want := []Forward{
+		{Name: "registry", Listen: HostPort{"127.0.0.1", 18081}, To: HostPort{"registry.corp", 8081}},
+		{Name: "connect", Listen: HostPort{"localhost", 18083}, To: HostPort{"connect.corp", 8083}, LocationID: "PLANT 1", Tenant: "sub"},
+	}
+	const text = `[{name: registry, listen: "127.0.0.1:18081", to: "registry.corp:8081"}, {name: connect, listen: "localhost:18083", to: "connect.corp:8083", location_id: PLANT 1, tenant: sub}]`
+	for name, c := range map[string]conf{
+		"by variable": {env: []string{bootstrap, "KAFKA_TUNNEL_FORWARDS=" + text}},
+		"by file":     {env: []string{bootstrap}, file: "forwards: " + text},
+	} {
+		eff := c.must(t)
+		if diff := cmp.Diff(want, eff.Config.Forwards); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+		shown, _ := eff.value(t, "forwards")
+		again := conf{env: []string{bootstrap, "KAFKA_TUNNEL_FORWARDS=" + shown}}.must(t)
+		if diff := cmp.Diff(want, again.Config.Forwards); diff != "" {
+			t.Errorf("%s, as it is shown: %s", name, diff)
+		}
+	}
+	for text, message := range map[string]string{
+		`x`: "wants a list of forwards",
+		`[{name: a, listen: "0.0.0.0:1", to: "b:2"}]`:                                                "wants an address on loopback",
+		`[{name: a, listen: "127.0.0.1:1", to: "b"}]`:                                                "wants HOST:PORT",
+		`[{name: a, to: "b:1"}]`:                                                                     "lacks listen",
+		`[{name: a, listen: "127.0.0.1:1", to: "b:2", port: 3}]`:                                     "unknown key",
+		`[{name: default, listen: "127.0.0.1:1", to: "b:2"}]`:                                        "could not tell them apart",
+		`[{name: a, listen: "127.0.0.1:9092", to: "b:2"}]`:                                           "overlaps with",
+		`[{name: a, listen: "127.0.0.1:1", to: "b:2"}, {name: b, listen: "127.0.0.1:1", to: "b:2"}]`: "overlaps with",
+		`[3]`: "wants a forward such as",
+	} {
+		got := conf{env: []string{bootstrap, "KAFKA_TUNNEL_FORWARDS=" + text}}.problems(t)
+		if !strings.Contains(lines(got), message) {
+			t.Errorf("%s: %s", text, lines(got))
+		}
 	}
 }

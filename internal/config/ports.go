@@ -32,6 +32,9 @@ func (l *loader) spans() []span {
 			add(id+".broker_ports", c.Listen.Host, c.BrokerPorts.First, c.BrokerPorts.Last)
 		}
 	}
+	for _, f := range l.config.Forwards {
+		add("forwards", f.Listen.Host, f.Listen.Port, f.Listen.Port)
+	}
 	add("admin.listen", l.config.Admin.Listen.Host, l.config.Admin.Listen.Port, l.config.Admin.Listen.Port)
 	return out
 }

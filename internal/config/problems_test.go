@@ -148,12 +148,12 @@ func TestAllProblemsAtOnce(t *testing.T) {
 	_, err := conf{
 		args: []string{"--log-level=loud", "--broker-ports=9"},
 		env:  []string{"KAFKA_TUNNEL_LISTEN=9092", "KAFKA_TUNNEL_BOOTSTRAP=kafka", "KAFKA_TUNNEL_TOEKN_URL=x"},
-		file: "forwards: []\nconnectivity: {hold: forever}\n",
+		file: "superfluous: []\nconnectivity: {hold: forever}\n",
 	}.load(t)
 	want := strings.Join([]string{
 		"the configuration is wrong",
 		"  KAFKA_TUNNEL_TOEKN_URL: unknown variable; did you mean KAFKA_TUNNEL_TOKEN_URL?",
-		"  forwards (file tunnel.yaml:1): unknown key",
+		"  superfluous (file tunnel.yaml:1): unknown key",
 		`  clusters.default.bootstrap = "kafka" (variable KAFKA_TUNNEL_BOOTSTRAP): wants HOST:PORT (several with commas); did you mean kafka:9092?`,
 		`  clusters.default.listen = "9092" (variable KAFKA_TUNNEL_LISTEN): wants HOST:PORT with a port from 0 to 65535; did you mean 127.0.0.1:9092?`,
 		`  connectivity.hold = "forever" (file tunnel.yaml:2): wants a duration with its unit (ms, s, m, h) from 100ms to 10m`,

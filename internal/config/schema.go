@@ -41,9 +41,10 @@ func Keys() []Key {
 type shape uint8
 
 const (
-	isScalar shape = iota
-	isList         // of scalars; comma-separated in variables and flags
-	isRules        // address_map; YAML flow text in variables
+	isScalar   shape = iota
+	isList           // of scalars; comma-separated in variables and flags
+	isRules          // address_map; YAML flow text in variables
+	isForwards       // forwards; the same
 )
 
 // A target is what a key is stored in: the configuration, and the cluster for the
@@ -118,6 +119,8 @@ func schema() []key {
 			boolean, showBool, func(t target) *bool { return &t.cluster.AllowRemote })),
 		inCluster(one("insecure_remote", "false", "clients of other hosts need no authentication: everybody who reaches listen can use the cluster",
 			boolean, showBool, func(t target) *bool { return &t.cluster.InsecureRemote })),
+
+		forwardsKey("forwards", "[]", "plain TCP ports that lead elsewhere by the same way: Schema Registry, Kafka Connect"),
 
 		one("connectivity.via", ViaConnectivity, "connectivity: through the connectivity proxy; direct: without it",
 			oneOf(ViaConnectivity, ViaDirect), plain, func(t target) *string { return &t.Connectivity.Via }),

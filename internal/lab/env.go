@@ -50,6 +50,9 @@ func (l *Landscape) Env() []string {
 	if l.plan.addressMap != "" {
 		env = append(env, "KAFKA_TUNNEL_ADDRESS_MAP="+l.plan.addressMap)
 	}
+	if l.opts.Registry {
+		env = append(env, `KAFKA_TUNNEL_FORWARDS=[{name: registry, listen: "127.0.0.1:0", to: "`+registryAddress+`"}]`)
+	}
 	if l.opts.Trusted { // there is no binding
 		env = slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, "VCAP_SERVICES=") })
 		env = append(env, "KAFKA_TUNNEL_CONNECTIVITY_PROXY="+l.proxy.Addr().String())

@@ -103,6 +103,7 @@ type Options struct {
 	TokenLife   time.Duration  // default 12 h
 	TokenRate   float64        // token requests per second before 429; 0: no limit
 	LocationID  string         // of the Cloud Connector; "": none
+	Registry    bool           // a stand-in for a Schema Registry, exposed as registry.onprem.invalid:8081
 	Trusted     bool           // the proxy wants no token, as Kyma's in trusted mode
 	User        string         // with Trusted: it wants this user and password (RFC 1929)
 	Password    string
@@ -134,6 +135,7 @@ type Landscape struct {
 	authority        *authority.Authority // nil without TLS
 	certificate, key string               // of an X.509 binding, PEM
 	caDir            string               // of the file with the authority's certificate
+	registry         *registry            // nil: there is none
 	control          *control
 }
 
@@ -147,7 +149,7 @@ func Start(ctx context.Context, opts Options) (*Landscape, error) {
 		return nil, err
 	}
 	l := &Landscape{opts: opts, plan: p, ids: newIdentity(), faults: &faults.Set{}}
-	for _, start := range []func() error{l.startAuthority, l.startTokens, l.startBrokers, l.startConnectors, l.startProxy, l.startControl, l.addFaults} {
+	for _, start := range []func() error{l.startAuthority, l.startTokens, l.startBrokers, l.startConnectors, l.startRegistry, l.startProxy, l.startControl, l.addFaults} {
 		if err = ctx.Err(); err == nil {
 			err = start()
 		}
@@ -301,6 +303,9 @@ func (l *Landscape) Close() error {
 	if l.proxy != nil {
 		errs = append(errs, l.proxy.Close())
 	}
+	if l.registry != nil {
+		errs = append(errs, l.registry.close())
+	}
 	if l.brokers != nil {
 		l.brokers.Close()
 	}
@@ -348,6 +353,8 @@ func (l *Landscape) dialInternal(ctx context.Context, network, address string) (
 	}
 	if real, ok := l.resolve(address, func(n node) string { return n.internal }); ok {
 		address = real
+	} else if l.registry != nil && sameAddress(address, registryAddress) {
+		address = l.registry.port.String()
 	} else if isInvalid(address) {
 		return nil, &net.DNSError{Err: "no such host", Name: address, IsNotFound: true}
 	}

@@ -32,6 +32,9 @@ func (l *Landscape) Parts() []Part {
 	for _, e := range l.connector.Entries() {
 		parts = append(parts, Part{"Cloud Connector", entryAddress(e), location + ", leads to " + strings.SplitN(e.String(), " -> ", 2)[1]})
 	}
+	if l.registry != nil {
+		parts = append(parts, Part{"schema registry", l.registry.port.String(), "a stand-in: GET /subjects"})
+	}
 	if l.authority != nil {
 		parts = append(parts, Part{"authority", l.CAFile(), "has issued all certificates"})
 	}

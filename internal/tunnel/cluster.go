@@ -43,29 +43,13 @@ func (t *Tunnel) startCluster(ctx context.Context, cfg config.Cluster) (*cluster
 	}
 	cl.bootstrap = bootstrap(cfg, rules)
 	conn := t.cfg.Connectivity
-	cl.dialer = &upstream.Dialer{
-		ConnectTimeout:   conn.ConnectTimeout,
-		HandshakeTimeout: conn.HandshakeTimeout,
-		Keepalive:        conn.Keepalive,
-		TLS:              secure.Config(cfg.TLS.Roots),
-		Phase:            cl.phase,
-		Explain:          cl.explain,
-		Failed:           func(ctx context.Context, f *failure.Failure) { t.report(ctx, f, "cluster", cfg.Name) },
+	if cl.dialer, cl.tenant, err = t.newDialer(ctx, cfg.Name, cfg.Tenant, cl.metrics); err != nil {
+		return nil, err
 	}
-	direct := conn.Via == config.ViaDirect
-	if !direct {
-		cl.dialer.Proxy = conn.Proxy
-		cl.dialer.Auth, cl.dialer.User, cl.dialer.Password = auth(conn.Auth), conn.Username, conn.Password.Reveal()
-	}
-	if !direct && conn.Auth == config.AuthJWT {
-		if cl.tenant, err = t.tenantOf(ctx, cfg.Tenant); err != nil {
-			return nil, err
-		}
-		cl.dialer.Tokens = cl.tenant.tokens
-	}
+	cl.dialer.TLS, cl.dialer.Explain = secure.Config(cfg.TLS.Roots), cl.explain
 	cl.topo = topology.New(topology.Options{
 		Advertise: cfg.Advertise, First: cfg.BrokerPorts.First, Last: cfg.BrokerPorts.Last,
-		Bootstrap: cl.bootstrap, LocationID: cfg.LocationID, Rules: rules, ServerName: serverName(cfg.TLS), Direct: direct,
+		Bootstrap: cl.bootstrap, LocationID: cfg.LocationID, Rules: rules, ServerName: serverName(cfg.TLS), Direct: conn.Via == config.ViaDirect,
 		Binder: &binder{server: t.server, bind: func(port uint16) (*listener.Port, error) {
 			return t.server.Listen(ctx, cfg.Listen.Host, port, cl.serveBroker)
 		}},
@@ -223,16 +207,17 @@ func (cl *cluster) conclude(ctx context.Context, node string, summary session.Su
 		"to_broker", summary.ToBroker, "to_client", summary.ToClient, "duration", summary.Duration.Round(time.Millisecond))
 }
 
-func (cl *cluster) phase(phase string, d time.Duration) {
+// observePhase counts one phase of an attempt.
+func observePhase(m *metrics.Cluster, phase string, d time.Duration) {
 	switch phase {
 	case "token":
-		cl.metrics.ConnectPhase(metrics.PhaseToken, d)
+		m.ConnectPhase(metrics.PhaseToken, d)
 	case "tcp":
-		cl.metrics.ConnectPhase(metrics.PhaseTCP, d)
+		m.ConnectPhase(metrics.PhaseTCP, d)
 	case "socks":
-		cl.metrics.ConnectPhase(metrics.PhaseSOCKS, d)
+		m.ConnectPhase(metrics.PhaseSOCKS, d)
 	case "tls":
-		cl.metrics.ConnectPhase(metrics.PhaseTLS, d)
+		m.ConnectPhase(metrics.PhaseTLS, d)
 	}
 }
 

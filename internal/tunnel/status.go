@@ -103,6 +103,9 @@ func (t *Tunnel) Status() admin.Status {
 		s.Ready = s.Ready && one.Ready
 		s.Clusters = append(s.Clusters, one)
 	}
+	for _, f := range t.forwards {
+		s.Forwards = append(s.Forwards, f.status(now))
+	}
 	s.OpenConnections = t.connections.status(now)
 	if t.dropped != nil {
 		s.LogLinesDropped = t.dropped()

@@ -62,6 +62,7 @@ type Tunnel struct {
 	source      string             // name of the credentials
 	certificate *certificate       // nil: there is a secret
 	clusters    []*cluster
+	forwards    []*forwardPort
 	adminPort   uint16
 
 	cancel   context.CancelFunc
@@ -117,6 +118,13 @@ func (t *Tunnel) start(ctx context.Context) error {
 		}
 		t.clusters = append(t.clusters, cl)
 	}
+	for _, cfg := range t.cfg.Forwards {
+		f, err := t.startForward(ctx, cfg)
+		if err != nil {
+			return err
+		}
+		t.forwards = append(t.forwards, f)
+	}
 	return nil
 }
 
@@ -131,7 +139,7 @@ func (t *Tunnel) limit() int {
 	if t.cfg.Limits.MaxConnections > 0 {
 		return t.cfg.Limits.MaxConnections
 	}
-	sockets := 2
+	sockets := 2 + 2*len(t.cfg.Forwards)
 	for _, c := range t.cfg.Clusters {
 		sockets += 2 * (1 + c.BrokerPorts.Size())
 	}
@@ -164,6 +172,17 @@ func (t *Tunnel) Address(cluster string) string {
 	for _, c := range t.clusters {
 		if cluster == "" || c.cfg.Name == cluster {
 			return c.address()
+		}
+	}
+	return ""
+}
+
+// Forward returns host:port of a forward's port, for clients on this machine; "" when
+// there is none of that name.
+func (t *Tunnel) Forward(name string) string {
+	for _, f := range t.forwards {
+		if f.cfg.Name == name {
+			return f.address()
 		}
 	}
 	return ""

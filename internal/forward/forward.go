@@ -1,0 +1,91 @@
+// Package forward relays plain TCP between a client and the other end of a forward:
+// nothing is looked at and nothing is changed.
+//
+//	sent, received, err := forward.Relay(ctx, client, upstream)
+//
+// Each direction ends by itself: an end in good order of one side is passed on to the
+// other, which may go on sending. A reset is passed on as a reset. Between TCP
+// connections the bytes stay in the kernel ([io.Copy] uses splice there).
+package forward
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+)
+
+// Relay relays until both directions have ended, or ctx; then both connections are
+// closed. sent is what went to upstream, received what came from there. The error says
+// what ended the relay, if that was not an end in good order of both sides; after the
+// end of ctx it is ctx's cause.
+func Relay(ctx context.Context, client, upstream net.Conn) (sent, received int64, err error) {
+	r := relay{client: client, upstream: upstream}
+	defer r.close()
+	stop := context.AfterFunc(ctx, r.abort)
+	defer stop()
+	var both sync.WaitGroup
+	both.Go(func() { sent = r.pass(upstream, client, "from the client") })
+	both.Go(func() { received = r.pass(client, upstream, "from the other end") })
+	both.Wait()
+	if ctx.Err() != nil {
+		return sent, received, context.Cause(ctx)
+	}
+	return sent, received, r.err
+}
+
+// A relay is one at work.
+type relay struct {
+	client, upstream net.Conn
+
+	mu  sync.Mutex
+	err error // the first one
+}
+
+// A halfCloser is a connection one direction of which can be ended.
+type halfCloser interface{ CloseWrite() error }
+
+// pass moves what comes until it ends, and passes the end on.
+func (r *relay) pass(to, from net.Conn, direction string) int64 {
+	n, err := io.Copy(to, from)
+	if err != nil {
+		r.failed(&net.OpError{Op: "relay " + direction, Net: "tcp", Err: err})
+		return n
+	}
+	if half, ok := to.(halfCloser); !ok || half.CloseWrite() != nil {
+		r.abort()
+	}
+	return n
+}
+
+// failed notes the first error and ends both directions.
+func (r *relay) failed(err error) {
+	r.mu.Lock()
+	if r.err == nil {
+		r.err = err
+	}
+	r.mu.Unlock()
+	r.abort()
+}
+
+// abort resets both connections.
+func (r *relay) abort() {
+	for _, conn := range []net.Conn{r.client, r.upstream} {
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
+		_ = conn.Close()
+	}
+}
+
+func (r *relay) close() {
+	_ = r.client.Close()
+	_ = r.upstream.Close()
+}
+
+// Reset reports whether an error of Relay is that one side has reset its connection.
+func Reset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}

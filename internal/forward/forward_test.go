@@ -1,0 +1,152 @@
+package forward
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// A way is a relay at work, with the test at both ends.
+type way struct {
+	client, server *net.TCPConn
+	over           chan outcome
+	cancel         context.CancelCauseFunc
+}
+
+type outcome struct {
+	sent, received int64
+	err            error
+}
+
+func start(t *testing.T) *way {
+	t.Helper()
+	pair := func() (near, far *net.TCPConn) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = l.Close() }()
+		a, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = a.Close(); _ = b.Close() })
+		_ = a.SetDeadline(time.Now().Add(time.Minute))
+		return a.(*net.TCPConn), b.(*net.TCPConn)
+	}
+	w := &way{over: make(chan outcome, 1)}
+	var inner, upstream *net.TCPConn
+	w.client, inner = pair()
+	w.server, upstream = pair()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	w.cancel = cancel
+	go func() {
+		sent, received, err := Relay(ctx, inner, upstream)
+		w.over <- outcome{sent, received, err}
+	}()
+	return w
+}
+
+func (w *way) write(t *testing.T, conn *net.TCPConn, text string) {
+	t.Helper()
+	if _, err := io.WriteString(conn, text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *way) expect(t *testing.T, conn *net.TCPConn, text string) {
+	t.Helper()
+	got := make([]byte, len(text))
+	if _, err := io.ReadFull(conn, got); err != nil || string(got) != text {
+		t.Fatalf("%q %v, want %q", got, err, text)
+	}
+}
+
+// TestTheServerSpeaksFirst, and after the client's end as well.
+func TestTheServerSpeaksFirst(t *testing.T) {
+	w := start(t)
+	w.write(t, w.server, "220 ready\r\n")
+	w.expect(t, w.client, "220 ready\r\n")
+	w.write(t, w.client, "the question")
+	_ = w.client.CloseWrite()
+	if got, err := io.ReadAll(w.server); string(got) != "the question" || err != nil {
+		t.Fatalf("%q %v", got, err)
+	}
+	w.write(t, w.server, "the answer")
+	_ = w.server.CloseWrite()
+	if got, err := io.ReadAll(w.client); string(got) != "the answer" || err != nil {
+		t.Fatalf("%q %v", got, err)
+	}
+	if o := <-w.over; o.sent != 12 || o.received != 21 || o.err != nil {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestEveryByteBothWays(t *testing.T) {
+	w := start(t)
+	text := strings.Repeat("0123456789abcdef", 1<<18)
+	for _, conn := range []*net.TCPConn{w.client, w.server} {
+		go func() {
+			_, _ = io.WriteString(conn, text)
+			_ = conn.CloseWrite()
+		}()
+	}
+	done := make(chan []byte, 1)
+	go func() {
+		got, _ := io.ReadAll(w.server)
+		done <- got
+	}()
+	got, _ := io.ReadAll(w.client)
+	if !bytes.Equal(got, []byte(text)) || !bytes.Equal(<-done, []byte(text)) {
+		t.Error("other bytes came")
+	}
+	if o := <-w.over; o.sent != int64(len(text)) || o.received != int64(len(text)) || o.err != nil {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestAResetIsPassedOn(t *testing.T) {
+	for _, byClient := range []bool{true, false} {
+		w := start(t)
+		w.write(t, w.client, "x")
+		w.expect(t, w.server, "x")
+		from, to := w.server, w.client
+		if byClient {
+			from, to = to, from
+		}
+		_ = from.SetLinger(0)
+		_ = from.Close()
+		if _, err := to.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("by the client %v: the other side sees %v", byClient, err)
+		}
+		if o := <-w.over; !Reset(o.err) {
+			t.Errorf("by the client %v: %v", byClient, o.err)
+		}
+	}
+}
+
+func TestTheEndOfTheContext(t *testing.T) {
+	w := start(t)
+	why := errors.New("the tunnel stops")
+	w.cancel(why)
+	if o := <-w.over; !errors.Is(o.err, why) {
+		t.Errorf("%v", o.err)
+	}
+	if _, err := w.client.Read(make([]byte, 1)); err == nil {
+		t.Error("the client's connection is open")
+	}
+}

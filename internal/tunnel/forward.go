@@ -1,0 +1,134 @@
+package tunnel
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/admin"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/forward"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/logging"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/metrics"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/upstream"
+)
+
+// forwardNode stands in the place of a broker in metrics and in lists of connections.
+const forwardNode = "forward"
+
+// A forwardPort is one configured forward at work.
+type forwardPort struct {
+	tunnel  *Tunnel
+	cfg     config.Forward
+	target  topology.Target
+	port    uint16
+	dialer  *upstream.Dialer
+	metrics *metrics.Cluster
+}
+
+// startForward binds the port of a forward.
+func (t *Tunnel) startForward(ctx context.Context, cfg config.Forward) (*forwardPort, error) {
+	f := &forwardPort{
+		tunnel: t, cfg: cfg, metrics: t.metrics.Cluster(cfg.Name),
+		target: topology.Target{Host: cfg.To.Host, Port: cfg.To.Port, LocationID: cfg.LocationID},
+	}
+	dialer, _, err := t.newDialer(ctx, cfg.Name, cfg.Tenant, f.metrics)
+	if err != nil {
+		return nil, err
+	}
+	f.dialer = dialer
+	port, err := t.server.Listen(ctx, cfg.Listen.Host, cfg.Listen.Port, f.serve)
+	if err != nil {
+		return nil, err
+	}
+	f.port = port.Number()
+	return f, nil
+}
+
+// serve serves one connection. The other end is dialled at once: its server may be the
+// one that speaks first.
+func (f *forwardPort) serve(ctx context.Context, conn net.Conn, _ uint16, over func()) {
+	defer over()
+	open := &f.tunnel.connections
+	one := open.add(f.cfg.Name, forwardNode, conn.RemoteAddr().String())
+	defer open.remove(one)
+	ctx = logging.WithConnection(ctx, one.number)
+	n := f.metrics.Node(forwardNode)
+	n.Opened()
+	begin := time.Now()
+	up, err := f.reach(ctx)
+	if err != nil {
+		slowly(ctx, err)
+		if tcp, ok := conn.(*net.TCPConn); ok { // as a refused connection, see session
+			_ = tcp.SetLinger(0)
+		}
+		_ = conn.Close()
+		n.Closed(metrics.ResultNoUpstream)
+		return
+	}
+	open.reached(one, f.target.String())
+	sent, received, err := forward.Relay(ctx, conn, up)
+	f.metrics.Bytes(metrics.ToBroker, sent)
+	f.metrics.Bytes(metrics.ToClient, received)
+	result := metrics.ResultOK
+	if err != nil && ctx.Err() == nil {
+		result = metrics.ResultBroken
+	}
+	n.Closed(result)
+	f.tunnel.logger.DebugContext(ctx, "a connection is over", "forward", f.cfg.Name, "target", f.target.String(),
+		"sent", sent, "received", received, "duration", time.Since(begin).Round(time.Millisecond), "error", err)
+}
+
+// reach opens the connection to the other end, within the time of one attempt (R10).
+func (f *forwardPort) reach(ctx context.Context) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, f.tunnel.cfg.Connectivity.HandshakeTimeout)
+	defer cancel()
+	return f.dialer.Dial(ctx, f.target)
+}
+
+// address is where clients on this machine connect.
+func (f *forwardPort) address() string {
+	return net.JoinHostPort("localhost", strconv.Itoa(int(f.port)))
+}
+
+func (f *forwardPort) status(now time.Time) admin.ForwardStatus {
+	s := admin.ForwardStatus{
+		Name: f.cfg.Name, Listen: f.address(), To: f.target.String(), LocationID: f.cfg.LocationID,
+		Connections: f.tunnel.server.Connections(f.port),
+	}
+	if e := f.dialer.Evidence(); e.Last != nil && e.LastAt.After(e.Granted) {
+		shown := admin.FailureOf(e.Last, now.Sub(e.LastAt))
+		s.LastFailure = &shown
+	}
+	return s
+}
+
+// newDialer returns the dialer of a cluster or a forward of that name, and whose tokens
+// it takes: nil where there are none.
+func (t *Tunnel) newDialer(ctx context.Context, name, tenantName string, m *metrics.Cluster) (*upstream.Dialer, *tenant, error) {
+	conn := t.cfg.Connectivity
+	d := &upstream.Dialer{
+		ConnectTimeout:   conn.ConnectTimeout,
+		HandshakeTimeout: conn.HandshakeTimeout,
+		Keepalive:        conn.Keepalive,
+		Phase:            func(phase string, d time.Duration) { observePhase(m, phase, d) },
+		Failed:           func(ctx context.Context, f *failure.Failure) { t.report(ctx, f, "cluster", name) },
+	}
+	if conn.Via == config.ViaDirect {
+		return d, nil, nil
+	}
+	d.Proxy = conn.Proxy
+	d.Auth, d.User, d.Password = auth(conn.Auth), conn.Username, conn.Password.Reveal()
+	if conn.Auth != config.AuthJWT {
+		return d, nil, nil
+	}
+	owner, err := t.tenantOf(ctx, tenantName)
+	if err != nil {
+		return nil, nil, err
+	}
+	d.Tokens = owner.tokens
+	return d, owner, nil
+}
