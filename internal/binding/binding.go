@@ -41,7 +41,7 @@ import (
 // service (SAP help: "Create and Bind a Connectivity Service Instance").
 type Connectivity struct {
 	Name         string // of the binding if it has one, else of the instance
-	ProxyHost    string // onpremise_proxy_host
+	ProxyHost    string // onpremise_proxy_host; "": the plan connectivity_proxy names none
 	ProxyPort    uint16 // onpremise_socks5_proxy_port
 	ClientID     string // clientid
 	ClientSecret Secret // clientsecret; "" for X.509

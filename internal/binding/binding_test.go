@@ -120,6 +120,15 @@ func TestPlanForTheAPIIsNoCandidate(t *testing.T) {
 	}
 }
 
+// TestThePlanForProxies has credentials and no address.
+func TestThePlanForProxies(t *testing.T) {
+	document := strings.Replace(credentials(t, `{"onpremise_proxy_host":null,"onpremise_socks5_proxy_port":null}`), `"name":"conn"`, `"name":"conn","plan":"connectivity_proxy"`, 1)
+	got, err := FindConnectivity([]string{"VCAP_SERVICES=" + document}, "")
+	if err != nil || got.ProxyHost != "" || got.ClientID != "id" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 func TestTheFileWins(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "vcap_services")
 	if err := os.WriteFile(path, []byte("\xef\xbb\xbf"+fixture(t, "lite.json")), 0o600); err != nil {

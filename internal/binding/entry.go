@@ -98,8 +98,9 @@ func (e entry) connectivity(source string) (*Connectivity, error) {
 			wrong = append(wrong, key+" "+problem)
 		}
 	}
-	read(keyProxyHost, func(text string) (problem string) { c.ProxyHost, problem = host(text); return })
-	read(keyProxyPort, func(text string) (problem string) { c.ProxyPort, problem = port(text); return })
+	if !e.namesNoProxy() {
+		e.readProxy(c, read)
+	}
 	read(keyClientID, func(text string) (problem string) { c.ClientID = text; return })
 	urlKey := keyTokenURL
 	if e.isX509() {
@@ -128,6 +129,18 @@ func (e entry) connectivity(source string) (*Connectivity, error) {
 		return nil, fail(strings.Join(wrong, ", "))
 	}
 	return c, nil
+}
+
+// readProxy reads where the proxy is.
+func (e entry) readProxy(c *Connectivity, read func(key string, store func(string) string)) {
+	read(keyProxyHost, func(text string) (problem string) { c.ProxyHost, problem = host(text); return })
+	read(keyProxyPort, func(text string) (problem string) { c.ProxyPort, problem = port(text); return })
+}
+
+// namesNoProxy reports whether the binding is of the plan connectivity_proxy: it is for
+// the operator of a proxy on Kubernetes, whose address is not in it.
+func (e entry) namesNoProxy() bool {
+	return strings.EqualFold(e.Plan, "connectivity_proxy") && !e.looksRight()
 }
 
 // isX509 reports whether the binding holds a certificate in place of a secret.

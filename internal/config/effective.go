@@ -64,6 +64,13 @@ func Resolve(in Input) (*Effective, error) {
 	if err != nil {
 		return eff, eff.explain(err)
 	}
+	if b.ProxyHost == "" && eff.Config.Connectivity.Proxy == "" {
+		eff.useKyma(in.Environ)
+		if eff.Config.Connectivity.Proxy == "" {
+			return eff, failure.New(failure.BindingMalformed, nil).For(b.Source, "").
+				With(fmt.Sprintf("%q: its plan connectivity_proxy names no proxy; set connectivity.proxy (in Kyma: %s)", b.Name, kymaProxy))
+		}
+	}
 	return eff.Bind(b), nil
 }
 
@@ -74,10 +81,17 @@ const kymaProxy = "connectivity-proxy.kyma-system.svc.cluster.local:20004"
 // Kubernetes that is Kyma's.
 func (e *Effective) assumeKyma(environ []string) {
 	c := &e.Config.Connectivity
-	if c.Via != ViaConnectivity || c.Auth == AuthJWT || c.Proxy != "" || environValue(environ, "KUBERNETES_SERVICE_HOST") == "" {
+	if c.Via == ViaConnectivity && c.Auth != AuthJWT && c.Proxy == "" {
+		e.useKyma(environ)
+	}
+}
+
+// useKyma fills in Kyma's proxy where this is Kubernetes.
+func (e *Effective) useKyma(environ []string) {
+	if environValue(environ, "KUBERNETES_SERVICE_HOST") == "" {
 		return
 	}
-	c.Proxy = kymaProxy
+	e.Config.Connectivity.Proxy = kymaProxy
 	for i, v := range e.Values {
 		if v.Key == "connectivity.proxy" {
 			e.Values[i].Value, e.Values[i].Source = kymaProxy, "default on Kubernetes"
@@ -115,7 +129,10 @@ func (e *Effective) explain(err error) error {
 func (e *Effective) Bind(b *binding.Connectivity) *Effective {
 	out := *e
 	out.Values = slices.Clone(e.Values)
-	proxy := net.JoinHostPort(b.ProxyHost, strconv.Itoa(int(b.ProxyPort)))
+	proxy := out.Config.Connectivity.Proxy
+	if b.ProxyHost != "" {
+		proxy = net.JoinHostPort(b.ProxyHost, strconv.Itoa(int(b.ProxyPort)))
+	}
 	out.Binding = &Binding{
 		Name: b.Name, Source: b.Source, Proxy: proxy,
 		TokenURL: b.TokenURL, ClientID: b.ClientID, ClientSecret: b.ClientSecret,

@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
 	"pgregory.net/rapid"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
 func TestOneVariableIsEnough(t *testing.T) {
@@ -368,6 +370,27 @@ func TestForwards(t *testing.T) {
 		got := conf{env: []string{bootstrap, "KAFKA_TUNNEL_FORWARDS=" + text}}.problems(t)
 		if !strings.Contains(lines(got), message) {
 			t.Errorf("%s: %s", text, lines(got))
+		}
+	}
+}
+
+// TestABindingWithoutAProxy: the plan connectivity_proxy.
+func TestABindingWithoutAProxy(t *testing.T) {
+	const vcap = `VCAP_SERVICES={"connectivity":[{"name":"conn","plan":"connectivity_proxy","credentials":{"clientid":"x","clientsecret":"y","token_service_url":"https://uaa.corp"}}]}`
+	for name, test := range map[string]struct{ variable, proxy string }{
+		"configured":    {"KAFKA_TUNNEL_CONNECTIVITY_PROXY=proxy.corp:20004", "proxy.corp:20004"},
+		"on Kubernetes": {"KUBERNETES_SERVICE_HOST=10.0.0.1", kymaProxy},
+		"elsewhere":     {"X=", ""},
+	} {
+		eff, err := Resolve(conf{env: []string{bootstrap, vcap, test.variable}}.input(t))
+		if test.proxy == "" {
+			if !failure.Is(err, failure.BindingMalformed) || !strings.Contains(err.Error(), "set connectivity.proxy") {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		if err != nil || eff.Config.Connectivity.Proxy != test.proxy || eff.Config.Token.ClientID != "x" {
+			t.Errorf("%s: %v %+v", name, err, eff)
 		}
 	}
 }

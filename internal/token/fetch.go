@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -41,6 +42,9 @@ type Credentials struct {
 	Certificate  *tls.Certificate // RFC 8705, section 2; nil: there is a secret
 	UserAgent    string           // "kafka-tunnel/1.2.3"; "": "kafka-tunnel"
 	Roots        *x509.CertPool   // nil: the system's root certificates
+	// Proxy says through which HTTP proxy the token service is reached, see
+	// [http.ProxyFromEnvironment]; nil: through none.
+	Proxy func(*http.Request) (*url.URL, error)
 }
 
 // String returns the credentials without the secret.
@@ -99,6 +103,7 @@ func newClientFetcher(endpoint string, c Credentials) *clientFetcher {
 		userAgent: cmp.Or(c.UserAgent, "kafka-tunnel"),
 		transport: &http.Transport{
 			DialContext:            (&net.Dialer{Timeout: connectTimeout}).DialContext,
+			Proxy:                  c.Proxy,
 			TLSClientConfig:        tlsConfig(c),
 			TLSHandshakeTimeout:    connectTimeout,
 			DisableKeepAlives:      true,

@@ -419,3 +419,50 @@ func TestCredentialsArePrintedWithoutTheSecret(t *testing.T) {
 		}
 	}
 }
+
+// TestAProxyOnTheWay: HTTPS to the token service is tunnelled (CONNECT) through the
+// company's HTTP proxy, and the proxy sees neither token nor secret.
+func TestAProxyOnTheWay(t *testing.T) {
+	server := httptest.NewUnstartedServer(answer(200, "application/json", `{"access_token":"a.b.c"}`))
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	var asked []string
+	proxy := uaa(t, func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.Method+" "+r.Host)
+		upstream, err := net.Dial("tcp", r.Host)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		client, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = io.WriteString(client, "HTTP/1.1 200 OK\r\n\r\n")
+		var both sync.WaitGroup
+		both.Go(func() { _, _ = io.Copy(upstream, client); _ = upstream.Close() })
+		_, _ = io.Copy(client, upstream)
+		_ = client.Close()
+		both.Wait()
+	})
+	at, err := url.Parse(proxy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	fetch, err := ClientCredentials(Credentials{URL: server.URL, ClientID: testID, ClientSecret: testSecret, Roots: roots, Proxy: http.ProxyURL(at)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := fetch(t.Context()); err != nil || got.Value != "a.b.c" {
+		t.Errorf("%v, %v", got, err)
+	}
+	if want := "CONNECT " + strings.TrimPrefix(server.URL, "https://"); len(asked) != 1 || asked[0] != want {
+		t.Errorf("the proxy was asked for %q, want %q", asked, want)
+	}
+	proxy.Close()
+	fetchFails(t, fetch, failure.TokenUnreachable, "")
+}

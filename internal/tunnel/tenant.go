@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
@@ -27,7 +28,7 @@ func (t *Tunnel) tenantOf(ctx context.Context, name string) (*tenant, error) {
 	c := t.cfg.Token
 	fetch, err := token.ClientCredentials(token.Credentials{
 		URL: c.URL, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), Certificate: c.Certificate, Roots: c.Roots,
-		Tenant: name, UserAgent: "kafka-tunnel/" + t.version,
+		Tenant: name, UserAgent: "kafka-tunnel/" + t.version, Proxy: http.ProxyFromEnvironment,
 	})
 	if err != nil {
 		return nil, failure.New(failure.BindingMalformed, err).For(t.source, "")

@@ -1,0 +1,69 @@
+package tunnel
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
+)
+
+// TestNoSendFails: what happens to the landscape for some seconds costs a producer with
+// its usual settings time and no record.
+func TestNoSendFails(t *testing.T) {
+	for name, trouble := range map[string]struct {
+		faults []faults.Fault
+		lab    lab.Options
+	}{
+		"the Cloud Connector switches over":         {faults: []faults.Fault{{Kind: faults.ConnectorFailover, For: after(5 * time.Second)}}},
+		"all tokens are revoked":                    {faults: []faults.Fault{{Kind: faults.TokenRevoked}, {Kind: faults.LinkReset}}},
+		"the token service is away as they expire":  {lab: lab.Options{TokenLife: 2 * time.Second}, faults: []faults.Fault{{Kind: faults.TokenDown, For: after(4 * time.Second)}, {Kind: faults.ExpiryCut}}},
+		"the proxy is restarted":                    {faults: []faults.Fault{{Kind: faults.ProxyDown, For: after(3 * time.Second)}}},
+		"TLS: the broker's certificate is replaced": {lab: lab.Options{TLS: true}, faults: []faults.Fault{{Kind: faults.BrokerTLS, Mode: faults.ModeExpired, For: after(2 * time.Second)}, {Kind: faults.LinkReset}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			trouble.lab.Brokers = 3
+			bed := newTestbed(t, trouble.lab)
+			cl, err := kgo.NewClient(kgo.SeedBrokers(bed.Address("")), kgo.AllowAutoTopicCreation(), kgo.DefaultProduceTopic("topic"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer cl.Close()
+			if err := cl.ProduceSync(t.Context(), kgo.StringRecord("before")).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range trouble.faults {
+				if _, err := bed.lab.Faults().Add(f); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var sent, came atomic.Int64
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+			defer cancel()
+			tick := time.NewTicker(20 * time.Millisecond)
+			defer tick.Stop()
+			for began := time.Now(); time.Since(began) < 6*time.Second; <-tick.C {
+				sent.Add(1)
+				cl.Produce(ctx, kgo.StringRecord(fmt.Sprint(sent.Load())), func(_ *kgo.Record, err error) {
+					if err != nil {
+						t.Errorf("a send failed: %v", err)
+						return
+					}
+					came.Add(1)
+				})
+			}
+			if err := cl.Flush(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if sent.Load() != came.Load() || sent.Load() < 20 {
+				t.Errorf("%d records sent, %d arrived", sent.Load(), came.Load())
+			}
+		})
+	}
+}
