@@ -103,7 +103,7 @@ func askBrokers(cmd *cobra.Command, environ []string, longest time.Duration) ([]
 	}
 	own.Config.Admin.Listen = config.HostPort{Host: "127.0.0.1"}
 	own.Config.Log.Level = "error"
-	t, err := (&setup{&own}).start(cmd.Context(), cmd.ErrOrStderr())
+	t, err := (&setup{effective: &own}).start(cmd.Context(), cmd.ErrOrStderr())
 	if err != nil {
 		return nil, err
 	}

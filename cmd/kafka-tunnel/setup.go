@@ -18,15 +18,38 @@ import (
 )
 
 // setup is a configuration that can be run.
-type setup struct{ effective *config.Effective }
+type setup struct {
+	effective *config.Effective
+	input     config.Input
+}
 
 // load resolves the configuration.
 func load(flags *pflag.FlagSet, environ []string) (*setup, error) {
-	effective, err := config.Resolve(config.Input{Flags: flags, Environ: environ})
+	input := config.Input{Flags: flags, Environ: environ}
+	effective, err := config.Resolve(input)
 	if err != nil {
 		return nil, err
 	}
-	return &setup{effective}, nil
+	return &setup{effective, input}, nil
+}
+
+// reload returns how to read the credentials again, or nil where they cannot change: a
+// variable stays as it is, files in a folder are replaced (Kubernetes).
+func (s *setup) reload() func() (config.Token, error) {
+	b := s.effective.Binding
+	if b == nil {
+		return nil
+	}
+	if info, err := os.Stat(b.Source); err != nil || !info.IsDir() {
+		return nil
+	}
+	return func() (config.Token, error) {
+		effective, err := config.Resolve(s.input)
+		if err != nil {
+			return config.Token{}, err
+		}
+		return effective.Config.Token, nil
+	}
 }
 
 // running is a tunnel with its log.
@@ -60,6 +83,7 @@ func (s *setup) start(ctx context.Context, log io.Writer) (*running, error) {
 	}
 	t, err := tunnel.Start(ctx, tunnel.Options{
 		Config: cfg, Source: s.source(), Version: version(), Warnings: s.effective.Warnings, Logger: logger.Logger, Dropped: logger.Dropped,
+		Reload: s.reload(),
 	})
 	if err != nil {
 		logger.Close()

@@ -35,9 +35,11 @@
 package config
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -131,6 +133,14 @@ type Token struct {
 	// certificate from, PEM; "": those of the system.
 	CAFile string
 	Roots  *x509.CertPool // what CAFile holds; nil: the system's
+}
+
+// Same reports whether two tokens are fetched with the same credentials.
+func (t Token) Same(other Token) bool {
+	if t.URL != other.URL || t.ClientID != other.ClientID || t.ClientSecret != other.ClientSecret || (t.Certificate == nil) != (other.Certificate == nil) {
+		return false
+	}
+	return t.Certificate == nil || slices.EqualFunc(t.Certificate.Certificate, other.Certificate.Certificate, bytes.Equal)
 }
 
 // Limits bound what clients can make the tunnel use.

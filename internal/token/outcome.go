@@ -11,9 +11,13 @@ import (
 // fetch makes one fetch and keeps its outcome.
 func (s *Source) fetch(ctx context.Context) {
 	start := time.Now()
-	t, err := s.fetcher(ctx)
+	fetch, era := s.current()
+	t, err := fetch(ctx)
 	if ctx.Err() != nil && err != nil {
 		return // Run ends, the service has not failed
+	}
+	if s.outdated(era) {
+		return // of credentials that are not used any more; the next fetch is wanted
 	}
 	if err == nil && !t.Usable(time.Now()) {
 		err = failure.New(failure.TokenMalformed, nil).For(s.opts.Target, "").With("the token cannot be used any more")

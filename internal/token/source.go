@@ -36,11 +36,12 @@ type Options struct {
 
 // A Source keeps a token. All methods may be called at any time by anybody.
 type Source struct {
-	fetcher Fetcher
-	opts    Options
-	wake    chan struct{} // holds one element: Run looks again at what is due
+	opts Options
+	wake chan struct{} // holds one element: Run looks again at what is due
 
 	mu      sync.Mutex
+	fetcher Fetcher
+	era     int // counts the fetchers
 	running bool
 	stopped bool
 	changed chan struct{} // closed and replaced when a fetch has ended
@@ -170,6 +171,34 @@ func (s *Source) Invalidate(value string) {
 	s.forcedAt = now
 	s.suspect = true
 	s.want()
+}
+
+// Replace makes the source fetch with other credentials from now on, because the old
+// ones may be refused at any moment: at once, while the token at hand serves on. What
+// the old ones had met is forgotten.
+func (s *Source) Replace(fetch Fetcher) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fetcher = fetch
+	s.era++
+	s.failure, s.pauseTo, s.forcedAt = nil, time.Time{}, time.Time{}
+	s.refreshAt = time.Now().Round(0)
+	s.backoff.Reset()
+	s.want()
+}
+
+// current returns the fetcher to use now, and which one it is.
+func (s *Source) current() (Fetcher, int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fetcher, s.era
+}
+
+// outdated reports whether a fetcher was replaced while it was at work.
+func (s *Source) outdated(era int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.era != era
 }
 
 // Run fetches tokens until ctx ends, and then returns. All that a Source does it

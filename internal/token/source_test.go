@@ -458,3 +458,45 @@ func TestStatusObserveAndLog(t *testing.T) {
 		}
 	})
 }
+
+// TestOtherCredentials: what the old ones were refused with is forgotten, and a fetch
+// that was under way with them does no harm.
+func TestOtherCredentials(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		old, fresh := &service{takes: time.Second}, &service{life: time.Hour, takes: time.Second}
+		old.fails(failure.TokenRejected, nil)
+		source := start(t, old, Options{})
+		if _, err := source.Token(t.Context()); !failure.Is(err, failure.TokenRejected) {
+			t.Fatalf("%v", err)
+		}
+		source.Replace(fresh.fetch)
+		if got, err := source.Token(t.Context()); got != "token-1" || err != nil {
+			t.Errorf("%q, %v", got, err)
+		}
+		// While a token is there it serves, and its successor comes by itself.
+		next := &service{life: time.Hour, takes: time.Second}
+		source.Replace(next.fetch)
+		if got, err := source.Token(t.Context()); got != "token-1" || err != nil {
+			t.Errorf("%q, %v", got, err)
+		}
+		time.Sleep(2 * time.Second) // synctest
+		next.wantFetches(t, 1)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		old, fresh := &service{takes: 10 * time.Second}, &service{life: time.Hour, takes: time.Second}
+		old.fails(failure.TokenRejected, nil)
+		source := start(t, old, Options{})
+		done := make(chan error, 1)
+		go func() {
+			_, err := source.Token(t.Context())
+			done <- err
+		}()
+		time.Sleep(5 * time.Second) // synctest
+		source.Replace(fresh.fetch)
+		if err := <-done; err != nil {
+			t.Errorf("%v", err)
+		}
+		old.wantFetches(t, 1)
+		fresh.wantFetches(t, 1)
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,33 +18,49 @@ const certificateEvery = 12 * time.Hour
 // A certificate is the one with which tokens are fetched.
 type certificate struct {
 	source string
-	until  time.Time
+	ends   atomic.Int64 // Unix seconds
 	logger *slog.Logger
 }
 
+func newCertificate(source string, until time.Time, logger *slog.Logger) *certificate {
+	c := &certificate{source: source, logger: logger}
+	c.ends.Store(until.Unix())
+	return c
+}
+
+func (c *certificate) until() time.Time { return time.Unix(c.ends.Load(), 0).UTC() }
+
 // warning says that the end is near; "" when it is not.
 func (c *certificate) warning(now time.Time) string {
-	if c == nil || c.until.Sub(now) > certificateSoon {
+	if c == nil || c.until().Sub(now) > certificateSoon {
 		return ""
 	}
-	until := c.until.UTC().Format(time.RFC3339)
-	if now.After(c.until) {
+	until := c.until().Format(time.RFC3339)
+	if c.over(now) {
 		return fmt.Sprintf("the certificate of %s has expired at %s: bind the service again and restage the application", c.source, until)
 	}
 	return fmt.Sprintf("the certificate of %s expires at %s: bind the service again and restage the application before that", c.source, until)
 }
 
-// watch warns until ctx ends.
+func (c *certificate) over(now time.Time) bool { return !now.Before(c.until()) }
+
+// watch warns until ctx ends. It looks each hour by the wall clock, so that a machine
+// that slept is told as well.
 func (c *certificate) watch(ctx context.Context) {
-	// By the wall clock: a machine that slept is told at its next look.
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	var warned time.Time
+	var over bool // was said
 	for {
-		wait := min(max(time.Until(c.until.Add(-certificateSoon)), 0), certificateEvery)
-		if warning := c.warning(time.Now()); warning != "" {
-			c.logger.WarnContext(ctx, warning, "source", c.source, "until", c.until.UTC())
-			wait = certificateEvery
+		if now := time.Now().Round(0); now.Sub(warned) >= certificateEvery || c.over(now) != over {
+			if warning := c.warning(now); warning != "" {
+				c.logger.WarnContext(ctx, warning, "source", c.source, "until", c.until())
+				warned = now
+			}
+			over = c.over(now)
 		}
 		select {
-		case <-time.After(wait + time.Second):
+		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}

@@ -1,7 +1,10 @@
 package tunnel
 
 import (
+	"encoding/json"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -10,8 +13,10 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/tokenservice"
 )
 
@@ -174,7 +179,7 @@ func TestACertificateThatHasEnded(t *testing.T) {
 func TestWarningsOfACertificate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logBuffer
-		c := &certificate{source: "my-connectivity", until: time.Now().Add(7 * 24 * time.Hour), logger: textLogger(&log)}
+		c := newCertificate("my-connectivity", time.Now().Add(7*24*time.Hour), textLogger(&log))
 		go c.watch(t.Context())
 		time.Sleep(5*24*time.Hour - time.Hour) // synctest
 		if text := log.String(); text != "" {
@@ -189,4 +194,71 @@ func TestWarningsOfACertificate(t *testing.T) {
 			t.Errorf("its end is not told:\n%s", text)
 		}
 	})
+}
+
+// TestRotation: a secret in a folder is replaced, as Kubernetes does it, while the old
+// one is refused and all its tokens are revoked. No send fails.
+func TestRotation(t *testing.T) {
+	root := t.TempDir()
+	folder := filepath.Join(root, "conn")
+	write := func(key, value string) {
+		if err := os.WriteFile(filepath.Join(folder, key), []byte(value), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var environ []string
+	variables := func(l *lab.Landscape) []string {
+		if err := os.Mkdir(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range l.Env() {
+			text, ok := strings.CutPrefix(v, "VCAP_SERVICES=")
+			if !ok {
+				environ = append(environ, v)
+				continue
+			}
+			var services map[string][]struct{ Credentials map[string]string }
+			if err := json.Unmarshal([]byte(text), &services); err != nil {
+				t.Fatal(err)
+			}
+			for key, value := range services["connectivity"][0].Credentials {
+				write(key, value)
+			}
+			write("type", "connectivity")
+		}
+		environ = append(environ, "SERVICE_BINDING_ROOT="+root, "KAFKA_TUNNEL_LISTEN=127.0.0.1:0", "KAFKA_TUNNEL_BROKER_PORTS=0")
+		return environ
+	}
+	bed := newTestbedWith(t, lab.Options{Brokers: 1}, variables, func(o *Options) {
+		o.ReloadEvery = 20 * time.Millisecond
+		o.Reload = func() (config.Token, error) {
+			eff, err := config.Resolve(config.Input{Environ: environ})
+			if err != nil {
+				return config.Token{}, err
+			}
+			return eff.Config.Token, nil
+		}
+	})
+	cl := bed.client(t, kgo.DefaultProduceTopic("topic"))
+	send := func(what string) {
+		t.Helper()
+		if err := cl.ProduceSync(t.Context(), kgo.StringRecord(what)).FirstErr(); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	send("before")
+	bed.lab.Tokens().SetSecret("an0ther s3cr3t")
+	bed.lab.Tokens().RevokeAll()
+	if _, err := bed.lab.Faults().Add(faults.Fault{Kind: faults.LinkReset}); err != nil {
+		t.Fatal(err)
+	}
+	bed.knock(t)
+	bed.until(t, "/readyz", func(_ int, body string) bool { // the old secret is refused
+		return readiness(t, body).Clusters[0].Code == failure.TokenRejected
+	})
+	write("clientsecret", "an0ther s3cr3t\n")
+	send("after")
+	if text := bed.log.String(); !strings.Contains(text, "the credentials have changed and are used from now on") || strings.Contains(text, "s3cr3t") {
+		t.Error("the log does not tell, or tells too much")
+	}
 }

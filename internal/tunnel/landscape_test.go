@@ -63,7 +63,7 @@ func newTestbed(t *testing.T, o lab.Options, more ...string) *testbed {
 
 // newTestbedWith starts both, the tunnel with the variables that are made of the
 // landscape.
-func newTestbedWith(t *testing.T, o lab.Options, variables func(*lab.Landscape) []string) *testbed {
+func newTestbedWith(t *testing.T, o lab.Options, variables func(*lab.Landscape) []string, change ...func(*Options)) *testbed {
 	t.Helper()
 	landscape, err := lab.Start(t.Context(), o)
 	if err != nil {
@@ -80,7 +80,11 @@ func newTestbedWith(t *testing.T, o lab.Options, variables func(*lab.Landscape) 
 	if effective.Binding != nil {
 		source = effective.Binding.Name
 	}
-	bed.Tunnel, err = Start(context.WithoutCancel(t.Context()), Options{Config: effective.Config, Source: source, Version: "test", Logger: logger})
+	options := Options{Config: effective.Config, Source: source, Version: "test", Logger: logger}
+	for _, f := range change {
+		f(&options)
+	}
+	bed.Tunnel, err = Start(context.WithoutCancel(t.Context()), options)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -177,7 +177,8 @@ func (one *tenant) status(now time.Time, c *certificate) admin.TokenStatus {
 	st := one.tokens.Status()
 	out := admin.TokenStatus{Source: one.name, Fetches: int64(st.Fetches)}
 	if c != nil {
-		out.CertificateUntil = &c.until
+		until := c.until()
+		out.CertificateUntil = &until
 	}
 	if !st.UsableUntil.IsZero() {
 		until := st.UsableUntil

@@ -39,6 +39,11 @@ type Options struct {
 	Version  string
 	Warnings []string     // of the configuration, for /status
 	Logger   *slog.Logger // nil: silent
+	// Reload reads the credentials again, where the platform may change them while
+	// the tunnel runs (files on Kubernetes); nil: it does not.
+	Reload func() (config.Token, error)
+	// ReloadEvery is how often; 0: 30 s.
+	ReloadEvery time.Duration
 	// Dropped returns how many lines the log lacks; nil: none.
 	Dropped func() uint64
 }
@@ -89,7 +94,7 @@ func Start(ctx context.Context, o Options) (*Tunnel, error) {
 		Limit:       t.limit(),
 		AcceptError: func(port uint16, err error) { t.acceptFailed(ctx, port, err) },
 	}
-	if err := t.start(ctx); err != nil {
+	if err := t.start(ctx, o); err != nil {
 		t.Close()
 		return nil, err
 	}
@@ -97,7 +102,7 @@ func Start(ctx context.Context, o Options) (*Tunnel, error) {
 	return t, nil
 }
 
-func (t *Tunnel) start(ctx context.Context) error {
+func (t *Tunnel) start(ctx context.Context, o Options) error {
 	sockets, port, err := listener.Sockets(ctx, t.cfg.Admin.Listen.Host, t.cfg.Admin.Listen.Port)
 	if err != nil {
 		return err
@@ -107,8 +112,8 @@ func (t *Tunnel) start(ctx context.Context) error {
 	t.work.Go(func() { t.serveAdmin(ctx, endpoints, sockets) })
 	t.work.Go(func() { t.tidy.run(ctx) })
 	if c := t.cfg.Token.Certificate; c != nil && t.cfg.Connectivity.Via != config.ViaDirect && t.cfg.Connectivity.Auth == config.AuthJWT {
-		t.certificate = &certificate{source: t.source, until: token.Expiry(c), logger: t.logger}
-		t.metrics.CertificateExpiry(t.source, t.certificate.until)
+		t.certificate = newCertificate(t.source, token.Expiry(c), t.logger)
+		t.metrics.CertificateExpiry(t.source, t.certificate.until())
 		t.work.Go(func() { t.certificate.watch(ctx) })
 	}
 	for _, cfg := range t.cfg.Clusters {
@@ -124,6 +129,9 @@ func (t *Tunnel) start(ctx context.Context) error {
 			return err
 		}
 		t.forwards = append(t.forwards, f)
+	}
+	if o.Reload != nil && len(t.tokens) > 0 {
+		t.work.Go(func() { t.follow(ctx, o) })
 	}
 	return nil
 }
