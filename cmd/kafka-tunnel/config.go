@@ -56,12 +56,13 @@ not run with this configuration.`,
 
 // A configView is what the command prints. Its JSON form is stable.
 type configView struct {
-	File     string           `json:"file,omitempty"`
-	Values   []config.Value   `json:"values"`
-	Binding  *config.Binding  `json:"binding,omitempty"`
-	Warnings []string         `json:"warnings,omitempty"`
-	Problems []config.Problem `json:"problems,omitempty"`
-	Failure  *failureView     `json:"failure,omitempty"`
+	File         string           `json:"file,omitempty"`
+	Values       []config.Value   `json:"values"`
+	Binding      *config.Binding  `json:"binding,omitempty"`
+	Destinations *config.Binding  `json:"destination_binding,omitempty"`
+	Warnings     []string         `json:"warnings,omitempty"`
+	Problems     []config.Problem `json:"problems,omitempty"`
+	Failure      *failureView     `json:"failure,omitempty"`
 }
 
 // A failureView is a failure of the configuration as a whole.
@@ -74,7 +75,7 @@ type failureView struct {
 func newConfigView(eff *config.Effective, err error) configView {
 	var view configView
 	if eff != nil {
-		view = configView{File: eff.File, Values: eff.Values, Binding: eff.Binding, Warnings: eff.Warnings}
+		view = configView{File: eff.File, Values: eff.Values, Binding: eff.Binding, Destinations: eff.Destinations, Warnings: eff.Warnings}
 	}
 	if wrong, ok := errors.AsType[*config.Error](err); ok {
 		view.Values, view.Problems = wrong.Values, wrong.Problems
@@ -118,9 +119,16 @@ func (v configView) writeTable(w io.Writer) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	if b := v.Binding; b != nil {
+	for _, b := range []*config.Binding{v.Binding, v.Destinations} {
+		if b == nil {
+			continue
+		}
 		_, _ = fmt.Fprintf(w, "\nBinding %s (%s)\n", clean(b.Name), clean(b.Source))
-		row("  proxy", b.Proxy)
+		if b.URI != "" {
+			row("  destination service", b.URI)
+		} else {
+			row("  proxy", b.Proxy)
+		}
 		row("  token URL", b.TokenURL)
 		row("  client id", b.ClientID)
 		row("  client secret", b.ClientSecret.String())

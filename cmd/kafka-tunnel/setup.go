@@ -35,20 +35,23 @@ func load(flags *pflag.FlagSet, environ []string) (*setup, error) {
 
 // reload returns how to read the credentials again, or nil where they cannot change: a
 // variable stays as it is, files in a folder are replaced (Kubernetes).
-func (s *setup) reload() func() (config.Token, error) {
-	b := s.effective.Binding
-	if b == nil {
+func (s *setup) reload() func() (config.Config, error) {
+	inFolder := func(b *config.Binding) bool {
+		if b == nil {
+			return false
+		}
+		info, err := os.Stat(b.Source)
+		return err == nil && info.IsDir()
+	}
+	if !inFolder(s.effective.Binding) && !inFolder(s.effective.Destinations) {
 		return nil
 	}
-	if info, err := os.Stat(b.Source); err != nil || !info.IsDir() {
-		return nil
-	}
-	return func() (config.Token, error) {
+	return func() (config.Config, error) {
 		effective, err := config.Resolve(s.input)
 		if err != nil {
-			return config.Token{}, err
+			return config.Config{}, err
 		}
-		return effective.Config.Token, nil
+		return effective.Config, nil
 	}
 }
 
@@ -91,7 +94,7 @@ func (s *setup) start(ctx context.Context, log io.Writer) (*running, error) {
 	}
 	for _, cluster := range cfg.Clusters {
 		logger.Info("the tunnel is bound", "cluster", cluster.Name, "listen", t.Address(cluster.Name),
-			"bootstrap", joined(cluster.Bootstrap), "location_id", cluster.LocationID, "via", cfg.Connectivity.Via, "admin", t.AdminURL())
+			"bootstrap", joined(cluster.Bootstrap), "destination", cluster.Destination, "location_id", cluster.LocationID, "via", cfg.Connectivity.Via, "admin", t.AdminURL())
 	}
 	return &running{t, logger}, nil
 }

@@ -68,6 +68,9 @@ func (c ClusterStatus) render(b *bytes.Buffer) {
 	t := table(b)
 	row(t, "listens", strings.Join(c.Listen, ", "))
 	row(t, "bootstrap", strings.Join(c.Bootstrap, ", "))
+	if d := c.Destination; d != nil {
+		row(t, "destination", d.text())
+	}
 	if c.Via != "" || c.Proxy != "" {
 		row(t, "via", strings.TrimSpace(c.Via+" "+c.Proxy))
 	}
@@ -96,6 +99,17 @@ func (c ClusterStatus) render(b *bytes.Buffer) {
 		writeFailure(b, *c.LastFailure, "    ")
 		b.WriteByte('\n')
 	}
+}
+
+func (d DestinationStatus) text() string {
+	text := d.Name + ", not read yet"
+	if d.ReadAgeSeconds != nil {
+		text = d.Name + ", read " + age(*d.ReadAgeSeconds) + " ago"
+	}
+	if d.LastFailure != nil {
+		text += " [" + string(d.LastFailure.Code) + "]"
+	}
+	return text
 }
 
 // renderNodes writes one line per node: what the broker says, what is asked of

@@ -50,6 +50,8 @@ type ClusterStatus struct {
 	// Bootstrap are the virtual addresses that the bootstrap port leads to, the
 	// one that worked last first.
 	Bootstrap []string `json:"bootstrap"`
+	// Destination is where the addresses come from; absent where they are configured.
+	Destination *DestinationStatus `json:"destination,omitempty"`
 	// Via is how brokers are reached: connectivity or direct.
 	Via string `json:"via,omitempty"`
 	// Proxy is the connectivity proxy's host:port.
@@ -78,6 +80,16 @@ type ClusterStatus struct {
 	// lets clients use.
 	Capped []CappedStatus `json:"versions_capped,omitempty"`
 	// LastFailure is the newest failure of this cluster; absent without any.
+	LastFailure *Failure `json:"last_failure,omitempty"`
+}
+
+// DestinationStatus is a cluster's destination in [ClusterStatus].
+type DestinationStatus struct {
+	// Name is the destination's name.
+	Name string `json:"name"`
+	// ReadAgeSeconds is how long ago it was read; absent if it never was.
+	ReadAgeSeconds *float64 `json:"read_age_seconds,omitempty"`
+	// LastFailure is why it could not be read last time; absent when it could.
 	LastFailure *Failure `json:"last_failure,omitempty"`
 }
 

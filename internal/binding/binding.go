@@ -1,8 +1,10 @@
-// Package binding reads the credentials of the connectivity service from what
-// the platform gives an application.
+// Package binding reads the credentials of the connectivity and the destination
+// service from what the platform gives an application.
 //
-//	b, err := binding.FindConnectivity(os.Environ(), "")
+//	b, err := binding.FindConnectivity(os.Environ(), binding.Choice{})
 //	// b.ProxyHost, b.ProxyPort, b.ClientID, b.ClientSecret.Reveal(), b.TokenURL
+//	d, err := binding.FindDestination(os.Environ(), "")
+//	// d.URI and the same credentials
 //
 // The platforms deliver bindings in four forms. The first one that is there counts:
 //
@@ -15,10 +17,14 @@
 //     feature service-binding-k8s
 //  4. /etc/secrets/sapbtp/connectivity/INSTANCE, of older set-ups on Kubernetes
 //
-// An entry is a candidate when it stands under the label connectivity. Only when
+// An entry is a candidate when it stands under the label of the service. Only when
 // there is none, a user-provided service with the same credential keys is one
 // too. Several candidates need a choice by the name of the instance or of the
 // binding.
+//
+// Newer connectivity instances may have their tokens from the Identity
+// Authentication service (IAS): then client and secret are those of a binding of
+// that, which stands beside it.
 //
 // Every error is a [failure.Failure] that names the place, the service and the
 // credential key, and never a value: what is wrong with a binding is never told
@@ -37,18 +43,32 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
-// Connectivity holds what the tunnel needs of a binding of the connectivity
-// service (SAP help: "Create and Bind a Connectivity Service Instance").
-type Connectivity struct {
-	Name         string // of the binding if it has one, else of the instance
-	ProxyHost    string // onpremise_proxy_host; "": the plan connectivity_proxy names none
-	ProxyPort    uint16 // onpremise_socks5_proxy_port
+// A Client is how a token service knows the application.
+type Client struct {
 	ClientID     string // clientid
 	ClientSecret Secret // clientsecret; "" for X.509
 	Certificate  string // certificate, PEM, of an X.509 binding
 	Key          Secret // key, PEM, of an X.509 binding
 	TokenURL     string // token_service_url (or url; for X.509 certurl), with its path /oauth/token
-	Source       string // "VCAP_SERVICES" or the path of the file
+	Resource     string // of tokens from IAS, whose URL is the identity binding's; "": they are from XSUAA
+}
+
+// Connectivity holds what the tunnel needs of a binding of the connectivity
+// service (SAP help: "Create and Bind a Connectivity Service Instance").
+type Connectivity struct {
+	Client
+	Name      string // of the binding if it has one, else of the instance
+	ProxyHost string // onpremise_proxy_host; "": the plan connectivity_proxy names none
+	ProxyPort uint16 // onpremise_socks5_proxy_port
+	Source    string // "VCAP_SERVICES" or the path of the file
+}
+
+// Destination holds what the tunnel needs of a binding of the destination service.
+type Destination struct {
+	Client
+	Name   string
+	URI    string // uri: where its REST API is, without a path
+	Source string
 }
 
 // The names of the variables that the platform sets.
@@ -58,59 +78,102 @@ const (
 	rootVariable = "SERVICE_BINDING_ROOT"
 )
 
-// The labels of the two kinds of services that can hold the credentials.
-const (
-	label        = "connectivity"
-	userProvided = "user-provided"
+// userProvided is the label of services that a user has made up.
+const userProvided = "user-provided"
+
+// A kind is one of the services that the tunnel looks for.
+type kind struct {
+	label      string
+	looksRight func(entry) bool // a user-provided service was made from its credentials
+	// What it is called that none is bound, that none has the chosen name, that several
+	// are there to choose from.
+	missing, unknown, ambiguous failure.Code
+}
+
+var (
+	connectivity = kind{"connectivity", entry.looksRight, failure.BindingMissing, failure.BindingUnknown, failure.BindingAmbiguous}
+	destination  = kind{"destination", entry.looksLikeDestination, failure.DestinationUnbound, failure.DestinationUnbound, failure.DestinationUnbound}
+	identity     = kind{"identity", func(entry) bool { return false }, failure.IdentityUnbound, failure.IdentityUnbound, failure.IdentityUnbound}
 )
 
+// A Choice says which binding is meant, and how it is used.
+type Choice struct {
+	Service string // name of the instance or of the binding; "" is right when there is only one
+	Issuer  string // of tokens: "xsuaa", "ias", or "" for what the binding says
+}
+
 // FindConnectivity returns the credentials of the one connectivity service that
-// is bound. environ has the form of [os.Environ]. service is the name of the
-// instance or of the binding to use; "" is right when there is only one.
+// is bound. environ has the form of [os.Environ].
 //
 // The error is a [failure.Failure] with one of the codes binding_missing,
-// binding_unknown, binding_ambiguous, binding_malformed and binding_credhub_ref.
-func FindConnectivity(environ []string, service string) (*Connectivity, error) {
-	return find(environ, service, sapRoot)
+// binding_unknown, binding_ambiguous, binding_malformed, binding_credhub_ref and
+// identity_unbound.
+func FindConnectivity(environ []string, choice Choice) (*Connectivity, error) {
+	return find(environ, choice, sapRoot)
 }
 
 // find is FindConnectivity with the root of the older layout.
-func find(environ []string, service, sapRoot string) (*Connectivity, error) {
+func find(environ []string, choice Choice, sapRoot string) (*Connectivity, error) {
 	source, entries, err := read(environ, sapRoot)
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := choose(source, entries, service)
+	chosen, err := connectivity.choose(source, entries, choice.Service)
 	if err != nil {
 		return nil, err
 	}
-	return chosen.connectivity(source)
+	if !chosen.takesIdentity(choice.Issuer) {
+		return chosen.connectivity(source, nil)
+	}
+	from, err := identity.choose(source, entries, "")
+	if err != nil {
+		return nil, err
+	}
+	return chosen.connectivity(source, &from)
+}
+
+// FindDestination returns the credentials of the destination service that is bound,
+// or of the one of that name. Its errors are those of [FindConnectivity], with
+// destination_unbound where there is none, or several.
+func FindDestination(environ []string, service string) (*Destination, error) {
+	source, entries, err := read(environ, sapRoot)
+	if failure.Is(err, failure.BindingMissing) {
+		return nil, failure.New(failure.DestinationUnbound, nil).For(source, "")
+	}
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := destination.choose(source, entries, service)
+	if err != nil {
+		return nil, err
+	}
+	return chosen.destination(source)
 }
 
 // choose picks the entry to use.
-func choose(source string, entries []entry, service string) (entry, error) {
-	candidates := usable(entries)
+func (k kind) choose(source string, entries []entry, service string) (entry, error) {
+	candidates := k.usable(entries)
 	if service != "" {
-		return byName(source, entries, candidates, service)
+		return k.byName(source, entries, candidates, service)
 	}
 	switch len(candidates) {
 	case 0:
-		return entry{}, failure.New(failure.BindingMissing, nil).For(source, "").With(whatIsBound(source, entries))
+		return entry{}, failure.New(k.missing, nil).For(source, "").With(whatIsBound(source, entries))
 	case 1:
 		return candidates[0], nil
 	default:
-		return entry{}, ambiguous(source, candidates, "")
+		return entry{}, k.several(source, candidates, "")
 	}
 }
 
 // usable returns the entries that may hold the credentials, in the order of
 // their names.
-func usable(entries []entry) []entry {
-	found := filter(entries, func(e entry) bool { return e.is(label) })
+func (k kind) usable(entries []entry) []entry {
+	found := filter(entries, func(e entry) bool { return e.is(k.label) })
 	if len(found) == 0 {
 		// Entries without credentials, such as the drain of a metric registrar,
-		// do not look like a connectivity binding and fall out here.
-		return filter(entries, func(e entry) bool { return e.is(userProvided) && e.looksRight() })
+		// do not look like such a binding and fall out here.
+		return filter(entries, func(e entry) bool { return e.is(userProvided) && k.looksRight(e) })
 	}
 	// An instance of the plan api_access has no proxy in it. Where it stands
 	// beside one that has, there is nothing to choose.
@@ -122,9 +185,9 @@ func usable(entries []entry) []entry {
 
 // byName picks the entry that bears the name: among the candidates, and if there
 // is none, among all user-provided services, which then must hold what is needed.
-func byName(source string, entries, candidates []entry, service string) (entry, error) {
+func (k kind) byName(source string, entries, candidates []entry, service string) (entry, error) {
 	for _, pool := range [][]entry{
-		filter(entries, func(e entry) bool { return e.is(label) }),
+		filter(entries, func(e entry) bool { return e.is(k.label) }),
 		filter(entries, func(e entry) bool { return e.is(userProvided) }),
 	} {
 		for _, same := range []func(a, b string) bool{equal, strings.EqualFold} {
@@ -133,21 +196,21 @@ func byName(source string, entries, candidates []entry, service string) (entry, 
 			case 1:
 				return found[0], nil
 			default:
-				return entry{}, ambiguous(source, found, fmt.Sprintf("%q is the name of %d of them: ", service, len(found)))
+				return entry{}, k.several(source, found, fmt.Sprintf("%q is the name of %d of them: ", service, len(found)))
 			}
 		}
 	}
 	detail := fmt.Sprintf("none is named %q", service)
 	if len(candidates) == 0 {
-		return entry{}, failure.New(failure.BindingMissing, nil).For(source, "").With(detail)
+		return entry{}, failure.New(k.missing, nil).For(source, "").With(detail)
 	}
-	return entry{}, failure.New(failure.BindingUnknown, nil).For(source, "").With(detail + "; there is " + names(candidates))
+	return entry{}, failure.New(k.unknown, nil).For(source, "").With(detail + "; there is " + names(candidates))
 }
 
 func equal(a, b string) bool { return a == b }
 
-func ambiguous(source string, found []entry, prefix string) error {
-	return failure.New(failure.BindingAmbiguous, nil).For(source, "").With(prefix + names(found))
+func (k kind) several(source string, found []entry, prefix string) error {
+	return failure.New(k.ambiguous, nil).For(source, "").With(prefix + names(found))
 }
 
 // whatIsBound says what there is instead of a connectivity service.

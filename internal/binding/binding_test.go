@@ -30,20 +30,19 @@ func fixture(t testing.TB, name string) string {
 func TestFindConnectivity(t *testing.T) {
 	lite := Connectivity{
 		Name: "my-connectivity", ProxyHost: "connectivityproxy.internal.cf.example.com", ProxyPort: 20004,
-		ClientID: "sb-clone1!b1|connectivity!b5", ClientSecret: "s3cr3t!|$x+/=",
-		TokenURL: "https://sub.authentication.example.com/oauth/token", Source: "VCAP_SERVICES",
+		Client: Client{ClientID: "sb-clone1!b1|connectivity!b5", ClientSecret: "s3cr3t!|$x+/=", TokenURL: "https://sub.authentication.example.com/oauth/token"}, Source: "VCAP_SERVICES",
 	}
 	a := Connectivity{
-		Name: "binding-of-a", ProxyHost: "proxy-a.example.com", ProxyPort: 20004, ClientID: "client-a", ClientSecret: "s3cr3t-a",
-		TokenURL: "https://a.example.com/oauth/token", Source: "VCAP_SERVICES",
+		Name: "binding-of-a", ProxyHost: "proxy-a.example.com", ProxyPort: 20004,
+		Client: Client{ClientID: "client-a", ClientSecret: "s3cr3t-a", TokenURL: "https://a.example.com/oauth/token"}, Source: "VCAP_SERVICES",
 	}
 	b := Connectivity{
-		Name: "conn-b", ProxyHost: "10.0.0.7", ProxyPort: 20004, ClientID: "client-b", ClientSecret: "s3cr3t-b",
-		TokenURL: "https://b.example.com/oauth/token", Source: "VCAP_SERVICES",
+		Name: "conn-b", ProxyHost: "10.0.0.7", ProxyPort: 20004,
+		Client: Client{ClientID: "client-b", ClientSecret: "s3cr3t-b", TokenURL: "https://b.example.com/oauth/token"}, Source: "VCAP_SERVICES",
 	}
 	c := Connectivity{
-		Name: "conn-copy", ProxyHost: "proxy-c.example.com", ProxyPort: 20004, ClientID: "client-c", ClientSecret: "s3cr3t-c",
-		TokenURL: "https://c.example.com/oauth/token", Source: "VCAP_SERVICES",
+		Name: "conn-copy", ProxyHost: "proxy-c.example.com", ProxyPort: 20004,
+		Client: Client{ClientID: "client-c", ClientSecret: "s3cr3t-c", TokenURL: "https://c.example.com/oauth/token"}, Source: "VCAP_SERVICES",
 	}
 	for _, test := range []struct {
 		name, fixture, service string
@@ -59,7 +58,7 @@ func TestFindConnectivity(t *testing.T) {
 		{"user-provided, by name", "user-provided.json", "conn-copy", c},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := FindConnectivity([]string{"VCAP_SERVICES=" + fixture(t, test.fixture)}, test.service)
+			got, err := FindConnectivity([]string{"VCAP_SERVICES=" + fixture(t, test.fixture)}, Choice{Service: test.service})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -95,7 +94,7 @@ func TestX509(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := FindConnectivity([]string{"VCAP_SERVICES=" + credentials(t, string(changes))}, "")
+		got, err := FindConnectivity([]string{"VCAP_SERVICES=" + credentials(t, string(changes))}, Choice{})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -110,11 +109,11 @@ func TestX509(t *testing.T) {
 
 func TestPlanForTheAPIIsNoCandidate(t *testing.T) {
 	environ := []string{"VCAP_SERVICES=" + fixture(t, "api-access.json")}
-	got, err := FindConnectivity(environ, "")
+	got, err := FindConnectivity(environ, Choice{})
 	if err != nil || got.Name != "conn-lite" {
 		t.Errorf("FindConnectivity = %v, %v, want conn-lite", got, err)
 	}
-	_, err = FindConnectivity(environ, "conn-api")
+	_, err = FindConnectivity(environ, Choice{Service: "conn-api"})
 	if !failure.Is(err, failure.BindingMalformed) || !strings.Contains(err.Error(), "plan lite") {
 		t.Errorf("the binding of the plan api_access by name: %v", err)
 	}
@@ -123,7 +122,7 @@ func TestPlanForTheAPIIsNoCandidate(t *testing.T) {
 // TestThePlanForProxies has credentials and no address.
 func TestThePlanForProxies(t *testing.T) {
 	document := strings.Replace(credentials(t, `{"onpremise_proxy_host":null,"onpremise_socks5_proxy_port":null}`), `"name":"conn"`, `"name":"conn","plan":"connectivity_proxy"`, 1)
-	got, err := FindConnectivity([]string{"VCAP_SERVICES=" + document}, "")
+	got, err := FindConnectivity([]string{"VCAP_SERVICES=" + document}, Choice{})
 	if err != nil || got.ProxyHost != "" || got.ClientID != "id" {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -134,19 +133,19 @@ func TestTheFileWins(t *testing.T) {
 	if err := os.WriteFile(path, []byte("\xef\xbb\xbf"+fixture(t, "lite.json")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got, err := FindConnectivity([]string{"VCAP_SERVICES=" + fixture(t, "two.json"), "VCAP_SERVICES_FILE_PATH=" + path}, "")
+	got, err := FindConnectivity([]string{"VCAP_SERVICES=" + fixture(t, "two.json"), "VCAP_SERVICES_FILE_PATH=" + path}, Choice{})
 	if err != nil || got.Source != path || got.Name != "my-connectivity" {
 		t.Fatalf("FindConnectivity = %v, %v", got, err)
 	}
 
-	_, err = FindConnectivity([]string{"VCAP_SERVICES=" + fixture(t, "lite.json"), "VCAP_SERVICES_FILE_PATH=" + path + ".gone"}, "")
+	_, err = FindConnectivity([]string{"VCAP_SERVICES=" + fixture(t, "lite.json"), "VCAP_SERVICES_FILE_PATH=" + path + ".gone"}, Choice{})
 	if !failure.Is(err, failure.BindingMalformed) || !strings.Contains(err.Error(), path+".gone") {
 		t.Errorf("an unreadable file is not told: %v", err)
 	}
 	if err := os.WriteFile(path, make([]byte, maxDocument+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err = FindConnectivity([]string{"VCAP_SERVICES_FILE_PATH=" + path}, ""); !failure.Is(err, failure.BindingMalformed) || !strings.Contains(err.Error(), "larger than") {
+	if _, err = FindConnectivity([]string{"VCAP_SERVICES_FILE_PATH=" + path}, Choice{}); !failure.Is(err, failure.BindingMalformed) || !strings.Contains(err.Error(), "larger than") {
 		t.Errorf("a file without an end: %v", err)
 	}
 }
@@ -233,7 +232,7 @@ func TestBadBindings(t *testing.T) {
 		{"everything at once", credentials(t, `{"clientid":null,"clientsecret":5.5,"onpremise_socks5_proxy_port":"x"}`), "", failure.BindingMalformed, []string{"onpremise_socks5_proxy_port is not a port from 1 to 65535, clientid is missing, clientsecret is not a whole number"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := FindConnectivity([]string{"VCAP_SERVICES=" + test.document}, test.service)
+			got, err := FindConnectivity([]string{"VCAP_SERVICES=" + test.document}, Choice{Service: test.service})
 			if err == nil {
 				t.Fatalf("no error, but %+v", got)
 			}
@@ -258,14 +257,14 @@ func TestBadBindings(t *testing.T) {
 func TestOtherServicesDoNoHarm(t *testing.T) {
 	document := `{"strange":[1,"x",{"name":{"a":1}},{"tags":{"b":2}}],"stranger":{"c":3},"connectivity":` +
 		strings.TrimPrefix(credentials(t, `{}`), `{"connectivity":`)
-	got, err := FindConnectivity([]string{"VCAP_SERVICES=" + document}, "")
+	got, err := FindConnectivity([]string{"VCAP_SERVICES=" + document}, Choice{})
 	if err != nil || got.Name != "conn" {
 		t.Errorf("FindConnectivity = %v, %v", got, err)
 	}
 }
 
 func TestTheLastVariableCounts(t *testing.T) {
-	got, err := FindConnectivity([]string{"VCAP_SERVICES={", "VCAP_SERVICES=" + credentials(t, `{"clientid":12}`)}, "")
+	got, err := FindConnectivity([]string{"VCAP_SERVICES={", "VCAP_SERVICES=" + credentials(t, `{"clientid":12}`)}, Choice{})
 	if err != nil || got.ClientID != "12" {
 		t.Errorf("FindConnectivity = %v, %v", got, err)
 	}
@@ -308,7 +307,7 @@ func FuzzFindConnectivity(f *testing.F) {
 	f.Add(`{"connectivity":[{"credentials":{"onpremise_socks5_proxy_port":1e400}}]}`, "x")
 	f.Add(`{"connectivity":null,"CONNECTIVITY":[{}]}`, "")
 	f.Fuzz(func(t *testing.T, document, service string) {
-		got, err := FindConnectivity([]string{"VCAP_SERVICES=" + document}, service)
+		got, err := FindConnectivity([]string{"VCAP_SERVICES=" + document}, Choice{Service: service})
 		if err != nil {
 			code, ok := failure.As(err)
 			if !ok || code.Entry().Hop != failure.HopConfig {

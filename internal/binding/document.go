@@ -95,19 +95,22 @@ func (d document) entries() ([]entry, error) {
 	for l := range byLabel {
 		labels = append(labels, l)
 	}
+	needed := func(l string) bool {
+		return strings.EqualFold(l, connectivity.label) || strings.EqualFold(l, destination.label)
+	}
 	slices.Sort(labels)
 	var all []entry
 	for _, l := range labels {
 		var list []json.RawMessage
 		if err := json.Unmarshal(byLabel[l], &list); err != nil {
-			if strings.EqualFold(l, label) {
+			if needed(l) {
 				return nil, malformed(d.source, fmt.Sprintf("%q is not a list", l))
 			}
 			continue
 		}
 		for i, one := range list {
 			e, ok := decode(l, one)
-			if !ok && strings.EqualFold(l, label) {
+			if !ok && needed(l) {
 				return nil, malformed(d.source, fmt.Sprintf("entry %d of %q is not a service", i+1, l))
 			}
 			if ok {

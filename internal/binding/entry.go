@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -27,6 +28,8 @@ const (
 	keyKey       = "key"
 	keyCredhub   = "credhub-ref"
 	keyAPI       = "connectivity_service" // only in the plan api_access
+	keyURI       = "uri"                  // of the destination service
+	keyTokenType = "token-type"
 )
 
 // An entry is one bound service. label is the key of the document under which it
@@ -76,65 +79,164 @@ func (e entry) has(key string) bool {
 	return ok
 }
 
-// connectivity reads the credentials. All that is missing or wrong is told at once.
-func (e entry) connectivity(source string) (*Connectivity, error) {
-	fail := func(detail string) error { return malformed(source, fmt.Sprintf("%q: %s", e.title(), detail)) }
+// looksLikeDestination reports the same for the destination service.
+func (e entry) looksLikeDestination() bool {
+	return e.has(keyURI) && e.has(keyClientID) && e.has(keyURL)
+}
+
+// takesIdentity reports whether tokens come from the Identity Authentication service:
+// where that is asked for, or the binding knows nothing else.
+func (e entry) takesIdentity(issuer string) bool {
+	if issuer != "" {
+		return strings.EqualFold(issuer, "ias")
+	}
+	kinds := fmt.Sprint(e.Credentials[keyTokenType]) // a list or a text
+	return strings.Contains(kinds, "ias") && !strings.Contains(kinds, "xsuaa")
+}
+
+// A reading is what is read of one binding. All that is missing or wrong is told at
+// once.
+type reading struct {
+	entry  entry
+	source string
+	wrong  []string
+}
+
+// get reads one credential.
+func (r *reading) get(key string, store func(string) (problem string)) {
+	text, problem := r.entry.text(key)
+	if problem == "" {
+		problem = store(text)
+	}
+	if problem != "" {
+		r.wrong = append(r.wrong, key+" "+problem)
+	}
+}
+
+// err returns what is wrong, if anything is.
+func (r *reading) err() error {
+	if len(r.wrong) == 0 {
+		return nil
+	}
+	return r.fail(strings.Join(r.wrong, ", "))
+}
+
+func (r *reading) fail(detail string) error {
+	return malformed(r.source, fmt.Sprintf("%q: %s", r.entry.title(), detail))
+}
+
+// begin starts to read a binding, unless it has nothing to read.
+func (e entry) begin(source string) (*reading, error) {
+	r := &reading{entry: e, source: source}
 	switch {
 	case e.has(keyCredhub) && !e.has(keyClientID):
 		return nil, failure.New(failure.BindingCredhubRef, nil).For(source, "").With(fmt.Sprintf("%q", e.title()))
 	case len(e.Credentials) == 0:
-		return nil, fail("it has no credentials")
+		return nil, r.fail("it has no credentials")
 	case e.forAPIOnly():
-		return nil, fail("its plan api_access is for the REST API; bind an instance of plan lite")
+		return nil, r.fail("its plan api_access is for the REST API; bind an instance of plan lite")
+	}
+	return r, nil
+}
+
+// connectivity reads the credentials. from is the identity binding that tokens come
+// with, nil for the entry itself.
+func (e entry) connectivity(source string, from *entry) (*Connectivity, error) {
+	r, err := e.begin(source)
+	if err != nil {
+		return nil, err
 	}
 	c := &Connectivity{Name: e.title(), Source: source}
-	var wrong []string
-	read := func(key string, store func(string) string) {
-		text, problem := e.text(key)
-		if problem == "" {
-			problem = store(text)
-		}
-		if problem != "" {
-			wrong = append(wrong, key+" "+problem)
-		}
-	}
 	if !e.namesNoProxy() {
-		e.readProxy(c, read)
+		r.get(keyProxyHost, func(text string) (problem string) { c.ProxyHost, problem = host(text); return })
+		r.get(keyProxyPort, func(text string) (problem string) { c.ProxyPort, problem = port(text); return })
 	}
-	read(keyClientID, func(text string) (problem string) { c.ClientID = text; return })
-	urlKey := keyTokenURL
-	if e.isX509() {
-		urlKey = keyCertURL
-		read(keyCert, func(text string) (problem string) { c.Certificate = text; return })
-		read(keyKey, func(text string) (problem string) { c.Key = Secret(text); return })
-		if c.Certificate != "" && c.Key != "" {
-			if _, err := token.ParseCertificate(c.Certificate, c.Key.Reveal()); err != nil {
-				wrong = append(wrong, err.Error())
-			}
+	if from == nil {
+		c.Client = r.client()
+		return c, r.err()
+	}
+	if e.InstanceGUID == "" {
+		r.wrong = append(r.wrong, "instance_guid is missing, which names the resource of tokens from the Identity Authentication service")
+	}
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	c.Client, err = from.identity(source)
+	c.Resource = "urn:sap:identity:application:service:id:" + e.InstanceGUID
+	return c, err
+}
+
+// destination reads the credentials of the destination service.
+func (e entry) destination(source string) (*Destination, error) {
+	r, err := e.begin(source)
+	if err != nil {
+		return nil, err
+	}
+	d := &Destination{Name: e.title(), Source: source}
+	r.get(keyURI, func(text string) string {
+		u, err := url.Parse(text)
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil {
+			return "is not a URL that begins with https://"
 		}
+		d.URI = strings.TrimRight(u.Scheme+"://"+u.Host+u.EscapedPath(), "/")
+		return ""
+	})
+	d.Client = r.client()
+	return d, r.err()
+}
+
+// identity reads the credentials of the Identity Authentication service, which has one
+// URL for secrets and certificates.
+func (e entry) identity(source string) (c Client, err error) {
+	r, err := e.begin(source)
+	if err != nil {
+		return c, err
+	}
+	r.get(keyClientID, func(text string) (problem string) { c.ClientID = text; return })
+	if e.isX509() {
+		r.certificate(&c)
 	} else {
-		read(keySecret, func(text string) (problem string) { c.ClientSecret = Secret(text); return })
-		if _, problem := e.text(keyTokenURL); problem != "" && e.has(keyURL) {
+		r.get(keySecret, func(text string) (problem string) { c.ClientSecret = Secret(text); return })
+	}
+	r.get(keyURL, func(text string) string { return storeURL(&c, text, token.IdentityEndpointURL) })
+	return c, r.err()
+}
+
+// client reads the credentials for XSUAA.
+func (r *reading) client() (c Client) {
+	r.get(keyClientID, func(text string) (problem string) { c.ClientID = text; return })
+	urlKey := keyTokenURL
+	if r.entry.isX509() {
+		urlKey = keyCertURL
+		r.certificate(&c)
+	} else {
+		r.get(keySecret, func(text string) (problem string) { c.ClientSecret = Secret(text); return })
+		if _, problem := r.entry.text(keyTokenURL); problem != "" && r.entry.has(keyURL) {
 			urlKey = keyURL
 		}
 	}
-	read(urlKey, func(text string) (problem string) {
-		var err error
-		if c.TokenURL, err = token.EndpointURL(text); err != nil {
-			return "cannot be used: " + err.Error()
-		}
-		return ""
-	})
-	if len(wrong) > 0 {
-		return nil, fail(strings.Join(wrong, ", "))
-	}
-	return c, nil
+	r.get(urlKey, func(text string) string { return storeURL(&c, text, token.EndpointURL) })
+	return c
 }
 
-// readProxy reads where the proxy is.
-func (e entry) readProxy(c *Connectivity, read func(key string, store func(string) string)) {
-	read(keyProxyHost, func(text string) (problem string) { c.ProxyHost, problem = host(text); return })
-	read(keyProxyPort, func(text string) (problem string) { c.ProxyPort, problem = port(text); return })
+// certificate reads what stands in place of a secret.
+func (r *reading) certificate(c *Client) {
+	r.get(keyCert, func(text string) (problem string) { c.Certificate = text; return })
+	r.get(keyKey, func(text string) (problem string) { c.Key = Secret(text); return })
+	if c.Certificate == "" || c.Key == "" {
+		return
+	}
+	if _, err := token.ParseCertificate(c.Certificate, c.Key.Reveal()); err != nil {
+		r.wrong = append(r.wrong, err.Error())
+	}
+}
+
+func storeURL(c *Client, text string, endpoint func(string) (string, error)) (problem string) {
+	var err error
+	if c.TokenURL, err = endpoint(text); err != nil {
+		return "cannot be used: " + err.Error()
+	}
+	return ""
 }
 
 // namesNoProxy reports whether the binding is of the plan connectivity_proxy: it is for

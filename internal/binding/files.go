@@ -43,20 +43,22 @@ func rootEntries(root string) ([]entry, error) {
 	return all, nil
 }
 
-// sapEntries reads the connectivity services of the older layout.
+// sapEntries reads the services of the older layout.
 func sapEntries(root string) ([]entry, error) {
 	var all []entry
-	folder := filepath.Join(root, label)
-	instances, err := folders(folder)
-	if err != nil {
-		return nil, nil //nolint:nilerr // nothing is bound in this way
-	}
-	for _, name := range instances {
-		e, err := folderEntry(filepath.Join(folder, name), name, label)
+	for _, k := range []kind{connectivity, destination, identity} {
+		folder := filepath.Join(root, k.label)
+		instances, err := folders(folder)
 		if err != nil {
-			return nil, err
+			continue // nothing is bound in this way
 		}
-		all = append(all, e)
+		for _, name := range instances {
+			e, err := folderEntry(filepath.Join(folder, name), name, k.label)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, e)
+		}
 	}
 	return all, nil
 }
@@ -90,8 +92,8 @@ var metadata = map[string]string{
 	"binding_guid": "binding_guid", "binding-guid": "binding_guid",
 }
 
-// folderEntry reads one binding. kind is its label where the folder does not say it.
-func folderEntry(folder, name, kind string) (entry, error) {
+// folderEntry reads one binding. as is its label where the folder does not say it.
+func folderEntry(folder, name, as string) (entry, error) {
 	values, layout, err := readValues(folder)
 	if err != nil {
 		return entry{}, err
@@ -108,16 +110,16 @@ func folderEntry(folder, name, kind string) (entry, error) {
 		about["credentials"] = credentials
 	}
 	for _, key := range []string{"label", "type", "provider"} {
-		if text, ok := about[key].(string); ok && kind == "" {
-			kind = text
+		if text, ok := about[key].(string); ok && as == "" {
+			as = text
 		}
 	}
-	if kind == "" {
-		kind = userProvided
+	if as == "" {
+		as = userProvided
 	}
 	delete(about, "type")
 	delete(about, "provider")
-	about["label"] = kind
+	about["label"] = as
 	if _, ok := about["tags"].([]any); !ok {
 		delete(about, "tags")
 	}
@@ -125,7 +127,7 @@ func folderEntry(folder, name, kind string) (entry, error) {
 	if err != nil {
 		return entry{}, malformed(folder, "it cannot be used")
 	}
-	e, ok := decode(kind, one)
+	e, ok := decode(as, one)
 	if !ok {
 		return entry{}, malformed(folder, "it is not a service binding")
 	}

@@ -97,7 +97,7 @@ func TestFolders(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := tree(t, test.files)
-			got, err := FindConnectivity([]string{"SERVICE_BINDING_ROOT=" + root}, test.service)
+			got, err := FindConnectivity([]string{"SERVICE_BINDING_ROOT=" + root}, Choice{Service: test.service})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -111,11 +111,11 @@ func TestFolders(t *testing.T) {
 
 func TestTheOlderLayout(t *testing.T) {
 	root := tree(t, keys("connectivity/inst", nil))
-	got, err := find(nil, "inst", root)
+	got, err := find(nil, Choice{Service: "inst"}, root)
 	if err != nil || got.Name != "inst" || got.Source != root || got.ClientSecret != "s3cr3t!" {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if _, err := find(nil, "", root+"/nowhere"); !failure.Is(err, failure.BindingMissing) {
+	if _, err := find(nil, Choice{}, root+"/nowhere"); !failure.Is(err, failure.BindingMissing) {
 		t.Errorf("without it: %v", err)
 	}
 }
@@ -135,7 +135,7 @@ func TestBadFolders(t *testing.T) {
 		"a list for a label": {keys("conn", map[string]string{"type": `["connectivity"]`}), "", ""}, // then it looks like a user-provided one
 	} {
 		root := tree(t, test.files)
-		_, err := FindConnectivity([]string{"SERVICE_BINDING_ROOT=" + root}, "")
+		_, err := FindConnectivity([]string{"SERVICE_BINDING_ROOT=" + root}, Choice{})
 		switch {
 		case test.code == "":
 			if err != nil {
@@ -145,7 +145,7 @@ func TestBadFolders(t *testing.T) {
 			t.Errorf("%s: %v, want %s with %q", name, err, test.code, test.want)
 		}
 	}
-	if _, err := FindConnectivity([]string{"SERVICE_BINDING_ROOT=/nowhere"}, ""); !failure.Is(err, failure.BindingMalformed) {
+	if _, err := FindConnectivity([]string{"SERVICE_BINDING_ROOT=/nowhere"}, Choice{}); !failure.Is(err, failure.BindingMalformed) {
 		t.Errorf("a root that is not there: %v", err)
 	}
 }

@@ -73,6 +73,9 @@ func (l *loader) checkBootstrap(i int) {
 	if !l.understood(bootstrap) {
 		return
 	}
+	if len(c.Bootstrap) == 0 && c.Destination != "" {
+		return // it is in there
+	}
 	if len(c.Bootstrap) == 0 {
 		if l.broken {
 			return // it may well stand in the file
@@ -143,8 +146,8 @@ func (l *loader) checkRemote(i int) {
 // checkTLS finds keys that look as if TLS were on.
 func (l *loader) checkTLS(i int) {
 	id, c := clusterID(i)+".tls.", l.config.Clusters[i].TLS
-	if c.Enabled || !l.understood(id+"enabled") {
-		return
+	if c.Enabled || !l.understood(id+"enabled") || l.config.Clusters[i].Destination != "" {
+		return // a destination may switch it on
 	}
 	for _, leaf := range []string{"ca_file", "server_name"} {
 		if l.chosen(id + leaf) {
@@ -159,8 +162,8 @@ func (l *loader) checkVia() {
 		return
 	}
 	for _, id := range []string{
-		"connectivity.service", "connectivity.proxy", "connectivity.username", "connectivity.password", "connectivity.password_file",
-		"token.url", "token.client_id", "token.client_secret", "token.client_secret_file",
+		"connectivity.service", "connectivity.destination_service", "connectivity.proxy", "connectivity.username", "connectivity.password", "connectivity.password_file",
+		"token.url", "token.client_id", "token.client_secret", "token.client_secret_file", "token.resource",
 		"token.certificate_file", "token.key_file", "token.ca_file",
 	} {
 		if l.chosen(id) {
@@ -173,6 +176,9 @@ func (l *loader) checkVia() {
 		}
 		if id := clusterID(i) + ".tenant"; c.Tenant != "" {
 			l.warn("%s has no effect with connectivity.via: direct", id)
+		}
+		if c.Destination != "" {
+			l.blame(clusterID(i)+".destination", "contradicts connectivity.via: direct ("+l.settings["connectivity.via"].source+"): a destination leads through a Cloud Connector", "")
 		}
 	}
 }
@@ -219,6 +225,11 @@ func (l *loader) checkToken() {
 	if u, err := url.Parse(t.URL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
 		l.warn("token.url is an http address: the client secret is sent unencrypted")
 	}
+	if t.Resource != "" && t.URL == "" {
+		l.blame("token.resource", "has no effect without token.url, the Identity Authentication service; with a binding token.issuer: ias is enough", "")
+		return
+	}
+	l.checkIdentity()
 	type part struct {
 		id  string
 		set bool
@@ -249,6 +260,22 @@ func (l *loader) checkToken() {
 	for _, p := range parts {
 		if !p.set {
 			l.blame(p.id, "is missing, but "+first+" is set ("+l.settings[first].source+"); without a binding "+together+" are needed together", "")
+		}
+	}
+}
+
+// checkIdentity finds tenants that cannot be said to the Identity Authentication
+// service: each subscriber has one of its own.
+func (l *loader) checkIdentity() {
+	id := "token.resource"
+	if t := l.config.Token; t.Resource == "" {
+		if id = "token.issuer"; t.Issuer != IssuerIAS {
+			return
+		}
+	}
+	for i, c := range l.config.Clusters {
+		if c.Tenant != "" {
+			l.blame(clusterID(i)+".tenant", "cannot be said to the Identity Authentication service ("+id+", "+l.settings[id].source+"); subscribers need token.issuer: xsuaa", "")
 		}
 	}
 }

@@ -10,7 +10,8 @@
 //  1. flags: --bootstrap, --connectivity-hold
 //  2. variables: KAFKA_TUNNEL_BOOTSTRAP, KAFKA_TUNNEL_CONNECTIVITY_HOLD
 //  3. the file that --config or KAFKA_TUNNEL_CONFIG names (YAML)
-//  4. the binding of the connectivity service: proxy and credentials
+//  4. the binding of the connectivity service: proxy and credentials; the destination
+//     that a cluster names, read while the tunnel runs: see [Cluster.With]
 //  5. defaults
 //
 // A list from a higher place replaces the whole list of a lower one. An empty
@@ -53,6 +54,7 @@ type Config struct {
 	Forwards     []Forward
 	Connectivity Connectivity
 	Token        Token
+	Destinations Destinations
 	Limits       Limits
 	Drain        Drain
 	Admin        Admin
@@ -62,7 +64,8 @@ type Config struct {
 // A Cluster is one Kafka cluster behind the Cloud Connector.
 type Cluster struct {
 	Name           string     // "default" if there is only one without a name
-	Bootstrap      []HostPort // virtual addresses; at least one
+	Bootstrap      []HostPort // virtual addresses; at least one, unless there is a Destination
+	Destination    string     // name of the destination that holds what is not configured; see [Cluster.With]
 	Listen         HostPort   // where clients start; port 0: any
 	Advertise      string     // host written into responses
 	BrokerPorts    PortRange  // zero: ephemeral ports
@@ -95,6 +98,13 @@ const (
 	ViaDirect       = "direct"       // straight, without proxy and token
 )
 
+// Who gives the tokens of a binding.
+const (
+	IssuerAuto  = "auto"  // the one that the binding says; XSUAA if it says both
+	IssuerXSUAA = "xsuaa" // Authorization and Trust Management
+	IssuerIAS   = "ias"   // Identity Authentication
+)
+
 // How the proxy is told who asks.
 const (
 	AuthJWT      = "jwt"      // SAP's method 0x80
@@ -104,23 +114,30 @@ const (
 
 // Connectivity is the way through the connectivity proxy.
 type Connectivity struct {
-	Via              string        // [ViaConnectivity] or [ViaDirect]
-	Service          string        // name of the binding or instance, when several are bound
-	Proxy            string        // host:port; from the binding where not configured; "" for ViaDirect
-	Auth             string        // [AuthJWT], [AuthNone] or [AuthPassword]
-	Username         string        // for AuthPassword
-	Password         Secret        // for AuthPassword; set also where it was read from PasswordFile
-	PasswordFile     string        // the file that held the password, if one did
-	ConnectTimeout   time.Duration // TCP connection to the proxy
-	HandshakeTimeout time.Duration // one attempt, where Hold is longer
-	Hold             time.Duration // a client's whole wait for its upstream connection
-	Keepalive        time.Duration // TCP keep-alive on the upstream connection
+	Via     string // [ViaConnectivity] or [ViaDirect]
+	Service string // name of the binding or instance, when several are bound
+	// DestinationService is the same for the destination service.
+	DestinationService string
+	Proxy              string        // host:port; from the binding where not configured; "" for ViaDirect
+	Auth               string        // [AuthJWT], [AuthNone] or [AuthPassword]
+	Username           string        // for AuthPassword
+	Password           Secret        // for AuthPassword; set also where it was read from PasswordFile
+	PasswordFile       string        // the file that held the password, if one did
+	ConnectTimeout     time.Duration // TCP connection to the proxy
+	HandshakeTimeout   time.Duration // one attempt, where Hold is longer
+	Hold               time.Duration // a client's whole wait for its upstream connection
+	Keepalive          time.Duration // TCP keep-alive on the upstream connection
 }
 
 // Token is where tokens come from: configured, or filled in from the binding.
 type Token struct {
-	URL          string // complete, with its path; "" for ViaDirect
-	ClientID     string
+	// Issuer is [IssuerAuto], [IssuerXSUAA] or [IssuerIAS]; it matters only with a
+	// binding.
+	Issuer   string
+	URL      string // complete, with its path; "" for ViaDirect
+	ClientID string
+	// Resource is what a token from IAS is for; "": the token service is XSUAA.
+	Resource     string
 	ClientSecret Secret // set also where it was read from ClientSecretFile
 	// ClientSecretFile is the file that held the secret, if one did.
 	ClientSecretFile string
@@ -135,9 +152,16 @@ type Token struct {
 	Roots  *x509.CertPool // what CAFile holds; nil: the system's
 }
 
+// Destinations is the bound destination service; zero where no cluster needs it.
+type Destinations struct {
+	Name  string // of the binding
+	URI   string // where its REST API is
+	Token Token  // its credentials
+}
+
 // Same reports whether two tokens are fetched with the same credentials.
 func (t Token) Same(other Token) bool {
-	if t.URL != other.URL || t.ClientID != other.ClientID || t.ClientSecret != other.ClientSecret || (t.Certificate == nil) != (other.Certificate == nil) {
+	if t.URL != other.URL || t.ClientID != other.ClientID || t.ClientSecret != other.ClientSecret || t.Resource != other.Resource || (t.Certificate == nil) != (other.Certificate == nil) {
 		return false
 	}
 	return t.Certificate == nil || slices.EqualFunc(t.Certificate.Certificate, other.Certificate.Certificate, bytes.Equal)

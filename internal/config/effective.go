@@ -24,6 +24,8 @@ type Effective struct {
 	File string
 	// Binding is the binding that [Effective.Bind] has used, nil if none.
 	Binding *Binding
+	// Destinations is the binding of the destination service, nil if none is needed.
+	Destinations *Binding
 }
 
 // A Value is what is in effect for one key. It can be printed: a secret is ***.
@@ -36,8 +38,9 @@ type Value struct {
 // A Binding is what is shown of a service binding.
 type Binding struct {
 	Name         string `json:"name"`
-	Source       string `json:"source"` // "VCAP_SERVICES" or a path
-	Proxy        string `json:"proxy"`  // host:port
+	Source       string `json:"source"`          // "VCAP_SERVICES" or a path
+	Proxy        string `json:"proxy,omitempty"` // host:port; of the connectivity service
+	URI          string `json:"uri,omitempty"`   // of the destination service
 	TokenURL     string `json:"token_url"`
 	ClientID     string `json:"client_id"`
 	ClientSecret Secret `json:"client_secret,omitempty"`
@@ -45,10 +48,10 @@ type Binding struct {
 	CertificateUntil *time.Time `json:"certificate_until,omitempty"`
 }
 
-// Resolve is [Load] followed by the binding, where one is needed: after it the
+// Resolve is [Load] followed by the bindings, where they are needed: after it the
 // proxy and the credentials are complete in Config.
 //
-// The error is an [*Error], or a [failure.Failure] of the binding; with the
+// The error is an [*Error], or a [failure.Failure] of a binding; with the
 // latter what was configured is returned too.
 func Resolve(in Input) (*Effective, error) {
 	eff, err := Load(in)
@@ -56,11 +59,22 @@ func Resolve(in Input) (*Effective, error) {
 		return nil, err
 	}
 	eff.assumeKyma(in.Environ)
+	in, _ = in.withDefaultEnv() // Load has told what is wrong with it
+	if eff.needsDestinations() {
+		d, err := binding.FindDestination(in.Environ, eff.Config.Connectivity.DestinationService)
+		if err != nil {
+			return eff, err
+		}
+		eff = eff.bindDestinations(d)
+	}
 	if !eff.NeedsBinding() {
 		return eff, nil
 	}
-	in, _ = in.withDefaultEnv() // Load has told what is wrong with it
-	b, err := binding.FindConnectivity(in.Environ, eff.Config.Connectivity.Service)
+	choice := binding.Choice{Service: eff.Config.Connectivity.Service}
+	if issuer := eff.Config.Token.Issuer; issuer != IssuerAuto {
+		choice.Issuer = issuer
+	}
+	b, err := binding.FindConnectivity(in.Environ, choice)
 	if err != nil {
 		return eff, eff.explain(err)
 	}
@@ -71,7 +85,58 @@ func Resolve(in Input) (*Effective, error) {
 				With(fmt.Sprintf("%q: its plan connectivity_proxy names no proxy; set connectivity.proxy (in Kyma: %s)", b.Name, kymaProxy))
 		}
 	}
+	if tenant := eff.tenantOfAny(); b.Resource != "" && tenant != "" {
+		return eff, failure.New(failure.BindingMalformed, nil).For(b.Source, "").
+			With(fmt.Sprintf("%q: its tokens come from the Identity Authentication service, which cannot be told the tenant %q; set token.issuer: xsuaa", b.Name, tenant))
+	}
 	return eff.Bind(b), nil
+}
+
+// tenantOfAny returns a subscriber that is named, "" if none is.
+func (e *Effective) tenantOfAny() string {
+	for _, c := range e.Config.Clusters {
+		if c.Tenant != "" {
+			return c.Tenant
+		}
+	}
+	for _, f := range e.Config.Forwards {
+		if f.Tenant != "" {
+			return f.Tenant
+		}
+	}
+	return ""
+}
+
+// needsDestinations reports whether a cluster names a destination.
+func (e *Effective) needsDestinations() bool {
+	return slices.ContainsFunc(e.Config.Clusters, func(c Cluster) bool { return c.Destination != "" })
+}
+
+// bindDestinations returns a copy of e with the destination service in it.
+func (e *Effective) bindDestinations(d *binding.Destination) *Effective {
+	out := *e
+	t, until := credentials(d.Client, out.Config.Token)
+	out.Config.Destinations = Destinations{Name: d.Name, URI: d.URI, Token: t}
+	out.Destinations = &Binding{
+		Name: d.Name, Source: d.Source, URI: d.URI,
+		TokenURL: d.TokenURL, ClientID: d.ClientID, ClientSecret: d.ClientSecret, CertificateUntil: until,
+	}
+	return &out
+}
+
+// credentials returns those of a binding, with what was configured beside, and when
+// their certificate ends.
+func credentials(c binding.Client, configured Token) (Token, *time.Time) {
+	t := Token{
+		Issuer: configured.Issuer, URL: c.TokenURL, ClientID: c.ClientID, ClientSecret: c.ClientSecret, Resource: c.Resource,
+		CAFile: configured.CAFile, Roots: configured.Roots,
+	}
+	if c.Certificate == "" {
+		return t, nil
+	}
+	t.Certificate, _ = token.ParseCertificate(c.Certificate, c.Key.Reveal()) // it was looked at with the binding
+	until := token.Expiry(t.Certificate)
+	return t, &until
 }
 
 // kymaProxy is the connectivity proxy of SAP's Kyma module, which has no binding.
@@ -143,17 +208,11 @@ func (e *Effective) Bind(b *binding.Connectivity) *Effective {
 		filled["connectivity.proxy"] = proxy
 	}
 	if out.Config.Token.URL == "" {
-		was := out.Config.Token
-		out.Config.Token = Token{URL: b.TokenURL, ClientID: b.ClientID, ClientSecret: b.ClientSecret, CAFile: was.CAFile, Roots: was.Roots}
-		if b.Certificate != "" {
-			// It was looked at with the binding.
-			out.Config.Token.Certificate, _ = token.ParseCertificate(b.Certificate, b.Key.Reveal())
-			until := token.Expiry(out.Config.Token.Certificate)
-			out.Binding.CertificateUntil = &until
-		}
+		out.Config.Token, out.Binding.CertificateUntil = credentials(b.Client, out.Config.Token)
 		filled["token.url"] = b.TokenURL
 		filled["token.client_id"] = b.ClientID
 		filled["token.client_secret"] = b.ClientSecret.String()
+		filled["token.resource"] = b.Resource
 	}
 	for i, v := range out.Values {
 		if text, ok := filled[v.Key]; ok {

@@ -18,7 +18,7 @@ func TestResolveFillsInTheBinding(t *testing.T) {
 		t.Fatal(err)
 	}
 	if eff.NeedsBinding() || eff.Config.Connectivity.Proxy != "proxy.example.com:20004" ||
-		eff.Config.Token != (Token{URL: "https://uaa.example.com/oauth/token", ClientID: "sb-x!b1|connectivity!b2", ClientSecret: "s3cr3t!|"}) {
+		eff.Config.Token != (Token{Issuer: IssuerAuto, URL: "https://uaa.example.com/oauth/token", ClientID: "sb-x!b1|connectivity!b2", ClientSecret: "s3cr3t!|"}) {
 		t.Errorf("config = %+v", eff.Config)
 	}
 	for key, want := range map[string]string{

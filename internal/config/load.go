@@ -49,6 +49,7 @@ func Load(in Input) (*Effective, error) {
 	doc := l.document(in, env.file)
 	variables, flags := l.place(doc, env, flagSettings(in.Flags, l.keys))
 	l.read(newLayers(l.defaults(), doc.values, variables, flags))
+	l.readIdentity()
 	l.readSecretFiles()
 	l.readAuthorities()
 	l.readCertificate()
@@ -344,6 +345,17 @@ func (k key) display(s setting) string {
 	default:
 		return brief(s.text)
 	}
+}
+
+// readIdentity completes the URL of the Identity Authentication service, whose path is
+// another one.
+func (l *loader) readIdentity() {
+	const url = "token.url"
+	t, s := &l.config.Token, l.settings["token.url"]
+	if t.Resource == "" || t.URL == "" || !l.understood(url, "token.resource") {
+		return
+	}
+	t.URL, _ = token.IdentityEndpointURL(s.text) // only its path differs from what was understood
 }
 
 // readSecretFiles fills in the secrets that stand in files of their own.

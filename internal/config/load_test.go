@@ -29,6 +29,7 @@ func TestOneVariableIsEnough(t *testing.T) {
 			Via:  "connectivity", ConnectTimeout: 5 * time.Second, HandshakeTimeout: 20 * time.Second,
 			Hold: 9 * time.Second, Keepalive: 20 * time.Second,
 		},
+		Token:  Token{Issuer: IssuerAuto},
 		Limits: Limits{MaxRequestBytes: 104857600, FrameStall: time.Minute, Memory: 256 << 20},
 		Drain:  Drain{Timeout: 8500 * time.Millisecond, Quiet: 3 * time.Second},
 		Admin:  Admin{Listen: HostPort{"127.0.0.1", 19099}},
@@ -60,6 +61,8 @@ func TestPrecedence(t *testing.T) {
 		"connectivity.via": {"connectivity", "connectivity", "connectivity"}, "connectivity.service": {"a", "b", "c"},
 		"connectivity.auth": {"jwt", "jwt", "jwt"}, "connectivity.username": {"", "", ""}, "connectivity.password": {"", "", ""}, "connectivity.password_file": {"", "", ""},
 		"connectivity.proxy": {"a:1", "b:2", "c:3"}, "log.level": {"debug", "warn", "error"}, "log.format": {"json", "json", "json"},
+		"destination": {"a", "b", "c"}, "connectivity.destination_service": {"a", "b", "c"},
+		"token.issuer": {"xsuaa", "xsuaa", "xsuaa"}, "token.resource": {"", "", ""},
 		"token.url": {"https://a/oauth/token", "https://b/oauth/token", "https://c/oauth/token"}, "token.client_id": {"a", "b", "c"},
 		"token.client_secret": {"", "b", "c"}, "token.client_secret_file": {"", "", ""},
 		"token.certificate_file": {"", "", ""}, "token.key_file": {"", "", ""}, "token.ca_file": {"a.pem", "b.pem", "c.pem"},
@@ -240,7 +243,7 @@ func TestSecretFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Token{URL: "https://uaa.corp/oauth/token", ClientID: "sb-a!b1|c!d", ClientSecret: "s3cr3t!|", ClientSecretFile: path}
+	want := Token{Issuer: IssuerAuto, URL: "https://uaa.corp/oauth/token", ClientID: "sb-a!b1|c!d", ClientSecret: "s3cr3t!|", ClientSecretFile: path}
 	if eff.Config.Token != want {
 		t.Errorf("token = %+v", eff.Config.Token)
 	}

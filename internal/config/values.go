@@ -38,6 +38,19 @@ func serviceName(s string) (string, *fault) {
 	return s, nil
 }
 
+// destinationName accepts what the cockpit does: it becomes a part of a path.
+func destinationName(s string) (string, *fault) {
+	for _, r := range s {
+		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.') {
+			return "", wants("wants letters, digits, -, _ and . only")
+		}
+	}
+	if len(s) > 200 {
+		return "", wants("wants at most 200 characters")
+	}
+	return s, nil
+}
+
 func printable(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
 }

@@ -21,6 +21,9 @@ const (
 	BindingMalformed  Code = "binding_malformed"
 	BindingCredhubRef Code = "binding_credhub_ref"
 
+	IdentityUnbound    Code = "identity_unbound"
+	DestinationUnbound Code = "destination_unbound"
+
 	PortTaken          Code = "port_taken"
 	NoPort             Code = "no_port"
 	AdvertisedLoopback Code = "advertised_loopback"
@@ -50,6 +53,14 @@ const (
 	TokenMalformed   Code = "token_malformed"
 
 	CertificateExpired Code = "certificate_expired"
+
+	DestinationUnreachable Code = "destination_unreachable"
+	DestinationStatus      Code = "destination_status"
+	DestinationRejected    Code = "destination_rejected"
+	DestinationNotFound    Code = "destination_not_found"
+	DestinationMalformed   Code = "destination_malformed"
+	DestinationWrongType   Code = "destination_wrong_type"
+	DestinationProperty    Code = "destination_property"
 
 	ProxyUnresolvable   Code = "proxy_unresolvable"
 	ProxyUnreachable    Code = "proxy_unreachable"
@@ -83,6 +94,7 @@ const (
 )
 
 const (
+	destHeld   = "held as long as no value was ever read, else not affected"
 	held       = "held until it heals or the hold time ends, then reset"
 	closed     = "closed"
 	reset      = "reset"
@@ -97,6 +109,7 @@ const (
 	pastHeals = "nothing is left of it: the client connects again"
 	addrHeals = "by itself: the address is tried again after 0.25 to 1.5 s in the first minute and up to 10 s later, by one client at a time; other addresses are not affected"
 	fixHeals  = "for new connections as soon as the cause is mended"
+	destHeals = "by itself: the tunnel reads the destination again after 1 to 30 s while it has none, and after 30 s to 5 min while an earlier value serves on"
 )
 
 //go:generate go run ./docs ../../docs/failures.md
@@ -130,6 +143,14 @@ var catalogue = []Entry{
 	{BindingCredhubRef, HopConfig, RetryNever,
 		"the credentials in {target} are only a reference to CredHub",
 		"The platform resolves credhub-ref only in the VCAP_SERVICES variable. Turn off file-based-vcap-services for this application and push it again.", noStart,
+		restart},
+	{IdentityUnbound, HopConfig, RetryNever,
+		"tokens are to come from the Identity Authentication service, and no one instance of it is bound",
+		"The connectivity binding says so (token-type), or token.issuer does. Bind the application's instance of the service identity, whose consumed-services lists the connectivity instance (cf bind-service APP my-identity), and restage; or leave token.issuer out.", noStart,
+		restart},
+	{DestinationUnbound, HopConfig, RetryNever,
+		"the cluster's addresses are to come from a destination, and no one destination service is bound",
+		"Create an instance (cf create-service destination lite my-destination), bind it (cf bind-service APP my-destination) and restage the application; where several are bound, set KAFKA_TUNNEL_CONNECTIVITY_DESTINATION_SERVICE to the name of one.", noStart,
 		restart},
 
 	{PortTaken, HopLocal, RetryNever,
@@ -238,6 +259,35 @@ var catalogue = []Entry{
 		"the certificate of the binding has expired",
 		"Certificates of X.509 bindings live for days (7 unless the binding asks for more). Bind the connectivity service again (cf unbind-service, cf bind-service with the same parameters) and restage the application; ask for a longer validity there if nobody does this regularly.", closed,
 		"after the application has been restaged with a new certificate"},
+	{DestinationUnreachable, HopDestination, RetryGate,
+		"the destination service at {target} cannot be reached",
+		"Usually an outage that heals by itself; the last value that was read serves on. If it stays, check the egress rules of the space (cf security-groups) and that the host of uri in the binding resolves.", destHeld,
+		destHeals},
+	{DestinationStatus, HopDestination, RetryGate,
+		"the destination service at {target} answers with an error",
+		"Usually an outage that heals by itself; the last value that was read serves on. If it stays, look at the status page of the platform for the Destination Service.", destHeld,
+		destHeals},
+	{DestinationRejected, HopDestination, RetryNever,
+		"the destination service at {target} refuses the token",
+		"The binding of the destination service was rotated or belongs to another subaccount. Bind it again (cf unbind-service, cf bind-service) and restage the application.", destHeld,
+		destHeals},
+	{DestinationNotFound, HopDestination, RetryNever,
+		"there is no destination {target}",
+		"The name is compared letter by letter, first among the destinations of the bound instance and then among those of the subaccount. Open the cockpit under Connectivity > Destinations and create it (type TCP, proxy type OnPremise), or correct KAFKA_TUNNEL_DESTINATION.", destHeld,
+		destHeals},
+	{DestinationMalformed, HopDestination, RetryNever,
+		"what answers at {target} is not the destination service",
+		"Something between the application and the service answers in its place. Check uri in the binding of the destination service, and HTTPS_PROXY.", destHeld,
+		destHeals},
+	{DestinationWrongType, HopDestination, RetryNever,
+		"the destination {target} is not for TCP by way of a Cloud Connector",
+		"Only that kind leads to brokers. Open it in the cockpit under Connectivity > Destinations and set Type to TCP and Proxy Type to OnPremise.", destHeld,
+		destHeals},
+	{DestinationProperty, HopDestination, RetryNever,
+		"a property of the destination {target} cannot be used",
+		"The destination is used as a whole or not at all. Open it in the cockpit under Connectivity > Destinations and correct the property that is named; docs/sap-btp.md lists those that the tunnel knows.", destHeld,
+		destHeals},
+
 	{ProxyUnresolvable, HopProxy, RetryGate,
 		"the name of the connectivity proxy {host} cannot be resolved",
 		"Inside the platform this is an outage of its name service that heals by itself. Outside, the proxy is reachable only through an application: cf ssh APP -N -L {port}:{target}, and then KAFKA_TUNNEL_CONNECTIVITY_PROXY=localhost:{port}.", held,

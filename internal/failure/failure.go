@@ -34,13 +34,14 @@ type Hop string
 
 // The hops from the client to the broker.
 const (
-	HopConfig    Hop = "config"    // configuration and service binding
-	HopClient    Hop = "client"    // the application's own connection to the tunnel
-	HopLocal     Hop = "local"     // ports, descriptors, memory of this container
-	HopToken     Hop = "token"     // the OAuth token service
-	HopProxy     Hop = "proxy"     // the connectivity proxy
-	HopConnector Hop = "connector" // the Cloud Connector
-	HopBroker    Hop = "broker"    // the Kafka broker
+	HopConfig      Hop = "config"      // configuration and service binding
+	HopClient      Hop = "client"      // the application's own connection to the tunnel
+	HopLocal       Hop = "local"       // ports, descriptors, memory of this container
+	HopToken       Hop = "token"       // the OAuth token service
+	HopDestination Hop = "destination" // the destination service, where a cluster is read from it
+	HopProxy       Hop = "proxy"       // the connectivity proxy
+	HopConnector   Hop = "connector"   // the Cloud Connector
+	HopBroker      Hop = "broker"      // the Kafka broker
 )
 
 // Retry says when another attempt makes sense.

@@ -15,7 +15,7 @@ import (
 //
 // Its error is worded for a user and holds nothing of the key.
 func ParseCertificate(chain, key string) (*tls.Certificate, error) {
-	chain, key = unfold(chain), unfold(key)
+	chain, key = Unfold(chain), Unfold(key)
 	switch {
 	case !hasBlock(chain, "CERTIFICATE"):
 		return nil, errors.New("certificate holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
@@ -29,8 +29,8 @@ func ParseCertificate(chain, key string) (*tls.Certificate, error) {
 	return &pair, nil
 }
 
-// unfold makes lines of what a variable may have made of them.
-func unfold(text string) string {
+// Unfold makes lines of what a variable may have made of them.
+func Unfold(text string) string {
 	if strings.Contains(text, "\n") {
 		return text
 	}

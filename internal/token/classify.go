@@ -63,7 +63,7 @@ func (f *clientFetcher) refused(x *exchange, code string) *failure.Failure {
 		detail += " with an HTML page"
 	}
 	var cause error
-	if wait, ok := parseRetryAfter(x.header, time.Now()); ok {
+	if wait, ok := ParseRetryAfter(x.header, time.Now()); ok {
 		cause = &RetryAfterError{Wait: wait}
 	}
 	return failure.New(kind, cause).For(f.config.TokenURL, "").With(detail)
@@ -103,13 +103,13 @@ func (f *clientFetcher) unreachable(ctx context.Context, err error) *failure.Fai
 	if failure.NoDescriptor(err) {
 		kind = failure.DescriptorsExhausted
 	}
-	return failure.New(kind, transportCause(err)).For(f.config.TokenURL, "")
+	return failure.New(kind, TransportCause(err)).For(f.config.TokenURL, "")
 }
 
-// transportCause returns the part of a transport's error that is about the
+// TransportCause returns the part of a transport's error that is about the
 // network. The rest may quote what the server sent (a "malformed HTTP response",
 // for example, with its first line) and is described only.
-func transportCause(err error) error {
+func TransportCause(err error) error {
 	if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return e
 	}

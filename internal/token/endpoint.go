@@ -7,15 +7,24 @@ import (
 	"strings"
 )
 
-// endpointPath is where UAA, the token service of BTP, answers.
-const endpointPath = "/oauth/token"
+// Where the two token services of BTP answer.
+const (
+	endpointPath = "/oauth/token"  // XSUAA
+	identityPath = "/oauth2/token" // Identity Authentication (IAS)
+)
 
 // EndpointURL returns the address to fetch tokens from. base is a binding's
 // token_service_url, which in some bindings already ends in /oauth/token.
 //
 // Its error is worded for a user and does not contain base, which in a broken
 // binding may hold a password.
-func EndpointURL(base string) (string, error) {
+func EndpointURL(base string) (string, error) { return endpointURL(base, endpointPath) }
+
+// IdentityEndpointURL is the same for the Identity Authentication service, whose
+// bindings name it by url.
+func IdentityEndpointURL(base string) (string, error) { return endpointURL(base, identityPath) }
+
+func endpointURL(base, answers string) (string, error) {
 	u, err := url.Parse(strings.TrimSpace(base))
 	switch {
 	case strings.TrimSpace(base) == "":
@@ -34,8 +43,8 @@ func EndpointURL(base string) (string, error) {
 		return "", errors.New("the URL of the token service has a query or fragment, which it should not have")
 	}
 	path := strings.TrimRight(u.Path, "/")
-	if !strings.HasSuffix(path, endpointPath) {
-		path += endpointPath
+	if !strings.HasSuffix(path, answers) {
+		path += answers
 	}
 	u.Path, u.RawPath = path, ""
 	return u.String(), nil

@@ -35,13 +35,16 @@ const (
 
 // Credentials are what a binding gives: a client secret, or a certificate.
 type Credentials struct {
-	URL          string // of the token service, with or without /oauth/token; for a certificate its certurl
+	URL          string // of the token service, with or without its path; for a certificate its certurl
 	ClientID     string
 	ClientSecret string
-	Tenant       string           // subscriber whose token it is to be: subdomain or zone id; "": the binding's own
-	Certificate  *tls.Certificate // RFC 8705, section 2; nil: there is a secret
-	UserAgent    string           // "kafka-tunnel/1.2.3"; "": "kafka-tunnel"
-	Roots        *x509.CertPool   // nil: the system's root certificates
+	// Resource is what a token of the Identity Authentication service is for; "": the
+	// token service is XSUAA, which does not ask.
+	Resource    string
+	Tenant      string           // subscriber whose token it is to be: subdomain or zone id; "": the binding's own
+	Certificate *tls.Certificate // RFC 8705, section 2; nil: there is a secret
+	UserAgent   string           // "kafka-tunnel/1.2.3"; "": "kafka-tunnel"
+	Roots       *x509.CertPool   // nil: the system's root certificates
 	// Proxy says through which HTTP proxy the token service is reached, see
 	// [http.ProxyFromEnvironment]; nil: through none.
 	Proxy func(*http.Request) (*url.URL, error)
@@ -66,7 +69,11 @@ func (c Credentials) LogValue() slog.Value { return slog.StringValue(c.String())
 // are not followed, because the credentials would go with them. Connections are
 // not kept: the next fetch is hours away.
 func ClientCredentials(c Credentials) (Fetcher, error) {
-	endpoint, err := EndpointURL(c.URL)
+	find := EndpointURL
+	if c.Resource != "" {
+		find = IdentityEndpointURL
+	}
+	endpoint, err := find(c.URL)
 	if err != nil {
 		return nil, err
 	}
@@ -91,24 +98,35 @@ func newClientFetcher(endpoint string, c Credentials) *clientFetcher {
 	if c.Certificate != nil {
 		expires = Expiry(c.Certificate)
 	}
+	var more url.Values
+	if c.Resource != "" {
+		more = url.Values{"resource": {c.Resource}}
+	}
 	return &clientFetcher{
 		tenant:  c.Tenant,
 		expires: expires,
 		config: clientcredentials.Config{
-			ClientID:     c.ClientID,
-			ClientSecret: c.ClientSecret,
-			TokenURL:     endpoint,
-			AuthStyle:    oauth2.AuthStyleInParams,
+			ClientID:       c.ClientID,
+			ClientSecret:   c.ClientSecret,
+			TokenURL:       endpoint,
+			AuthStyle:      oauth2.AuthStyleInParams,
+			EndpointParams: more,
 		},
 		userAgent: cmp.Or(c.UserAgent, "kafka-tunnel"),
-		transport: &http.Transport{
-			DialContext:            (&net.Dialer{Timeout: connectTimeout}).DialContext,
-			Proxy:                  c.Proxy,
-			TLSClientConfig:        tlsConfig(c),
-			TLSHandshakeTimeout:    connectTimeout,
-			DisableKeepAlives:      true,
-			MaxResponseHeaderBytes: maxHeader,
-		},
+		transport: c.Transport(),
+	}
+}
+
+// Transport returns how the services of the platform are reached over HTTP: bounded in
+// time and size. Connections are not kept, because the next request is far away.
+func (c Credentials) Transport() *http.Transport {
+	return &http.Transport{
+		DialContext:            (&net.Dialer{Timeout: connectTimeout}).DialContext,
+		Proxy:                  c.Proxy,
+		TLSClientConfig:        tlsConfig(c),
+		TLSHandshakeTimeout:    connectTimeout,
+		DisableKeepAlives:      true,
+		MaxResponseHeaderBytes: maxHeader,
 	}
 }
 

@@ -57,6 +57,11 @@ func (s *Source) next(now time.Time) (at time.Time, due bool) {
 		at = now
 	case s.token.Value != "" && !s.onDemandOnly():
 		at = s.refreshAt
+	case now.Before(s.firstAt):
+		return s.firstAt, true
+	case !s.firstAt.IsZero():
+		s.firstAt, s.wanted = time.Time{}, true
+		at = now
 	default:
 		return time.Time{}, false
 	}

@@ -20,10 +20,10 @@ func (e *RetryAfterError) Error() string {
 	return fmt.Sprintf("the server asks for %s of rest", e.Wait.Round(time.Second))
 }
 
-// parseRetryAfter returns the wait that an HTTP header asks for (RFC 9110,
+// ParseRetryAfter returns the wait that an HTTP header asks for (RFC 9110,
 // section 10.2.3): seconds, or a date. A date is compared with the server's own
 // Date where there is one, so that a wrong clock here undercuts nothing.
-func parseRetryAfter(header http.Header, now time.Time) (time.Duration, bool) {
+func ParseRetryAfter(header http.Header, now time.Time) (time.Duration, bool) {
 	text := strings.TrimSpace(header.Get("Retry-After"))
 	if text == "" {
 		return 0, false

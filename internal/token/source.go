@@ -29,6 +29,10 @@ type Options struct {
 	// failure, and how long it took. It is called by Run's goroutine; while it runs
 	// no fetch is made. It may call Status.
 	Observe func(result string, took time.Duration)
+	// First is the time within which the first token is fetched of itself, at a random
+	// moment, so that instances that start together do not ask together; 0: not before
+	// somebody needs it.
+	First time.Duration
 	// Rand returns a number from 0 to 1, for the points in time that are spread;
 	// nil: math/rand/v2.
 	Rand func() float64
@@ -50,6 +54,7 @@ type Source struct {
 	suspect   bool      // the proxy has refused the token: it serves only when there is no other
 	refreshAt time.Time // when to look for the token's successor
 	usedAt    time.Time // when somebody last asked
+	firstAt   time.Time // when the first token is due of itself; zero: not
 	forcedAt  time.Time // when a refused token last led to a fetch
 
 	wanted  bool             // somebody needs a fetch now
@@ -234,6 +239,10 @@ func (s *Source) start() {
 		panic("token: Run is running already")
 	}
 	s.running, s.stopped = true, false
+	if s.opts.First > 0 && s.usedAt.IsZero() {
+		s.usedAt = time.Now().Round(0)
+		s.firstAt = s.usedAt.Add(time.Duration(s.opts.Rand() * float64(s.opts.First)))
+	}
 }
 
 func (s *Source) stop() {
@@ -245,7 +254,7 @@ func (s *Source) stop() {
 
 // want asks Run for a fetch. The caller holds s.mu.
 func (s *Source) want() {
-	s.wanted = true
+	s.wanted, s.firstAt = true, time.Time{}
 	select {
 	case s.wake <- struct{}{}:
 	default:

@@ -163,7 +163,7 @@ func FuzzExpiryAndRetryAfter(f *testing.F) {
 		if exp, ok := expiry(text); ok && (exp.Unix() < 0 || exp.Year() > 9999) {
 			t.Errorf("%q expires at %s", text, exp)
 		}
-		if wait, ok := parseRetryAfter(http.Header{"Retry-After": {text}}, noon()); ok != (wait > 0) && ok {
+		if wait, ok := ParseRetryAfter(http.Header{"Retry-After": {text}}, noon()); ok != (wait > 0) && ok {
 			t.Errorf("%q: wait %s", text, wait)
 		}
 		if token, err := Make(text, noon(), 0); err == nil && !token.UsableUntil.Before(token.ExpiresAt) {

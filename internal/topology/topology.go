@@ -62,16 +62,21 @@ type Binder interface {
 	Owns(port uint16) bool
 }
 
+// Names are how addresses are translated. They may change, see [Topology.Follow].
+type Names struct {
+	Bootstrap  []Target
+	LocationID string
+	Rules      addressmap.Rules
+	// ServerName returns whom the certificate of a broker must be for that advertises
+	// this host; nil: no TLS.
+	ServerName func(advertised string) string
+}
+
 // Options are the settings of one cluster.
 type Options struct {
 	Advertise   string // host written into responses
 	First, Last uint16 // range of broker ports; 0 and 0: ephemeral ports
-	Bootstrap   []Target
-	LocationID  string
-	Rules       addressmap.Rules
-	// ServerName returns whom the certificate of a broker must be for that advertises
-	// this host; nil: no TLS.
-	ServerName func(advertised string) string
+	Names
 	// Direct allows loopback addresses as targets, because brokers are reached
 	// without the connectivity proxy.
 	Direct bool
@@ -208,6 +213,25 @@ func (t *Topology) hide(e *kafka.Endpoint, why *failure.Failure) {
 	e.Hidden = true
 	t.opts.Report(why)
 	t.opts.Unmapped()
+}
+
+// Follow translates by other names from now on, known nodes too: the next connection to
+// one leads to its new address. Where a node has none, the next response decides.
+func (t *Topology) Follow(names Names) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.opts.Names = names
+	for _, n := range t.nodes {
+		host, port, err := net.SplitHostPort(n.advertised)
+		number, err2 := strconv.ParseUint(port, 10, 16)
+		if err != nil || err2 != nil {
+			continue
+		}
+		e := kafka.Endpoint{NodeID: n.id, Host: host, Port: int32(number)}
+		if target, failed := t.target(&e, len(t.nodes) == 1); failed == nil {
+			t.know(&e, target, n.seen)
+		}
+	}
 }
 
 // singleBroker reports whether all that is known, with this response, is one

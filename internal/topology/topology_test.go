@@ -53,10 +53,13 @@ func (p *ports) Owns(port uint16) bool       { return p.bound[port] || port == 9
 func cluster(p *ports, change func(*Options)) (*Topology, *[]failure.Code) {
 	var codes []failure.Code
 	opts := Options{
-		Advertise: "localhost", First: 19100, Last: 19199, LocationID: "LOC1",
-		Bootstrap: []Target{{"kafka-1.corp", 9092, "LOC1", ""}, {"kafka-2.corp", 9092, "LOC1", ""}},
-		Binder:    p,
-		Report:    func(f *failure.Failure) { codes = append(codes, f.Code) },
+		Advertise: "localhost", First: 19100, Last: 19199,
+		Names: Names{
+			LocationID: "LOC1",
+			Bootstrap:  []Target{{"kafka-1.corp", 9092, "LOC1", ""}, {"kafka-2.corp", 9092, "LOC1", ""}},
+		},
+		Binder: p,
+		Report: func(f *failure.Failure) { codes = append(codes, f.Code) },
 	}
 	if change != nil {
 		change(&opts)
@@ -309,5 +312,28 @@ func TestAMovedNodeKeepsItsPort(t *testing.T) {
 	}
 	if target, _, _ := topo.Resolve(t.Context(), uint16(before[1])); target.String() != "new.corp:9999" {
 		t.Errorf("the port still leads to %s", target)
+	}
+}
+
+// TestFollow: other names lead known nodes elsewhere, from the next connection on; ports
+// stay, and nodes that the names do not lead anywhere are left to the next response.
+func TestFollow(t *testing.T) {
+	p := newPorts()
+	topo, _ := cluster(p, nil)
+	local := learn(t, topo, 1, 2)
+	rules, err := addressmap.Parse([]addressmap.Text{{From: "kafka-*.onprem.corp", To: "vkafka-*"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	topo.Follow(Names{LocationID: "LOC2", Rules: rules, ServerName: func(advertised string) string { return advertised }})
+	for id := int32(1); id <= 2; id++ {
+		got, node, err := topo.Resolve(t.Context(), uint16(local[id]))
+		want := Target{fmt.Sprintf("vkafka-%d", id), 9092, "LOC2", fmt.Sprintf("kafka-%d.onprem.corp", id)}
+		if err != nil || node != id || got != want {
+			t.Errorf("node %d: %+v, %v, want %+v", id, got, err, want)
+		}
+	}
+	if again := learn(t, topo, 1, 2); again[1] != local[1] || again[2] != local[2] {
+		t.Errorf("ports have changed: %v, %v", local, again)
 	}
 }

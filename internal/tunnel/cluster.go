@@ -4,52 +4,52 @@ import (
 	"context"
 	"net"
 	"strconv"
+	"sync/atomic"
 	"time"
 
-	"github.com/kafka-tunnel/kafka-tunnel/internal/addressmap"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/destination"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/listener"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/logging"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/metrics"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/secure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/session"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/socks"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/upstream"
 )
 
 // cluster is one configured cluster at work.
 type cluster struct {
-	tunnel    *Tunnel
-	cfg       config.Cluster
-	tenant    *tenant // nil: there are no tokens
-	bootstrap []topology.Target
-	port      uint16 // of the bootstrap listener
-	topo      *topology.Topology
-	dialer    *upstream.Dialer
-	handler   *session.Handler
-	metrics   *metrics.Cluster
-	asked     chan struct{} // somebody wants to know whether the way works
-	caps      caps
+	tunnel  *Tunnel
+	cfg     config.Cluster      // as it is configured
+	way     atomic.Pointer[way] // nil until the destination has been read
+	watch   *destination.Watch  // nil: there is no destination
+	port    uint16              // of the bootstrap listener
+	topo    *topology.Topology
+	handler *session.Handler
+	metrics *metrics.Cluster
+	asked   chan struct{} // somebody wants to know whether the way works
+	caps    caps
 }
 
 // startCluster binds the ports of a cluster.
 func (t *Tunnel) startCluster(ctx context.Context, cfg config.Cluster) (*cluster, error) {
 	cl := &cluster{tunnel: t, cfg: cfg, metrics: t.metrics.Cluster(cfg.Name), asked: make(chan struct{}, 1)}
-	rules, err := addressmap.Parse(cfg.AddressMap)
-	if err != nil {
-		return nil, failure.New(failure.ConfigInvalid, err)
-	}
-	cl.bootstrap = bootstrap(cfg, rules)
 	conn := t.cfg.Connectivity
-	if cl.dialer, cl.tenant, err = t.newDialer(ctx, cfg.Name, cfg.Tenant, cl.metrics); err != nil {
+	var names topology.Names
+	if cfg.Destination == "" {
+		w, err := cl.newWay(ctx, cfg)
+		if err != nil {
+			return nil, err
+		}
+		cl.way.Store(w)
+		names = w.names()
+	} else if err := cl.follow(ctx); err != nil {
 		return nil, err
 	}
-	cl.dialer.TLS, cl.dialer.Explain = secure.Config(cfg.TLS.Roots), cl.explain
 	cl.topo = topology.New(topology.Options{
 		Advertise: cfg.Advertise, First: cfg.BrokerPorts.First, Last: cfg.BrokerPorts.Last,
-		Bootstrap: cl.bootstrap, LocationID: cfg.LocationID, Rules: rules, ServerName: serverName(cfg.TLS), Direct: conn.Via == config.ViaDirect,
+		Names: names, Direct: conn.Via == config.ViaDirect,
 		Binder: &binder{server: t.server, bind: func(port uint16) (*listener.Port, error) {
 			return t.server.Listen(ctx, cfg.Listen.Host, port, cl.serveBroker)
 		}},
@@ -70,6 +70,9 @@ func (t *Tunnel) startCluster(ctx context.Context, cfg config.Cluster) (*cluster
 	cl.port = port.Number()
 	cl.topo.BindHomes()
 	t.work.Go(func() { cl.probe(ctx) })
+	if cl.watch != nil {
+		t.work.Go(func() { cl.watch.Run(ctx) })
+	}
 	return cl, nil
 }
 
@@ -125,7 +128,11 @@ func (cl *cluster) address() string {
 // serveBootstrap serves a connection to the bootstrap port.
 func (cl *cluster) serveBootstrap(ctx context.Context, conn net.Conn, _ uint16, over func()) {
 	cl.serve(ctx, conn, "bootstrap", over, func(ctx context.Context) (net.Conn, topology.Target, error) {
-		return cl.dialer.DialAny(ctx, cl.bootstrap)
+		w, err := cl.lead(ctx)
+		if err != nil {
+			return nil, topology.Target{}, err
+		}
+		return w.dialer.DialAny(ctx, w.bootstrap)
 	})
 }
 
@@ -140,7 +147,11 @@ func (cl *cluster) serveBroker(ctx context.Context, conn net.Conn, port uint16, 
 		if err != nil {
 			return nil, target, err
 		}
-		up, err := cl.dialer.Dial(ctx, target)
+		w, err := cl.lead(ctx)
+		if err != nil {
+			return nil, target, err
+		}
+		up, err := w.dialer.Dial(ctx, target)
 		return up, target, err
 	})
 }
@@ -185,7 +196,7 @@ func (cl *cluster) serve(ctx context.Context, conn net.Conn, node string, over f
 		defer open.remove(one)
 		n.Closed(resultLabel(summary.Result))
 		if summary.Result == session.BrokerClosed || failure.Is(summary.Err, failure.BrokerReset) {
-			cl.dialer.Broken(reached)
+			cl.way.Load().dialer.Broken(reached) // it was reached by one
 		}
 		cl.conclude(ctx, node, summary)
 	})

@@ -231,12 +231,12 @@ func TestRotation(t *testing.T) {
 	}
 	bed := newTestbedWith(t, lab.Options{Brokers: 1}, variables, func(o *Options) {
 		o.ReloadEvery = 20 * time.Millisecond
-		o.Reload = func() (config.Token, error) {
+		o.Reload = func() (config.Config, error) {
 			eff, err := config.Resolve(config.Input{Environ: environ})
 			if err != nil {
-				return config.Token{}, err
+				return config.Config{}, err
 			}
-			return eff.Config.Token, nil
+			return eff.Config, nil
 		}
 	})
 	cl := bed.client(t, kgo.DefaultProduceTopic("topic"))

@@ -125,7 +125,7 @@ func (t *Tunnel) newDialer(ctx context.Context, name, tenantName string, m *metr
 	if conn.Auth != config.AuthJWT {
 		return d, nil, nil
 	}
-	owner, err := t.tenantOf(ctx, tenantName)
+	owner, err := t.proxyTokens.tenant(ctx, tenantName)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -80,7 +80,7 @@ func newTestbedWith(t *testing.T, o lab.Options, variables func(*lab.Landscape) 
 	if effective.Binding != nil {
 		source = effective.Binding.Name
 	}
-	options := Options{Config: effective.Config, Source: source, Version: "test", Logger: logger}
+	options := Options{Config: effective.Config, Source: source, Version: "test", Logger: logger, FirstToken: -1}
 	for _, f := range change {
 		f(&options)
 	}

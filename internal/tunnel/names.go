@@ -18,6 +18,11 @@ func serverName(c config.TLS) func(advertised string) string {
 	return func(advertised string) string { return advertised }
 }
 
+// names returns what the topology translates addresses with.
+func (w *way) names() topology.Names {
+	return topology.Names{Bootstrap: w.bootstrap, LocationID: w.cfg.LocationID, Rules: w.rules, ServerName: serverName(w.cfg.TLS)}
+}
+
 // bootstrap returns the addresses at which clients start. What a broker advertises is
 // not known there. Its certificate is for that name and not for the virtual host, so
 // the address map is read backwards; where it does not say, the virtual host it is.

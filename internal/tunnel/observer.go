@@ -16,7 +16,7 @@ func (o observer) Request(key int16) { o.api(key).Request() }
 
 func (o observer) Answered(key int16, d time.Duration) {
 	o.api(key).Response(d)
-	o.cl.dialer.Alive()
+	o.cl.way.Load().dialer.Alive() // who answers was reached
 }
 
 func (o observer) Rewritten(key int16, r kafka.Result) {

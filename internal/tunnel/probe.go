@@ -53,7 +53,11 @@ var apiVersionsV0 = [...]byte{0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff}
 func (cl *cluster) probeWay(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, cl.tunnel.cfg.Connectivity.Hold)
 	defer cancel()
-	conn, target, err := cl.dialer.DialAny(ctx, cl.bootstrap)
+	w, err := cl.lead(ctx)
+	if err != nil {
+		return err
+	}
+	conn, target, err := w.dialer.DialAny(ctx, w.bootstrap)
 	if err != nil {
 		return err
 	}
@@ -66,7 +70,7 @@ func (cl *cluster) probeWay(ctx context.Context) error {
 		cl.tunnel.report(ctx, f, "cluster", cl.cfg.Name)
 		return f
 	}
-	cl.dialer.Alive()
+	w.dialer.Alive()
 	return nil
 }
 

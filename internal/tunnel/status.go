@@ -2,7 +2,6 @@ package tunnel
 
 import (
 	"context"
-	"maps"
 	"net"
 	"os"
 	"slices"
@@ -26,9 +25,7 @@ func (t *Tunnel) Alive() error { return t.server.Alive() }
 func (t *Tunnel) Ready(_ context.Context, name string) admin.Readiness {
 	r := admin.Readiness{Draining: t.draining.Load()}
 	r.Ready = !r.Draining
-	if warning := t.certificate.warning(time.Now()); warning != "" {
-		r.Warnings = append(r.Warnings, warning)
-	}
+	r.Warnings = t.passing(time.Now())
 	if !t.bound.Load() {
 		r.Ready = false
 		return r
@@ -50,14 +47,21 @@ func (t *Tunnel) Ready(_ context.Context, name string) admin.Readiness {
 // ready reports whether there is recent evidence that brokers can be reached: a
 // granted connection or an answer, at most a minute old and younger than the last
 // failure of the landscape.
-func (cl *cluster) ready() bool { return isReady(cl.dialer.Evidence(), time.Now()) }
+func (cl *cluster) ready() bool {
+	w := cl.way.Load()
+	return w != nil && isReady(w.dialer.Evidence(), time.Now())
+}
 
 func isReady(e upstream.Evidence, now time.Time) bool {
 	return !e.Granted.IsZero() && now.Sub(e.Granted) <= fresh && e.Granted.After(e.Failed)
 }
 
 func (cl *cluster) readiness() admin.ClusterReadiness {
-	e, now := cl.dialer.Evidence(), time.Now()
+	now, w := time.Now(), cl.way.Load()
+	if w == nil {
+		return cl.unread(now)
+	}
+	e := w.dialer.Evidence()
 	r := admin.ClusterReadiness{Name: cl.cfg.Name, Ready: isReady(e, now)}
 	if !e.Granted.IsZero() {
 		age := admin.Seconds(now.Sub(e.Granted))
@@ -72,14 +76,32 @@ func (cl *cluster) readiness() admin.ClusterReadiness {
 		}
 		// Whoever waits for a token learns of its failure when the wait is over; an
 		// operator should not have to wait as well.
-		if cl.tenant != nil {
-			if st := cl.tenant.tokens.Status(); st.LastFailure != nil && !st.Usable(now) {
+		if w.tenant != nil {
+			if st := w.tenant.tokens.Status(); st.LastFailure != nil && !st.Usable(now) {
 				f, at = st.LastFailure, st.LastFetch
 			}
 		}
 		r.Failure = admin.FailureOf(f, now.Sub(at))
 	}
 	return r
+}
+
+// unread is the readiness of a cluster whose destination was never read.
+func (cl *cluster) unread(now time.Time) admin.ClusterReadiness {
+	r := admin.ClusterReadiness{Name: cl.cfg.Name}
+	if st := cl.watch.Status(); st.Failure != nil {
+		r.Failure = admin.FailureOf(st.Failure, now.Sub(st.FailedAt))
+	}
+	return r
+}
+
+// passing returns the warnings of the moment.
+func (t *Tunnel) passing(now time.Time) []string {
+	list := append(t.proxyTokens.warnings(now), t.destinationTokens.warnings(now)...)
+	for _, cl := range t.clusters {
+		list = append(list, cl.warnings(now)...)
+	}
+	return list
 }
 
 // Status implements [admin.Source].
@@ -91,9 +113,7 @@ func (t *Tunnel) Status() admin.Status {
 		Bound: t.bound.Load(), Draining: t.draining.Load(),
 		Connections: activity.Open, MaxConnections: t.server.Limit, Warnings: t.warnings,
 	}
-	if warning := t.certificate.warning(now); warning != "" {
-		s.Warnings = append(slices.Clone(s.Warnings), warning)
-	}
+	s.Warnings = append(slices.Clone(s.Warnings), t.passing(now)...)
 	if !s.Bound {
 		return s
 	}
@@ -110,9 +130,7 @@ func (t *Tunnel) Status() admin.Status {
 	if t.dropped != nil {
 		s.LogLinesDropped = t.dropped()
 	}
-	for _, name := range slices.Sorted(maps.Keys(t.tokens)) {
-		s.Tokens = append(s.Tokens, t.tokens[name].status(now, t.certificate))
-	}
+	s.Tokens = append(t.proxyTokens.status(now), t.destinationTokens.status(now)...)
 	return s
 }
 
@@ -123,12 +141,20 @@ func (cl *cluster) status(now time.Time) admin.ClusterStatus {
 	}
 	c := admin.ClusterStatus{
 		Name: cl.cfg.Name, Listen: []string{net.JoinHostPort(cl.cfg.Listen.Host, strconv.Itoa(int(cl.port)))},
-		Advertise: cl.cfg.Advertise, Via: cl.tunnel.cfg.Connectivity.Via, Proxy: cl.dialer.Proxy,
-		LocationID: cl.cfg.LocationID, TLS: cl.cfg.TLS.Enabled, Ready: r.Ready, EvidenceAgeSeconds: r.EvidenceAgeSeconds,
+		Advertise: cl.cfg.Advertise, Via: cl.tunnel.cfg.Connectivity.Via, Proxy: cl.tunnel.cfg.Connectivity.Proxy,
+		Destination: cl.destinationStatus(now), Ready: r.Ready, EvidenceAgeSeconds: r.EvidenceAgeSeconds,
 		BootstrapConnections: cl.tunnel.server.Connections(cl.port),
 	}
 	c.Connections = c.BootstrapConnections
-	for _, target := range cl.dialer.Order(cl.bootstrap) {
+	w := cl.way.Load()
+	if w == nil {
+		if r.Code != "" {
+			c.LastFailure = &r.Failure
+		}
+		return c
+	}
+	c.LocationID, c.TLS = w.cfg.LocationID, w.cfg.TLS.Enabled
+	for _, target := range w.dialer.Order(w.bootstrap) {
 		c.Bootstrap = append(c.Bootstrap, target.String())
 	}
 	for _, n := range cl.topo.Nodes() {
@@ -136,17 +162,17 @@ func (cl *cluster) status(now time.Time) admin.ClusterStatus {
 			ID: n.ID, Advertised: n.Advertised, Virtual: n.Virtual.String(), ServerName: n.Virtual.ServerName, Connections: n.Connections,
 			Local: net.JoinHostPort(cl.cfg.Advertise, strconv.Itoa(int(n.Local))),
 		}
-		if n.Virtual.LocationID != cl.cfg.LocationID {
+		if n.Virtual.LocationID != w.cfg.LocationID {
 			node.LocationID = n.Virtual.LocationID
 		}
 		c.Connections += n.Connections
 		c.Nodes = append(c.Nodes, node)
 	}
-	if e := cl.dialer.Evidence(); e.Last != nil {
+	if e := w.dialer.Evidence(); e.Last != nil {
 		f := admin.FailureOf(e.Last, now.Sub(e.LastAt))
 		c.LastFailure = &f
 	}
-	c.Gates, c.Paused, c.Capped = gates(cl.dialer.Gates(), now), paused(cl.dialer.Paused(), now), cl.caps.status()
+	c.Gates, c.Paused, c.Capped = gates(w.dialer.Gates(), now), paused(w.dialer.Paused(), now), cl.caps.status()
 	return c
 }
 

@@ -12,6 +12,7 @@
 package tunnel
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -27,7 +28,6 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/listener"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/logging"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/metrics"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/token"
 )
 
 // Options say what to run.
@@ -41,9 +41,12 @@ type Options struct {
 	Logger   *slog.Logger // nil: silent
 	// Reload reads the credentials again, where the platform may change them while
 	// the tunnel runs (files on Kubernetes); nil: it does not.
-	Reload func() (config.Token, error)
+	Reload func() (config.Config, error)
 	// ReloadEvery is how often; 0: 30 s.
 	ReloadEvery time.Duration
+	// FirstToken is the time within which the first token is fetched of itself, and the
+	// first destination read; 0: 5 s, negative: only when somebody needs them.
+	FirstToken time.Duration
 	// Dropped returns how many lines the log lacks; nil: none.
 	Dropped func() uint64
 }
@@ -59,16 +62,15 @@ type Tunnel struct {
 	failures *logging.Failures
 	metrics  *metrics.Metrics
 
-	server      *listener.Server
-	connections connections
-	tidy        *tidy
-	dropped     func() uint64
-	tokens      map[string]*tenant // by tenant; none: direct
-	source      string             // name of the credentials
-	certificate *certificate       // nil: there is a secret
-	clusters    []*cluster
-	forwards    []*forwardPort
-	adminPort   uint16
+	server                         *listener.Server
+	connections                    connections
+	tidy                           *tidy
+	dropped                        func() uint64
+	first                          time.Duration
+	proxyTokens, destinationTokens *credentials // nil: they are not needed
+	clusters                       []*cluster
+	forwards                       []*forwardPort
+	adminPort                      uint16
 
 	cancel   context.CancelFunc
 	work     sync.WaitGroup // token refresh, admin server, probes, tidying up
@@ -85,7 +87,7 @@ func Start(ctx context.Context, o Options) (*Tunnel, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	t := &Tunnel{
-		cfg: o.Config, source: o.Source, version: o.Version, warnings: o.Warnings, started: time.Now(),
+		cfg: o.Config, first: max(0, cmp.Or(o.FirstToken, firstToken)), version: o.Version, warnings: o.Warnings, started: time.Now(),
 		logger: o.Logger, failures: logging.NewFailures(o.Logger), metrics: metrics.New(),
 		dropped: o.Dropped, cancel: cancel, tidy: newTidy(debug.FreeOSMemory),
 	}
@@ -111,10 +113,11 @@ func (t *Tunnel) start(ctx context.Context, o Options) error {
 	endpoints := &admin.Server{Source: t, Metrics: t.metrics.Handler(), Logger: t.logger}
 	t.work.Go(func() { t.serveAdmin(ctx, endpoints, sockets) })
 	t.work.Go(func() { t.tidy.run(ctx) })
-	if c := t.cfg.Token.Certificate; c != nil && t.cfg.Connectivity.Via != config.ViaDirect && t.cfg.Connectivity.Auth == config.AuthJWT {
-		t.certificate = newCertificate(t.source, token.Expiry(c), t.logger)
-		t.metrics.CertificateExpiry(t.source, t.certificate.until())
-		t.work.Go(func() { t.certificate.watch(ctx) })
+	if t.cfg.Connectivity.Via != config.ViaDirect && t.cfg.Connectivity.Auth == config.AuthJWT {
+		t.proxyTokens = t.newCredentials(ctx, o.Source, t.cfg.Token)
+	}
+	if d := t.cfg.Destinations; d.URI != "" {
+		t.destinationTokens = t.newCredentials(ctx, d.Name, d.Token)
 	}
 	for _, cfg := range t.cfg.Clusters {
 		cl, err := t.startCluster(ctx, cfg)
@@ -130,7 +133,7 @@ func (t *Tunnel) start(ctx context.Context, o Options) error {
 		}
 		t.forwards = append(t.forwards, f)
 	}
-	if o.Reload != nil && len(t.tokens) > 0 {
+	if o.Reload != nil {
 		t.work.Go(func() { t.follow(ctx, o) })
 	}
 	return nil
@@ -153,6 +156,8 @@ func (t *Tunnel) limit() int {
 	}
 	return listener.DefaultLimit(sockets)
 }
+
+func (t *Tunnel) userAgent() string { return "kafka-tunnel/" + t.version }
 
 // report counts and logs a failure.
 func (t *Tunnel) report(ctx context.Context, f *failure.Failure, args ...any) {

@@ -1,0 +1,142 @@
+package tunnel
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/addressmap"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/admin"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/destination"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/secure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/upstream"
+)
+
+// A way is how the brokers of a cluster are reached. It is made of what is configured
+// and, where the cluster names a destination, of what that says. It does not change:
+// when the destination does, another takes its place, and open connections live on.
+type way struct {
+	cfg       config.Cluster // complete
+	rules     addressmap.Rules
+	bootstrap []topology.Target
+	tenant    *tenant // nil: there are no tokens
+	dialer    *upstream.Dialer
+}
+
+// newWay returns the way of a complete configuration.
+func (cl *cluster) newWay(ctx context.Context, cfg config.Cluster) (*way, error) {
+	rules, err := addressmap.Parse(cfg.AddressMap)
+	if err != nil {
+		return nil, failure.New(failure.ConfigInvalid, err)
+	}
+	w := &way{cfg: cfg, rules: rules, bootstrap: bootstrap(cfg, rules)}
+	if w.dialer, w.tenant, err = cl.tunnel.newDialer(ctx, cfg.Name, cfg.Tenant, cl.metrics); err != nil {
+		return nil, err
+	}
+	w.dialer.TLS, w.dialer.Explain = secure.Config(cfg.TLS.Roots), cl.explain
+	return w, nil
+}
+
+// lead returns the way for one connection. Until the destination has once been read it
+// waits for that.
+func (cl *cluster) lead(ctx context.Context) (*way, error) {
+	if cl.watch == nil {
+		return cl.way.Load(), nil
+	}
+	if w := cl.way.Load(); w != nil {
+		cl.watch.Used()
+		return w, nil
+	}
+	if err := cl.watch.Wait(ctx); err != nil {
+		return nil, err
+	}
+	return cl.way.Load(), nil
+}
+
+// follow prepares to read the cluster's destination.
+func (cl *cluster) follow(ctx context.Context) error {
+	t := cl.tunnel
+	// With a subscriber's token the service looks among the subscriber's destinations
+	// first, as it is meant to: whoever names the tenant here means its destination too.
+	owner, err := t.destinationTokens.tenant(ctx, cl.cfg.Tenant)
+	if err != nil {
+		return err
+	}
+	own := t.cfg.Destinations
+	client := &destination.Client{
+		URI: own.URI, Tokens: owner.tokens, UserAgent: t.userAgent(),
+		Transport: t.destinationTokens.client(config.Token{Roots: own.Token.Roots}, "").Transport(),
+	}
+	var last map[string]string
+	read := func(ctx context.Context) error {
+		said, err := client.Find(ctx, cl.cfg.Destination)
+		if err == nil && (last == nil || !maps.Equal(last, said)) {
+			if err = cl.adopt(ctx, said); err == nil {
+				last = said
+			}
+		}
+		if f, ok := failure.As(err); ok && ctx.Err() == nil {
+			t.report(ctx, f, "cluster", cl.cfg.Name)
+		}
+		return err
+	}
+	cl.watch = destination.NewWatch(read, destination.Options{First: t.first, Logger: t.logger.With("cluster", cl.cfg.Name, "destination", cl.cfg.Destination)})
+	return nil
+}
+
+// adopt uses what the destination says from now on.
+func (cl *cluster) adopt(ctx context.Context, said map[string]string) error {
+	cfg, err := cl.cfg.With(said, cl.tunnel.cfg.Connectivity.Auth)
+	if err != nil {
+		return err
+	}
+	w, err := cl.newWay(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	word := "the destination is read"
+	if cl.way.Load() != nil {
+		word = "the destination has changed and is used from now on"
+	}
+	cl.topo.Follow(w.names())
+	cl.way.Store(w)
+	cl.tunnel.logger.InfoContext(ctx, word, "cluster", cfg.Name, "destination", cfg.Destination,
+		"bootstrap", w.bootstrap, "location_id", cfg.LocationID, "tls", cfg.TLS.Enabled)
+	return nil
+}
+
+// destinationStatus shows where the way comes from; nil where it is configured.
+func (cl *cluster) destinationStatus(now time.Time) *admin.DestinationStatus {
+	if cl.watch == nil {
+		return nil
+	}
+	st := cl.watch.Status()
+	s := &admin.DestinationStatus{Name: cl.cfg.Destination}
+	if !st.ReadAt.IsZero() {
+		age := admin.Seconds(now.Sub(st.ReadAt))
+		s.ReadAgeSeconds = &age
+	}
+	if st.Failure != nil {
+		shown := admin.FailureOf(st.Failure, now.Sub(st.FailedAt))
+		s.LastFailure = &shown
+	}
+	return s
+}
+
+// warnings are those of the destination: what it said once serves on.
+func (cl *cluster) warnings(now time.Time) []string {
+	if cl.watch == nil {
+		return nil
+	}
+	st := cl.watch.Status()
+	if st.Failure == nil || st.ReadAt.IsZero() {
+		return nil
+	}
+	return []string{
+		"cluster " + cl.cfg.Name + ": what its destination said " + now.Sub(st.ReadAt).Round(time.Second).String() + " ago serves on: " +
+			st.Failure.Error() + " [" + string(st.Failure.Code) + "]. " + st.Failure.Advice(),
+	}
+}
