@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -10,11 +11,14 @@ import (
 	"errors"
 	"io"
 	"math"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
@@ -48,7 +52,13 @@ func TestEverythingRuns(t *testing.T) {
 		for _, name := range []string{tunnelDirect, tunnelProxy, relaySplice, relayCopy, tunnelTLS, relayTLS} {
 			measured := slices.ContainsFunc(r.Samples, func(s sample) bool { return s.Workload == w.name && s.Candidate == name })
 			secured := name == tunnelTLS || name == relayTLS
-			if measured != (!w.alone && (!secured || w.tls) || w.alone && name == tunnelDirect) {
+			wanted := !secured || w.tls
+			if w.alone {
+				wanted = name == tunnelDirect
+			} else if w.of != "" {
+				wanted = name == w.of
+			}
+			if measured != wanted {
 				t.Errorf("%s, %s: measured is %v", w.name, name, measured)
 			}
 		}
@@ -119,12 +129,75 @@ func TestFrames(t *testing.T) {
 	if n := len(response.Topics[0].Partitions[0].RecordBatches); n < 1<<20-200 {
 		t.Errorf("%d bytes of records", n)
 	}
+	if got, want := request(keyApiVersions, 0, 0, 0), []byte("\x00\x00\x00\x0a\x00\x12\x00\x00\x00\x00\x00\x01\xff\xff"); !bytes.Equal(got, want) {
+		t.Errorf("ApiVersions: % x, want % x", got, want)
+	}
 	p := produceRequest(1000)
 	if got := int(binary.BigEndian.Uint32(p)); got != len(p)-4 {
 		t.Errorf("size %d of %d bytes", got, len(p))
 	}
 	if acks := binary.BigEndian.Uint16(p[16:]); acks != 1 {
 		t.Errorf("acks %d", acks)
+	}
+}
+
+// TestDialsAlternate: each way is gone as often as was asked, and each connection is
+// measured.
+func TestDialsAlternate(t *testing.T) {
+	b, err := startBroker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.close()
+	var opened [2]atomic.Int32
+	var ways []way
+	for i := range opened {
+		ways = append(ways, way{"there", func(ctx context.Context) (net.Conn, error) {
+			opened[i].Add(1)
+			return new(net.Dialer).DialContext(ctx, "tcp", b.address())
+		}})
+	}
+	const n = 20
+	all, err := alternate(nil, n, time.Millisecond, ways)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, dials := range all {
+		if got := opened[i].Load(); got != n || len(dials) != n {
+			t.Errorf("way %d: %d connections were opened and %d measured", i, got, len(dials))
+		}
+		for _, d := range dials {
+			if d.took <= 0 || d.late < 0 {
+				t.Errorf("way %d: %+v", i, d)
+			}
+		}
+	}
+}
+
+// TestDialsEnd: one that fails ends them all, as does an interruption.
+func TestDialsEnd(t *testing.T) {
+	refused := errors.New("refused")
+	broken := way{"nowhere", func(context.Context) (net.Conn, error) { return nil, refused }}
+	hanging := way{"hanging", func(ctx context.Context) (net.Conn, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}
+	done := make(chan struct{})
+	close(done)
+	for _, test := range []struct {
+		name string
+		done chan struct{}
+		ways []way
+		want error
+	}{
+		{"a failure", nil, []way{hanging, broken}, refused},
+		{"an interruption", done, []way{hanging, hanging}, errInterrupted},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if _, err := alternate(test.done, 1000, time.Millisecond, test.ways); !errors.Is(err, test.want) {
+				t.Errorf("%v, want %v", err, test.want)
+			}
+		})
 	}
 }
 

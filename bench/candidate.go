@@ -48,7 +48,7 @@ func candidates(o options, b *broker, dir string, r *result) ([]candidate, error
 				lab.stop()
 				return nil, err
 			}
-			c.cleanup = lab.stop
+			c.env, c.cleanup = env, lab.stop
 			return c, nil
 		}},
 		{name: "direct", start: func(context.Context) (*child, error) { return itself(b.address()), nil }},

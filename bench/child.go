@@ -19,6 +19,7 @@ type child struct {
 	cmd     *exec.Cmd
 	address string        // where clients connect
 	started time.Duration // from the start of the process to the first answer
+	env     []string      // what a landscape gives the tunnel in it; nil: there is none
 	cleanup func()        // nil: nothing else to end
 }
 

@@ -119,7 +119,7 @@ func measure(ctx context.Context, o options) (*result, error) {
 					r.Notes = append(r.Notes, "The run was interrupted.")
 					return r, nil
 				}
-				if w.alone && c.restart == nil || w.process && c.name == "direct" || c.tls && !w.tls {
+				if w.alone && c.restart == nil || w.of != "" && c.name != w.of || w.process && c.name == "direct" || c.tls && !w.tls {
 					continue
 				}
 				fmt.Fprintf(os.Stderr, "round %d of %d: %s, %s\n", round+1, o.pairs, w.name, c.name)

@@ -26,13 +26,14 @@ func (r *result) plot(f figureOf) string {
 		}
 	}
 	step := roundStep(high / 4)
-	x := func(v float64) float64 { return left + v/(math.Ceil(high/step)*step)*(width-left-20) }
+	end := max(step, math.Ceil(high/step)*step) // all may be zero
+	x := func(v float64) float64 { return left + v/end*(width-left-20) }
 	height := top + row*len(names) + 26
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">`+"\n", width, height)
 	b.WriteString("<style>text{fill:#333}.m{fill:#4878a8}.d{fill:#d1701f}.g{stroke:#999;stroke-opacity:.4}@media(prefers-color-scheme:dark){text{fill:#ddd}}</style>\n")
 	fmt.Fprintf(&b, `<text x="8" y="18" font-weight="bold">%s: %s</text>`+"\n", html.EscapeString(f.workload), html.EscapeString(f.metric))
-	for v := 0.0; v <= math.Ceil(high/step)*step*1.001; v += step {
+	for v := 0.0; v <= end*1.001; v += step {
 		fmt.Fprintf(&b, `<line class="g" x1="%.1f" y1="%d" x2="%.1f" y2="%d"/><text x="%.1f" y="%d" text-anchor="middle">%s</text>`+"\n",
 			x(v), top-6, x(v), height-20, x(v), height-6, figure(v))
 	}

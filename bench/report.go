@@ -41,6 +41,7 @@ func bars() []bar {
 		{idle, rest, "", nil, 10},
 		{"start", "to the first answer, ms", "", nil, 50},
 		{"start", "RSS at rest, MiB", "", nil, 20},
+		{dialsName, dialsShare, tunnelProxy, nil, 2},
 		{small, perGB, tunnelTLS, secured, 1.10},
 		{large, perGB, tunnelTLS, secured, 1.10},
 		{sent, perGB, tunnelTLS, secured, 1.10},

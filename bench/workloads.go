@@ -13,10 +13,11 @@ import (
 // has measured.
 type workload struct {
 	name    string
-	alone   bool // of the tunnel: there is nothing to compare
-	tls     bool // worth measuring with TLS to the broker
-	process bool // what is measured is a process, so not of the broker itself
-	rounds  int  // at most; 0: as many as there are
+	alone   bool   // of the tunnel: there is nothing to compare
+	of      string // the one candidate that it is about; "": all of them
+	tls     bool   // worth measuring with TLS to the broker
+	process bool   // what is measured is a process, so not of the broker itself
+	rounds  int    // at most; 0: as many as there are
 	run     func(m *measurement) error
 }
 
@@ -45,14 +46,15 @@ type size struct {
 	large       int // responses of 50 MiB
 	requests    int // small ones
 	connections int // idle and busy ones
+	dials       int // new connections through the tunnel, 200 a second
 	stalled     int // readers that stop
 	settle      time.Duration
 	capacity    []capacity
 }
 
 var (
-	full  = size{gigabytes: 3, large: 60, requests: 40_000, connections: 2000, stalled: 50, settle: 65 * time.Second, capacity: []capacity{{7500, 16384}, {9500, 20_000}, {10_000, 65536}}}
-	brief = size{gigabytes: 1, large: 3, requests: 2000, connections: 100, stalled: 5, settle: time.Second, capacity: []capacity{{200, 1024}}}
+	full  = size{gigabytes: 3, large: 60, requests: 40_000, connections: 2000, dials: 4000, stalled: 50, settle: 65 * time.Second, capacity: []capacity{{7500, 16384}, {9500, 20_000}, {10_000, 65536}}}
+	brief = size{gigabytes: 1, large: 3, requests: 2000, connections: 100, dials: 200, stalled: 5, settle: time.Second, capacity: []capacity{{200, 1024}}}
 )
 
 // gib is what one GB of bulk is: 1 000 responses of 1 MiB.
@@ -68,6 +70,7 @@ func workloads() []workload {
 		{name: "64 small requests in flight", run: inFlight},
 		{name: "many busy connections", run: growth},
 		{name: "connect and leave", tls: true, run: leave},
+		{name: dialsName, of: tunnelProxy, run: dials},
 		{name: "stalled readers", process: true, tls: true, rounds: 3, run: stalled},
 		{name: "idle connections", process: true, tls: true, rounds: 1, run: idle},
 		{name: "capacity", alone: true, rounds: 1, run: most},
@@ -129,6 +132,11 @@ func produce(m *measurement) error {
 	})
 }
 
+// quantile returns the value that so large a part of sorted values does not exceed.
+func quantile(sorted []float64, part float64) float64 {
+	return sorted[int(part*float64(len(sorted)-1))]
+}
+
 // repeat sends one request after the other from so many clients.
 func (m *measurement) repeat(workers, times int, frame []byte, saw func(size int)) error {
 	sizes := make([]int, workers)
@@ -179,7 +187,7 @@ func oneByOne(m *measurement) error {
 		name string
 		part float64
 	}{{"p50 µs", 0.5}, {"p99 µs", 0.99}, {"p99.9 µs", 0.999}} {
-		m.put(q.name, took[int(q.part*float64(len(took)-1))])
+		m.put(q.name, quantile(took, q.part))
 	}
 	calls, err := m.dataCalls(func() error {
 		for range 2000 {
