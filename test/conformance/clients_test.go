@@ -104,6 +104,20 @@ func node(t *testing.T, dir string, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// python is a command line for a program of this folder that runs with the
+// packages of its requirements file.
+func python(t *testing.T, dir string, args ...string) *exec.Cmd {
+	t.Helper()
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(deadline(t), "python3", args...)
+	cmd.Dir = abs
+	cmd.Env = append(clean(os.Environ()), "PYTHONPATH="+pythonPackages(t, dir), "PYTHONUTF8=1")
+	return cmd
+}
+
 // A sniff is what sniff.js found in a Node program.
 type sniff struct {
 	Lookups, Peers, Found []string

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -338,22 +337,7 @@ func rdkafkaLoop(t *testing.T, mode, bootstrap, topic string) *processLoop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx := deadline(t)
-	venv, err := realkafka.Cached("python-leaders", []string{"leaders/requirements.txt"}, func(into string) error {
-		for _, args := range [][]string{
-			{"python3", "-m", "venv", "--without-pip", into},
-			{"python3", "-m", "pip", "install", "--quiet", "--target", filepath.Join(into, "packages"), "-r", "leaders/requirements.txt"},
-		} {
-			if out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput(); err != nil {
-				return fmt.Errorf("%v: %w\n%s", args, err, out)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	env := append(clean(os.Environ()), "PYTHONPATH="+filepath.Join(venv, "packages"))
+	env := append(clean(os.Environ()), "PYTHONPATH="+pythonPackages(t, "leaders"))
 	return startLoop(t, "librdkafka-"+mode, []string{"python3", program, mode, bootstrap, topic}, env)
 }
 

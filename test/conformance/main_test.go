@@ -227,3 +227,25 @@ func nodeModules(t *testing.T, dir string) string {
 	}
 	return filepath.Join(installed, "node_modules")
 }
+
+// pythonPackages installs what dir/requirements.txt names, once, outside of the
+// repository, and returns the folder for PYTHONPATH.
+func pythonPackages(t *testing.T, dir string) string {
+	t.Helper()
+	ctx := deadline(t)
+	requirements := filepath.Join(dir, "requirements.txt")
+	installed, err := realkafka.Cached("python-"+filepath.Base(dir), []string{requirements}, func(into string) error {
+		// Into a folder of its own: a virtual environment needs a package that
+		// some systems do not have.
+		cmd := exec.CommandContext(ctx, "python3", "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+			"--target", filepath.Join(into, "packages"), "-r", requirements)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("pip install -r %s: %w\n%s", requirements, err, out)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(installed, "packages")
+}
