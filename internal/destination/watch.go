@@ -36,7 +36,9 @@ func newBackoff(served bool) backoff.ExponentialBackOff {
 type Options struct {
 	// First is the time within which the first read happens of itself, at a random
 	// moment; somebody who needs the destination does not wait for that.
-	First  time.Duration
+	First time.Duration
+	// Every is the time between reads, give or take a fifth; 0: 5 min.
+	Every  time.Duration
 	Logger *slog.Logger   // nil: silent
 	Rand   func() float64 // from 0 to 1; nil: math/rand/v2
 }
@@ -65,6 +67,9 @@ func NewWatch(read func(context.Context) error, o Options) *Watch {
 	}
 	if o.Rand == nil {
 		o.Rand = rand.Float64
+	}
+	if o.Every == 0 {
+		o.Every = every
 	}
 	return &Watch{read: read, opts: o, wake: make(chan struct{}, 1), first: make(chan struct{}), backoff: newBackoff(false)}
 }
@@ -176,7 +181,7 @@ func (w *Watch) once(ctx context.Context) {
 			close(w.first)
 		}
 		w.readAt, w.failure, w.backoff = now, nil, newBackoff(true)
-		w.next = now.Add(time.Duration(float64(every) * (1 - jitter + 2*jitter*w.opts.Rand())))
+		w.next = now.Add(time.Duration(float64(w.opts.Every) * (1 - jitter + 2*jitter*w.opts.Rand())))
 		if before != nil {
 			w.opts.Logger.InfoContext(ctx, "the destination can be read again", "after", before.Code)
 		}

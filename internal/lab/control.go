@@ -42,6 +42,9 @@ func newControl(l *Landscape, listen string) (*control, error) {
 	mux.HandleFunc("DELETE /faults/{id}", c.remove)
 	mux.HandleFunc("GET /kinds", c.kinds)
 	mux.HandleFunc("GET /state", c.state)
+	mux.HandleFunc("PUT /destinations/{name}", c.putDestination)
+	mux.HandleFunc("GET /destinations/{name}", c.getDestination)
+	mux.HandleFunc("DELETE /destinations/{name}", c.deleteDestination)
 	c.server = &http.Server{
 		Handler:           localOnly(mux),
 		ReadHeaderTimeout: 10 * time.Second,

@@ -17,9 +17,11 @@ import (
 // identity is what the platform made up for this subaccount and app.
 type identity struct {
 	tenant, subdomain      string
+	subscriber             string
 	clientID, clientSecret string
 	xsappname              string
 	instance, binding      string
+	services               [4]string // instances and bindings of the other services
 	app, space, org        string
 }
 
@@ -28,11 +30,12 @@ type identity struct {
 func newIdentity() identity {
 	xsapp := "clone" + rand.Text()[:8] + "!b17|connectivity!b4"
 	return identity{
-		tenant: tokenservice.NewID(), subdomain: "lab",
+		tenant: tokenservice.NewID(), subdomain: "lab", subscriber: tokenservice.NewID(),
 		clientID: "sb-" + xsapp, clientSecret: rand.Text() + "!|+/=%&$" + rand.Text(),
 		xsappname: xsapp,
 		instance:  tokenservice.NewID(), binding: tokenservice.NewID(),
-		app: tokenservice.NewID(), space: tokenservice.NewID(), org: tokenservice.NewID(),
+		services: [4]string{tokenservice.NewID(), tokenservice.NewID(), tokenservice.NewID(), tokenservice.NewID()},
+		app:      tokenservice.NewID(), space: tokenservice.NewID(), org: tokenservice.NewID(),
 	}
 }
 
@@ -42,19 +45,17 @@ func (l *Landscape) Env() []string {
 	env := []string{
 		"VCAP_SERVICES=" + l.vcapServices(),
 		"VCAP_APPLICATION=" + l.vcapApplication(),
-		"KAFKA_TUNNEL_BOOTSTRAP=" + strings.Join(l.Bootstrap(), ","),
 	}
-	if l.opts.LocationID != "" {
-		env = append(env, "KAFKA_TUNNEL_LOCATION_ID="+l.opts.LocationID)
-	}
-	if l.plan.addressMap != "" {
-		env = append(env, "KAFKA_TUNNEL_ADDRESS_MAP="+l.plan.addressMap)
+	if l.opts.Destination {
+		env = append(env, "KAFKA_TUNNEL_DESTINATION="+DestinationName)
+	} else {
+		env = append(env, l.addresses()...)
 	}
 	if l.opts.Registry {
 		env = append(env, `KAFKA_TUNNEL_FORWARDS=[{name: registry, listen: "127.0.0.1:0", to: "`+registryAddress+`"}]`)
 	}
-	if l.opts.Trusted { // there is no binding
-		env = slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, "VCAP_SERVICES=") })
+	if l.opts.Trusted { // there is no binding of the connectivity service
+		env = slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, "VCAP_SERVICES=") && !l.opts.Destination })
 		env = append(env, "KAFKA_TUNNEL_CONNECTIVITY_PROXY="+l.proxy.Addr().String())
 		if l.opts.User == "" {
 			env = append(env, "KAFKA_TUNNEL_CONNECTIVITY_AUTH=none")
@@ -65,17 +66,35 @@ func (l *Landscape) Env() []string {
 	if l.opts.X509 {
 		env = append(env, "KAFKA_TUNNEL_TOKEN_CA_FILE="+l.CAFile())
 	}
+	return env
+}
+
+// addresses returns what an app developer writes where no destination holds it.
+func (l *Landscape) addresses() []string {
+	env := []string{"KAFKA_TUNNEL_BOOTSTRAP=" + strings.Join(l.Bootstrap(), ",")}
+	if l.opts.LocationID != "" {
+		env = append(env, "KAFKA_TUNNEL_LOCATION_ID="+l.opts.LocationID)
+	}
+	if l.plan.addressMap != "" {
+		env = append(env, "KAFKA_TUNNEL_ADDRESS_MAP="+l.plan.addressMap)
+	}
+	if l.opts.Subscriber {
+		env = append(env, "KAFKA_TUNNEL_TENANT="+l.ids.subscriber)
+	}
 	if l.opts.TLS {
 		env = append(env, "KAFKA_TUNNEL_TLS_ENABLED=true", "KAFKA_TUNNEL_TLS_CA_FILE="+l.CAFile())
 	}
 	return env
 }
 
-// Bootstrap returns the brokers' virtual addresses.
+// Bootstrap returns the brokers' virtual addresses, those behind the first Cloud
+// Connector where there are two.
 func (l *Landscape) Bootstrap() []string {
 	list := make([]string, 0, len(l.plan.nodes))
 	for _, n := range l.plan.nodes {
-		list = append(list, n.virtual)
+		if !n.second {
+			list = append(list, n.virtual)
+		}
 	}
 	return list
 }
@@ -107,20 +126,19 @@ func (l *Landscape) vcapServices() string {
 		"verificationkey":             l.tokens.VerificationKey(),
 		"instanceid":                  ids.instance,
 	}
-	if l.opts.X509 {
+	l.proxyClient.replaceSecret(credentials, l.tokens.CertURL())
+	services := map[string]any{}
+	if l.opts.Identity {
+		credentials["token-type"] = []string{"ias"}
+		delete(credentials, "clientid")
 		delete(credentials, "clientsecret")
-		credentials["credential-type"] = "x509"
-		credentials["certurl"] = l.tokens.CertURL()
-		credentials["certificate"], credentials["key"] = l.certificate, l.key
+		services["identity"] = []any{l.identityEntry()}
 	}
-	return toJSON(map[string]any{"connectivity": []any{map[string]any{
-		"label": "connectivity", "plan": "lite", "provider": nil,
-		"name": "lab-connectivity", "instance_name": "lab-connectivity", "binding_name": nil,
-		"instance_guid": ids.instance, "binding_guid": ids.binding,
-		"tags":             []string{"connectivity", "conn", "connsvc"},
-		"syslog_drain_url": nil, "volume_mounts": []any{},
-		"credentials": credentials,
-	}}})
+	if l.opts.Destination {
+		services["destination"] = []any{l.destinationEntry()}
+	}
+	services["connectivity"] = []any{entry("connectivity", bindingName, ids.instance, ids.binding, credentials)}
+	return toJSON(services)
 }
 
 // vcapApplication returns the app.

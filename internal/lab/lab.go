@@ -7,7 +7,8 @@
 //
 // # The parts
 //
-//	tokenservice   OAuth endpoint; signed JWTs with expiry and tenant
+//	tokenservice   OAuth endpoint, XSUAA and IAS; signed JWTs with expiry and tenant
+//	destinations   destination service
 //	proxy          connectivity proxy: SOCKS5 with method 0x80, a strict parser of its own
 //	connector      Cloud Connectors by subaccount and Location ID, with access control
 //	authority      certificates of brokers that want TLS, of the token service, of the binding
@@ -47,6 +48,7 @@
 //	DELETE /faults       removes all; DELETE /faults/ID one
 //	GET    /kinds        what can go wrong, and which fields each kind takes
 //	GET    /state        counters, newest connections, violations of the protocol
+//	PUT    /destinations/NAME    {"Address": "..."}; GET and DELETE too
 //
 // Fields besides "kind": "target" (virtual host:port), "location_id", "count"
 // (how often; absent: until removed), "for" (removed after that time), "mode",
@@ -57,8 +59,8 @@
 //
 // # What it is not
 //
-// It is written from SAP's documentation, not from SAP's code. It has no
-// destination service yet. Its secrets are made at each start.
+// It is written from SAP's documentation, not from SAP's code. Its secrets are made at
+// each start.
 package lab
 
 //go:generate go run ./docs ../../docs/lab.md
@@ -78,6 +80,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/authority"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/brokers"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/connector"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/destinations"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/proxy"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/tokenservice"
@@ -103,11 +106,15 @@ type Options struct {
 	TokenLife   time.Duration  // default 12 h
 	TokenRate   float64        // token requests per second before 429; 0: no limit
 	LocationID  string         // of the Cloud Connector; "": none
+	Second      string         // Location ID of a second Cloud Connector, which exposes every second broker; "": there is none
 	Registry    bool           // a stand-in for a Schema Registry, exposed as registry.onprem.invalid:8081
 	Trusted     bool           // the proxy wants no token, as Kyma's in trusted mode
 	User        string         // with Trusted: it wants this user and password (RFC 1929)
 	Password    string
-	X509        bool          // the binding has a certificate in place of a secret
+	Identity    bool          // tokens are those of the Identity Authentication service, not XSUAA's
+	Destination bool          // Env names a destination in place of addresses
+	Subscriber  bool          // the Cloud Connectors are connected to the subaccount of a subscriber
+	X509        bool          // the bindings have certificates in place of secrets
 	X509Life    time.Duration // of that certificate, default 7 days
 	TLS         bool          // embedded brokers want TLS, with certificates of the lab's own authority
 	Subscribers []string      // further tenants that have tokens, but no Cloud Connector
@@ -123,20 +130,22 @@ type Options struct {
 
 // A Landscape is a running landscape.
 type Landscape struct {
-	opts             Options
-	plan             plan
-	ids              identity
-	faults           *faults.Set
-	tokens           *tokenservice.Service
-	proxy            *proxy.Proxy
-	connectors       *connector.Registry
-	connector        *connector.Connector
-	brokers          *brokers.Cluster     // nil with upstreams
-	authority        *authority.Authority // nil without TLS
-	certificate, key string               // of an X.509 binding, PEM
-	caDir            string               // of the file with the authority's certificate
-	registry         *registry            // nil: there is none
-	control          *control
+	opts                                           Options
+	plan                                           plan
+	ids                                            identity
+	faults                                         *faults.Set
+	tokens                                         *tokenservice.Service
+	proxy                                          *proxy.Proxy
+	connectors                                     *connector.Registry
+	connector                                      *connector.Connector
+	second                                         *connector.Connector  // nil: there is none
+	destinations                                   *destinations.Service // nil: there is none
+	proxyClient, destinationClient, identityClient account
+	brokers                                        *brokers.Cluster     // nil with upstreams
+	authority                                      *authority.Authority // nil without TLS
+	caDir                                          string               // of the file with the authority's certificate
+	registry                                       *registry            // nil: there is none
+	control                                        *control
 }
 
 // Start starts a landscape. ctx bounds the start only; Close ends the landscape.
@@ -149,7 +158,7 @@ func Start(ctx context.Context, opts Options) (*Landscape, error) {
 		return nil, err
 	}
 	l := &Landscape{opts: opts, plan: p, ids: newIdentity(), faults: &faults.Set{}}
-	for _, start := range []func() error{l.startAuthority, l.startTokens, l.startBrokers, l.startConnectors, l.startRegistry, l.startProxy, l.startControl, l.addFaults} {
+	for _, start := range []func() error{l.startAuthority, l.startTokens, l.startBrokers, l.startConnectors, l.startDestinations, l.startRegistry, l.startProxy, l.startControl, l.addFaults} {
 		if err = ctx.Err(); err == nil {
 			err = start()
 		}
@@ -158,29 +167,6 @@ func Start(ctx context.Context, opts Options) (*Landscape, error) {
 		}
 	}
 	return l, nil
-}
-
-// startTokens starts the token service.
-func (l *Landscape) startTokens() (err error) {
-	l.tokens, err = tokenservice.Start(tokenservice.Options{
-		Listen: l.opts.TokenListen, ClientID: l.ids.clientID, ClientSecret: l.ids.clientSecret,
-		Tenant: l.ids.tenant, Subdomain: l.ids.subdomain, Subscribers: l.opts.Subscribers,
-		Life: l.opts.TokenLife, Rate: l.opts.TokenRate, Burst: int(l.opts.TokenRate) + 1,
-		Faults: l.faults, Logger: l.opts.Logger, Authority: l.issuer(l.opts.X509),
-	})
-	if err != nil || !l.opts.X509 {
-		return err
-	}
-	life := l.opts.X509Life
-	if life == 0 {
-		life = 7 * 24 * time.Hour // as XSUAA has it
-	}
-	cert, err := l.authority.Issue(authority.Request{Names: []string{l.ids.clientID}, Client: true, Life: life})
-	if err != nil {
-		return err
-	}
-	l.certificate, l.key, err = authority.Encode(cert)
-	return err
 }
 
 // issuer returns the authority where it is wanted.
@@ -249,7 +235,10 @@ func certNames(n node) []string {
 // startConnectors connects the Cloud Connector.
 func (l *Landscape) startConnectors() (err error) {
 	l.connectors = connector.New(connector.Options{Dial: l.dialInternal, Faults: l.faults, Logger: l.opts.Logger})
-	l.connector, err = l.connectors.Add(l.ids.tenant, l.opts.LocationID, l.plan.entries...)
+	if l.connector, err = l.connectors.Add(l.home(), l.opts.LocationID, l.plan.entries...); err != nil || l.opts.Second == "" {
+		return err
+	}
+	l.second, err = l.connectors.Add(l.home(), l.opts.Second, l.plan.second...)
 	return err
 }
 
@@ -257,17 +246,14 @@ func (l *Landscape) startConnectors() (err error) {
 func (l *Landscape) startProxy() (err error) {
 	trusted := ""
 	if l.opts.Trusted {
-		trusted = l.ids.tenant
+		trusted = l.home()
 	}
 	l.proxy, err = proxy.Start(proxy.Options{
 		Listen:  l.opts.ProxyListen,
 		Trusted: trusted, User: l.opts.User, Password: l.opts.Password,
-		Network: l.connectors,
-		Verifier: proxy.Verifier{
-			Key: l.tokens.Key(), Issuer: l.tokens.Issuer(), ClientIDs: []string{l.ids.clientID},
-			Tenants: append([]string{l.ids.tenant}, l.opts.Subscribers...), Revoked: l.tokens.Revoked,
-		},
-		Faults: l.faults, Logger: l.opts.Logger,
+		Network:  l.connectors,
+		Verifier: l.verifier(l.ids.clientID, l.identityClient.id),
+		Faults:   l.faults, Logger: l.opts.Logger,
 	})
 	if err != nil {
 		err = fmt.Errorf("connectivity proxy: %w", err)
@@ -309,6 +295,9 @@ func (l *Landscape) Close() error {
 	if l.brokers != nil {
 		l.brokers.Close()
 	}
+	if l.destinations != nil {
+		errs = append(errs, l.destinations.Close())
+	}
 	if l.tokens != nil {
 		errs = append(errs, l.tokens.Close())
 	}
@@ -333,6 +322,13 @@ func (l *Landscape) Connectors() *connector.Registry { return l.connectors }
 
 // Connector returns the Cloud Connector that exposes the brokers.
 func (l *Landscape) Connector() *connector.Connector { return l.connector }
+
+// Second returns the other Cloud Connector, nil without one.
+func (l *Landscape) Second() *connector.Connector { return l.second }
+
+// Subscriber returns the tenant id of the subscriber, to whose subaccount the Cloud
+// Connectors are connected if [Options].Subscriber says so.
+func (l *Landscape) Subscriber() string { return l.ids.subscriber }
 
 // Cluster returns the embedded brokers, nil with upstreams.
 func (l *Landscape) Cluster() *brokers.Cluster { return l.brokers }

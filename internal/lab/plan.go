@@ -19,7 +19,8 @@ const (
 type plan struct {
 	nodes      []node
 	entries    []connector.Entry
-	addressMap string // YAML flow text for KAFKA_TUNNEL_ADDRESS_MAP, or ""
+	second     []connector.Entry // of the second Cloud Connector
+	addressMap string            // YAML flow text for KAFKA_TUNNEL_ADDRESS_MAP, or ""
 }
 
 // A node is a broker and its names, each "host:port".
@@ -28,11 +29,41 @@ type node struct {
 	advertised string // "" with upstreams, where it is not known
 	virtual    string
 	internal   string
+	second     bool   // it is exposed by the second Cloud Connector
 	real       string // where it listens; "" for embedded brokers: the cluster knows
 }
 
 // newPlan makes the plan that the options ask for.
 func newPlan(opts Options) (plan, error) {
+	p, err := planNames(opts)
+	if err != nil || opts.Second == "" {
+		return p, err
+	}
+	return p, p.split(opts.Second)
+}
+
+// split moves every second broker behind another Cloud Connector.
+func (p *plan) split(locationID string) error {
+	if p.addressMap != "" || len(p.entries) != len(p.nodes) || len(p.nodes) < 2 {
+		return errors.New("a second Cloud Connector goes with two or more brokers whose virtual addresses are those that they advertise")
+	}
+	var rules []string
+	var first []connector.Entry
+	for i := range p.nodes {
+		n := &p.nodes[i]
+		if n.second = i%2 == 1; !n.second {
+			first = append(first, p.entries[i])
+			continue
+		}
+		p.second = append(p.second, p.entries[i])
+		rules = append(rules, fmt.Sprintf("{from: %q, to: %q, location_id: %q}", n.advertised, n.virtual, locationID))
+	}
+	p.entries, p.addressMap = first, "["+strings.Join(rules, ", ")+"]"
+	return nil
+}
+
+// planNames plans the names.
+func planNames(opts Options) (plan, error) {
 	if len(opts.Upstream) > 0 {
 		return planUpstream(opts)
 	}

@@ -29,8 +29,19 @@ func (l *Landscape) Parts() []Part {
 		{"token service", l.tokens.URL(), "POST /oauth/token, client " + l.ids.clientID},
 		{"connectivity proxy", l.proxy.Addr().String(), "SOCKS5, method 0x80 with a JWT"},
 	}
+	if l.opts.Identity {
+		parts[0].Detail = "Identity Authentication: POST /oauth2/token, client " + l.identityClient.id
+	}
+	if l.destinations != nil {
+		parts = slices.Insert(parts, 1, Part{"destination service", l.destinations.URL(), "holds the destination " + DestinationName})
+	}
 	for _, e := range l.connector.Entries() {
 		parts = append(parts, Part{"Cloud Connector", entryAddress(e), location + ", leads to " + strings.SplitN(e.String(), " -> ", 2)[1]})
+	}
+	if l.second != nil {
+		for _, e := range l.second.Entries() {
+			parts = append(parts, Part{"Cloud Connector", entryAddress(e), "Location ID " + l.opts.Second + ", leads to " + strings.SplitN(e.String(), " -> ", 2)[1]})
+		}
 	}
 	if l.registry != nil {
 		parts = append(parts, Part{"schema registry", l.registry.port.String(), "a stand-in: GET /subjects"})
@@ -99,7 +110,13 @@ func isLoopback(host string) bool {
 
 // Secrets returns what no log, status or error may ever contain: all client
 // secrets and the newest 10 000 tokens.
-func (l *Landscape) Secrets() []string { return l.tokens.Secrets() }
+func (l *Landscape) Secrets() []string {
+	secrets := l.tokens.Secrets()
+	if l.identityClient.secret != "" {
+		secrets = append(secrets, l.identityClient.secret)
+	}
+	return secrets
+}
 
 // A State is what a landscape counts, as GET /state shows it.
 type State struct {

@@ -90,7 +90,7 @@ type clientFetcher struct {
 	tenant    string
 	expires   time.Time // the certificate; zero: there is none
 	userAgent string
-	transport *http.Transport
+	transport http.RoundTripper
 }
 
 func newClientFetcher(endpoint string, c Credentials) *clientFetcher {

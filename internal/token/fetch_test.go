@@ -354,7 +354,7 @@ func stuck(t *testing.T, begin string) Fetcher {
 	f := newClientFetcher(testURL, Credentials{ClientID: testID, ClientSecret: testSecret})
 	f.config.TokenURL = "http://uaa.example/oauth/token"
 	var wg sync.WaitGroup
-	f.transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
+	f.transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) {
 		client, server := net.Pipe()
 		wg.Go(func() {
 			defer server.Close()

@@ -28,6 +28,14 @@ func TestEveryKindOfCredentials(t *testing.T) {
 		"certificate, TLS to the brokers": {X509: true, TLS: true},
 		"none, trusted mode":              {Trusted: true},
 		"user and password":               {Trusted: true, User: "tunnel", Password: "s3cr3t"},
+		"Identity Authentication":         {Identity: true},
+		"subscriber":                      {Subscriber: true},
+		"two Cloud Connectors":            {LocationID: "FIRST", Second: "SECOND"},
+		"destination":                     {Destination: true, LocationID: "PLANT1"},
+		"destination, certificate, TLS":   {Destination: true, X509: true, TLS: true},
+		"destination of a subscriber":     {Destination: true, Subscriber: true, VirtualHost: "v-*.invalid"},
+		"destination, Identity, two":      {Destination: true, Identity: true, LocationID: "FIRST", Second: "SECOND"},
+		"destination, trusted mode":       {Destination: true, Trusted: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -37,8 +45,24 @@ func TestEveryKindOfCredentials(t *testing.T) {
 				t.Errorf("violations: %q", v)
 			}
 			_, body := bed.get(t, "/status")
-			if tokens := parsed(t, body).Tokens; len(tokens) > 0 == o.Trusted || !o.Trusted && (tokens[0].CertificateUntil != nil) != o.X509 {
+			want := 1 // source of tokens
+			if o.Trusted {
+				want--
+			}
+			if o.Destination {
+				want++
+			}
+			tokens := parsed(t, body).Tokens
+			if len(tokens) != want {
 				t.Errorf("tokens: %+v", tokens)
+			}
+			for _, one := range tokens {
+				if (one.CertificateUntil != nil) != o.X509 || one.Fetches != 1 {
+					t.Errorf("tokens: %+v", one)
+				}
+			}
+			if n := bed.lab.State().Tokens; n.Requests != want || n.MaxInFlight > want {
+				t.Errorf("%+v, want %d requests", n, want)
 			}
 			if _, metrics := bed.get(t, "/metrics"); strings.Contains(metrics, "\nkafka_tunnel_certificate_expiry_timestamp_seconds{") != o.X509 {
 				t.Error("the metric of the certificate")

@@ -30,6 +30,8 @@ func after(d time.Duration) faults.Duration { return faults.Duration(d) }
 func faultRows() []faultRow {
 	var rows []faultRow
 	rows = append(rows, tokenRows()...)
+	rows = append(rows, bindingRows()...)
+	rows = append(rows, destinationRows()...)
 	rows = append(rows, proxyRows()...)
 	rows = append(rows, authRows()...)
 	rows = append(rows, replyRows()...)
@@ -79,6 +81,40 @@ func tokenRows() []faultRow {
 		fine("that is allowed", faults.Fault{Kind: faults.TokenHuge, Bytes: 32 << 10}),
 		fine("", faults.Fault{Kind: faults.TokenNoExpiry}),
 		{fault: faults.Fault{Kind: faults.TokenRevoked}, open: answered, fresh: answered, ready: true, pace: pace{perClient: 2}},
+	}
+}
+
+// bindingRows: what only certificates, subscribers and Identity Authentication meet.
+func bindingRows() []faultRow {
+	row := func(f faults.Fault, o lab.Options) faultRow {
+		return faultRow{
+			fault: f, lab: o, cold: true, fresh: refused, code: failure.TokenRejected, hop: failure.HopToken, tokens: never, slow: true,
+		}
+	}
+	return []faultRow{
+		row(faults.Fault{Kind: faults.CertificateRefused}, lab.Options{X509: true}),
+		row(faults.Fault{Kind: faults.TenantRefused}, lab.Options{Subscriber: true}),
+		row(faults.Fault{Kind: faults.ResourceRefused}, lab.Options{Identity: true}),
+	}
+}
+
+// destinationRows: as long as no value was ever read, clients are held. What happens
+// later is in TestTheLastGoodValue.
+func destinationRows() []faultRow {
+	row := func(name string, f faults.Fault, code failure.Code) faultRow {
+		return faultRow{name: name, fault: f, lab: lab.Options{Destination: true}, cold: true, fresh: held, code: code, hop: failure.HopDestination}
+	}
+	slow := row("for a moment", faults.Fault{Kind: faults.DestinationSlow, Delay: after(200 * time.Millisecond)}, "")
+	slow.fresh, slow.hop, slow.ready, slow.pace = answered, "", true, free
+	return []faultRow{
+		row("", faults.Fault{Kind: faults.DestinationDown}, failure.DestinationUnreachable),
+		row("500", faults.Fault{Kind: faults.DestinationStatus, Status: 500}, failure.DestinationStatus),
+		row("429", faults.Fault{Kind: faults.DestinationStatus, Status: 429, RetryAfter: "1"}, failure.DestinationStatus),
+		row("401", faults.Fault{Kind: faults.DestinationStatus, Status: 401}, failure.DestinationRejected),
+		row("403", faults.Fault{Kind: faults.DestinationStatus, Status: 403}, failure.DestinationRejected),
+		row("", faults.Fault{Kind: faults.DestinationHTML}, failure.DestinationMalformed),
+		row("", faults.Fault{Kind: faults.DestinationMissing}, failure.DestinationNotFound),
+		slow,
 	}
 }
 

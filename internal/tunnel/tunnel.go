@@ -47,6 +47,8 @@ type Options struct {
 	// FirstToken is the time within which the first token is fetched of itself, and the
 	// first destination read; 0: 5 s, negative: only when somebody needs them.
 	FirstToken time.Duration
+	// DestinationEvery is how often destinations are read; 0: 5 min.
+	DestinationEvery time.Duration
 	// Dropped returns how many lines the log lacks; nil: none.
 	Dropped func() uint64
 }
@@ -67,6 +69,7 @@ type Tunnel struct {
 	tidy                           *tidy
 	dropped                        func() uint64
 	first                          time.Duration
+	destinationEvery               time.Duration
 	proxyTokens, destinationTokens *credentials // nil: they are not needed
 	clusters                       []*cluster
 	forwards                       []*forwardPort
@@ -87,7 +90,7 @@ func Start(ctx context.Context, o Options) (*Tunnel, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	t := &Tunnel{
-		cfg: o.Config, first: max(0, cmp.Or(o.FirstToken, firstToken)), version: o.Version, warnings: o.Warnings, started: time.Now(),
+		cfg: o.Config, first: max(0, cmp.Or(o.FirstToken, firstToken)), destinationEvery: o.DestinationEvery, version: o.Version, warnings: o.Warnings, started: time.Now(),
 		logger: o.Logger, failures: logging.NewFailures(o.Logger), metrics: metrics.New(),
 		dropped: o.Dropped, cancel: cancel, tidy: newTidy(debug.FreeOSMemory),
 	}

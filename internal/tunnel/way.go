@@ -83,7 +83,7 @@ func (cl *cluster) follow(ctx context.Context) error {
 		}
 		return err
 	}
-	cl.watch = destination.NewWatch(read, destination.Options{First: t.first, Logger: t.logger.With("cluster", cl.cfg.Name, "destination", cl.cfg.Destination)})
+	cl.watch = destination.NewWatch(read, destination.Options{First: t.first, Every: t.destinationEvery, Logger: t.logger.With("cluster", cl.cfg.Name, "destination", cl.cfg.Destination)})
 	return nil
 }
 

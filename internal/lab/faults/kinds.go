@@ -20,6 +20,16 @@ const (
 	TokenNoExpiry Kind = "token_no_expiry"
 	TokenRevoked  Kind = "token_revoked"
 
+	CertificateRefused Kind = "certificate_refused"
+	TenantRefused      Kind = "tenant_refused"
+	ResourceRefused    Kind = "resource_refused"
+
+	DestinationDown    Kind = "destination_down"
+	DestinationSlow    Kind = "destination_slow"
+	DestinationStatus  Kind = "destination_status"
+	DestinationHTML    Kind = "destination_html"
+	DestinationMissing Kind = "destination_missing"
+
 	ProxyDown        Kind = "proxy_down"
 	ProxySilent      Kind = "proxy_silent"
 	ProxyRubbish     Kind = "proxy_rubbish"
@@ -117,6 +127,16 @@ func Kinds() []KindInfo {
 		{Kind: TokenEmpty, Text: "the access token is empty", Takes: []string{"count"}},
 		{Kind: TokenNoExpiry, Text: "the answer has no expires_in", Takes: []string{"count"}},
 		{Kind: TokenRevoked, Text: "all tokens issued so far are refused by the proxy from now on", Now: true},
+
+		{Kind: CertificateRefused, Text: "the token service refuses client certificates in the TLS handshake; only where the binding has one", Takes: []string{"count"}},
+		{Kind: TenantRefused, Text: "the token service answers 401 for the tenant target (its id): the subscriber is not subscribed", Takes: []string{"count", "target"}},
+		{Kind: ResourceRefused, Text: "the Identity Authentication service answers 400 invalid_target: the connectivity instance is not among its consumed services", Takes: []string{"count"}},
+
+		{Kind: DestinationDown, Text: "connections to the destination service are refused"},
+		{Kind: DestinationSlow, Text: "the destination service answers after delay; without delay when the fault is removed", Takes: []string{"count", "delay"}},
+		{Kind: DestinationStatus, Text: "the destination service answers with this HTTP status", Takes: []string{"count", "status", "retry_after"}, Needs: "status"},
+		{Kind: DestinationHTML, Text: "the destination service answers with an HTML page, status 200", Takes: []string{"count"}},
+		{Kind: DestinationMissing, Text: "the destination target (its name) is not found: status 404", Takes: []string{"count", "target"}},
 
 		{Kind: ProxyDown, Text: "connections to the proxy are refused, open ones are reset"},
 		{Kind: ProxySilent, Text: "the proxy does not answer any more from this step on (a target is known in mode connect only)", Takes: []string{"count", "target", "location_id", "mode"}, Modes: []string{ModeAccept, ModeGreet, ModeAuth, ModeConnect}},

@@ -66,7 +66,7 @@ func newFixture(t *testing.T) *fixture {
 	x.proxy, err = proxy.Start(proxy.Options{
 		Network: registry,
 		Verifier: proxy.Verifier{
-			Key: x.tokens.Key(), Issuer: x.tokens.Issuer(), ClientIDs: []string{clientID}, Tenants: []string{tenant, "zone-2"}, Revoked: x.tokens.Revoked,
+			Key: x.tokens.Key(), Issuers: []string{x.tokens.Issuer()}, ClientIDs: []string{clientID}, Tenants: []string{tenant, "zone-2"}, Revoked: x.tokens.Revoked,
 		},
 		Faults: x.set,
 	})

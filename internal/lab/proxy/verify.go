@@ -16,7 +16,7 @@ import (
 // list of allowed ones.
 type Verifier struct {
 	Key       *rsa.PublicKey        // verifies the RS256 signature; required
-	Issuer    string                // the iss claim; "": any
+	Issuers   []string              // the iss claim; empty: any
 	ClientIDs []string              // allowed client_id claims; empty: any
 	Tenants   []string              // allowed zid claims; empty: any but none
 	Revoked   func(jti string) bool // nil: no token is revoked
@@ -34,7 +34,7 @@ func (v Verifier) Verify(token string, now time.Time) (tenant string, expires ti
 		err = errors.New("no expiry")
 	case !now.Before(c.Expiry.Time()):
 		err = fmt.Errorf("expired %v ago", now.Sub(c.Expiry.Time()).Round(time.Millisecond))
-	case v.Issuer != "" && c.Issuer != v.Issuer:
+	case len(v.Issuers) > 0 && !slices.Contains(v.Issuers, c.Issuer):
 		err = errors.New("wrong issuer")
 	case len(v.ClientIDs) > 0 && !slices.Contains(v.ClientIDs, c.ClientID):
 		err = errors.New("client id not allowed")

@@ -24,15 +24,21 @@ const hugeToken = 200 << 10
 // is with XSUAA.
 func (s *Service) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/oauth/token", s.serveToken)
+	mux.HandleFunc("/oauth/token", func(w http.ResponseWriter, r *http.Request) { s.serveToken(w, r, s.authorise) })
+	if s.opts.Identity.Resource != "" {
+		mux.HandleFunc("/oauth2/token", func(w http.ResponseWriter, r *http.Request) { s.serveToken(w, r, s.authoriseIdentity) })
+	}
 	mux.HandleFunc("GET /token_keys", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, s.keySet())
 	})
 	return mux
 }
 
-// serveToken is POST /oauth/token.
-func (s *Service) serveToken(w http.ResponseWriter, r *http.Request) {
+// A check says what token is due for a request. status is 0 if one is.
+type check func(w http.ResponseWriter, r *http.Request) (m Mint, status int, code, text string)
+
+// serveToken is POST /oauth/token and /oauth2/token.
+func (s *Service) serveToken(w http.ResponseWriter, r *http.Request, authorise check) {
 	defer s.begin()()
 	if !s.wait(r.Context()) {
 		return
@@ -45,7 +51,7 @@ func (s *Service) serveToken(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, http.StatusTooManyRequests, "too_many_requests", "Rate limit exceeded")
 		return
 	}
-	m, status, code, text := s.authorise(w, r)
+	m, status, code, text := authorise(w, r)
 	if status != 0 {
 		s.refuse(w, status, code, text)
 		return
@@ -129,32 +135,22 @@ func statusCode(status int) string {
 	return "invalid_request"
 }
 
-// authorise checks a request. status is 0 if a token is due.
+// authorise is the check of XSUAA.
 func (s *Service) authorise(w http.ResponseWriter, r *http.Request) (m Mint, status int, code, text string) {
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		return m, http.StatusMethodNotAllowed, "method_not_allowed", "Request method not supported"
+	if status, code, text = s.form(w, r); status != 0 {
+		return m, status, code, text
 	}
-	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/x-www-form-urlencoded" {
-		return m, http.StatusUnsupportedMediaType, "invalid_request", "Content type not supported"
+	id, known := s.known(r)
+	if !known {
+		return m, http.StatusUnauthorized, "unauthorized", badCredentials(w)
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil {
-		return m, http.StatusBadRequest, "invalid_request", "The form cannot be read"
-	}
-	if !s.known(r) {
-		w.Header().Set("WWW-Authenticate", `Basic realm="UAA/client", error="unauthorized", error_description="Bad credentials"`)
-		return m, http.StatusUnauthorized, "unauthorized", "Bad credentials"
-	}
-	switch grant := r.PostForm.Get("grant_type"); grant {
-	case "client_credentials":
-	case "":
-		return m, http.StatusBadRequest, "invalid_request", "Missing grant type"
-	default:
-		return m, http.StatusBadRequest, "unsupported_grant_type", "Unsupported grant type"
+	m.ClientID = id
+	if status, code, text = grantType(r); status != 0 {
+		return m, status, code, text
 	}
 	if zone := r.Header.Get("X-Zid"); zone != "" && zone != s.opts.Tenant {
-		if !slices.Contains(s.opts.Subscribers, zone) {
+		_, refused := s.opts.Faults.Take(faults.TenantRefused, faults.Where{Target: zone})
+		if refused || !slices.Contains(s.opts.Subscribers, zone) {
 			return m, http.StatusUnauthorized, "unauthorized", "No such identity zone"
 		}
 		m.Tenant = zone
@@ -162,15 +158,69 @@ func (s *Service) authorise(w http.ResponseWriter, r *http.Request) (m Mint, sta
 	return m, 0, "", ""
 }
 
-// known reports whether a request is the client's: by its secret or, on the port for
-// that, by its certificate, which has been verified.
-func (s *Service) known(r *http.Request) bool {
-	id, secret := credentials(r)
-	same := subtle.ConstantTimeCompare([]byte(id), []byte(s.opts.ClientID)) == 1
-	if r.TLS != nil {
-		return same && secret == "" && len(r.TLS.PeerCertificates) > 0 && r.TLS.PeerCertificates[0].Subject.CommonName == id
+// authoriseIdentity is the check of IAS.
+func (s *Service) authoriseIdentity(w http.ResponseWriter, r *http.Request) (m Mint, status int, code, text string) {
+	if status, code, text = s.form(w, r); status != 0 {
+		return m, status, code, text
 	}
-	return same && subtle.ConstantTimeCompare([]byte(secret), []byte(s.Secret())) == 1
+	id, secret := credentials(r)
+	if own := s.opts.Identity; id != own.ClientID || subtle.ConstantTimeCompare([]byte(secret), []byte(own.Secret)) != 1 {
+		return m, http.StatusUnauthorized, "invalid_client", badCredentials(w)
+	}
+	if status, code, text = grantType(r); status != 0 {
+		return m, status, code, text
+	}
+	_, refused := s.opts.Faults.Take(faults.ResourceRefused, faults.Where{})
+	if refused || r.PostForm.Get("resource") != s.opts.Identity.Resource {
+		return m, http.StatusBadRequest, "invalid_target", "The resource is not known"
+	}
+	return Mint{ClientID: id, Issuer: s.IdentityIssuer()}, 0, "", ""
+}
+
+func badCredentials(w http.ResponseWriter) string {
+	w.Header().Set("WWW-Authenticate", `Basic realm="UAA/client", error="unauthorized", error_description="Bad credentials"`)
+	return "Bad credentials"
+}
+
+// form reads the form of a request.
+func (s *Service) form(w http.ResponseWriter, r *http.Request) (status int, code, text string) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		return http.StatusMethodNotAllowed, "method_not_allowed", "Request method not supported"
+	}
+	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/x-www-form-urlencoded" {
+		return http.StatusUnsupportedMediaType, "invalid_request", "Content type not supported"
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		return http.StatusBadRequest, "invalid_request", "The form cannot be read"
+	}
+	return 0, "", ""
+}
+
+func grantType(r *http.Request) (status int, code, text string) {
+	switch r.PostForm.Get("grant_type") {
+	case "client_credentials":
+		return 0, "", ""
+	case "":
+		return http.StatusBadRequest, "invalid_request", "Missing grant type"
+	default:
+		return http.StatusBadRequest, "unsupported_grant_type", "Unsupported grant type"
+	}
+}
+
+// known returns the client of a request, if it is one: by its secret or, on the port for
+// that, by its certificate, which has been verified.
+func (s *Service) known(r *http.Request) (string, bool) {
+	id, secret := credentials(r)
+	want, known := s.opts.Clients[id]
+	if subtle.ConstantTimeCompare([]byte(id), []byte(s.opts.ClientID)) == 1 {
+		want, known = s.Secret(), true
+	}
+	if r.TLS != nil {
+		return id, known && secret == "" && len(r.TLS.PeerCertificates) > 0 && r.TLS.PeerCertificates[0].Subject.CommonName == id
+	}
+	return id, known && subtle.ConstantTimeCompare([]byte(secret), []byte(want)) == 1
 }
 
 // credentials returns client id and secret from the form or from HTTP Basic,

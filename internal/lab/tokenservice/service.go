@@ -10,9 +10,13 @@
 //	defer s.Close()
 //	// s.URL() is the token_service_url of a binding
 //
-// What goes wrong comes from a [faults.Set] (kinds token_*). It knows secrets
-// and X-Zid tenants, but no users and no IAS yet. It speaks plain HTTP
-// on loopback; where certificates are taken, HTTPS on a port of its own.
+// It also answers POST /oauth2/token, as the Identity Authentication service (IAS) does
+// at an address of its own: for another client, which has to name a resource.
+//
+// What goes wrong comes from a [faults.Set] (kinds token_*, certificate_refused,
+// tenant_refused, resource_refused). It knows secrets and X-Zid tenants, but no users.
+// It speaks plain HTTP on loopback; where certificates are taken, HTTPS on a port of its
+// own.
 //
 // Facts: SAP-docs/btp-connectivity, "consuming the connectivity service".
 package tokenservice
@@ -53,6 +57,11 @@ type Options struct {
 	Tenant       string   // tenant (zone) id of the subaccount, default random
 	Subdomain    string   // of the tenant, default "lab"
 	Subscribers  []string // further tenants that X-Zid may ask for
+	// Clients are further ones and their secrets, of other services. Their secrets do not
+	// change.
+	Clients map[string]string
+	// Identity is the client of IAS; its Resource "": there is no IAS.
+	Identity Identity
 	// Authority opens a second port, which takes client certificates of this
 	// authority with the client id as common name, in place of the secret (RFC 8705),
 	// and takes no secret; nil: there is none.
@@ -62,6 +71,12 @@ type Options struct {
 	Burst     int           // requests that may exceed Rate for a moment, at least 1
 	Faults    *faults.Set   // what goes wrong; may be nil
 	Logger    *slog.Logger  // nil: silent
+}
+
+// An Identity is what IAS knows of an application.
+type Identity struct {
+	ClientID, Secret string
+	Resource         string // that it may have tokens for
 }
 
 // A Service is a running token service.
@@ -157,6 +172,12 @@ func (s *Service) listenTLS() (net.Listener, error) {
 	return tls.NewListener(s.secure, &tls.Config{
 		Certificates: []tls.Certificate{own}, MinVersion: tls.VersionTLS12,
 		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: s.opts.Authority.Roots(),
+		VerifyConnection: func(tls.ConnectionState) error {
+			if _, refused := s.opts.Faults.Take(faults.CertificateRefused, faults.Where{}); refused {
+				return errors.New("the certificate is refused by a fault")
+			}
+			return nil
+		},
 	}), nil
 }
 
@@ -237,8 +258,14 @@ func (s *Service) CertURL() string {
 	return "https://" + s.secure.String()
 }
 
+// Handler answers requests without a port, for tests with a clock of their own.
+func (s *Service) Handler() http.Handler { return s.server.Handler }
+
 // Issuer returns the iss claim of the tokens.
 func (s *Service) Issuer() string { return s.URL() + "/oauth/token" }
+
+// IdentityIssuer returns the iss claim of the tokens of IAS.
+func (s *Service) IdentityIssuer() string { return s.URL() }
 
 // Key returns the public key that verifies the tokens.
 func (s *Service) Key() *rsa.PublicKey { return &s.key.PublicKey }
@@ -272,7 +299,7 @@ func (s *Service) SetSecret(secret string) {
 func (s *Service) Secrets() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Concat(s.secrets, s.issued)
+	return slices.Concat(s.secrets, s.issued, slices.Collect(maps.Values(s.opts.Clients)))
 }
 
 // Revoked reports whether the token with that jti was revoked.

@@ -1,0 +1,224 @@
+// Package destinations stands in for the destination service of SAP BTP.
+//
+// It answers GET /destination-configuration/v1/destinations/NAME for whoever has a token
+// of its own client, with the destination of the token's tenant or, where that has none,
+// of the subaccount:
+//
+//	{"owner": {"SubaccountId": "...", "InstanceId": null},
+//	 "destinationConfiguration": {"Name": "kafka", "Type": "TCP", "ProxyType": "OnPremise", "Address": "..."}}
+//
+// What goes wrong comes from a [faults.Set] (kinds destination_*).
+//
+// Facts: SAP-docs/btp-connectivity, "find a destination: response structure", "calling
+// the destination service REST API".
+package destinations
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/port"
+)
+
+// Options say what the service is.
+type Options struct {
+	// Verify returns the tenant of a token, or why it is not good.
+	Verify func(token string, now time.Time) (tenant string, err error)
+	Tenant string      // of the subaccount
+	Faults *faults.Set // what goes wrong; may be nil
+	Logger *slog.Logger
+}
+
+// A Service is a running destination service.
+type Service struct {
+	opts   Options
+	port   *port.Port
+	server *http.Server
+	stop   context.CancelFunc // ends requests that wait
+	served chan struct{}
+
+	mu       sync.Mutex
+	all      map[key]map[string]string
+	requests int
+}
+
+type key struct{ tenant, name string }
+
+// Start starts a service on a port of its own.
+func Start(opts Options) (*Service, error) {
+	p, err := port.Listen("127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("destination service: %w", err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s := &Service{opts: opts, port: p, stop: stop, served: make(chan struct{}), all: map[key]map[string]string{}}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /destination-configuration/v1/destinations/{name}", s.find)
+	s.server = &http.Server{
+		Handler: mux, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 128 << 10,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+		ErrorLog:    slog.NewLogLogger(opts.Logger.Handler(), slog.LevelDebug),
+	}
+	opts.Faults.OnChange(s.followFaults)
+	s.followFaults()
+	go s.serve()
+	return s, nil
+}
+
+// serve is the goroutine of the port.
+func (s *Service) serve() {
+	defer close(s.served)
+	if err := s.server.Serve(s.port); !errors.Is(err, http.ErrServerClosed) {
+		s.opts.Logger.Error("destination service stopped", "error", err)
+	}
+}
+
+// followFaults shuts or opens the port as the faults say.
+func (s *Service) followFaults() {
+	_, down := s.opts.Faults.Active(faults.DestinationDown, faults.Where{})
+	if err := s.port.SetDown(down); err != nil {
+		s.opts.Logger.Error("destination service cannot come back", "error", err)
+	}
+}
+
+// Close stops the service and waits for everything it started.
+func (s *Service) Close() error {
+	s.stop()
+	err := s.port.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	err = errors.Join(err, s.server.Shutdown(ctx), s.server.Close())
+	<-s.served
+	return err
+}
+
+// URL returns the uri of a binding.
+func (s *Service) URL() string { return "http://" + s.port.String() }
+
+// Set creates or changes a destination of the subaccount; nil deletes it. Name is filled
+// in, as are Type and ProxyType where they are missing.
+func (s *Service) Set(name string, properties map[string]string) {
+	s.SetFor(s.opts.Tenant, name, properties)
+}
+
+// SetFor is Set for the subaccount of a subscriber.
+func (s *Service) SetFor(tenant, name string, properties map[string]string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := key{tenant, name}
+	if properties == nil {
+		delete(s.all, at)
+		return
+	}
+	d := map[string]string{"Type": "TCP", "ProxyType": "OnPremise"}
+	maps.Copy(d, properties)
+	d["Name"] = name
+	s.all[at] = d
+}
+
+// Get returns a destination of the subaccount, nil if there is none.
+func (s *Service) Get(name string) map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.all[key{s.opts.Tenant, name}])
+}
+
+// Requests returns how many there were, answered or not.
+func (s *Service) Requests() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.requests
+}
+
+// find is GET /destination-configuration/v1/destinations/{name}.
+func (s *Service) find(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	s.requests++
+	s.mu.Unlock()
+	if s.misbehave(w, r) {
+		return
+	}
+	value, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		refuse(w, http.StatusUnauthorized, "Authorization header is missing")
+		return
+	}
+	tenant, err := s.opts.Verify(value, time.Now())
+	if err != nil {
+		s.opts.Logger.Debug("destination refused", "reason", err)
+		refuse(w, http.StatusUnauthorized, "Invalid token")
+		return
+	}
+	name := r.PathValue("name")
+	s.mu.Lock()
+	owner, said := tenant, s.all[key{tenant, name}]
+	if said == nil {
+		owner, said = s.opts.Tenant, s.all[key{s.opts.Tenant, name}]
+	}
+	said = maps.Clone(said)
+	s.mu.Unlock()
+	if _, gone := s.opts.Faults.Take(faults.DestinationMissing, faults.Where{Target: name}); said == nil || gone {
+		refuse(w, http.StatusNotFound, "Configuration with the specified name was not found")
+		return
+	}
+	answer(w, http.StatusOK, map[string]any{
+		"owner":                    map[string]any{"SubaccountId": owner, "InstanceId": nil},
+		"destinationConfiguration": said,
+	})
+}
+
+// misbehave answers instead of the service where a fault says so.
+func (s *Service) misbehave(w http.ResponseWriter, r *http.Request) bool {
+	if f, ok := s.opts.Faults.Take(faults.DestinationSlow, faults.Where{}); ok && !s.wait(r.Context(), f) {
+		return true
+	}
+	if f, ok := s.opts.Faults.Take(faults.DestinationStatus, faults.Where{}); ok {
+		if f.RetryAfter != "" {
+			w.Header().Set("Retry-After", f.RetryAfter)
+		}
+		refuse(w, f.Status, http.StatusText(f.Status))
+		return true
+	}
+	if _, ok := s.opts.Faults.Take(faults.DestinationHTML, faults.Where{}); ok {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = w.Write([]byte("<!DOCTYPE html><html><head><title>Log on</title></head><body>Please log on.</body></html>\n"))
+		return true
+	}
+	return false
+}
+
+// wait holds a request as long as the fault says. It reports whether there is still
+// anybody to answer.
+func (s *Service) wait(ctx context.Context, f faults.Fault) bool {
+	if f.Delay == 0 {
+		return s.opts.Faults.Gone(ctx, f.ID) == nil
+	}
+	timer := time.NewTimer(time.Duration(f.Delay))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func refuse(w http.ResponseWriter, status int, text string) {
+	answer(w, status, map[string]string{"ErrorMessage": text})
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body)
+}
