@@ -69,3 +69,16 @@ func TestUnknownCodeIsInternal(t *testing.T) {
 		t.Errorf("Lookup of an unknown code = %+v", e)
 	}
 }
+
+// TestTheLastSentenceIsTheNextStep: it begins with what to do, after at most a condition
+// or a place.
+func TestTheLastSentenceIsTheNextStep(t *testing.T) {
+	step := regexp.MustCompile(`^(([Ii]f|[Ww]here|[Ee]lse|[Ii]n|[Ff]or|[Oo]n|[Oo]utside|[Ww]hen)\b[^.]*?[,:]? )?(add|ask|bind|check|compare|correct|create|expose|look|lower|leave|let|list|make|open|point|put|raise|report|restage|set|start|turn|update|use)\b`)
+	for _, e := range All() {
+		sentences := regexp.MustCompile(`[.] +`).Split(strings.TrimSuffix(e.Advice, "."), -1)
+		last := sentences[len(sentences)-1]
+		if m := step.FindString(strings.ToLower(last[:1]) + last[1:]); m == "" && !step.MatchString(last) {
+			t.Errorf("%s: %q is no step", e.Code, last)
+		}
+	}
+}

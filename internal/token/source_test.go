@@ -101,6 +101,43 @@ func TestTheFetchGoesOnWithoutCallers(t *testing.T) {
 	})
 }
 
+// TestTheFirstTokenIsThere before the first client needs it; who comes earlier does not
+// wait for its moment, and a failure is tried again without anybody.
+func TestTheFirstTokenIsThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		svc := &service{life: time.Hour}
+		source := start(t, svc, Options{First: 10 * time.Second, Rand: always(0.4)})
+		pass(4*time.Second - 1)
+		svc.wantFetches(t, 0)
+		pass(1)
+		svc.wantFetches(t, 1)
+		wantToken(t, source, "token-1")
+		svc.wantFetches(t, 1)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		svc := &service{life: 12 * time.Hour}
+		source := start(t, svc, Options{First: 10 * time.Second, Rand: always(0.4)})
+		pass(time.Second)
+		wantToken(t, source, "token-1")
+		pass(time.Minute)
+		svc.wantFetches(t, 1)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		svc := &service{life: 12 * time.Hour}
+		svc.fails(failure.TokenStatus, nil)
+		source := start(t, svc, Options{First: 10 * time.Second, Rand: always(0)})
+		pass(5 * time.Second)
+		if n := len(svc.fetches()); n < 3 {
+			t.Errorf("%d attempts in 5 s", n)
+		}
+		svc.fails("", nil)
+		pass(10 * time.Second)
+		if st := source.Status(); !st.Usable(time.Now()) {
+			t.Errorf("no token: %+v", st)
+		}
+	})
+}
+
 func TestATokenIsServedUntilALittleBeforeItsEnd(t *testing.T) {
 	for life, usable := range map[time.Duration]time.Duration{
 		60 * time.Second: 54 * time.Second,

@@ -15,11 +15,6 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/token"
 )
 
-// firstToken is the time within which the first token is fetched of itself, so that the
-// first client finds one. Instances that are started together do that one by one
-// (docs/performance.md has the curve).
-const firstToken = 5 * time.Second
-
 // credentials are those of one binding, and the tenants for which tokens are fetched
 // with them: a token is shared by all that have both in common.
 type credentials struct {

@@ -77,6 +77,25 @@ func TestEveryKindOfCredentials(t *testing.T) {
 	}
 }
 
+// TestTheFirstTokenIsThereBeforeTheFirstClient, and an operator sees without any client
+// that there is none.
+func TestTheFirstTokenIsThereBeforeTheFirstClient(t *testing.T) {
+	soon := func(o *Options) { o.FirstToken = time.Nanosecond }
+	env := func(l *lab.Landscape) []string {
+		return append(l.Env(), "KAFKA_TUNNEL_LISTEN=127.0.0.1:0", "KAFKA_TUNNEL_BROKER_PORTS=0")
+	}
+	bed := newTestbedWith(t, lab.Options{Brokers: 1}, env, soon)
+	bed.until(t, "/status", func(_ int, body string) bool { return parsed(t, body).Tokens[0].UsableUntil != nil })
+	bed.roundTrip(t, "topic", 1)
+	if n := bed.lab.State().Tokens.Requests; n != 1 {
+		t.Errorf("%d requests for a token", n)
+	}
+	broken := newTestbedWith(t, lab.Options{Brokers: 1, Faults: []faults.Fault{{Kind: faults.TokenStatus, Status: 401}}}, env, soon)
+	broken.until(t, "/readyz", func(_ int, body string) bool {
+		return readiness(t, body).Clusters[0].Code == failure.TokenRejected
+	})
+}
+
 // TestTenants: a subscriber's Cloud Connectors are its own, and its tokens lead there.
 func TestTenants(t *testing.T) {
 	zone := tokenservice.NewID()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/proxy"
 )
 
 // TestNoSendFails: what happens to the landscape for some seconds costs a producer with
@@ -21,6 +22,8 @@ func TestNoSendFails(t *testing.T) {
 		lab    lab.Options
 	}{
 		"the Cloud Connector switches over":         {faults: []faults.Fault{{Kind: faults.ConnectorFailover, For: after(5 * time.Second)}}},
+		"one of two Cloud Connectors switches over": {lab: lab.Options{LocationID: "FIRST", Second: "SECOND"}, faults: []faults.Fault{{Kind: faults.ConnectorFailover, LocationID: new("SECOND"), For: after(5 * time.Second)}}},
+		"the destination service is away":           {lab: lab.Options{Destination: true}, faults: []faults.Fault{{Kind: faults.DestinationDown, For: after(5 * time.Second)}, {Kind: faults.LinkReset}}},
 		"all tokens are revoked":                    {faults: []faults.Fault{{Kind: faults.TokenRevoked}, {Kind: faults.LinkReset}}},
 		"the token service is away as they expire":  {lab: lab.Options{TokenLife: 2 * time.Second}, faults: []faults.Fault{{Kind: faults.TokenDown, For: after(4 * time.Second)}, {Kind: faults.ExpiryCut}}},
 		"the proxy is restarted":                    {faults: []faults.Fault{{Kind: faults.ProxyDown, For: after(3 * time.Second)}}},
@@ -38,7 +41,11 @@ func TestNoSendFails(t *testing.T) {
 			if err := cl.ProduceSync(t.Context(), kgo.StringRecord("before")).FirstErr(); err != nil {
 				t.Fatal(err)
 			}
+			var over time.Time // of the longest trouble
 			for _, f := range trouble.faults {
+				if end := time.Now().Add(time.Duration(f.For)); end.After(over) {
+					over = end
+				}
 				if _, err := bed.lab.Faults().Add(f); err != nil {
 					t.Fatal(err)
 				}
@@ -60,6 +67,12 @@ func TestNoSendFails(t *testing.T) {
 			}
 			if err := cl.Flush(ctx); err != nil {
 				t.Fatal(err)
+			}
+			for _, c := range bed.lab.Proxy().Connects() {
+				if at := c.At.Add(c.Took); c.Result == proxy.Granted && at.After(over) {
+					t.Logf("first granted CONNECT %v after the return", at.Sub(over).Round(time.Millisecond))
+					break
+				}
 			}
 			if sent.Load() != came.Load() || sent.Load() < 20 {
 				t.Errorf("%d records sent, %d arrived", sent.Load(), came.Load())

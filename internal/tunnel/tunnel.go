@@ -28,6 +28,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/listener"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/logging"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/metrics"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/token"
 )
 
 // Options say what to run.
@@ -45,7 +46,7 @@ type Options struct {
 	// ReloadEvery is how often; 0: 30 s.
 	ReloadEvery time.Duration
 	// FirstToken is the time within which the first token is fetched of itself, and the
-	// first destination read; 0: 5 s, negative: only when somebody needs them.
+	// first destination read; 0: [token.FirstWithin], negative: only when somebody needs them.
 	FirstToken time.Duration
 	// DestinationEvery is how often destinations are read; 0: 5 min.
 	DestinationEvery time.Duration
@@ -90,7 +91,7 @@ func Start(ctx context.Context, o Options) (*Tunnel, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	t := &Tunnel{
-		cfg: o.Config, first: max(0, cmp.Or(o.FirstToken, firstToken)), destinationEvery: o.DestinationEvery, version: o.Version, warnings: o.Warnings, started: time.Now(),
+		cfg: o.Config, first: max(0, cmp.Or(o.FirstToken, token.FirstWithin)), destinationEvery: o.DestinationEvery, version: o.Version, warnings: o.Warnings, started: time.Now(),
 		logger: o.Logger, failures: logging.NewFailures(o.Logger), metrics: metrics.New(),
 		dropped: o.Dropped, cancel: cancel, tidy: newTidy(debug.FreeOSMemory),
 	}
