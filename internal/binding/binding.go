@@ -3,7 +3,7 @@
 //
 //	b, err := binding.FindConnectivity(os.Environ(), binding.Choice{})
 //	// b.ProxyHost, b.ProxyPort, b.ClientID, b.ClientSecret.Reveal(), b.TokenURL
-//	d, err := binding.FindDestination(os.Environ(), "")
+//	d, err := binding.FindDestination(os.Environ(), binding.Choice{})
 //	// d.URI and the same credentials
 //
 // The platforms deliver bindings in four forms. The first one that is there counts:
@@ -36,6 +36,7 @@
 package binding
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -100,6 +101,7 @@ var (
 type Choice struct {
 	Service string // name of the instance or of the binding; "" is right when there is only one
 	Issuer  string // of tokens: "xsuaa", "ias", or "" for what the binding says
+	Secrets string // root of the older layout on Kubernetes; "": /etc/secrets/sapbtp
 }
 
 // FindConnectivity returns the credentials of the one connectivity service that
@@ -109,12 +111,7 @@ type Choice struct {
 // binding_unknown, binding_ambiguous, binding_malformed, binding_credhub_ref and
 // identity_unbound.
 func FindConnectivity(environ []string, choice Choice) (*Connectivity, error) {
-	return find(environ, choice, sapRoot)
-}
-
-// find is FindConnectivity with the root of the older layout.
-func find(environ []string, choice Choice, sapRoot string) (*Connectivity, error) {
-	source, entries, err := read(environ, sapRoot)
+	source, entries, err := read(environ, cmp.Or(choice.Secrets, sapRoot))
 	if err != nil {
 		return nil, err
 	}
@@ -132,18 +129,17 @@ func find(environ []string, choice Choice, sapRoot string) (*Connectivity, error
 	return chosen.connectivity(source, &from)
 }
 
-// FindDestination returns the credentials of the destination service that is bound,
-// or of the one of that name. Its errors are those of [FindConnectivity], with
+// FindDestination returns the credentials of the destination service that is bound. Its errors are those of [FindConnectivity], with
 // destination_unbound where there is none, or several.
-func FindDestination(environ []string, service string) (*Destination, error) {
-	source, entries, err := read(environ, sapRoot)
+func FindDestination(environ []string, choice Choice) (*Destination, error) {
+	source, entries, err := read(environ, cmp.Or(choice.Secrets, sapRoot))
 	if failure.Is(err, failure.BindingMissing) {
 		return nil, failure.New(failure.DestinationUnbound, nil).For(source, "")
 	}
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := destination.choose(source, entries, service)
+	chosen, err := destination.choose(source, entries, choice.Service)
 	if err != nil {
 		return nil, err
 	}

@@ -111,11 +111,11 @@ func TestFolders(t *testing.T) {
 
 func TestTheOlderLayout(t *testing.T) {
 	root := tree(t, keys("connectivity/inst", nil))
-	got, err := find(nil, Choice{Service: "inst"}, root)
+	got, err := FindConnectivity(nil, Choice{Service: "inst", Secrets: root})
 	if err != nil || got.Name != "inst" || got.Source != root || got.ClientSecret != "s3cr3t!" {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if _, err := find(nil, Choice{}, root+"/nowhere"); !failure.Is(err, failure.BindingMissing) {
+	if _, err := FindConnectivity(nil, Choice{Secrets: root + "/nowhere"}); !failure.Is(err, failure.BindingMissing) {
 		t.Errorf("without it: %v", err)
 	}
 }

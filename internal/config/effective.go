@@ -61,7 +61,7 @@ func Resolve(in Input) (*Effective, error) {
 	eff.assumeKyma(in.Environ)
 	in, _ = in.withDefaultEnv() // Load has told what is wrong with it
 	if eff.needsDestinations() {
-		d, err := binding.FindDestination(in.Environ, eff.Config.Connectivity.DestinationService)
+		d, err := binding.FindDestination(in.Environ, binding.Choice{Service: eff.Config.Connectivity.DestinationService, Secrets: in.Secrets})
 		if err != nil {
 			return eff, err
 		}
@@ -70,7 +70,7 @@ func Resolve(in Input) (*Effective, error) {
 	if !eff.NeedsBinding() {
 		return eff, nil
 	}
-	choice := binding.Choice{Service: eff.Config.Connectivity.Service}
+	choice := binding.Choice{Service: eff.Config.Connectivity.Service, Secrets: in.Secrets}
 	if issuer := eff.Config.Token.Issuer; issuer != IssuerAuto {
 		choice.Issuer = issuer
 	}

@@ -26,6 +26,9 @@ type Input struct {
 	// ReadFile reads the configuration file and the file of a secret; nil: from the
 	// file system.
 	ReadFile func(path string) ([]byte, error)
+	// Secrets is the root of SAP's older layout of bindings on Kubernetes; "":
+	// /etc/secrets/sapbtp.
+	Secrets string
 }
 
 // Load makes the configuration from flags, variables, file and defaults. It does

@@ -65,13 +65,21 @@ func newTestbed(t *testing.T, o lab.Options, more ...string) *testbed {
 // landscape.
 func newTestbedWith(t *testing.T, o lab.Options, variables func(*lab.Landscape) []string, change ...func(*Options)) *testbed {
 	t.Helper()
+	return newTestbedFrom(t, o, func(l *lab.Landscape) config.Input { return config.Input{Environ: variables(l)} }, change...)
+}
+
+// newTestbedFrom is newTestbedWith for whatever a configuration can be made of.
+func newTestbedFrom(t *testing.T, o lab.Options, input func(*lab.Landscape) config.Input, change ...func(*Options)) *testbed {
+	t.Helper()
 	landscape, err := lab.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = landscape.Close() })
 	bed := &testbed{lab: landscape, log: &logBuffer{}}
-	effective, err := config.Resolve(config.Input{Environ: append(variables(landscape), "KAFKA_TUNNEL_ADMIN_LISTEN=127.0.0.1:0")})
+	in := input(landscape)
+	in.Environ = append(in.Environ, "KAFKA_TUNNEL_ADMIN_LISTEN=127.0.0.1:0")
+	effective, err := config.Resolve(in)
 	if err != nil {
 		t.Fatal(err)
 	}
