@@ -40,12 +40,14 @@ func serviceName(s string) (string, *fault) {
 
 // destinationName accepts what the cockpit does: it becomes a part of a path.
 func destinationName(s string) (string, *fault) {
+	ok := true
 	for _, r := range s {
-		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.') {
-			return "", wants("wants letters, digits, -, _ and . only")
-		}
+		ok = ok && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.')
 	}
-	if len(s) > 200 {
+	switch {
+	case !ok:
+		return "", wants("wants letters, digits, -, _ and . only")
+	case len(s) > 200:
 		return "", wants("wants at most 200 characters")
 	}
 	return s, nil
