@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -131,7 +132,11 @@ func (v configView) writeTable(w io.Writer) error {
 		}
 		row("  token URL", b.TokenURL)
 		row("  client id", b.ClientID)
-		row("  client secret", b.ClientSecret.String())
+		if b.CertificateUntil != nil {
+			row("  certificate until", b.CertificateUntil.UTC().Format(time.RFC3339))
+		} else {
+			row("  client secret", b.ClientSecret.String())
+		}
 		if err := table.Flush(); err != nil {
 			return err
 		}

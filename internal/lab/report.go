@@ -29,6 +29,9 @@ func (l *Landscape) Parts() []Part {
 		{"token service", l.tokens.URL(), "POST /oauth/token, client " + l.ids.clientID},
 		{"connectivity proxy", l.proxy.Addr().String(), "SOCKS5, method 0x80 with a JWT"},
 	}
+	if l.opts.Trusted {
+		parts[1].Detail = "SOCKS5, trusted mode: no token"
+	}
 	if l.opts.Identity {
 		parts[0].Detail = "Identity Authentication: POST /oauth2/token, client " + l.identityClient.id
 	}

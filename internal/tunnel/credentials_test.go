@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -167,14 +168,25 @@ func TestTwoClusters(t *testing.T) {
 		return env
 	}
 	bed = newTestbedWith(t, lab.Options{Brokers: 2, Subscribers: []string{zone}}, variables)
+	var crowd sync.WaitGroup // that comes before there is any token
+	for i := range 150 {
+		crowd.Go(func() {
+			c := dialRaw(t, bed.Address([]string{"own", "again", "theirs"}[i%3]))
+			if err := c.ask(); err != nil {
+				t.Error(err)
+			}
+			c.awaitAnswer(t, "one of many")
+		})
+	}
+	crowd.Wait()
 	for _, name := range []string{"own", "again", "theirs"} {
 		cl := bed.client(t, kgo.SeedBrokers(bed.Address(name)))
 		if err := cl.ProduceSync(t.Context(), &kgo.Record{Topic: "topic", Value: []byte(name)}).FirstErr(); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if n := bed.lab.State().Tokens.Requests; n != 2 {
-		t.Errorf("%d requests for a token, want one for each tenant", n)
+	if st := bed.lab.State().Tokens; st.Requests != 2 || st.MaxInFlight > 2 {
+		t.Errorf("%+v, want one request for each tenant", st)
 	}
 	_, body := bed.get(t, "/status")
 	s := parsed(t, body)

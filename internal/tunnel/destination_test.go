@@ -66,7 +66,7 @@ func TestADestinationThatChanges(t *testing.T) {
 	ask(dialRaw(t, bed.Address("")), "a new one at the bootstrap port")
 	ask(dialRaw(t, strings.Replace(node.Local, "localhost", "127.0.0.1", 1)), "a new one at the broker's port")
 	ask(open, "the old one")
-	bed.roundTrip(t, "topic", 10)
+	bed.roundTrip(t, "another", 10)
 	if !strings.Contains(bed.log.String(), "the destination has changed and is used from now on") {
 		t.Error("the log does not tell")
 	}
