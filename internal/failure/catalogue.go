@@ -50,6 +50,8 @@ const (
 	TokenStatus      Code = "token_status"
 	TokenRateLimited Code = "token_rate_limited"
 	TokenRejected    Code = "token_rejected"
+	TenantRejected   Code = "tenant_rejected"
+	ResourceRejected Code = "resource_rejected"
 	TokenMalformed   Code = "token_malformed"
 
 	CertificateExpired Code = "certificate_expired"
@@ -250,6 +252,14 @@ var catalogue = []Entry{
 		"the token service at {target} refuses the credentials",
 		"The binding was rotated or deleted. Bind the connectivity service again (cf unbind-service, cf bind-service) and restage the application.", reset,
 		"by itself only when the service accepts them again: the tunnel asks every 30 s; rotated credentials need a restage"},
+	{TenantRejected, HopToken, RetryCredentials,
+		"the token service at {target} gives no token for the subscriber",
+		"The subscriber is not subscribed to the application, or the application does not name the connectivity service's xsappname among its dependencies. Look in the cockpit of the subscriber's subaccount under Services > Instances and Subscriptions, and compare its subdomain or tenant id with KAFKA_TUNNEL_TENANT.", reset,
+		"by itself as soon as the subscriber is known: the tunnel asks every 30 s"},
+	{ResourceRejected, HopToken, RetryCredentials,
+		"the Identity Authentication service at {target} gives no token for the connectivity instance",
+		"The identity instance must list the connectivity instance among its consumed-services. Update it with cf update-service my-identity -c '{\"consumed-services\": [{\"service-instance-name\": \"my-connectivity\"}]}', or set KAFKA_TUNNEL_TOKEN_ISSUER=xsuaa where the binding allows both.", reset,
+		"by itself as soon as it is listed: the tunnel asks every 30 s"},
 	{TokenMalformed, HopToken, RetryGate,
 		"the token service at {target} answered without a usable token",
 		"Something else answers at that address, or the URL lacks its path. Check token_service_url in the binding (cf env APP).", held,

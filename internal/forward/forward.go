@@ -1,7 +1,8 @@
 // Package forward relays plain TCP between a client and the other end of a forward:
 // nothing is looked at and nothing is changed.
 //
-//	sent, received, err := forward.Relay(ctx, client, upstream)
+//	upstream, early, err := forward.Reach(ctx, client, dial)
+//	sent, received, err := forward.Relay(ctx, client, upstream, early)
 //
 // Each direction ends by itself: an end in good order of one side is passed on to the
 // other, which may go on sending. A reset is passed on as a reset. Between TCP
@@ -18,17 +19,17 @@ import (
 )
 
 // Relay relays until both directions have ended, or ctx; then both connections are
-// closed. sent is what went to upstream, received what came from there. The error says
+// closed. early are bytes of the client that [Reach] has read. sent is what went to upstream, received what came from there. The error says
 // what ended the relay, if that was not an end in good order of both sides; after the
 // end of ctx it is ctx's cause.
-func Relay(ctx context.Context, client, upstream net.Conn) (sent, received int64, err error) {
+func Relay(ctx context.Context, client, upstream net.Conn, early []byte) (sent, received int64, err error) {
 	r := relay{client: client, upstream: upstream}
 	defer r.close()
 	stop := context.AfterFunc(ctx, r.abort)
 	defer stop()
 	var both sync.WaitGroup
-	both.Go(func() { sent = r.pass(upstream, client, "from the client") })
-	both.Go(func() { received = r.pass(client, upstream, "from the other end") })
+	both.Go(func() { sent = r.pass(upstream, client, early, "from the client") })
+	both.Go(func() { received = r.pass(client, upstream, nil, "from the other end") })
 	both.Wait()
 	if ctx.Err() != nil {
 		return sent, received, context.Cause(ctx)
@@ -47,9 +48,15 @@ type relay struct {
 // A halfCloser is a connection one direction of which can be ended.
 type halfCloser interface{ CloseWrite() error }
 
-// pass moves what comes until it ends, and passes the end on.
-func (r *relay) pass(to, from net.Conn, direction string) int64 {
-	n, err := io.Copy(to, from)
+// pass moves what has come early and what comes until it ends, and passes the end on.
+func (r *relay) pass(to, from net.Conn, early []byte, direction string) int64 {
+	first, err := to.Write(early)
+	n := int64(first)
+	if err == nil {
+		var more int64
+		more, err = io.Copy(to, from)
+		n += more
+	}
 	if err != nil {
 		r.failed(&net.OpError{Op: "relay " + direction, Net: "tcp", Err: err})
 		return n

@@ -28,34 +28,37 @@ type outcome struct {
 	err            error
 }
 
+// pair returns both ends of a connection.
+func pair(t *testing.T) (near, far *net.TCPConn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	a, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Close(); _ = b.Close() })
+	_ = a.SetDeadline(time.Now().Add(time.Minute))
+	return a.(*net.TCPConn), b.(*net.TCPConn)
+}
+
 func start(t *testing.T) *way {
 	t.Helper()
-	pair := func() (near, far *net.TCPConn) {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = l.Close() }()
-		a, err := net.Dial("tcp", l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := l.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = a.Close(); _ = b.Close() })
-		_ = a.SetDeadline(time.Now().Add(time.Minute))
-		return a.(*net.TCPConn), b.(*net.TCPConn)
-	}
 	w := &way{over: make(chan outcome, 1)}
 	var inner, upstream *net.TCPConn
-	w.client, inner = pair()
-	w.server, upstream = pair()
+	w.client, inner = pair(t)
+	w.server, upstream = pair(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	w.cancel = cancel
 	go func() {
-		sent, received, err := Relay(ctx, inner, upstream)
+		sent, received, err := Relay(ctx, inner, upstream, nil)
 		w.over <- outcome{sent, received, err}
 	}()
 	return w

@@ -1,14 +1,11 @@
 package lab
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
-	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/port"
@@ -21,8 +18,7 @@ const maxBody = 64 << 10
 type control struct {
 	land   *Landscape
 	port   *port.Port
-	server *http.Server
-	served chan struct{}
+	server *port.HTTP
 }
 
 // newControl starts it.
@@ -34,7 +30,7 @@ func newControl(l *Landscape, listen string) (*control, error) {
 	if err != nil {
 		return nil, fmt.Errorf("control: %w", err)
 	}
-	c := &control{land: l, port: p, served: make(chan struct{})}
+	c := &control{land: l, port: p}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /faults", c.add)
 	mux.HandleFunc("GET /faults", c.list)
@@ -45,33 +41,12 @@ func newControl(l *Landscape, listen string) (*control, error) {
 	mux.HandleFunc("PUT /destinations/{name}", c.putDestination)
 	mux.HandleFunc("GET /destinations/{name}", c.getDestination)
 	mux.HandleFunc("DELETE /destinations/{name}", c.deleteDestination)
-	c.server = &http.Server{
-		Handler:           localOnly(mux),
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		ErrorLog:          slog.NewLogLogger(l.opts.Logger.Handler(), slog.LevelDebug),
-	}
-	go c.serve()
+	c.server = port.Serve("control port", p, localOnly(mux), l.opts.Logger)
 	return c, nil
 }
 
-// serve is the goroutine that owns the server.
-func (c *control) serve() {
-	defer close(c.served)
-	if err := c.server.Serve(c.port); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
-		c.land.opts.Logger.Error("control port stopped", "error", err)
-	}
-}
-
 // close stops the server and waits for it.
-func (c *control) close() error {
-	err := c.port.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	err = errors.Join(err, c.server.Shutdown(ctx), c.server.Close())
-	<-c.served
-	return err
-}
+func (c *control) close() error { return c.server.Close() }
 
 // ControlURL returns the base URL of the control port.
 func (l *Landscape) ControlURL() string { return "http://" + l.control.port.String() }

@@ -1,12 +1,8 @@
 package lab
 
 import (
-	"context"
-	"errors"
 	"io"
-	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/connector"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/port"
@@ -24,8 +20,7 @@ const (
 // Schema Registry's most asked question.
 type registry struct {
 	port   *port.Port
-	server *http.Server
-	served chan struct{}
+	server *port.HTTP
 }
 
 // startRegistry starts the stand-in and exposes it.
@@ -42,25 +37,8 @@ func (l *Landscape) startRegistry() error {
 		w.Header().Set("Content-Type", "application/vnd.schemaregistry.v1+json")
 		_, _ = io.WriteString(w, `["lab-value"]`+"\n")
 	})
-	r := &registry{port: p, served: make(chan struct{}), server: &http.Server{
-		Handler: mux, ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog: slog.NewLogLogger(l.opts.Logger.Handler(), slog.LevelDebug),
-	}}
-	l.registry = r
-	go func() {
-		defer close(r.served)
-		if err := r.server.Serve(p); !errors.Is(err, http.ErrServerClosed) {
-			l.opts.Logger.Error("the registry stopped", "error", err)
-		}
-	}()
+	l.registry = &registry{port: p, server: port.Serve("registry", p, mux, l.opts.Logger)}
 	return l.connector.Allow(connector.Entry{Host: registryHost, First: registryPort, Last: registryPort, Internal: registryHost, InternalFirst: registryPort})
 }
 
-func (r *registry) close() error {
-	err := r.port.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	err = errors.Join(err, r.server.Shutdown(ctx), r.server.Close())
-	<-r.served
-	return err
-}
+func (r *registry) close() error { return r.server.Close() }

@@ -48,8 +48,14 @@ func (f *clientFetcher) refused(x *exchange, code string) *failure.Failure {
 	kind := failure.TokenStatus
 	switch {
 	case x.status == http.StatusUnauthorized, x.status == http.StatusForbidden,
-		x.status == http.StatusBadRequest && (code == "invalid_client" || code == "unauthorized_client" || code == "invalid_target"):
-		kind = failure.TokenRejected // invalid_target: RFC 8707, section 2
+		x.status == http.StatusBadRequest && (code == "invalid_client" || code == "unauthorized_client"):
+		kind = failure.TokenRejected
+		if f.tenant != "" {
+			// The secret is the provider's and good for it; what differs is the tenant.
+			kind = failure.TenantRejected
+		}
+	case x.status == http.StatusBadRequest && code == "invalid_target": // RFC 8707, section 2
+		kind = failure.ResourceRejected
 	case x.status == http.StatusTooManyRequests:
 		kind = failure.TokenRateLimited
 	}
@@ -61,9 +67,6 @@ func (f *clientFetcher) refused(x *exchange, code string) *failure.Failure {
 		detail += ", a redirect, which is not followed: the URL has to be that of the token service itself"
 	case x.isHTML():
 		detail += " with an HTML page"
-	}
-	if code == "invalid_target" {
-		detail += ": the connectivity instance is not among the consumed-services of the identity instance"
 	}
 	var cause error
 	if wait, ok := ParseRetryAfter(x.header, time.Now()); ok {

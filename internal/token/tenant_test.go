@@ -41,11 +41,11 @@ func TestTenantsByID(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := "status 401 unauthorized"
+		want, code := "status 401 unauthorized", failure.TokenRejected
 		if tenant != "" {
-			want += ", tenant " + zone
+			want, code = want+", tenant "+zone, failure.TenantRejected
 		}
-		if f := fetchFails(t, fetch, failure.TokenRejected, ""); f.Detail != want {
+		if f := fetchFails(t, fetch, code, ""); f.Detail != want {
 			t.Errorf("%q, want %q", f.Detail, want)
 		}
 	}

@@ -89,8 +89,13 @@ func auth(word string) socks.Auth {
 }
 
 // explain adds to a refused address how its broker calls itself: the entry may be
-// missing, or stand under another name.
+// missing, or stand under another name. A Cloud Connector that is away may be one of a
+// subscriber.
 func (cl *cluster) explain(f *failure.Failure) {
+	if w := cl.way.Load(); f.Code == failure.ConnectorAway && f.Detail == "" && w != nil && w.cfg.Tenant != "" {
+		f.Detail = "the subaccount is that of tenant " + w.cfg.Tenant
+		return
+	}
 	if f.Code != failure.AccessNotAllowed || cl.topo == nil {
 		return
 	}

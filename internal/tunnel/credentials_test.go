@@ -103,7 +103,8 @@ func TestTenants(t *testing.T) {
 	bed := newTestbed(t, lab.Options{Brokers: 1, Subscribers: []string{zone}}, "KAFKA_TUNNEL_TENANT="+zone)
 	bed.knock(t)
 	bed.until(t, "/readyz", func(_ int, body string) bool {
-		return readiness(t, body).Clusters[0].Code == failure.ConnectorAway // only the provider has one
+		c := readiness(t, body).Clusters[0]
+		return c.Code == failure.ConnectorAway && strings.Contains(c.Detail, "tenant "+zone) // only the provider has one
 	})
 	if _, err := bed.lab.Connectors().Add(zone, "", bed.lab.Connector().Entries()...); err != nil {
 		t.Fatal(err)
@@ -120,7 +121,7 @@ func TestATenantThatIsUnknown(t *testing.T) {
 	bed.knock(t)
 	bed.until(t, "/readyz", func(_ int, body string) bool {
 		c := readiness(t, body).Clusters[0]
-		return c.Code == failure.TokenRejected && strings.Contains(c.Detail, "tenant "+zone)
+		return c.Code == failure.TenantRejected && strings.Contains(c.Detail, "tenant "+zone)
 	})
 }
 

@@ -86,15 +86,15 @@ func tokenRows() []faultRow {
 
 // bindingRows: what only certificates, subscribers and Identity Authentication meet.
 func bindingRows() []faultRow {
-	row := func(f faults.Fault, o lab.Options) faultRow {
+	row := func(f faults.Fault, o lab.Options, code failure.Code) faultRow {
 		return faultRow{
-			fault: f, lab: o, cold: true, fresh: refused, code: failure.TokenRejected, hop: failure.HopToken, tokens: never, slow: true,
+			fault: f, lab: o, cold: true, fresh: refused, code: code, hop: failure.HopToken, tokens: never, slow: true,
 		}
 	}
 	return []faultRow{
-		row(faults.Fault{Kind: faults.CertificateRefused}, lab.Options{X509: true}),
-		row(faults.Fault{Kind: faults.TenantRefused}, lab.Options{Subscriber: true}),
-		row(faults.Fault{Kind: faults.ResourceRefused}, lab.Options{Identity: true}),
+		row(faults.Fault{Kind: faults.CertificateRefused}, lab.Options{X509: true}, failure.TokenRejected),
+		row(faults.Fault{Kind: faults.TenantRefused}, lab.Options{Subscriber: true}, failure.TenantRejected),
+		row(faults.Fault{Kind: faults.ResourceRefused}, lab.Options{Identity: true}, failure.ResourceRejected),
 	}
 }
 

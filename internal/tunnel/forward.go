@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"context"
+	"errors"
 	"net"
 	"strconv"
 	"time"
@@ -59,8 +60,11 @@ func (f *forwardPort) serve(ctx context.Context, conn net.Conn, _ uint16, over f
 	n := f.metrics.Node(forwardNode)
 	n.Opened()
 	begin := time.Now()
-	up, err := f.reach(ctx)
+	up, early, err := f.reach(ctx, conn)
 	if err != nil {
+		if errors.Is(err, forward.ErrGone) {
+			f.tunnel.report(ctx, failure.New(failure.ClientGone, err).For(f.target.String(), f.target.LocationID), "cluster", f.cfg.Name)
+		}
 		slowly(ctx, err)
 		if tcp, ok := conn.(*net.TCPConn); ok { // as a refused connection, see session
 			_ = tcp.SetLinger(0)
@@ -70,7 +74,7 @@ func (f *forwardPort) serve(ctx context.Context, conn net.Conn, _ uint16, over f
 		return
 	}
 	open.reached(one, f.target.String())
-	sent, received, err := forward.Relay(ctx, conn, up)
+	sent, received, err := forward.Relay(ctx, conn, up, early)
 	f.metrics.Bytes(metrics.ToBroker, sent)
 	f.metrics.Bytes(metrics.ToClient, received)
 	result := metrics.ResultOK
@@ -82,11 +86,12 @@ func (f *forwardPort) serve(ctx context.Context, conn net.Conn, _ uint16, over f
 		"sent", sent, "received", received, "duration", time.Since(begin).Round(time.Millisecond), "error", err)
 }
 
-// reach opens the connection to the other end, within the time of one attempt (R10).
-func (f *forwardPort) reach(ctx context.Context) (net.Conn, error) {
+// reach opens the connection to the other end, within the time of one attempt and as
+// long as the client is there (R10).
+func (f *forwardPort) reach(ctx context.Context, client net.Conn) (net.Conn, []byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, f.tunnel.cfg.Connectivity.HandshakeTimeout)
 	defer cancel()
-	return f.dialer.Dial(ctx, f.target)
+	return forward.Reach(ctx, client, func(ctx context.Context) (net.Conn, error) { return f.dialer.Dial(ctx, f.target) })
 }
 
 // address is where clients on this machine connect.

@@ -14,13 +14,10 @@
 package destinations
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -43,9 +40,7 @@ type Options struct {
 type Service struct {
 	opts   Options
 	port   *port.Port
-	server *http.Server
-	stop   context.CancelFunc // ends requests that wait
-	served chan struct{}
+	server *port.HTTP
 
 	mu       sync.Mutex
 	all      map[key]map[string]string
@@ -60,27 +55,13 @@ func Start(opts Options) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("destination service: %w", err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	s := &Service{opts: opts, port: p, stop: stop, served: make(chan struct{}), all: map[key]map[string]string{}}
+	s := &Service{opts: opts, port: p, all: map[key]map[string]string{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /destination-configuration/v1/destinations/{name}", s.find)
-	s.server = &http.Server{
-		Handler: mux, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 128 << 10,
-		BaseContext: func(net.Listener) context.Context { return ctx },
-		ErrorLog:    slog.NewLogLogger(opts.Logger.Handler(), slog.LevelDebug),
-	}
 	opts.Faults.OnChange(s.followFaults)
 	s.followFaults()
-	go s.serve()
+	s.server = port.Serve("destination service", p, mux, opts.Logger)
 	return s, nil
-}
-
-// serve is the goroutine of the port.
-func (s *Service) serve() {
-	defer close(s.served)
-	if err := s.server.Serve(s.port); !errors.Is(err, http.ErrServerClosed) {
-		s.opts.Logger.Error("destination service stopped", "error", err)
-	}
 }
 
 // followFaults shuts or opens the port as the faults say.
@@ -92,15 +73,7 @@ func (s *Service) followFaults() {
 }
 
 // Close stops the service and waits for everything it started.
-func (s *Service) Close() error {
-	s.stop()
-	err := s.port.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	err = errors.Join(err, s.server.Shutdown(ctx), s.server.Close())
-	<-s.served
-	return err
-}
+func (s *Service) Close() error { return s.server.Close() }
 
 // URL returns the uri of a binding.
 func (s *Service) URL() string { return "http://" + s.port.String() }
@@ -179,7 +152,7 @@ func (s *Service) find(w http.ResponseWriter, r *http.Request) {
 
 // misbehave answers instead of the service where a fault says so.
 func (s *Service) misbehave(w http.ResponseWriter, r *http.Request) bool {
-	if f, ok := s.opts.Faults.Take(faults.DestinationSlow, faults.Where{}); ok && !s.wait(r.Context(), f) {
+	if f, ok := s.opts.Faults.Take(faults.DestinationSlow, faults.Where{}); ok && !s.opts.Faults.Hold(r.Context(), f) {
 		return true
 	}
 	if f, ok := s.opts.Faults.Take(faults.DestinationStatus, faults.Where{}); ok {
@@ -195,22 +168,6 @@ func (s *Service) misbehave(w http.ResponseWriter, r *http.Request) bool {
 		return true
 	}
 	return false
-}
-
-// wait holds a request as long as the fault says. It reports whether there is still
-// anybody to answer.
-func (s *Service) wait(ctx context.Context, f faults.Fault) bool {
-	if f.Delay == 0 {
-		return s.opts.Faults.Gone(ctx, f.ID) == nil
-	}
-	timer := time.NewTimer(time.Duration(f.Delay))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 func refuse(w http.ResponseWriter, status int, text string) {

@@ -296,6 +296,22 @@ func (s *Set) Gone(ctx context.Context, id string) error {
 	}
 }
 
+// Hold waits for the delay of a fault, or without one until it is removed. It reports
+// whether ctx has not ended before.
+func (s *Set) Hold(ctx context.Context, f Fault) bool {
+	if f.Delay == 0 {
+		return s.Gone(ctx, f.ID) == nil
+	}
+	timer := time.NewTimer(time.Duration(f.Delay))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // hits returns how often a fault was met and whether it is in the list.
 func (s *Set) hits(id string) (int, bool) {
 	if s == nil {

@@ -80,17 +80,7 @@ func (s *Service) wait(ctx context.Context) bool {
 	if !slow {
 		return true
 	}
-	if f.Delay == 0 {
-		return s.opts.Faults.Gone(ctx, f.ID) == nil
-	}
-	timer := time.NewTimer(time.Duration(f.Delay))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return s.opts.Faults.Hold(ctx, f)
 }
 
 // misbehave answers instead of the service where a fault says so.

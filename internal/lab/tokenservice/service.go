@@ -22,7 +22,6 @@
 package tokenservice
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/tls"
@@ -85,11 +84,9 @@ type Service struct {
 	key     *rsa.PrivateKey
 	signer  *signer
 	port    *port.Port
-	secure  *port.Port // for certificates; nil: there is none
-	server  *http.Server
-	limiter *rate.Limiter      // nil: no limit
-	stop    context.CancelFunc // ends requests that wait
-	served  sync.WaitGroup     // until Serve has returned
+	secure  *port.Port    // for certificates; nil: there is none
+	servers []*port.HTTP  // one for each port
+	limiter *rate.Limiter // nil: no limit
 
 	mu      sync.Mutex
 	secrets []string // all that ever were valid; the last one is
@@ -140,22 +137,12 @@ func Start(opts Options) (*Service, error) {
 			return nil, errors.Join(err, s.port.Close())
 		}
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	s.stop = stop
-	s.server = &http.Server{
-		Handler:           s.handler(),
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(opts.Logger.Handler(), slog.LevelDebug),
-	}
 	opts.Faults.OnChange(s.followFaults)
 	opts.Faults.OnNow(faults.TokenRevoked, func(faults.Fault) { s.RevokeAll() })
 	s.followFaults()
-	s.served.Go(func() { s.serve(s.port) })
+	s.servers = append(s.servers, port.Serve("token service", s.port, s.handler(), opts.Logger))
 	if over != nil {
-		s.served.Go(func() { s.serve(over) })
+		s.servers = append(s.servers, port.Serve("token service", over, s.handler(), opts.Logger))
 	}
 	return s, nil
 }
@@ -210,13 +197,6 @@ func NewID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// serve is the goroutine of one port.
-func (s *Service) serve(l net.Listener) {
-	if err := s.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		s.opts.Logger.Error("token service stopped", "error", err)
-	}
-}
-
 // followFaults shuts or opens the port as the faults say.
 func (s *Service) followFaults() {
 	_, down := s.opts.Faults.Active(faults.TokenDown, faults.Where{})
@@ -232,16 +212,11 @@ func (s *Service) followFaults() {
 
 // Close stops the service and waits for everything it started.
 func (s *Service) Close() error {
-	s.stop()
-	err := s.port.Close() // resets connections, so that Shutdown waits for handlers only
-	if s.secure != nil {
-		err = errors.Join(err, s.secure.Close())
+	var errs []error
+	for _, one := range s.servers {
+		errs = append(errs, one.Close())
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	err = errors.Join(err, s.server.Shutdown(ctx), s.server.Close())
-	s.served.Wait()
-	return err
+	return errors.Join(errs...)
 }
 
 // Addr returns the address as "host:port".
@@ -259,7 +234,7 @@ func (s *Service) CertURL() string {
 }
 
 // Handler answers requests without a port, for tests with a clock of their own.
-func (s *Service) Handler() http.Handler { return s.server.Handler }
+func (s *Service) Handler() http.Handler { return s.handler() }
 
 // Issuer returns the iss claim of the tokens.
 func (s *Service) Issuer() string { return s.URL() + "/oauth/token" }

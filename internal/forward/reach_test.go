@@ -1,0 +1,98 @@
+package forward
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"testing"
+)
+
+// TestReach: what the client says while the other end is dialled arrives first, and its
+// leaving ends the dial.
+func TestReach(t *testing.T) {
+	unreachable := errors.New("unreachable")
+	for name, test := range map[string]struct {
+		says  string
+		leave func(*net.TCPConn) error
+		fails bool // the dial, without the client's doing
+		gone  bool
+	}{
+		"silent":               {},
+		"speaks first":         {says: "hello"},
+		"more than is kept":    {says: string(bytes.Repeat([]byte("0123456789"), maxEarly/5))},
+		"speaks and ends":      {says: "hello", leave: (*net.TCPConn).CloseWrite},
+		"ends":                 {leave: (*net.TCPConn).CloseWrite, gone: true},
+		"resets":               {leave: reset, gone: true},
+		"speaks and resets":    {says: "hello", leave: reset, gone: true},
+		"the dial fails":       {says: "hello", fails: true},
+		"the dial fails alone": {fails: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, inner := pair(t)
+			server, upstream := pair(t)
+			if _, err := client.Write([]byte(test.says)); err != nil {
+				t.Fatal(err)
+			}
+			dial := func(ctx context.Context) (net.Conn, error) {
+				if test.leave != nil {
+					if err := test.leave(client); err != nil {
+						t.Error(err)
+					}
+				}
+				if test.gone {
+					<-ctx.Done()
+					return nil, context.Cause(ctx)
+				}
+				if test.fails {
+					return nil, unreachable
+				}
+				return upstream, nil
+			}
+			up, early, err := Reach(t.Context(), inner, dial)
+			switch {
+			case test.gone:
+				if !errors.Is(err, ErrGone) || up != nil {
+					t.Errorf("%v, %v", up, err)
+				}
+				return
+			case test.fails:
+				if !errors.Is(err, unreachable) {
+					t.Error(err)
+				}
+				return
+			case err != nil || len(early) > maxEarly:
+				t.Fatalf("%d bytes, %v", len(early), err)
+			}
+			over := make(chan outcome, 1)
+			go func() {
+				sent, received, err := Relay(t.Context(), inner, up, early)
+				over <- outcome{sent, received, err}
+			}()
+			got := make([]byte, len(test.says))
+			if _, err := io.ReadFull(server, got); err != nil || string(got) != test.says {
+				t.Errorf("%d bytes arrived, %v", len(got), err)
+			}
+			if _, err := server.Write([]byte("answer")); err != nil {
+				t.Fatal(err)
+			}
+			answer := make([]byte, 6)
+			if _, err := io.ReadFull(client, answer); err != nil || string(answer) != "answer" {
+				t.Errorf("%q, %v", answer, err)
+			}
+			if test.leave == nil {
+				_ = client.CloseWrite()
+			}
+			if _, err := server.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+				t.Errorf("the client's end: %v", err)
+			}
+			_ = server.Close()
+			if o := <-over; o.err != nil || o.sent != int64(len(test.says)) || o.received != 6 {
+				t.Errorf("%+v", o)
+			}
+		})
+	}
+}
+
+func reset(c *net.TCPConn) error { return errors.Join(c.SetLinger(0), c.Close()) }
