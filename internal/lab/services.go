@@ -78,6 +78,17 @@ func (l *Landscape) startTokens() (err error) {
 	return l.certify(&l.proxyClient)
 }
 
+// RotateCertificate returns a new certificate and key, PEM, for the binding of the
+// connectivity service, as binding again would. It lives for a week; the old one is as
+// good as it was.
+func (l *Landscape) RotateCertificate() (certificate, key string, err error) {
+	l.opts.X509Life = 0
+	if err := l.certify(&l.proxyClient); err != nil {
+		return "", "", err
+	}
+	return l.proxyClient.certificate, l.proxyClient.key, nil
+}
+
 // resource is what IAS gives tokens for.
 func (l *Landscape) resource() string {
 	return "urn:sap:identity:application:service:id:" + l.ids.instance

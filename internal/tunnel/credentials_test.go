@@ -1,7 +1,6 @@
 package tunnel
 
 import (
-	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -252,69 +251,121 @@ func TestWarningsOfACertificate(t *testing.T) {
 	})
 }
 
-// TestRotation: a secret in a folder is replaced, as Kubernetes does it, while the old
-// one is refused and all its tokens are revoked. No send fails.
+// TestRotation: credentials in a folder are replaced, as Kubernetes does it, while the old
+// ones are refused and all their tokens are revoked. No send fails.
 func TestRotation(t *testing.T) {
-	root := t.TempDir()
-	folder := filepath.Join(root, "conn")
-	write := func(key, value string) {
-		if err := os.WriteFile(filepath.Join(folder, key), []byte(value), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var environ []string
-	variables := func(l *lab.Landscape) []string {
-		if err := os.Mkdir(folder, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		for _, v := range l.Env() {
-			text, ok := strings.CutPrefix(v, "VCAP_SERVICES=")
-			if !ok {
-				environ = append(environ, v)
-				continue
-			}
-			var services map[string][]struct{ Credentials map[string]string }
-			if err := json.Unmarshal([]byte(text), &services); err != nil {
+	for name, test := range map[string]struct {
+		lab     lab.Options
+		refused failure.Code // what the old ones meet
+		rotate  func(t *testing.T, l *lab.Landscape, write func(key, value string))
+	}{
+		"secret": {refused: failure.TokenRejected, rotate: func(_ *testing.T, l *lab.Landscape, write func(key, value string)) {
+			write("clientsecret", l.Tokens().Secret()+"\n")
+		}},
+		"certificate": {lab: lab.Options{X509: true, X509Life: time.Second}, refused: failure.CertificateExpired, rotate: func(t *testing.T, l *lab.Landscape, write func(key, value string)) {
+			certificate, key, err := l.RotateCertificate()
+			if err != nil {
 				t.Fatal(err)
 			}
-			for key, value := range services["connectivity"][0].Credentials {
-				write(key, value)
+			write("certificate", certificate)
+			write("key", key)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			folder := filepath.Join(t.TempDir(), "root", "conn")
+			write := func(key, value string) {
+				if err := os.WriteFile(filepath.Join(folder, key), []byte(value), 0o600); err != nil {
+					t.Fatal(err)
+				}
 			}
-			write("type", "connectivity")
-		}
-		environ = append(environ, "SERVICE_BINDING_ROOT="+root, "KAFKA_TUNNEL_LISTEN=127.0.0.1:0", "KAFKA_TUNNEL_BROKER_PORTS=0")
-		return environ
-	}
-	bed := newTestbedWith(t, lab.Options{Brokers: 1}, variables, func(o *Options) {
-		o.ReloadEvery = 20 * time.Millisecond
-		o.Reload = func() (config.Config, error) {
-			eff, err := config.Resolve(config.Input{Environ: environ})
-			if err != nil {
-				return config.Config{}, err
+			var environ []string
+			variables := func(l *lab.Landscape) []string {
+				if err := os.MkdirAll(folder, 0o755); err != nil {
+					t.Fatal(err)
+				}
+				services, _, rest := split(t, l)
+				each(services, func(_ bound, key, value string) { write(key, value) })
+				write("type", "connectivity")
+				environ = append(rest, "SERVICE_BINDING_ROOT="+filepath.Dir(folder))
+				return environ
 			}
-			return eff.Config, nil
-		}
-	})
-	cl := bed.client(t, kgo.DefaultProduceTopic("topic"))
-	send := func(what string) {
-		t.Helper()
-		if err := cl.ProduceSync(t.Context(), kgo.StringRecord(what)).FirstErr(); err != nil {
-			t.Fatalf("%s: %v", what, err)
-		}
+			test.lab.Brokers = 1
+			bed := newTestbedWith(t, test.lab, variables, func(o *Options) {
+				o.ReloadEvery = 20 * time.Millisecond
+				o.Reload = func() (config.Config, error) {
+					eff, err := config.Resolve(config.Input{Environ: environ})
+					if err != nil {
+						return config.Config{}, err
+					}
+					return eff.Config, nil
+				}
+			})
+			cl := bed.client(t, kgo.DefaultProduceTopic("topic"))
+			send := func(what string) {
+				t.Helper()
+				if err := cl.ProduceSync(t.Context(), kgo.StringRecord(what)).FirstErr(); err != nil {
+					t.Fatalf("%s: %v", what, err)
+				}
+			}
+			send("before")
+			bed.lab.Tokens().SetSecret("an0ther s3cr3t")
+			if test.lab.X509 {
+				bed.until(t, "/readyz", func(_ int, body string) bool { return strings.Contains(body, "has expired") })
+			}
+			bed.lab.Tokens().RevokeAll()
+			if _, err := bed.lab.Faults().Add(faults.Fault{Kind: faults.LinkReset}); err != nil {
+				t.Fatal(err)
+			}
+			bed.knock(t)
+			bed.until(t, "/readyz", func(_ int, body string) bool { // the old ones are refused
+				return readiness(t, body).Clusters[0].Code == test.refused
+			})
+			test.rotate(t, bed.lab, write)
+			send("after")
+			if text := bed.log.String(); !strings.Contains(text, "the credentials have changed and are used from now on") || strings.Contains(text, "s3cr3t") {
+				t.Error("the log does not tell, or tells too much")
+			}
+		})
 	}
-	send("before")
-	bed.lab.Tokens().SetSecret("an0ther s3cr3t")
-	bed.lab.Tokens().RevokeAll()
-	if _, err := bed.lab.Faults().Add(faults.Fault{Kind: faults.LinkReset}); err != nil {
+}
+
+// TestATenantSwitch: the destination names a subscriber from now on. No send fails, and
+// what connects anew goes to the subscriber's Cloud Connector.
+func TestATenantSwitch(t *testing.T) {
+	zone := tokenservice.NewID()
+	bed := withDestination(t, lab.Options{Brokers: 1, Subscribers: []string{zone}}, nil)
+	theirs, err := bed.lab.Connectors().Add(zone, "", bed.lab.Connector().Entries()...)
+	if err != nil {
 		t.Fatal(err)
 	}
-	bed.knock(t)
-	bed.until(t, "/readyz", func(_ int, body string) bool { // the old secret is refused
-		return readiness(t, body).Clusters[0].Code == failure.TokenRejected
-	})
-	write("clientsecret", "an0ther s3cr3t\n")
-	send("after")
-	if text := bed.log.String(); !strings.Contains(text, "the credentials have changed and are used from now on") || strings.Contains(text, "s3cr3t") {
-		t.Error("the log does not tell, or tells too much")
+	cl := bed.client(t, kgo.DefaultProduceTopic("topic"))
+	var sends sync.WaitGroup
+	send := func() {
+		sends.Add(1)
+		cl.Produce(t.Context(), kgo.StringRecord("x"), func(_ *kgo.Record, err error) {
+			if err != nil {
+				t.Errorf("a send failed: %v", err)
+			}
+			sends.Done()
+		})
+	}
+	send()
+	sends.Wait()
+	d := bed.lab.Destinations().Get(lab.DestinationName)
+	d["kafka-tunnel.tenant"] = zone
+	bed.lab.Destinations().Set(lab.DestinationName, d)
+	await(t, "the subscriber's connection", func() bool {
+		send()
+		if _, err := bed.lab.Faults().Add(faults.Fault{Kind: faults.LinkReset}); err != nil {
+			t.Fatal(err)
+		}
+		return theirs.Stats().Links > 0
+	}, nil)
+	send()
+	sends.Wait()
+	_, body := bed.get(t, "/status")
+	if n := len(parsed(t, body).Tokens); n != 3 { // the app's own, the subscriber's, the destination service's
+		t.Errorf("%d sources of tokens", n)
 	}
 }

@@ -125,11 +125,10 @@ func (c *course) report(r *Report) error {
 	if n == 0 {
 		return errors.New("too few samples")
 	}
-	// Tidying up takes some MiB away after the first quarter of a minute, which then come
-	// back up to the collector's goal. A leak goes beyond what there was before.
-	first, second := mib(slices.Max(c.rss[:n])), mib(median(c.rss[n:]))
-	r.note("RSS, highest", "%.1f MiB", mib(slices.Max(c.rss)))
-	r.timedMost("RSS, median of the second half (bar: the highest of the first + 10 %)", second, first*1.1, " MiB")
+	// Between two collections garbage makes memory grow, which takes longer than a minute
+	// here; so the halves are only told, and the bar is what a sidecar has.
+	r.note("RSS, medians of the two halves", "%.1f MiB, %.1f MiB", mib(median(c.rss[:n])), mib(median(c.rss[n:])))
+	r.timedMost("RSS, highest (bar: the sidecar's memory in manifest.yml)", mib(slices.Max(c.rss)), 64, " MiB")
 	before, after := slices.Max(c.goroutines[:n]), slices.Max(c.goroutines[n:])
 	r.timedMost("goroutines, most in the second half (bar: in the first + 10 %)", after, before*1.1, "")
 	return nil
