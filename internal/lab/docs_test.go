@@ -18,7 +18,7 @@ func TestCurlLinesWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := start(t, Options{})
+	l := start(t, Options{Destination: true})
 	lines := curlLine.FindAllStringSubmatch(string(page), -1)
 	if all := strings.Count(string(page), "$CONTROL/"); len(lines) != all || all < 8 {
 		t.Errorf("%d of %d lines are understood", len(lines), all)
@@ -29,7 +29,7 @@ func TestCurlLinesWork(t *testing.T) {
 		if method == "" {
 			method = "GET"
 		}
-		want := map[string]int{"GET": 200, "POST": 201, "DELETE": 204}[method]
+		want := map[string]int{"GET": 200, "PUT": 200, "POST": 201, "DELETE": 204}[method]
 		if status, answer := call(t, l, method, path, body); status != want {
 			t.Errorf("%s: %d %s", line[0], status, answer)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -92,8 +93,8 @@ func auth(word string) socks.Auth {
 // missing, or stand under another name. A Cloud Connector that is away may be one of a
 // subscriber.
 func (cl *cluster) explain(f *failure.Failure) {
-	if w := cl.way.Load(); f.Code == failure.ConnectorAway && f.Detail == "" && w != nil && w.cfg.Tenant != "" {
-		f.Detail = "the subaccount is that of tenant " + w.cfg.Tenant
+	if w := cl.way.Load(); f.Code == failure.ConnectorAway && w != nil && w.cfg.Tenant != "" {
+		f.Detail = strings.TrimPrefix(f.Detail+"; the subaccount is that of tenant "+w.cfg.Tenant, "; ")
 		return
 	}
 	if f.Code != failure.AccessNotAllowed || cl.topo == nil {
