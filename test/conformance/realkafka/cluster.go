@@ -40,16 +40,22 @@ const stopGrace = 20 * time.Second
 // Options say what to start.
 type Options struct {
 	Jars    Classpath
-	Brokers int    // number of combined nodes, ids from 1
-	Dir     string // an empty directory for data, settings and logs
+	Release Release // of the jars; the zero value is one without ZooKeeper
+	Brokers int     // number of nodes, ids from 1
+	IDs     []int   // in place of 1 to Brokers
+	Racks   bool    // each broker has a rack of its own: rack-ID
+	Dir     string  // an empty directory for data, settings and logs
 	// Advertise makes up the host:port that broker id announces on its client
 	// listener, which really is 127.0.0.1:port.
 	Advertise func(id, port int) string
+
+	zookeeper int // its port
 }
 
 // A Broker is one node.
 type Broker struct {
 	ID         int
+	Rack       string
 	Advertised string // what it says its address is
 	Client     string // where that listener really is
 	Internal   string // the listener that announces itself
@@ -61,36 +67,34 @@ type Broker struct {
 
 // A Cluster is a running Kafka cluster.
 type Cluster struct {
-	Brokers []*Broker
-	dir     string
+	Brokers   []*Broker
+	dir       string
+	zookeeper *proc.Process // nil: none is needed
 }
 
 // Start formats and starts all nodes and returns when each of them serves and
 // knows all the others.
 func Start(ctx context.Context, o Options) (*Cluster, error) {
-	free, err := FreePorts(3 * o.Brokers)
+	for id := 1; id <= o.Brokers && len(o.IDs) < o.Brokers; id++ {
+		o.IDs = append(o.IDs, id)
+	}
+	free, err := FreePorts(3*len(o.IDs) + 1)
 	if err != nil {
 		return nil, err
 	}
-	all := make([]ports, o.Brokers)
+	all := make([]ports, len(o.IDs))
 	for i := range all {
-		all[i] = ports{client: free[3*i], internal: free[3*i+1], controller: free[3*i+2]}
+		all[i] = ports{id: o.IDs[i], client: free[3*i], internal: free[3*i+1], controller: free[3*i+2]}
 	}
 	c := &Cluster{dir: o.Dir}
-	archive := o.Jars.archive(ctx)
-	clusterID := newID()
-	var formats errgroup.Group
-	for id := 1; id <= o.Brokers; id++ {
-		b, settings, err := prepare(o, id, all)
-		if err != nil {
-			return nil, err
+	if o.Release.ZooKeeper {
+		o.zookeeper = free[len(free)-1]
+		if err := c.startZooKeeper(ctx, o.Jars, o.zookeeper); err != nil {
+			return nil, errors.Join(err, c.Close())
 		}
-		b.args = brokerArgs(o.Jars, archive, settings)
-		c.Brokers = append(c.Brokers, b)
-		formats.Go(func() error { return o.Jars.format(ctx, b.dir, clusterID, settings) })
 	}
-	if err := formats.Wait(); err != nil {
-		return nil, err
+	if err := c.prepareAll(ctx, o, all); err != nil {
+		return nil, errors.Join(err, c.Close())
 	}
 	for _, b := range c.Brokers {
 		if err := b.start(); err != nil {
@@ -103,9 +107,32 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	return c, nil
 }
 
-// prepare makes the directory and the settings of one broker.
-func prepare(o Options, id int, all []ports) (b *Broker, settings string, err error) {
-	own := all[id-1]
+// prepareAll makes all brokers, ready to be started.
+func (c *Cluster) prepareAll(ctx context.Context, o Options, all []ports) error {
+	archive := ""
+	if !o.Release.ZooKeeper {
+		archive = o.Jars.archive(ctx)
+	}
+	clusterID := newID()
+	var formats errgroup.Group
+	for i := range all {
+		b, settings, err := prepare(o, i, all)
+		if err != nil {
+			return err
+		}
+		b.args = brokerArgs(o.Jars, archive, settings)
+		c.Brokers = append(c.Brokers, b)
+		if !o.Release.ZooKeeper {
+			formats.Go(func() error { return o.Jars.format(ctx, b.dir, clusterID, settings) })
+		}
+	}
+	return formats.Wait()
+}
+
+// prepare makes the directory and the settings of broker number i of all.
+func prepare(o Options, i int, all []ports) (b *Broker, settings string, err error) {
+	own := all[i]
+	id := own.id
 	b = &Broker{
 		ID:         id,
 		Advertised: o.Advertise(id, own.client),
@@ -117,7 +144,14 @@ func prepare(o Options, id int, all []ports) (b *Broker, settings string, err er
 		return nil, "", fmt.Errorf("realkafka: %w", err)
 	}
 	settings = filepath.Join(b.dir, "server.properties")
-	if err := os.WriteFile(settings, []byte(properties(id, all, b.Advertised, b.dir)), 0o644); err != nil {
+	if o.Racks {
+		b.Rack = fmt.Sprintf("rack-%d", id)
+	}
+	text := properties(b, own, all)
+	if o.Release.ZooKeeper {
+		text = zooKeeperProperties(b, own, o.zookeeper, len(all))
+	}
+	if err := os.WriteFile(settings, []byte(text), 0o644); err != nil {
 		return nil, "", fmt.Errorf("realkafka: %w", err)
 	}
 	return b, settings, nil
@@ -194,7 +228,11 @@ func (c *Cluster) Close() error {
 			return nil
 		})
 	}
-	return stops.Wait()
+	err := stops.Wait()
+	if c.zookeeper != nil {
+		c.zookeeper.Stop(stopGrace) // a broker that misses it waits for minutes
+	}
+	return err
 }
 
 // waitReady returns when every broker answers and lists the whole cluster.

@@ -8,30 +8,30 @@ import (
 
 // ports are the three ports of one broker, all on 127.0.0.1.
 type ports struct {
+	id         int // of the broker
 	client     int // what the outside reaches; advertised under a name of the test's choice
 	internal   int // between brokers, and for a look past the tunnel; advertised as it is
 	controller int
 }
 
-// properties writes the server.properties of broker id of the cluster whose
-// ports are all. advertised is host:port as the CLIENT listener announces it.
-func properties(id int, all []ports, advertised, dir string) string {
+// properties writes the server.properties of a broker of the cluster whose ports are
+// all.
+func properties(b *Broker, own ports, all []ports) string {
 	var voters []string
-	for i, p := range all {
-		voters = append(voters, fmt.Sprintf("%d@127.0.0.1:%d", i+1, p.controller))
+	for _, p := range all {
+		voters = append(voters, fmt.Sprintf("%d@127.0.0.1:%d", p.id, p.controller))
 	}
-	own := all[id-1]
 	replicas := min(len(all), 3)
 	lines := []string{
 		"process.roles=broker,controller",
-		fmt.Sprintf("node.id=%d", id),
+		fmt.Sprintf("node.id=%d", b.ID),
 		"controller.quorum.voters=" + strings.Join(voters, ","),
 		fmt.Sprintf("listeners=CLIENT://127.0.0.1:%d,INTERNAL://127.0.0.1:%d,CONTROLLER://127.0.0.1:%d", own.client, own.internal, own.controller),
-		fmt.Sprintf("advertised.listeners=CLIENT://%s,INTERNAL://127.0.0.1:%d", advertised, own.internal),
+		fmt.Sprintf("advertised.listeners=CLIENT://%s,INTERNAL://127.0.0.1:%d", b.Advertised, own.internal),
 		"inter.broker.listener.name=INTERNAL",
 		"controller.listener.names=CONTROLLER",
 		"listener.security.protocol.map=CONTROLLER:PLAINTEXT,CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT",
-		"log.dirs=" + filepath.ToSlash(filepath.Join(dir, "data")),
+		"log.dirs=" + filepath.ToSlash(filepath.Join(b.dir, "data")),
 		"num.partitions=3",
 		fmt.Sprintf("default.replication.factor=%d", replicas),
 		"offsets.topic.num.partitions=3",
@@ -49,6 +49,9 @@ func properties(id int, all []ports, advertised, dir string) string {
 		"broker.session.timeout.ms=2000",
 		"broker.heartbeat.interval.ms=500",
 		"controller.quorum.fetch.timeout.ms=1500",
+	}
+	if b.Rack != "" {
+		lines = append(lines, "broker.rack="+b.Rack)
 	}
 	return strings.Join(lines, "\n") + "\n"
 }
