@@ -37,46 +37,10 @@ func tail(b []byte) []byte { return b[max(0, len(b)-4000):] }
 
 // inTopic reads a whole topic past the tunnel, with a client of another make,
 // and returns what is really in it: only committed records.
-func inTopic(t *testing.T, c *realkafka.Cluster, topic string) digest {
+func inTopic(t *testing.T, c *realkafka.Cluster, topic string) (d digest) {
 	t.Helper()
-	ctx := deadline(t)
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.Internal()...),
-		kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		// Markers are asked for although they are no records: one may be all that
-		// stands at the end of a partition.
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
-	if err != nil {
+	if err := readBack(deadline(t), c, topic, func(r *kgo.Record) { d.add(r.Key, r.Value) }); err != nil {
 		t.Fatal(err)
-	}
-	defer client.Close()
-	ends, err := kadm.NewClient(client).ListCommittedOffsets(ctx, topic)
-	if err = errors.Join(err, ends.Error()); err != nil {
-		t.Fatalf("offsets of %s: %v", topic, err)
-	}
-	starts, err := kadm.NewClient(client).ListStartOffsets(ctx, topic)
-	if err = errors.Join(err, starts.Error()); err != nil {
-		t.Fatalf("offsets of %s: %v", topic, err)
-	}
-	missing := map[int32]int64{} // partition to end offset
-	ends.Each(func(end kadm.ListedOffset) {
-		if start, _ := starts.Lookup(topic, end.Partition); end.Offset > start.Offset {
-			missing[end.Partition] = end.Offset
-		}
-	})
-	var d digest
-	for len(missing) > 0 {
-		fetches := client.PollFetches(ctx)
-		if err := fetches.Err(); err != nil {
-			t.Fatalf("read %s past the tunnel: %v", topic, err)
-		}
-		fetches.EachRecord(func(r *kgo.Record) {
-			if !r.Attrs.IsControl() {
-				d.add(r.Key, r.Value)
-			}
-			if r.Offset+1 >= missing[r.Partition] {
-				delete(missing, r.Partition)
-			}
-		})
 	}
 	return d
 }

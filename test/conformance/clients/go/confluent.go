@@ -1,0 +1,126 @@
+//go:build confluent
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+)
+
+func init() { more["confluent-kafka-go"] = confluent{} }
+
+// confluent is librdkafka, linked statically.
+type confluent struct{}
+
+func (confluent) config(t task) kafka.ConfigMap {
+	c := kafka.ConfigMap{"bootstrap.servers": t["bootstrap"]}
+	for _, word := range [][2]string{{"acks", "acks"}, {"compression", "compression.type"}, {"transactional", "transactional.id"}} {
+		if value, ok := t[word[0]]; ok {
+			c[word[1]] = value
+		}
+	}
+	if t["do"] == "produce" {
+		c["enable.idempotence"] = t["idempotent"] == "true"
+	}
+	return c
+}
+
+func (c confluent) produce(_ context.Context, t task) error {
+	m := c.config(t)
+	p, err := kafka.NewProducer(&m)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	return c.send(p, t, "key-")
+}
+
+func (confluent) send(p *kafka.Producer, t task, prefix string) error {
+	topic := t["topic"]
+	came := make(chan kafka.Event, t.count())
+	for i := range t.count() {
+		r := make1(t, i, prefix)
+		m := &kafka.Message{TopicPartition: kafka.TopicPartition{Topic: &topic, Partition: kafka.PartitionAny}, Key: r.key, Value: r.value}
+		if t["headers"] == "true" {
+			m.Headers = []kafka.Header{{Key: "n", Value: []byte(r.number)}}
+		}
+		if err := p.Produce(m, came); err != nil {
+			return err
+		}
+	}
+	for range t.count() {
+		if m, ok := (<-came).(*kafka.Message); ok && m.TopicPartition.Error != nil {
+			return m.TopicPartition.Error
+		}
+	}
+	return nil
+}
+
+func (c confluent) transact(ctx context.Context, t task) error {
+	m := c.config(t)
+	p, err := kafka.NewProducer(&m)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	return errors.Join(p.InitTransactions(ctx), p.BeginTransaction(), c.send(p, t, "key-"), p.CommitTransaction(ctx),
+		p.BeginTransaction(), c.send(p, t, "aborted-"), p.AbortTransaction(ctx))
+}
+
+func (c confluent) consume(ctx context.Context, t task, r *result) error {
+	m := c.config(t)
+	m["group.id"], m["auto.offset.reset"], m["enable.auto.commit"] = t["group"], "earliest", false
+	m["isolation.level"] = "read_uncommitted"
+	if t["isolation"] != "" {
+		m["isolation.level"] = t["isolation"]
+	}
+	if t["protocol"] == "consumer" {
+		m["group.protocol"] = "consumer"
+	}
+	consumer, err := kafka.NewConsumer(&m)
+	if err != nil {
+		return err
+	}
+	defer consumer.Close()
+	if err := consumer.Subscribe(t["topic"], nil); err != nil {
+		return err
+	}
+	for r.Count < t.count() {
+		if ctx.Err() != nil {
+			return fmt.Errorf("only %d records: %w", r.Count, ctx.Err())
+		}
+		switch e := consumer.Poll(200).(type) {
+		case *kafka.Message:
+			r.add(e.TopicPartition.Partition, e.Key, e.Value)
+		case kafka.Error:
+			if e.IsFatal() {
+				return e
+			}
+		}
+	}
+	_, err = consumer.Commit()
+	return err
+}
+
+func (c confluent) admin(ctx context.Context, t task) (int, error) {
+	m := c.config(t)
+	a, err := kafka.NewAdminClient(&m)
+	if err != nil {
+		return 0, err
+	}
+	defer a.Close()
+	topic := t["topic"]
+	_, err1 := a.CreateTopics(ctx, []kafka.TopicSpecification{{Topic: topic, NumPartitions: 3, ReplicationFactor: 1}})
+	meta, err2 := a.GetMetadata(nil, true, int((30 * time.Second).Milliseconds()))
+	_, err3 := a.DescribeConfigs(ctx, []kafka.ConfigResource{{Type: kafka.ResourceTopic, Name: topic}})
+	_, err4 := a.ListConsumerGroups(ctx)
+	_, err5 := a.DeleteTopics(ctx, []string{topic})
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+		return 0, err
+	}
+	return len(meta.Brokers), nil
+}

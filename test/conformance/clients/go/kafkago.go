@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+type segment struct{}
+
+func (segment) produce(ctx context.Context, t task) error {
+	if t["idempotent"] == "true" {
+		return errUnsupported
+	}
+	w := &kafka.Writer{
+		Addr: kafka.TCP(t["bootstrap"]), Topic: t["topic"], Balancer: &kafka.Hash{}, BatchTimeout: 5 * time.Millisecond, BatchBytes: 1_000_000,
+		RequiredAcks: map[string]kafka.RequiredAcks{"0": kafka.RequireNone, "1": kafka.RequireOne, "-1": kafka.RequireAll, "": kafka.RequireAll}[t["acks"]],
+		Compression:  map[string]kafka.Compression{"gzip": kafka.Gzip, "snappy": kafka.Snappy, "lz4": kafka.Lz4, "zstd": kafka.Zstd}[t["compression"]],
+	}
+	var all []kafka.Message
+	for i := range t.count() {
+		r := make1(t, i, "key-")
+		m := kafka.Message{Key: r.key, Value: r.value}
+		if t["headers"] == "true" {
+			m.Headers = []kafka.Header{{Key: "n", Value: []byte(r.number)}}
+		}
+		all = append(all, m)
+	}
+	return errors.Join(w.WriteMessages(ctx, all...), w.Close())
+}
+
+func (segment) transact(context.Context, task) error { return errUnsupported }
+
+func (segment) consume(ctx context.Context, t task, r *result) error {
+	if t["protocol"] == "consumer" {
+		return errUnsupported
+	}
+	c := kafka.ReaderConfig{Brokers: []string{t["bootstrap"]}, GroupID: t["group"], Topic: t["topic"], StartOffset: kafka.FirstOffset, MaxWait: 500 * time.Millisecond, MaxBytes: 10_000_000}
+	if t["isolation"] == "read_committed" {
+		c.IsolationLevel = kafka.ReadCommitted
+	}
+	reader := kafka.NewReader(c)
+	last := map[int]kafka.Message{}
+	for r.Count < t.count() {
+		m, err := reader.FetchMessage(ctx)
+		if err != nil {
+			return err
+		}
+		r.add(int32(m.Partition), m.Key, m.Value)
+		last[m.Partition] = m
+	}
+	for _, m := range last {
+		if err := reader.CommitMessages(ctx, m); err != nil {
+			return err
+		}
+	}
+	return reader.Close()
+}
+
+func (segment) admin(ctx context.Context, t task) (int, error) {
+	c := &kafka.Client{Addr: kafka.TCP(t["bootstrap"])}
+	_, err1 := c.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{Topic: t["topic"], NumPartitions: 3, ReplicationFactor: 1}}})
+	m, err2 := c.Metadata(ctx, &kafka.MetadataRequest{})
+	_, err3 := c.DescribeConfigs(ctx, &kafka.DescribeConfigsRequest{Resources: []kafka.DescribeConfigRequestResource{{ResourceType: kafka.ResourceTypeTopic, ResourceName: t["topic"]}}})
+	_, err4 := c.ListGroups(ctx, &kafka.ListGroupsRequest{})
+	_, err5 := c.DeleteTopics(ctx, &kafka.DeleteTopicsRequest{Topics: []string{t["topic"]}})
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+		return 0, err
+	}
+	return len(m.Brokers), nil
+}

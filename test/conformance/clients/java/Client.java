@@ -1,0 +1,194 @@
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Properties;
+import java.util.TreeMap;
+import java.util.concurrent.Future;
+import org.apache.kafka.clients.admin.AdminClient;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.ConsumerRecords;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.config.ConfigResource;
+
+/** One task of the compatibility table with Kafka's own client, from 0.11 on. See ../README.md. */
+public class Client {
+    static final int[] MIXED = {0, 1, 100, 1000, 10_000, 100_000, 900_000};
+    static final Map<String, String> task = new HashMap<>();
+
+    public static void main(String[] args) throws Exception {
+        for (String word : args) {
+            int at = word.indexOf('=');
+            task.put(word.substring(0, at), word.substring(at + 1));
+        }
+        try {
+            switch (task.get("do")) {
+                case "produce": produce(); break;
+                case "consume": consume(); break;
+                case "transact": transact(); break;
+                default: admin();
+            }
+        } catch (UnsupportedOperationException e) {
+            System.err.println(e);
+            System.exit(3);
+        } catch (Throwable e) {
+            e.printStackTrace();
+            System.exit(1);
+        }
+        System.exit(0);
+    }
+
+    static int count() { return Integer.parseInt(task.get("count")); }
+
+    static Properties settings() {
+        Properties p = new Properties();
+        p.put("bootstrap.servers", task.get("bootstrap"));
+        for (String what : new String[] {"key", "value"}) {
+            p.put(what + ".serializer", "org.apache.kafka.common.serialization.ByteArraySerializer");
+            p.put(what + ".deserializer", "org.apache.kafka.common.serialization.ByteArrayDeserializer");
+        }
+        return p;
+    }
+
+    static KafkaProducer<byte[], byte[]> producer() {
+        Properties p = settings();
+        p.put("acks", task.getOrDefault("acks", "-1"));
+        p.put("compression.type", task.getOrDefault("compression", "none"));
+        p.put("max.request.size", "2000000");
+        boolean transactional = task.containsKey("transactional");
+        p.put("enable.idempotence", String.valueOf(transactional || "true".equals(task.get("idempotent"))));
+        if (transactional) {
+            p.put("transactional.id", task.get("transactional"));
+        }
+        return new KafkaProducer<>(p);
+    }
+
+    static void send(KafkaProducer<byte[], byte[]> producer, String prefix) throws Exception {
+        List<Future<?>> all = new ArrayList<>();
+        for (int i = 0; i < count(); i++) {
+            int n = "mixed".equals(task.get("sizes")) ? MIXED[i % 7] : 4 + (i * 31) % 197;
+            byte[] value = new byte[n];
+            java.util.Arrays.fill(value, (byte) (i % 251));
+            if (n >= 4) {
+                ByteBuffer.wrap(value).putInt(n - 4, i);
+            }
+            ProducerRecord<byte[], byte[]> r = new ProducerRecord<>(task.get("topic"), (prefix + i).getBytes(StandardCharsets.UTF_8), value);
+            if ("true".equals(task.get("headers"))) {
+                r.headers().add("n", String.valueOf(i).getBytes(StandardCharsets.UTF_8));
+            }
+            all.add(producer.send(r));
+        }
+        producer.flush();
+        for (Future<?> f : all) {
+            f.get();
+        }
+    }
+
+    static void produce() throws Exception {
+        try (KafkaProducer<byte[], byte[]> producer = producer()) {
+            send(producer, "key-");
+        }
+        System.out.println("{\"count\": " + count() + "}");
+    }
+
+    static void transact() throws Exception {
+        try (KafkaProducer<byte[], byte[]> producer = producer()) {
+            producer.initTransactions();
+            producer.beginTransaction();
+            send(producer, "key-");
+            producer.commitTransaction();
+            producer.beginTransaction();
+            send(producer, "aborted-");
+            producer.abortTransaction();
+        }
+        System.out.println("{\"count\": " + count() + "}");
+    }
+
+    /** poll, which takes a Duration from 2.0 on and nothing else from 4.0 on. */
+    @SuppressWarnings("unchecked")
+    static ConsumerRecords<byte[], byte[]> poll(KafkaConsumer<byte[], byte[]> c) throws Exception {
+        try {
+            return (ConsumerRecords<byte[], byte[]>) KafkaConsumer.class.getMethod("poll", java.time.Duration.class).invoke(c, java.time.Duration.ofMillis(200));
+        } catch (NoSuchMethodException e) {
+            return (ConsumerRecords<byte[], byte[]>) KafkaConsumer.class.getMethod("poll", long.class).invoke(c, 200L);
+        }
+    }
+
+    static void consume() throws Exception {
+        Properties p = settings();
+        p.put("group.id", task.get("group"));
+        p.put("auto.offset.reset", "earliest");
+        p.put("enable.auto.commit", "false");
+        p.put("isolation.level", task.getOrDefault("isolation", "read_uncommitted"));
+        if ("consumer".equals(task.get("protocol"))) {
+            try {
+                Class.forName("org.apache.kafka.clients.consumer.GroupProtocol");
+            } catch (ClassNotFoundException e) {
+                throw new UnsupportedOperationException("KIP-848");
+            }
+            p.put("group.protocol", "consumer");
+        }
+        Map<Integer, MessageDigest> sums = new TreeMap<>();
+        Map<Integer, Integer> counts = new TreeMap<>();
+        int total = 0;
+        long end = System.currentTimeMillis() + 90_000;
+        try (KafkaConsumer<byte[], byte[]> c = new KafkaConsumer<>(p)) {
+            c.subscribe(Collections.singletonList(task.get("topic")));
+            while (total < count()) {
+                if (System.currentTimeMillis() > end) {
+                    throw new IllegalStateException("only " + total + " records of " + count());
+                }
+                for (ConsumerRecord<byte[], byte[]> r : poll(c)) {
+                    if (!sums.containsKey(r.partition())) {
+                        sums.put(r.partition(), MessageDigest.getInstance("SHA-256"));
+                    }
+                    MessageDigest d = sums.get(r.partition());
+                    for (byte[] part : new byte[][] {r.key(), r.value()}) {
+                        d.update(ByteBuffer.allocate(4).putInt(part.length).array());
+                        d.update(part);
+                    }
+                    counts.merge(r.partition(), 1, Integer::sum);
+                    total++;
+                }
+            }
+            c.commitSync();
+        }
+        StringBuilder out = new StringBuilder("{\"count\": " + total + ", \"partitions\": {");
+        String comma = "";
+        for (Map.Entry<Integer, MessageDigest> e : sums.entrySet()) {
+            StringBuilder hex = new StringBuilder();
+            for (byte b : e.getValue().digest()) {
+                hex.append(String.format("%02x", b));
+            }
+            out.append(comma).append("\"").append(e.getKey()).append("\": {\"count\": ").append(counts.get(e.getKey())).append(", \"sha256\": \"").append(hex).append("\"}");
+            comma = ", ";
+        }
+        System.out.println(out.append("}}"));
+    }
+
+    static void admin() throws Exception {
+        int brokers;
+        try (AdminClient a = AdminClient.create(settings())) {
+            a.createTopics(Collections.singletonList(new NewTopic(task.get("topic"), 3, (short) 1))).all().get();
+            a.listTopics().names().get();
+            a.describeConfigs(Collections.singletonList(new ConfigResource(ConfigResource.Type.TOPIC, task.get("topic")))).all().get();
+            brokers = a.describeCluster().nodes().get().size();
+            try { // from 2.0 on; from 4.1 on under another name, but here still
+                Object listed = AdminClient.class.getMethod("listConsumerGroups").invoke(a);
+                Object all = listed.getClass().getMethod("all").invoke(listed);
+                all.getClass().getMethod("get").invoke(all);
+            } catch (NoSuchMethodException e) {
+                // 0.11 and 1.x cannot
+            }
+            a.deleteTopics(Collections.singletonList(task.get("topic"))).all().get();
+        }
+        System.out.println("{\"count\": " + brokers + "}");
+    }
+}

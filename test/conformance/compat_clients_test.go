@@ -1,0 +1,119 @@
+//go:build conformance
+
+package conformance
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
+)
+
+// A compatClient is one published client library behind a program of clients/.
+type compatClient struct {
+	name, version string
+	protocol      string // whose implementation of Kafka's protocol it is
+	quick         bool   // part of `make conformance`
+	// prepare installs it and returns the command line, to which a task is added, and
+	// the variables that it needs.
+	prepare func(t *testing.T) (command, env []string)
+}
+
+// title is how the table calls it.
+func (c compatClient) title() string { return c.name + " " + c.version }
+
+// compatClients lists all of them.
+func compatClients() []compatClient {
+	python := func(name, folder string) func(t *testing.T) ([]string, []string) {
+		return func(t *testing.T) ([]string, []string) {
+			return []string{"python3", absolute(t, "clients/python/client.py"), name}, []string{"PYTHONPATH=" + pythonPackages(t, "clients/python/"+folder), "PYTHONUTF8=1"}
+		}
+	}
+	node := func(name, folder string) func(t *testing.T) ([]string, []string) {
+		return func(t *testing.T) ([]string, []string) {
+			return []string{"node", absolute(t, "clients/node/client.js"), name}, []string{"NODE_PATH=" + nodeModules(t, folder), "KAFKAJS_NO_PARTITIONER_WARNING=1"}
+		}
+	}
+	golang := func(name string, tags ...string) func(t *testing.T) ([]string, []string) {
+		return func(t *testing.T) ([]string, []string) { return []string{goClients(t, tags...), name}, nil }
+	}
+	java := func(version string) func(t *testing.T) ([]string, []string) {
+		return func(t *testing.T) ([]string, []string) { return javaClient(t, version), nil }
+	}
+	return []compatClient{
+		{"Java", "4.3.1", "Java", true, java("4.3.1")},
+		{"Java", "3.9.1", "Java", false, java("3.9.1")},
+		{"Java", "2.8.2", "Java", false, java("2.8.2")},
+		{"Java", "1.1.1", "Java", false, java("1.1.1")},
+		{"Java", "0.11.0.3", "Java", false, java("0.11.0.3")},
+		{"confluent-kafka (Python)", "2.16.1", "librdkafka", true, python("confluent-kafka", "confluent")},
+		{"kafka-python", "3.0.12", "kafka-python", true, python("kafka-python", "kafka-python")},
+		{"aiokafka", "0.14.0", "aiokafka", true, python("aiokafka", "aiokafka")},
+		{"kafkajs", "2.2.4", "kafkajs", true, node("kafkajs", "kafkajs")},
+		{"@platformatic/kafka", "1.35.0", "platformatic", true, node("platformatic", "clients/node/platformatic")},
+		{"franz-go", "1.22.2", "franz-go", true, golang("franz-go")},
+		{"sarama", "1.61.1", "sarama", true, golang("sarama")},
+		{"segmentio/kafka-go", "0.4.51", "kafka-go", true, golang("kafka-go")},
+		{"confluent-kafka-go", "2.15.0", "librdkafka", false, golang("confluent-kafka-go", "confluent")},
+	}
+}
+
+func absolute(t *testing.T, path string) string {
+	t.Helper()
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return abs
+}
+
+// goClients builds the clients in Go, which are a module of their own.
+func goClients(t *testing.T, tags ...string) string {
+	t.Helper()
+	ctx := deadline(t)
+	inputs := []string{"clients/go/go.mod", "clients/go/go.sum", "clients/go/main.go", "clients/go/franz.go", "clients/go/sarama.go", "clients/go/kafkago.go"}
+	cgo := "0"
+	if len(tags) > 0 {
+		inputs, cgo = append(inputs, "clients/go/confluent.go"), "1"
+	}
+	dir, err := realkafka.Cached("go-clients"+strings.Join(tags, "-"), inputs, func(into string) error {
+		cmd := exec.CommandContext(ctx, "go", "build", "-tags", strings.Join(tags, ","), "-o", filepath.Join(into, "clients"), ".")
+		cmd.Dir = "clients/go"
+		cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("build clients/go: %w\n%s", err, out)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, "clients")
+}
+
+// javaClient compiles the client in Java against one version of Kafka's own.
+func javaClient(t *testing.T, version string) []string {
+	t.Helper()
+	ctx := deadline(t)
+	jars, err := realkafka.Artifacts(ctx, "org.apache.kafka:kafka-clients:"+version, "org.slf4j:slf4j-simple:1.7.36")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := "clients/java/Client.java"
+	dir, err := realkafka.Cached("java-client-"+version, []string{source}, func(into string) error {
+		cmd := exec.CommandContext(ctx, "javac", "-nowarn", "-cp", string(jars), "-d", into, source)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("javac with kafka-clients %s: %w\n%s", version, err, out)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := realkafka.Classpath(strings.Join([]string{string(jars), dir}, string(os.PathListSeparator)))
+	return own.Java("Client")
+}

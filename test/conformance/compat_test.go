@@ -1,0 +1,220 @@
+//go:build conformance
+
+package conformance
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
+)
+
+var (
+	compatFull = flag.Bool("compat.full", false, "all releases and clients, and not the quick part")
+	compatOut  = flag.String("compat.out", "", "write the table into this file")
+	compatOnly = flag.String("compat.only", "", "releases and clients whose titles contain one of these, separated by commas")
+)
+
+// quickReleases are part of `make conformance`: the oldest, one in between and the newest
+// that is whole.
+var quickReleases = []string{"0.10.2.2", "2.8.2", "4.3.1"}
+
+// clientTime bounds one run of one client.
+const clientTime = 2 * time.Minute
+
+// clientsAtATime is how many clients work beside each other: they mostly wait.
+const clientsAtATime = 3
+
+// TestCompatibility runs every client against every release, past the tunnel and through
+// it. What works past it has to work through it.
+func TestCompatibility(t *testing.T) {
+	table := &compatTable{began: time.Now()}
+	var clients []compatClient
+	for _, c := range compatClients() {
+		if (*compatFull || c.quick) && chosenCompat(c.title(), "Kafka") {
+			clients = append(clients, c)
+			table.clients = append(table.clients, c)
+		}
+	}
+	commands := make([][2][]string, len(clients))
+	for i, c := range clients {
+		commands[i][0], commands[i][1] = c.prepare(t)
+	}
+	for _, release := range realkafka.Releases() {
+		if !(*compatFull || slices.Contains(quickReleases, release.Version)) || !chosenCompat("Kafka "+release.Version, "") {
+			continue
+		}
+		table.releases = append(table.releases, release.Version)
+		t.Run(release.Version, func(t *testing.T) {
+			jars, err := release.Jars(deadline(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			cluster, err := realkafka.Start(deadline(t), realkafka.Options{
+				Jars: jars, Release: release, IDs: []int{1, 1001, 70000}, Racks: true, Dir: filepath.Join(workDir(t), "kafka"),
+				Advertise: func(id, _ int) string { return realName(id) },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if err := cluster.Close(); err != nil {
+					t.Error(err)
+				}
+			}()
+			lab := startLab(t, "--upstream", upstream(cluster))
+			watch := watchStrangers(t, cluster, lab)
+			bed := &compatBed{release: release.Version, cluster: cluster, tunnel: lab.bootstrap, direct: cluster.Brokers[0].Internal}
+			var work sync.WaitGroup
+			slots := make(chan struct{}, clientsAtATime)
+			for i, c := range clients {
+				work.Go(func() {
+					slots <- struct{}{}
+					defer func() { <-slots }()
+					for _, s := range compatScenarios() {
+						table.put(c, release.Version, s, bed.compare(deadline(t), c, commands[i], s))
+					}
+				})
+			}
+			work.Wait()
+			watch.stop(t)
+		})
+	}
+	for _, line := range table.differences() {
+		t.Error(line)
+	}
+	t.Logf("does not work past the tunnel either:\n%s", table.reasons())
+	t.Logf("\n%s", table.markdown())
+	if *compatOut != "" {
+		if err := os.WriteFile(*compatOut, []byte(table.page(t)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// chosenCompat reports whether -compat.only names a title. Words that are about another
+// kind of thing choose nothing of this one away.
+func chosenCompat(title, other string) bool {
+	if *compatOnly == "" {
+		return true
+	}
+	mine := false
+	for word := range strings.SplitSeq(*compatOnly, ",") {
+		if (other == "") != strings.HasPrefix(word, "Kafka") {
+			continue
+		}
+		if mine = true; strings.Contains(title, word) {
+			return true
+		}
+	}
+	return !mine
+}
+
+// A compatBed is one release at work, with the tunnel before it.
+type compatBed struct {
+	release        string
+	cluster        *realkafka.Cluster
+	tunnel, direct string
+}
+
+// A verdict is what became of one scenario.
+type verdict struct {
+	same        bool
+	works       bool   // past the tunnel
+	unsupported bool   // by the client itself
+	why         string // of what does not work, or differs
+}
+
+// compare runs one scenario past the tunnel and through it.
+func (b *compatBed) compare(ctx context.Context, c compatClient, command [2][]string, s compatScenario) verdict {
+	errDirect := b.run(ctx, "direct", b.direct, c, command, s)
+	if errors.Is(errDirect, errUnsupported) {
+		return verdict{same: true, unsupported: true}
+	}
+	errTunnel := b.run(ctx, "tunnel", b.tunnel, c, command, s)
+	switch {
+	case (errDirect == nil) == (errTunnel == nil) && !errors.Is(errTunnel, errLeak):
+		return verdict{same: true, works: errDirect == nil, why: firstLine(errDirect)}
+	case errTunnel != nil:
+		return verdict{works: true, why: errTunnel.Error()}
+	}
+	return verdict{why: "only past the tunnel: " + errDirect.Error()}
+}
+
+var (
+	errUnsupported = errors.New("the client does not support it")
+	errLeak        = errors.New("a real name was seen")
+)
+
+// run runs one scenario once.
+func (b *compatBed) run(ctx context.Context, way, bootstrap string, c compatClient, command [2][]string, s compatScenario) error {
+	ctx, cancel := context.WithTimeout(ctx, clientTime)
+	defer cancel()
+	topic := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, strings.Join([]string{c.title(), s.name, way}, "-"))
+	if !s.no {
+		if err := newTopic(ctx, b.cluster, topic); err != nil {
+			return fmt.Errorf("the topic: %w", err)
+		}
+	}
+	if s.feeds {
+		if err := feedCompat(ctx, b.cluster, s, topic); err != nil {
+			return fmt.Errorf("filling the topic: %w", err)
+		}
+	}
+	args := append(slices.Clone(command[0]), s.task...)
+	args = append(args, "bootstrap="+bootstrap, "topic="+topic, fmt.Sprintf("count=%d", s.count), "group=group-"+topic, "kafka="+b.release)
+	if slices.Contains(s.task, "do=transact") {
+		args = append(args, "transactional=tx-"+topic)
+	}
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Env = append(clean(os.Environ()), command[1]...)
+	cmd.WaitDelay = 5 * time.Second
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	err := cmd.Run()
+	if way == "tunnel" && bytes.Contains(append(out.Bytes(), said.Bytes()...), []byte(realDomain)) {
+		return fmt.Errorf("%w: %s", errLeak, tail(said.Bytes()))
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 3 {
+		return errUnsupported
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, lastLines(said.Bytes()))
+	}
+	result, err := parseCompat(out.Bytes())
+	if err != nil || s.check == nil {
+		return err
+	}
+	return s.check(ctx, b.cluster, s, topic, result)
+}
+
+// lastLines is the end of what a client said, on one line.
+func lastLines(said []byte) string {
+	lines := strings.Split(strings.TrimSpace(string(said)), "\n")
+	text := strings.Join(lines[max(0, len(lines)-6):], " / ")
+	return text[max(0, len(text)-600):]
+}
+
+func firstLine(err error) string {
+	if err == nil {
+		return ""
+	}
+	text, _, _ := strings.Cut(err.Error(), "\n")
+	return text[:min(len(text), 300)]
+}

@@ -1,0 +1,161 @@
+//go:build conformance
+
+package conformance
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
+)
+
+var troubleOut = flag.String("trouble.out", "", "write what clients say in trouble into this file")
+
+// A trouble is what the tunnel does to a client.
+type trouble struct {
+	name, what string
+	faults     []faults.Fault
+	heals      bool // by itself, and then the client has to succeed
+}
+
+func troubles() []trouble {
+	for6 := faults.Duration(6 * time.Second)
+	return []trouble{
+		{"held", "the Cloud Connector is away for 6 s: the tunnel holds the connection", []faults.Fault{{Kind: faults.ConnectorFailover, For: for6}}, true},
+		{"held too long", "the Cloud Connector is away for 14 s: the tunnel holds for 9 s, then resets", []faults.Fault{{Kind: faults.ConnectorFailover, For: faults.Duration(14 * time.Second)}}, true},
+		{"reset", "all connections are reset, and again 2 s later", []faults.Fault{{Kind: faults.LifetimeCut, Mode: faults.ModeReset, Delay: faults.Duration(2 * time.Second), For: for6}}, true},
+		{"refused", "no broker is exposed (02): the tunnel resets after 1 s", []faults.Fault{{Kind: faults.ConnectReply, Reply: 2}}, false},
+	}
+}
+
+// TestClientsInTrouble records what clients say and do when the tunnel holds, resets and
+// refuses them. What heals has to end well. It belongs to the full run.
+func TestClientsInTrouble(t *testing.T) {
+	if !*compatFull {
+		t.Skip("part of the full run")
+	}
+	c := cluster(t)
+	if err := newTopic(deadline(t), c, "trouble"); err != nil {
+		t.Fatal(err)
+	}
+	l := startLandscape(t, "--upstream", upstream(c))
+	tunnel := startTunnel(t, l)
+	var page strings.Builder
+	for _, client := range compatClients() {
+		if !client.quick || !chosenCompat(client.title(), "Kafka") {
+			continue
+		}
+		command, env := client.prepare(t)
+		fmt.Fprintf(&page, "### %s\n\n| | ends | after | says |\n|---|---|---|---|\n", client.title())
+		for _, tr := range troubles() {
+			t.Run(client.name+" "+tr.name, func(t *testing.T) {
+				var ids []string
+				for _, f := range tr.faults {
+					ids = append(ids, l.addFault(t, f))
+				}
+				defer func() {
+					for _, id := range ids {
+						l.remove(t, id)
+					}
+				}()
+				took, out, err := speak(deadline(t), command, env, "do=produce", "bootstrap="+tunnel.bootstrap, "topic=trouble", "count=300", "acks=-1", "kafka=4.3.1")
+				word := "well"
+				if err != nil {
+					word = "with an error"
+				}
+				fmt.Fprintf(&page, "| %s | %s | %.1f s | %s |\n", tr.name, word, took.Seconds(), saying(out))
+				if tr.heals && err != nil {
+					t.Errorf("%v\n%s", err, tail(out))
+				}
+			})
+		}
+		page.WriteByte('\n')
+	}
+	t.Log("\n" + page.String())
+	if *troubleOut != "" {
+		if err := os.WriteFile(*troubleOut, []byte(page.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// speak runs a client and returns how long it took and what it said on standard error.
+func speak(ctx context.Context, command, env []string, task ...string) (time.Duration, []byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, 45*time.Second)
+	defer cancel()
+	args := append(slices.Clone(command), task...)
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Env = append(clean(os.Environ()), env...)
+	cmd.WaitDelay = 5 * time.Second
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	began := time.Now()
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		err = errors.New("still trying after 45 s")
+	}
+	return time.Since(began), said.Bytes(), err
+}
+
+var (
+	numbers = regexp.MustCompile(`\d{2,}`)
+	spaces  = regexp.MustCompile(`\s+`)
+)
+
+// saying is the first line of each kind that a client says, at most three.
+func saying(out []byte) string {
+	var lines []string
+	kinds := map[string]bool{}
+	for line := range strings.Lines(string(out)) {
+		line = strings.TrimSpace(line)
+		kind := numbers.ReplaceAllString(line, "#")
+		if line == "" || kinds[kind] || strings.HasPrefix(line, "at ") || strings.HasPrefix(line, "File ") || len(lines) == 3 {
+			continue
+		}
+		kinds[kind] = true
+		line = strings.ReplaceAll(spaces.ReplaceAllString(line, " "), "|", "/")
+		lines = append(lines, "`"+strings.ReplaceAll(line[:min(len(line), 200)], "`", "'")+"`")
+	}
+	if len(lines) == 0 {
+		return "nothing"
+	}
+	return strings.Join(lines, "<br>")
+}
+
+// addFault has something go wrong and returns its id.
+func (l *landscape) addFault(t *testing.T, f faults.Fault) string {
+	t.Helper()
+	body, err := json.Marshal(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var added faults.Fault
+	l.ask(t, http.MethodPost, "/faults", body, &added)
+	return added.ID
+}
+
+// remove ends a fault, which may have ended by itself.
+func (l *landscape) remove(t *testing.T, id string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(context.WithoutCancel(deadline(t)), http.MethodDelete, l.control+"/faults/"+id, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := web().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+}
