@@ -21,7 +21,7 @@ GO_BUILD := CGO_ENABLED=0 go build -trimpath
 DIST := dist/kafka-tunnel-linux-amd64 dist/kafka-tunnel-linux-arm64 \
 	dist/standalone/kafka-tunnel dist/standalone/Procfile examples/cf-app/kafka-tunnel
 
-.PHONY: build dist test check fuzz chaos bench conformance clean FORCE
+.PHONY: build dist test check fuzz chaos bench conformance conformance-full clean FORCE
 build:
 	$(GO_BUILD) ./cmd/kafka-tunnel
 
@@ -65,6 +65,10 @@ bench:
 
 conformance:
 	go test -tags conformance -count=1 -timeout 20m -v ./test/conformance
+
+# Every release and every client: an hour, and docs/compatibility.md anew.
+conformance-full:
+	go test -tags conformance -count=1 -timeout 3h -v ./test/conformance -compat.full -compat.out $(CURDIR)/docs/compatibility.md
 
 clean:
 	rm -rf kafka-tunnel dist examples/cf-app/kafka-tunnel
