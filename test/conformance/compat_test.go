@@ -31,7 +31,7 @@ var (
 var quickReleases = []string{"0.10.2.2", "2.8.2", "4.3.1"}
 
 // clientTime bounds one run of one client.
-const clientTime = 2 * time.Minute
+const clientTime = time.Minute
 
 // clientsAtATime is how many clients work beside each other: they mostly wait.
 const clientsAtATime = 3

@@ -73,6 +73,12 @@ func direct() bool { return os.Getenv("KAFKA_TUNNEL_DIRECT") != "" }
 // which is when it is ready. The test fails if the lab does not end well.
 func startLab(t *testing.T, args ...string) *labProcess {
 	t.Helper()
+	return startLabOf(t, tunnelBinary(t), args...)
+}
+
+// startLabOf is startLab for another binary.
+func startLabOf(t *testing.T, binary string, args ...string) *labProcess {
+	t.Helper()
 	if direct() && shared.cluster != nil {
 		t.Log("past the tunnel, as KAFKA_TUNNEL_DIRECT says")
 		return &labProcess{bootstrap: shared.cluster.Brokers[0].Internal}
@@ -88,7 +94,7 @@ func startLab(t *testing.T, args ...string) *labProcess {
 	}
 	defer r.Close()
 	out := filepath.Join(dir, "bootstrap")
-	command := append([]string{tunnelBinary(t), "lab", "--listen", "127.0.0.1:0"}, args...)
+	command := append([]string{binary, "lab", "--listen", "127.0.0.1:0"}, args...)
 	p, err := proc.Start(proc.Options{
 		Name:  "lab",
 		Args:  append(command, "--exec", "--", self),

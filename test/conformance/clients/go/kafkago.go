@@ -19,6 +19,9 @@ func (segment) produce(ctx context.Context, t task) error {
 		RequiredAcks: map[string]kafka.RequiredAcks{"0": kafka.RequireNone, "1": kafka.RequireOne, "-1": kafka.RequireAll, "": kafka.RequireAll}[t["acks"]],
 		Compression:  map[string]kafka.Compression{"gzip": kafka.Gzip, "snappy": kafka.Snappy, "lz4": kafka.Lz4, "zstd": kafka.Zstd}[t["compression"]],
 	}
+	if t["patient"] != "" {
+		w.Transport, w.MaxAttempts = &kafka.Transport{DialTimeout: 15 * time.Second}, 20
+	}
 	var all []kafka.Message
 	for i := range t.count() {
 		r := make1(t, i, "key-")

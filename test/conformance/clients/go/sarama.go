@@ -20,6 +20,9 @@ func (samsa) config(t task) *sarama.Config {
 			c.Version = sarama.MaxVersion
 		}
 	}
+	if t["patient"] != "" {
+		c.Metadata.Retry.Max, c.Metadata.Retry.Backoff = 60, time.Second
+	}
 	c.Producer.Return.Successes = true
 	c.Producer.MaxMessageBytes = 2_000_000
 	c.Producer.RequiredAcks = map[string]sarama.RequiredAcks{"0": sarama.NoResponse, "1": sarama.WaitForLocal, "-1": sarama.WaitForAll, "": sarama.WaitForAll}[t["acks"]]

@@ -58,7 +58,7 @@ class Kafkajs {
   constructor (task) {
     this.task = task
     this.lib = require('kafkajs')
-    this.kafka = new this.lib.Kafka({ clientId: 'conformance', brokers: [task.bootstrap], logLevel: this.lib.logLevel.WARN })
+    this.kafka = new this.lib.Kafka({ clientId: 'conformance', brokers: [task.bootstrap], logLevel: this.lib.logLevel.WARN, retry: task.patient ? { retries: 20, maxRetryTime: 5000 } : undefined })
   }
 
   async send (producer, prefix) {
@@ -129,6 +129,7 @@ class Platformatic {
     this.task = task
     this.lib = require('@platformatic/kafka')
     this.base = { clientId: 'conformance', bootstrapBrokers: [task.bootstrap] }
+    if (task.patient) Object.assign(this.base, { retries: 20, retryDelay: 1000 })
   }
 
   open (options) {

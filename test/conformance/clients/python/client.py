@@ -50,7 +50,7 @@ class Confluent:
     def producer(self):
         from confluent_kafka import Producer
         t = self.task
-        settings = {'bootstrap.servers': t['bootstrap'], 'acks': t.get('acks', '-1'), 'compression.type': t.get('compression', 'none'),
+        settings = {'bootstrap.servers': t['bootstrap'], 'message.timeout.ms': 120_000, 'acks': t.get('acks', '-1'), 'compression.type': t.get('compression', 'none'),
                     'message.max.bytes': 2_000_000, 'queue.buffering.max.kbytes': 200_000,
                     'enable.idempotence': t.get('idempotent') == 'true'}
         if 'transactional' in t:
@@ -125,6 +125,8 @@ class KafkaPython:
                     'max_request_size': 2_000_000, 'enable_idempotence': t.get('idempotent') == 'true'}
         if 'transactional' in t:
             settings.update(transactional_id=t['transactional'], enable_idempotence=True)
+        if 'patient' in t:
+            settings.update(bootstrap_timeout_ms=120_000, retries=10)
         return KafkaProducer(**settings)
 
     def send(self, p, prefix):
@@ -188,6 +190,7 @@ class Aiokafka:
 
     async def producer(self):
         from aiokafka import AIOKafkaProducer
+        from aiokafka.errors import KafkaConnectionError
         t = self.task
         acks = {'0': 0, '1': 1}.get(t.get('acks'), 'all')
         compression = t.get('compression', 'none')
@@ -195,9 +198,16 @@ class Aiokafka:
                     'max_request_size': 2_000_000, 'enable_idempotence': t.get('idempotent') == 'true'}
         if 'transactional' in t:
             settings.update(transactional_id=t['transactional'], enable_idempotence=True)
-        p = AIOKafkaProducer(**settings)
-        await p.start()
-        return p
+        while True:
+            p = AIOKafkaProducer(**settings)
+            try:
+                await p.start()
+                return p
+            except KafkaConnectionError:
+                await p.stop()
+                if 'patient' not in t:
+                    raise
+                await asyncio.sleep(1)
 
     async def send(self, p, prefix):
         futures = []
