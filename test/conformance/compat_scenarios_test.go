@@ -151,10 +151,6 @@ func checkOnce(ctx context.Context, c *realkafka.Cluster, s compatScenario, topi
 // checkConsumed wants what the client has seen to be what is in the partitions, in their
 // order, and the group to have committed it.
 func checkConsumed(ctx context.Context, c *realkafka.Cluster, s compatScenario, topic string, said compatResult) error {
-	type sum struct {
-		count int
-		hash  []byte
-	}
 	hashes := map[int32]*bytes.Buffer{}
 	counts := map[string]int{}
 	if err := readBack(ctx, c, topic, func(r *kgo.Record) {
