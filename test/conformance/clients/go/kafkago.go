@@ -31,7 +31,16 @@ func (segment) produce(ctx context.Context, t task) error {
 		}
 		all = append(all, m)
 	}
-	return errors.Join(w.WriteMessages(ctx, all...), w.Close())
+	err := w.WriteMessages(ctx, all...)
+	// It asks for metadata once and then fails; nothing has been written then.
+	for written := (kafka.WriteErrors)(nil); err != nil && t["patient"] != "" && ctx.Err() == nil && !errors.As(err, &written); {
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+		}
+		err = w.WriteMessages(ctx, all...)
+	}
+	return errors.Join(err, w.Close())
 }
 
 func (segment) transact(context.Context, task) error { return errUnsupported }
