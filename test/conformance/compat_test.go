@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/proc"
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
 )
 
@@ -34,7 +35,7 @@ var quickReleases = []string{"0.10.2.2", "2.8.2", "4.3.1"}
 const clientTime = 40 * time.Second
 
 // clientsAtATime is how many clients work beside each other: they mostly wait.
-const clientsAtATime = 3
+const clientsAtATime = 4
 
 // TestCompatibility runs every client against every release, past the tunnel and through
 // it. What works past it has to work through it.
@@ -83,17 +84,7 @@ func TestCompatibility(t *testing.T) {
 				work.Go(func() {
 					slots <- struct{}{}
 					defer func() { <-slots }()
-					hopeless := 0
-					for _, s := range compatScenarios() {
-						v := verdict{same: true, why: "not tried: the ones before ran out of time"}
-						if hopeless < 2 {
-							v = bed.compare(deadline(t), c, commands[i], s)
-						}
-						if v.late {
-							hopeless++
-						}
-						table.put(c, release.Version, s, v)
-					}
+					bed.all(deadline(t), c, commands[i], func(s compatScenario, v verdict) { table.put(c, release.Version, s, v) })
 				})
 			}
 			work.Wait()
@@ -146,6 +137,28 @@ type verdict struct {
 	why         string // of what does not work, or differs
 }
 
+// all runs all scenarios, unless it turns out that the client cannot talk to this release:
+// when the first three have failed past the tunnel, or two have run out of time.
+func (b *compatBed) all(ctx context.Context, c compatClient, command [2][]string, put func(compatScenario, verdict)) {
+	failed, late, worked := 0, 0, false
+	for _, s := range compatScenarios() {
+		if late >= 2 || failed >= 3 && !worked {
+			put(s, verdict{same: true, why: "not tried: those before have not worked"})
+			continue
+		}
+		v := b.compare(ctx, c, command, s)
+		put(s, v)
+		switch {
+		case v.late:
+			late++
+		case v.works:
+			worked = true
+		case !v.unsupported:
+			failed++
+		}
+	}
+}
+
 // compare runs one scenario past the tunnel and through it.
 func (b *compatBed) compare(ctx context.Context, c compatClient, command [2][]string, s compatScenario) verdict {
 	errDirect := b.run(ctx, "direct", b.direct, c, command, s)
@@ -195,6 +208,7 @@ func (b *compatBed) run(ctx context.Context, way, bootstrap string, c compatClie
 	}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env = append(clean(os.Environ()), command[1]...)
+	proc.DieWithParent(cmd)
 	cmd.WaitDelay = 5 * time.Second
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said

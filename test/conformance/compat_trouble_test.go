@@ -21,6 +21,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
+	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/proc"
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
 )
 
@@ -138,6 +139,7 @@ func speak(ctx context.Context, command, env []string, task ...string) (time.Dur
 	args := append(slices.Clone(command), task...)
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env = append(clean(os.Environ()), env...)
+	proc.DieWithParent(cmd)
 	cmd.WaitDelay = 5 * time.Second
 	var said bytes.Buffer
 	cmd.Stderr = &said

@@ -9,8 +9,8 @@ import (
 // terminate is the signal that asks a process to end.
 var terminate os.Signal = syscall.SIGTERM
 
-// dieWithParent has the kernel kill the process when the test binary dies: a
+// DieWithParent has the kernel kill the process when the test binary dies: a
 // test that runs into its deadline panics and runs no clean-up.
-func dieWithParent(cmd *exec.Cmd) {
+func DieWithParent(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }

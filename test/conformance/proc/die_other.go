@@ -18,6 +18,6 @@ var terminate = func() os.Signal {
 	return syscall.SIGTERM
 }()
 
-// dieWithParent does nothing here: only Linux ties a child to its parent. A
+// DieWithParent does nothing here: only Linux ties a child to its parent. A
 // test binary that dies without clean-up leaves its processes behind.
-func dieWithParent(*exec.Cmd) {}
+func DieWithParent(*exec.Cmd) {}

@@ -61,7 +61,7 @@ func Start(o Options) (*Process, error) {
 	if o.Stdout != nil {
 		cmd.Stdout = o.Stdout
 	}
-	dieWithParent(cmd)
+	DieWithParent(cmd)
 	p := &Process{name: o.Name, log: o.Log, cmd: cmd, done: make(chan struct{})}
 	started := make(chan error)
 	go p.keep(out, started)
