@@ -20,6 +20,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
 )
@@ -30,7 +31,6 @@ type compatScenario struct {
 	count int
 	task  []string // words besides bootstrap, topic and count
 	feeds bool     // the topic is filled past the tunnel before
-	no    bool     // no topic is made before
 	// check looks at what came of it, past the tunnel. It may be nil.
 	check func(ctx context.Context, c *realkafka.Cluster, s compatScenario, topic string, said compatResult) error
 }
@@ -44,7 +44,7 @@ func compatScenarios() []compatScenario {
 		return compatScenario{name: name, count: 1000, task: append([]string{"do=consume"}, words...), feeds: true, check: checkConsumed}
 	}
 	return []compatScenario{
-		{name: "admin", task: []string{"do=admin"}, no: true, check: checkBrokers},
+		{name: "admin", task: []string{"do=admin"}, check: checkBrokers},
 		produce("acks=0", 300, "acks=0"),
 		produce("acks=1", 300, "acks=1"),
 		produce("acks=all, headers", 300, "headers=true"),
@@ -217,15 +217,49 @@ func feedCompat(ctx context.Context, c *realkafka.Cluster, s compatScenario, top
 	return client.ProduceSync(ctx, records...).FirstErr()
 }
 
-// newTopic makes a topic past the tunnel.
+// newTopic makes a topic past the tunnel and returns when every broker knows it: some
+// clients give up when the one that they ask has not heard of it yet.
 func newTopic(ctx context.Context, c *realkafka.Cluster, topic string) error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(c.Internal()...))
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	_, err = kadm.NewClient(client).CreateTopic(ctx, 3, int16(min(len(c.Brokers), 3)), nil, topic)
-	return err
+	if _, err = kadm.NewClient(client).CreateTopic(ctx, 3, int16(min(len(c.Brokers), 3)), nil, topic); err != nil {
+		return err
+	}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for _, b := range c.Brokers {
+		for err = knowsTopic(ctx, client, b.ID, topic); err != nil; err = knowsTopic(ctx, client, b.ID, topic) {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return fmt.Errorf("broker %d: %w", b.ID, err)
+			}
+		}
+	}
+	return nil
+}
+
+// knowsTopic asks one broker whether it knows all leaders of a topic.
+func knowsTopic(ctx context.Context, client *kgo.Client, broker int, topic string) error {
+	req := kmsg.NewPtrMetadataRequest()
+	req.Topics = []kmsg.MetadataRequestTopic{{Topic: &topic}}
+	answer, err := client.Broker(broker).Request(ctx, req)
+	if err != nil {
+		return err
+	}
+	topics := answer.(*kmsg.MetadataResponse).Topics
+	if len(topics) != 1 || topics[0].ErrorCode != 0 || len(topics[0].Partitions) != 3 {
+		return errors.New("it does not know the topic yet")
+	}
+	for _, p := range topics[0].Partitions {
+		if p.ErrorCode != 0 || p.Leader < 0 {
+			return errors.New("a partition has no leader yet")
+		}
+	}
+	return nil
 }
 
 // readBack reads a whole topic past the tunnel: only committed records, each partition in

@@ -32,7 +32,7 @@ var (
 var quickReleases = []string{"2.8.2", "4.3.1"}
 
 // clientTime bounds one run of one client.
-const clientTime = 40 * time.Second
+const clientTime = time.Minute
 
 // clientsAtATime is how many clients work beside each other: they mostly wait.
 const clientsAtATime = 4
@@ -77,7 +77,7 @@ func TestCompatibility(t *testing.T) {
 			}()
 			lab := startLab(t, "--upstream", upstream(cluster))
 			watch := watchStrangers(t, cluster, lab)
-			bed := &compatBed{release: release.Version, cluster: cluster, tunnel: lab.bootstrap, direct: cluster.Brokers[0].Internal}
+			bed := &compatBed{release: release.Version, cluster: cluster, tunnel: lab.bootstrap, direct: cluster.Brokers[0].Internal, log: t.Logf}
 			var work sync.WaitGroup
 			slots := make(chan struct{}, clientsAtATime)
 			for i, c := range clients {
@@ -126,6 +126,7 @@ type compatBed struct {
 	release        string
 	cluster        *realkafka.Cluster
 	tunnel, direct string
+	log            func(format string, args ...any)
 }
 
 // A verdict is what became of one scenario.
@@ -146,7 +147,13 @@ func (b *compatBed) all(ctx context.Context, c compatClient, command [2][]string
 			put(s, verdict{same: true, why: "not tried: those before have not worked"})
 			continue
 		}
-		v := b.compare(ctx, c, command, s)
+		v := b.compare(ctx, c, command, s, "")
+		if !v.same {
+			// Clients and brokers have races of their own, past the tunnel too: what
+			// differs by chance does so once. The log keeps it.
+			b.log("%s, Kafka %s, %s differed once: %s", c.title(), b.release, s.name, v.why)
+			v = b.compare(ctx, c, command, s, "-again")
+		}
 		put(s, v)
 		switch {
 		case v.late:
@@ -160,12 +167,12 @@ func (b *compatBed) all(ctx context.Context, c compatClient, command [2][]string
 }
 
 // compare runs one scenario past the tunnel and through it.
-func (b *compatBed) compare(ctx context.Context, c compatClient, command [2][]string, s compatScenario) verdict {
-	errDirect := b.run(ctx, "direct", b.direct, c, command, s)
+func (b *compatBed) compare(ctx context.Context, c compatClient, command [2][]string, s compatScenario, try string) verdict {
+	errDirect := b.run(ctx, "direct"+try, b.direct, c, command, s)
 	if errors.Is(errDirect, errUnsupported) {
 		return verdict{same: true, unsupported: true}
 	}
-	errTunnel := b.run(ctx, "tunnel", b.tunnel, c, command, s)
+	errTunnel := b.run(ctx, "tunnel"+try, b.tunnel, c, command, s)
 	switch {
 	case (errDirect == nil) == (errTunnel == nil) && !errors.Is(errTunnel, errLeak):
 		return verdict{same: true, works: errDirect == nil, late: errors.Is(errDirect, errLate), why: firstLine(errDirect)}
@@ -191,10 +198,8 @@ func (b *compatBed) run(ctx context.Context, way, bootstrap string, c compatClie
 		}
 		return '-'
 	}, strings.Join([]string{c.title(), s.name, way}, "-"))
-	if !s.no {
-		if err := newTopic(ctx, b.cluster, topic); err != nil {
-			return fmt.Errorf("the topic: %w", err)
-		}
+	if err := newTopic(ctx, b.cluster, topic); err != nil {
+		return fmt.Errorf("the topic: %w", err)
 	}
 	if s.feeds {
 		if err := feedCompat(ctx, b.cluster, s, topic); err != nil {
@@ -213,7 +218,7 @@ func (b *compatBed) run(ctx context.Context, way, bootstrap string, c compatClie
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
 	err := cmd.Run()
-	if way == "tunnel" && bytes.Contains(append(out.Bytes(), said.Bytes()...), []byte(realDomain)) {
+	if strings.HasPrefix(way, "tunnel") && bytes.Contains(append(out.Bytes(), said.Bytes()...), []byte(realDomain)) {
 		return fmt.Errorf("%w: %s", errLeak, tail(said.Bytes()))
 	}
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 3 {

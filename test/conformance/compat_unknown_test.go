@@ -67,7 +67,7 @@ func TestAReleaseThatIsNotKnown(t *testing.T) {
 	c := cluster(t)
 	binary := olderBinary(t)
 	l := startLabOf(t, binary, "--upstream", upstream(c))
-	bed := &compatBed{release: "4.3.1", cluster: c, tunnel: l.bootstrap, direct: c.Brokers[0].Internal}
+	bed := &compatBed{release: "4.3.1", cluster: c, tunnel: l.bootstrap, direct: c.Brokers[0].Internal, log: t.Logf}
 	ran := 0
 	for _, client := range compatClients() {
 		if !slices.Contains([]string{"Java", "franz-go", "confluent-kafka (Python)", "@platformatic/kafka", "aiokafka"}, client.name) || !client.quick {
@@ -78,7 +78,7 @@ func TestAReleaseThatIsNotKnown(t *testing.T) {
 			if s.name != "admin" && s.name != "idempotent" && s.name != "transactions" && !strings.HasPrefix(s.name, "group") {
 				continue
 			}
-			if v := bed.compare(deadline(t), client, [2][]string{command, env}, s); !v.same {
+			if v := bed.compare(deadline(t), client, [2][]string{command, env}, s, ""); !v.same {
 				t.Errorf("%s, %s: %s", client.title(), s.name, v.why)
 			} else if v.works {
 				ran++

@@ -114,11 +114,11 @@ func (c confluent) admin(ctx context.Context, t task) (int, error) {
 	}
 	defer a.Close()
 	topic := t["topic"]
-	_, err1 := a.CreateTopics(ctx, []kafka.TopicSpecification{{Topic: topic, NumPartitions: 3, ReplicationFactor: 1}})
+	_, err1 := a.CreateTopics(ctx, []kafka.TopicSpecification{{Topic: t.made(), NumPartitions: 3, ReplicationFactor: 1}})
 	meta, err2 := a.GetMetadata(nil, true, int((30 * time.Second).Milliseconds()))
 	_, err3 := a.DescribeConfigs(ctx, []kafka.ConfigResource{{Type: kafka.ResourceTopic, Name: topic}})
 	_, err4 := a.ListConsumerGroups(ctx)
-	_, err5 := a.DeleteTopics(ctx, []string{topic})
+	_, err5 := a.DeleteTopics(ctx, []string{t.made()})
 	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return 0, err
 	}

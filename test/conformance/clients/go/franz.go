@@ -111,14 +111,11 @@ func (f franz) admin(ctx context.Context, t task) (int, error) {
 	}
 	defer cl.Close()
 	a := kadm.NewClient(cl)
-	_, err1 := a.CreateTopic(ctx, 3, -1, nil, t["topic"])
-	if err1 != nil { // before Kafka 2.4 the number of replicas has to be said
-		_, err1 = a.CreateTopic(ctx, 3, 1, nil, t["topic"])
-	}
+	_, err1 := a.CreateTopic(ctx, 3, 1, nil, t.made())
 	_, err2 := a.ListTopics(ctx)
 	_, err3 := a.DescribeTopicConfigs(ctx, t["topic"])
 	m, err4 := a.BrokerMetadata(ctx)
 	_, err5 := a.ListGroups(ctx)
-	_, err6 := a.DeleteTopic(ctx, t["topic"])
+	_, err6 := a.DeleteTopic(ctx, t.made())
 	return len(m.Brokers), errors.Join(err1, err2, err3, err4, err5, err6)
 }

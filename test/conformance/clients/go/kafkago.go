@@ -73,11 +73,11 @@ func (segment) consume(ctx context.Context, t task, r *result) error {
 
 func (segment) admin(ctx context.Context, t task) (int, error) {
 	c := &kafka.Client{Addr: kafka.TCP(t["bootstrap"])}
-	_, err1 := c.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{Topic: t["topic"], NumPartitions: 3, ReplicationFactor: 1}}})
+	_, err1 := c.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{Topic: t.made(), NumPartitions: 3, ReplicationFactor: 1}}})
 	m, err2 := c.Metadata(ctx, &kafka.MetadataRequest{})
 	_, err3 := c.DescribeConfigs(ctx, &kafka.DescribeConfigsRequest{Resources: []kafka.DescribeConfigRequestResource{{ResourceType: kafka.ResourceTypeTopic, ResourceName: t["topic"]}}})
 	_, err4 := c.ListGroups(ctx, &kafka.ListGroupsRequest{})
-	_, err5 := c.DeleteTopics(ctx, &kafka.DeleteTopicsRequest{Topics: []string{t["topic"]}})
+	_, err5 := c.DeleteTopics(ctx, &kafka.DeleteTopicsRequest{Topics: []string{t.made()}})
 	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return 0, err
 	}

@@ -25,6 +25,9 @@ var errUnsupported = errors.New("not supported by the client")
 // A task is what is asked for.
 type task map[string]string
 
+// made is the topic that an admin client makes.
+func (t task) made() string { return t["topic"] + "-made" }
+
 func (t task) count() int { n, _ := strconv.Atoi(t["count"]); return n }
 
 // A client does tasks.

@@ -176,7 +176,7 @@ public class Client {
     static void admin() throws Exception {
         int brokers;
         try (AdminClient a = AdminClient.create(settings())) {
-            a.createTopics(Collections.singletonList(new NewTopic(task.get("topic"), 3, (short) 1))).all().get();
+            a.createTopics(Collections.singletonList(new NewTopic(task.get("topic") + "-made", 3, (short) 1))).all().get();
             a.listTopics().names().get();
             a.describeConfigs(Collections.singletonList(new ConfigResource(ConfigResource.Type.TOPIC, task.get("topic")))).all().get();
             brokers = a.describeCluster().nodes().get().size();
@@ -187,7 +187,7 @@ public class Client {
             } catch (NoSuchMethodException e) {
                 // 0.11 and 1.x cannot
             }
-            a.deleteTopics(Collections.singletonList(task.get("topic"))).all().get();
+            a.deleteTopics(Collections.singletonList(task.get("topic") + "-made")).all().get();
         }
         System.out.println("{\"count\": " + brokers + "}");
     }

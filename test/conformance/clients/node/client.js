@@ -113,12 +113,12 @@ class Kafkajs {
   async admin () {
     const a = this.kafka.admin()
     await a.connect()
-    await a.createTopics({ topics: [{ topic: this.task.topic, numPartitions: 3 }], waitForLeaders: true })
+    await a.createTopics({ topics: [{ topic: this.task.topic + '-made', numPartitions: 3 }], waitForLeaders: true })
     await a.listTopics()
     await a.describeConfigs({ includeSynonyms: false, resources: [{ type: this.lib.ConfigResourceTypes.TOPIC, name: this.task.topic }] })
     const { brokers } = await a.describeCluster()
     await a.listGroups()
-    await a.deleteTopics({ topics: [this.task.topic] })
+    await a.deleteTopics({ topics: [this.task.topic + '-made'] })
     await a.disconnect()
     return brokers.length
   }
@@ -171,12 +171,12 @@ class Platformatic {
 
   async admin () {
     const a = new this.lib.Admin(this.base)
-    await a.createTopics({ topics: [this.task.topic], partitions: 3, replicas: 1 })
+    await a.createTopics({ topics: [this.task.topic + '-made'], partitions: 3, replicas: 1 })
     await a.listTopics()
     await a.describeConfigs({ resources: [{ resourceType: this.lib.ConfigResourceTypes.TOPIC, resourceName: this.task.topic }] })
     const { brokers } = await a.metadata({ topics: [] })
     await a.listGroups()
-    await a.deleteTopics({ topics: [this.task.topic] })
+    await a.deleteTopics({ topics: [this.task.topic + '-made'] })
     await a.close()
     return brokers.size
   }

@@ -50,9 +50,11 @@ class Confluent:
     def producer(self):
         from confluent_kafka import Producer
         t = self.task
-        settings = {'bootstrap.servers': t['bootstrap'], 'message.timeout.ms': 120_000, 'acks': t.get('acks', '-1'), 'compression.type': t.get('compression', 'none'),
+        settings = {'bootstrap.servers': t['bootstrap'], 'acks': t.get('acks', '-1'), 'compression.type': t.get('compression', 'none'),
                     'message.max.bytes': 2_000_000, 'queue.buffering.max.kbytes': 200_000,
                     'enable.idempotence': t.get('idempotent') == 'true'}
+        if 'patient' in t:
+            settings['message.timeout.ms'] = 120_000
         if 'transactional' in t:
             settings['transactional.id'] = t['transactional']
             settings['enable.idempotence'] = True
@@ -103,12 +105,13 @@ class Confluent:
     def admin(self):
         from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
         a, topic = AdminClient({'bootstrap.servers': self.task['bootstrap']}), self.task['topic']
-        a.create_topics([NewTopic(topic, 3, 1)])[topic].result(LIMIT)
+        made = topic + '-made'
+        a.create_topics([NewTopic(made, 3, 1)])[made].result(LIMIT)
         m = a.list_topics(timeout=LIMIT)
         for f in a.describe_configs([ConfigResource(ResourceType.TOPIC, topic)]).values():
             f.result(LIMIT)
         a.list_consumer_groups().result(LIMIT)
-        a.delete_topics([topic])[topic].result(LIMIT)
+        a.delete_topics([made])[made].result(LIMIT)
         return len(m.brokers)
 
 
@@ -174,12 +177,13 @@ class KafkaPython:
     def admin(self):
         from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
         a, topic = KafkaAdminClient(bootstrap_servers=self.task['bootstrap']), self.task['topic']
-        a.create_topics([NewTopic(topic, 3, 1)])
+        made = topic + '-made'
+        a.create_topics([NewTopic(made, 3, 1)])
         a.list_topics()
         a.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
         brokers = len(a.describe_cluster()['brokers'])
         getattr(a, 'list_consumer_groups', getattr(a, 'list_groups', None))()
-        a.delete_topics([topic])
+        a.delete_topics([made])
         a.close()
         return brokers
 
@@ -272,12 +276,13 @@ class Aiokafka:
             a = AIOKafkaAdminClient(bootstrap_servers=self.task['bootstrap'])
             await a.start()
             try:
-                await a.create_topics([NewTopic(topic, 3, 1)])
+                made = topic + '-made'
+                await a.create_topics([NewTopic(made, 3, 1)])
                 await a.list_topics()
                 await a.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
                 brokers = len((await a.describe_cluster())['brokers'])
                 await a.list_consumer_groups()
-                await a.delete_topics([topic])
+                await a.delete_topics([made])
                 return brokers
             finally:
                 await a.close()
