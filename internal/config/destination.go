@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -58,7 +59,7 @@ func properties() map[string]property {
 		},
 		"tenant": func(c *Cluster, text string) *fault {
 			name, wrong := tenant(text)
-			c.Tenant = or(c.Tenant, name)
+			c.Tenant = cmp.Or(c.Tenant, name)
 			return wrong
 		},
 		"tls.enabled": func(c *Cluster, text string) *fault {
@@ -78,7 +79,7 @@ func properties() map[string]property {
 		},
 		"tls.server_name": func(c *Cluster, text string) *fault {
 			name, wrong := serverName(text)
-			c.TLS.ServerName = or(c.TLS.ServerName, name)
+			c.TLS.ServerName = cmp.Or(c.TLS.ServerName, name)
 			return wrong
 		},
 	}
@@ -86,13 +87,6 @@ func properties() map[string]property {
 
 // A property stores what a destination says in a cluster.
 type property = func(c *Cluster, text string) *fault
-
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}
 
 // addBootstrap adds addresses to the destination's own.
 func addBootstrap(c *Cluster, text string) *fault {
@@ -137,7 +131,7 @@ func (c Cluster) With(said map[string]string, auth string) (Cluster, error) {
 	}
 	configured := c.Bootstrap
 	c.Bootstrap = nil
-	address := or(said[propertyAddress], said[propertyURL])
+	address := cmp.Or(said[propertyAddress], said[propertyURL])
 	switch text := strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(address), "tcp://"), "/"); {
 	case text == "" && len(configured) == 0:
 		note(propertyAddress, wants("is missing: HOST:PORT of a broker, as the Cloud Connector exposes it"))
@@ -146,7 +140,7 @@ func (c Cluster) With(said map[string]string, auth string) (Cluster, error) {
 	}
 	location, f := locationID(said[propertyLocation])
 	note(propertyLocation, f)
-	c.LocationID = or(c.LocationID, location)
+	c.LocationID = cmp.Or(c.LocationID, location)
 	known := properties()
 	for _, name := range slices.Sorted(maps.Keys(said)) {
 		short, ours := strings.CutPrefix(name, propertyPrefix)

@@ -18,56 +18,18 @@ type Forward struct {
 	Tenant     string   // subscriber; "": the subaccount of the binding
 }
 
-// forwardFields are the keys of one forward.
-var forwardFields = []string{"name", "listen", "to", "location_id", "tenant"}
-
 // forwardExample is shown where a list is not understood.
 const forwardExample = `[{name: registry, listen: "127.0.0.1:18081", to: "registry.corp:8081"}]`
 
 // forwards reads a list of forwards.
-func (r *reader) forwards(n *yaml.Node, id string) ([]Forward, bool) {
-	if n.Kind == yaml.ScalarNode && n.Value == "" {
-		return nil, true
+func (r *reader) forwards(n *yaml.Node, id string) (all []Forward, ok bool) {
+	list := objectList{
+		what: "forwards", example: forwardExample, one: "a forward such as {name: NAME, listen: HOST:PORT, to: HOST:PORT}",
+		fields: []string{"name", "listen", "to", "location_id", "tenant"}, needed: 3,
 	}
-	if n.Kind != yaml.SequenceNode {
-		r.wrong(n, id, "wants a list of forwards such as "+forwardExample+", but is "+form(n))
-		return nil, false
-	}
-	ok := true
-	var all []Forward
-	for i, item := range n.Content {
-		item = resolve(item)
-		where := fmt.Sprintf("%s[%d]", id, i)
-		if item.Kind != yaml.MappingNode {
-			r.wrong(item, where, "wants a forward such as {name: NAME, listen: HOST:PORT, to: HOST:PORT}, but is "+formOrNothing(item))
-			ok = false
-			continue
-		}
-		var f Forward
-		given := map[string]bool{}
-		r.mapping(item, where, forwardFields, func(name string, value *yaml.Node) {
-			if value.Kind != yaml.ScalarNode {
-				r.wrong(value, where+"."+name, "wants a single value, but is "+form(value))
-				ok = false
-				return
-			}
-			if isNull(value) {
-				return
-			}
-			given[name] = true
-			if wrong := f.set(name, value.Value); wrong != nil {
-				r.report(Problem{Key: where + "." + name, Source: r.source(value.Line), Value: brief(value.Value), Message: wrong.message, Nearest: wrong.nearest})
-				ok = false
-			}
-		})
-		for _, name := range forwardFields[:3] {
-			if !given[name] && ok {
-				r.wrong(item, where, "lacks "+name)
-				ok = false
-			}
-		}
-		all = append(all, f)
-	}
+	ok = r.objects(n, id, list, func() { all = append(all, Forward{}) }, func(name, text string) *fault {
+		return all[len(all)-1].set(name, text)
+	})
 	return all, ok
 }
 
@@ -92,17 +54,11 @@ func (f *Forward) set(name, text string) (wrong *fault) {
 
 // parseForwards reads the YAML flow text of a variable.
 func parseForwards(text, id, source string, keys []key, report func(Problem)) ([]Forward, bool) {
-	var node yaml.Node
-	if err := yaml.Unmarshal([]byte(text), &node); err != nil || len(node.Content) == 0 {
-		message := "is not valid YAML"
-		if err != nil {
-			message = yamlMessage(err)
-		}
-		report(Problem{Key: id, Source: source, Value: brief(text), Message: message, Nearest: forwardExample})
+	r, node, ok := flow(text, id, source, forwardExample, keys, report)
+	if !ok {
 		return nil, false
 	}
-	r := &reader{source: func(int) string { return source }, report: report, allKeys: keys}
-	return r.forwards(resolve(node.Content[0]), id)
+	return r.forwards(node, id)
 }
 
 // showForwards writes forwards as the flow text that a variable takes.

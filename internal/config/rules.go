@@ -7,75 +7,37 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+// ruleExample is shown where a list is not understood.
+const ruleExample = `[{from: "kafka-*.corp:9092", to: "vkafka-*:9092"}]`
+
 // addressRules reads a list of rules. What they mean is checked with the key.
-func (r *reader) addressRules(n *yaml.Node, id string) ([]AddressRule, bool) {
-	if n.Kind == yaml.ScalarNode && n.Value == "" {
-		return nil, true
+func (r *reader) addressRules(n *yaml.Node, id string) (rules []AddressRule, ok bool) {
+	list := objectList{
+		what: "rules", example: ruleExample, one: "a rule such as {from: HOST:PORT, to: HOST:PORT}",
+		fields: []string{"from", "to", "location_id"}, needed: 2,
 	}
-	if n.Kind != yaml.SequenceNode {
-		r.wrong(n, id, `wants a list of rules such as [{from: "kafka-*.corp:9092", to: "vkafka-*:9092"}], but is `+form(n))
-		return nil, false
-	}
-	ok := true
-	var rules []AddressRule
-	for i, item := range n.Content {
-		item = resolve(item)
-		where := fmt.Sprintf("%s[%d]", id, i)
-		if item.Kind != yaml.MappingNode {
-			r.wrong(item, where, "wants a rule such as {from: HOST:PORT, to: HOST:PORT}, but is "+formOrNothing(item))
-			ok = false
-			continue
+	ok = r.objects(n, id, list, func() { rules = append(rules, AddressRule{}) }, func(name, text string) (wrong *fault) {
+		switch rule := &rules[len(rules)-1]; name {
+		case "from":
+			rule.From = text
+		case "to":
+			rule.To = text
+		default:
+			_, wrong = locationID(text)
+			rule.LocationID = &text
 		}
-		var rule AddressRule
-		fields := map[string]bool{}
-		r.mapping(item, where, []string{"from", "to", "location_id"}, func(name string, value *yaml.Node) {
-			if value.Kind != yaml.ScalarNode {
-				r.wrong(value, where+"."+name, "wants a single value, but is "+form(value))
-				ok = false
-				return
-			}
-			if isNull(value) {
-				return
-			}
-			fields[name] = true
-			switch text := value.Value; name {
-			case "from":
-				rule.From = text
-			case "to":
-				rule.To = text
-			default:
-				if _, wrong := locationID(text); wrong != nil {
-					r.report(Problem{Key: where + ".location_id", Source: r.source(value.Line), Value: brief(text), Message: wrong.message})
-					ok = false
-				}
-				rule.LocationID = &text
-			}
-		})
-		for _, name := range []string{"from", "to"} {
-			if !fields[name] && ok {
-				r.wrong(item, where, "lacks "+name)
-				ok = false
-			}
-		}
-		rules = append(rules, rule)
-	}
+		return wrong
+	})
 	return rules, ok
 }
 
 // parseRules reads the YAML flow text of a variable.
 func parseRules(text, id, source string, keys []key, report func(Problem)) ([]AddressRule, bool) {
-	var node yaml.Node
-	if err := yaml.Unmarshal([]byte(text), &node); err != nil || len(node.Content) == 0 {
-		message := "is not valid YAML"
-		if err != nil {
-			message = yamlMessage(err)
-		}
-		report(Problem{Key: id, Source: source, Value: brief(text), Message: message,
-			Nearest: `[{from: "kafka-*.corp:9092", to: "vkafka-*:9092"}]`})
+	r, node, ok := flow(text, id, source, ruleExample, keys, report)
+	if !ok {
 		return nil, false
 	}
-	r := &reader{source: func(int) string { return source }, report: report, allKeys: keys}
-	return r.addressRules(resolve(node.Content[0]), id)
+	return r.addressRules(node, id)
 }
 
 // showRules writes rules as the flow text that a variable takes.
