@@ -15,7 +15,6 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/logging"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/metrics"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/session"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/socks"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
 )
 
@@ -75,18 +74,6 @@ func (t *Tunnel) startCluster(ctx context.Context, cfg config.Cluster) (*cluster
 		t.work.Go(func() { cl.watch.Run(ctx) })
 	}
 	return cl, nil
-}
-
-// auth returns how the proxy is told who asks.
-func auth(word string) socks.Auth {
-	switch word {
-	case config.AuthNone:
-		return socks.None
-	case config.AuthPassword:
-		return socks.Password
-	default:
-		return socks.JWT
-	}
 }
 
 // explain adds to a refused address how its broker calls itself: the entry may be
@@ -222,20 +209,6 @@ func (cl *cluster) conclude(ctx context.Context, node string, summary session.Su
 	cl.tunnel.logger.DebugContext(ctx, "a connection is over", "cluster", cl.cfg.Name, "node", node,
 		"result", string(summary.Result), "target", summary.Target, "client", summary.Software, "requests", summary.Requests,
 		"to_broker", summary.ToBroker, "to_client", summary.ToClient, "duration", summary.Duration.Round(time.Millisecond))
-}
-
-// observePhase counts one phase of an attempt.
-func observePhase(m *metrics.Cluster, phase string, d time.Duration) {
-	switch phase {
-	case "token":
-		m.ConnectPhase(metrics.PhaseToken, d)
-	case "tcp":
-		m.ConnectPhase(metrics.PhaseTCP, d)
-	case "socks":
-		m.ConnectPhase(metrics.PhaseSOCKS, d)
-	case "tls":
-		m.ConnectPhase(metrics.PhaseTLS, d)
-	}
 }
 
 func resultLabel(r session.Result) metrics.Result {

@@ -110,30 +110,3 @@ func (f *forwardPort) status(now time.Time) admin.ForwardStatus {
 	}
 	return s
 }
-
-// newDialer returns the dialer of a cluster or a forward of that name, and whose tokens
-// it takes: nil where there are none.
-func (t *Tunnel) newDialer(ctx context.Context, name, tenantName string, m *metrics.Cluster) (*upstream.Dialer, *tenant, error) {
-	conn := t.cfg.Connectivity
-	d := &upstream.Dialer{
-		ConnectTimeout:   conn.ConnectTimeout,
-		HandshakeTimeout: conn.HandshakeTimeout,
-		Keepalive:        conn.Keepalive,
-		Phase:            func(phase string, d time.Duration) { observePhase(m, phase, d) },
-		Failed:           func(ctx context.Context, f *failure.Failure) { t.report(ctx, f, "cluster", name) },
-	}
-	if conn.Via == config.ViaDirect {
-		return d, nil, nil
-	}
-	d.Proxy = conn.Proxy
-	d.Auth, d.User, d.Password = auth(conn.Auth), conn.Username, conn.Password.Reveal()
-	if conn.Auth != config.AuthJWT {
-		return d, nil, nil
-	}
-	owner, err := t.proxyTokens.tenant(ctx, tenantName)
-	if err != nil {
-		return nil, nil, err
-	}
-	d.Tokens = owner.tokens
-	return d, owner, nil
-}
