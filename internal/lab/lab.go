@@ -252,7 +252,7 @@ func (l *Landscape) startProxy() (err error) {
 		Listen:  l.opts.ProxyListen,
 		Trusted: trusted, User: l.opts.User, Password: l.opts.Password,
 		Network:  l.connectors,
-		Verifier: l.verifier(l.ids.clientID, l.identityClient.id),
+		Verifier: l.verifier(l.proxyClients()...),
 		Faults:   l.faults, Logger: l.opts.Logger,
 	})
 	if err != nil {

@@ -55,9 +55,6 @@ func (l *Landscape) certify(c *account) error {
 
 // startTokens starts the token service, XSUAA and IAS.
 func (l *Landscape) startTokens() (err error) {
-	if l.destinationClient, err = l.newAccount("destination-xsappname"); err != nil {
-		return err
-	}
 	o := tokenservice.Options{
 		Listen: l.opts.TokenListen, ClientID: l.ids.clientID, ClientSecret: l.ids.clientSecret,
 		Tenant: l.ids.tenant, Subdomain: l.ids.subdomain, Subscribers: l.subscribers(),
@@ -65,6 +62,9 @@ func (l *Landscape) startTokens() (err error) {
 		Faults: l.faults, Logger: l.opts.Logger, Authority: l.issuer(l.opts.X509),
 	}
 	if l.opts.Destination {
+		if l.destinationClient, err = l.newAccount("destination-xsappname"); err != nil {
+			return err
+		}
 		o.Clients = map[string]string{l.destinationClient.id: l.destinationClient.secret}
 	}
 	if l.opts.Identity {
@@ -108,6 +108,14 @@ func (l *Landscape) home() string {
 		return l.ids.subscriber
 	}
 	return l.ids.tenant
+}
+
+// proxyClients are those whose tokens the connectivity proxy takes.
+func (l *Landscape) proxyClients() []string {
+	if l.opts.Identity {
+		return []string{l.ids.clientID, l.identityClient.id}
+	}
+	return []string{l.ids.clientID}
 }
 
 // verifier says which tokens of which clients are good.

@@ -20,9 +20,9 @@ const maxForm = 64 << 10
 // hugeToken is the size of a token under the fault token_huge.
 const hugeToken = 200 << 10
 
-// handler returns the routes. Everything else, the base URL too, is 404, as it
+// Handler returns the routes, for tests with a clock of their own too. Everything else, the base URL too, is 404, as it
 // is with XSUAA.
-func (s *Service) handler() http.Handler {
+func (s *Service) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/oauth/token", func(w http.ResponseWriter, r *http.Request) { s.serveToken(w, r, s.authorise) })
 	if s.opts.Identity.Resource != "" {

@@ -30,7 +30,6 @@ import (
 	"log/slog"
 	"maps"
 	"net"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -140,9 +139,9 @@ func Start(opts Options) (*Service, error) {
 	opts.Faults.OnChange(s.followFaults)
 	opts.Faults.OnNow(faults.TokenRevoked, func(faults.Fault) { s.RevokeAll() })
 	s.followFaults()
-	s.servers = append(s.servers, port.Serve("token service", s.port, s.handler(), opts.Logger))
+	s.servers = append(s.servers, port.Serve("token service", s.port, s.Handler(), opts.Logger))
 	if over != nil {
-		s.servers = append(s.servers, port.Serve("token service", over, s.handler(), opts.Logger))
+		s.servers = append(s.servers, port.Serve("token service", over, s.Handler(), opts.Logger))
 	}
 	return s, nil
 }
@@ -232,9 +231,6 @@ func (s *Service) CertURL() string {
 	}
 	return "https://" + s.secure.String()
 }
-
-// Handler answers requests without a port, for tests with a clock of their own.
-func (s *Service) Handler() http.Handler { return s.handler() }
 
 // Issuer returns the iss claim of the tokens.
 func (s *Service) Issuer() string { return s.URL() + "/oauth/token" }
