@@ -22,15 +22,30 @@ func properties(b *Broker, own ports, all []ports) string {
 		voters = append(voters, fmt.Sprintf("%d@127.0.0.1:%d", p.id, p.controller))
 	}
 	replicas := min(len(all), 3)
-	lines := []string{
+	return lines(append(common(b, own, len(all)),
 		"process.roles=broker,controller",
 		fmt.Sprintf("node.id=%d", b.ID),
-		"controller.quorum.voters=" + strings.Join(voters, ","),
+		"controller.quorum.voters="+strings.Join(voters, ","),
 		fmt.Sprintf("listeners=CLIENT://127.0.0.1:%d,INTERNAL://127.0.0.1:%d,CONTROLLER://127.0.0.1:%d", own.client, own.internal, own.controller),
-		fmt.Sprintf("advertised.listeners=CLIENT://%s,INTERNAL://127.0.0.1:%d", b.Advertised, own.internal),
-		"inter.broker.listener.name=INTERNAL",
 		"controller.listener.names=CONTROLLER",
 		"listener.security.protocol.map=CONTROLLER:PLAINTEXT,CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT",
+		"share.coordinator.state.topic.num.partitions=3",
+		fmt.Sprintf("share.coordinator.state.topic.replication.factor=%d", replicas),
+		"share.coordinator.state.topic.min.isr=1",
+		// The default of 128 MB does not fit into a small heap: the broker would end without a word.
+		"log.cleaner.dedupe.buffer.size=4194304",
+		"broker.session.timeout.ms=2000",
+		"broker.heartbeat.interval.ms=500",
+		"controller.quorum.fetch.timeout.ms=1500",
+	))
+}
+
+// common are the settings that brokers of all releases have.
+func common(b *Broker, own ports, brokers int) []string {
+	replicas := min(brokers, 3)
+	settings := []string{
+		fmt.Sprintf("advertised.listeners=CLIENT://%s,INTERNAL://127.0.0.1:%d", b.Advertised, own.internal),
+		"inter.broker.listener.name=INTERNAL",
 		"log.dirs=" + filepath.ToSlash(filepath.Join(b.dir, "data")),
 		"num.partitions=3",
 		fmt.Sprintf("default.replication.factor=%d", replicas),
@@ -39,19 +54,13 @@ func properties(b *Broker, own ports, all []ports) string {
 		"transaction.state.log.num.partitions=3",
 		fmt.Sprintf("transaction.state.log.replication.factor=%d", replicas),
 		"transaction.state.log.min.isr=1",
-		"share.coordinator.state.topic.num.partitions=3",
-		fmt.Sprintf("share.coordinator.state.topic.replication.factor=%d", replicas),
-		"share.coordinator.state.topic.min.isr=1",
 		"group.initial.rebalance.delay.ms=0",
 		"auto.leader.rebalance.enable=false",
-		// The default of 128 MB does not fit into a small heap: the broker would end without a word.
-		"log.cleaner.dedupe.buffer.size=4194304",
-		"broker.session.timeout.ms=2000",
-		"broker.heartbeat.interval.ms=500",
-		"controller.quorum.fetch.timeout.ms=1500",
 	}
 	if b.Rack != "" {
-		lines = append(lines, "broker.rack="+b.Rack)
+		settings = append(settings, "broker.rack="+b.Rack)
 	}
-	return strings.Join(lines, "\n") + "\n"
+	return settings
 }
+
+func lines(settings []string) string { return strings.Join(settings, "\n") + "\n" }

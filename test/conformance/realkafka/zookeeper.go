@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/proc"
@@ -51,30 +50,13 @@ func (c *Cluster) startZooKeeper(ctx context.Context, jars Classpath, port int) 
 
 // zooKeeperProperties are the settings of a broker that needs a ZooKeeper.
 func zooKeeperProperties(b *Broker, own ports, zookeeper, brokers int) string {
-	replicas := min(brokers, 3)
-	lines := []string{
+	return lines(append(common(b, own, brokers),
 		fmt.Sprintf("broker.id=%d", b.ID),
 		"broker.id.generation.enable=false", // or ids above 1 000 are refused
 		fmt.Sprintf("zookeeper.connect=127.0.0.1:%d", zookeeper),
 		"zookeeper.connection.timeout.ms=20000",
 		fmt.Sprintf("listeners=CLIENT://127.0.0.1:%d,INTERNAL://127.0.0.1:%d", own.client, own.internal),
-		fmt.Sprintf("advertised.listeners=CLIENT://%s,INTERNAL://127.0.0.1:%d", b.Advertised, own.internal),
-		"inter.broker.listener.name=INTERNAL",
 		"listener.security.protocol.map=CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT",
-		"log.dirs=" + filepath.ToSlash(filepath.Join(b.dir, "data")),
-		"num.partitions=3",
-		fmt.Sprintf("default.replication.factor=%d", replicas),
-		"offsets.topic.num.partitions=3",
-		fmt.Sprintf("offsets.topic.replication.factor=%d", replicas),
-		"transaction.state.log.num.partitions=3",
-		fmt.Sprintf("transaction.state.log.replication.factor=%d", replicas),
-		"transaction.state.log.min.isr=1",
-		"group.initial.rebalance.delay.ms=0",
-		"auto.leader.rebalance.enable=false",
 		"log.cleaner.enable=false", // its buffer of 128 MB does not fit into a small heap
-	}
-	if b.Rack != "" {
-		lines = append(lines, "broker.rack="+b.Rack)
-	}
-	return strings.Join(lines, "\n") + "\n"
+	))
 }
