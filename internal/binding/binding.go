@@ -129,8 +129,9 @@ func FindConnectivity(environ []string, choice Choice) (*Connectivity, error) {
 	return chosen.connectivity(source, &from)
 }
 
-// FindDestination returns the credentials of the destination service that is bound. Its errors are those of [FindConnectivity], with
-// destination_unbound where there is none, or several.
+// FindDestination returns the credentials of the destination service that is bound. Its
+// errors are those of [FindConnectivity], with destination_unbound where there is none,
+// or several.
 func FindDestination(environ []string, choice Choice) (*Destination, error) {
 	source, entries, err := read(environ, cmp.Or(choice.Secrets, sapRoot))
 	if failure.Is(err, failure.BindingMissing) {
