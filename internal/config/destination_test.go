@@ -124,7 +124,8 @@ func TestADestinationNeedsNoBootstrap(t *testing.T) {
 		"two of them": {strings.Replace(both, `"destination":[`, `"destination":[{"name":"other","label":"destination","credentials":{"clientid":"x"}},`, 1)},
 		"no bindings": nil,
 	} {
-		if _, err := Resolve(Input{Environ: append(env, "KAFKA_TUNNEL_DESTINATION=kafka")}); !failure.Is(err, failure.DestinationUnbound) {
+		_, err := Resolve(Input{Environ: append(env, "KAFKA_TUNNEL_DESTINATION=kafka")})
+		if f, ok := failure.As(err); !ok || f.Code != failure.DestinationUnbound || !strings.Contains(f.Advice(), "cf bind-service APP my-destination") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -169,6 +170,10 @@ func TestIdentity(t *testing.T) {
 		if diff := cmp.Diff(test.want, got); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
+	}
+	_, err := Resolve(Input{Environ: []string{bootstrap, "VCAP_SERVICES=" + strings.Replace(onlyIAS, `"identity":`, `"other":`, 1)}})
+	if f, ok := failure.As(err); !ok || f.Code != failure.IdentityUnbound || !strings.Contains(f.Advice(), "cf bind-service APP my-identity") {
+		t.Errorf("without an identity service: %v", err)
 	}
 	for want, environ := range map[string][]string{
 		"cannot be told the tenant":      {"VCAP_SERVICES=" + onlyIAS, "KAFKA_TUNNEL_TENANT=acme"},

@@ -9,6 +9,18 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 )
 
+// TestAProxyWhoseNameIsNotKnown: off the platform the way there is told, ready to paste.
+func TestAProxyWhoseNameIsNotKnown(t *testing.T) {
+	bed := newTestbed(t, lab.Options{Brokers: 1}, "KAFKA_TUNNEL_CONNECTIVITY_PROXY=proxy.cloud.invalid:20004")
+	bed.knock(t)
+	bed.until(t, "/readyz", func(_ int, body string) bool {
+		c := readiness(t, body).Clusters[0]
+		return c.Code == failure.ProxyUnresolvable && c.Hop == failure.HopProxy &&
+			strings.Contains(c.Advice, "cf ssh APP -N -L 20004:proxy.cloud.invalid:20004") &&
+			strings.HasSuffix(c.Advice, "set KAFKA_TUNNEL_CONNECTIVITY_PROXY=localhost:20004.")
+	})
+}
+
 // TestABrokerThatIsNotExposed: reply 02 for a broker's address names what it advertises,
 // what was tried, and both ways out.
 func TestABrokerThatIsNotExposed(t *testing.T) {
