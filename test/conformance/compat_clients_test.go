@@ -75,10 +75,13 @@ func absolute(t *testing.T, path string) string {
 func goClients(t *testing.T, tags ...string) string {
 	t.Helper()
 	ctx := deadline(t)
-	inputs := []string{"clients/go/go.mod", "clients/go/go.sum", "clients/go/main.go", "clients/go/franz.go", "clients/go/sarama.go", "clients/go/kafkago.go"}
+	inputs, err := filepath.Glob("clients/go/*")
+	if err != nil {
+		t.Fatal(err)
+	}
 	cgo := "0"
 	if len(tags) > 0 {
-		inputs, cgo = append(inputs, "clients/go/confluent.go"), "1"
+		cgo = "1"
 	}
 	dir, err := realkafka.Cached("go-clients"+strings.Join(tags, "-"), inputs, func(into string) error {
 		cmd := exec.CommandContext(ctx, "go", "build", "-tags", strings.Join(tags, ","), "-o", filepath.Join(into, "clients"), ".")

@@ -111,8 +111,8 @@ func (c *compatTable) markdown() string {
 	return b.String()
 }
 
-// page is docs/compatibility.md.
-func (c *compatTable) page(t *testing.T) string {
+// sections puts the table into docs/compatibility.md.
+func (c *compatTable) sections(t *testing.T) {
 	t.Helper()
 	var names, protocols []string
 	for _, s := range compatScenarios() {
@@ -127,23 +127,18 @@ func (c *compatTable) page(t *testing.T) string {
 	for _, line := range c.differences() {
 		fmt.Fprintf(&differ, "- %s\n", line)
 	}
-	return fmt.Sprintf(`<!-- Written by a run: make conformance-full. Do not edit. -->
-
-# Compatibility
-
-Which releases of Kafka and which clients work through the tunnel: each client of this table was run against each release, past the tunnel and through it (SOCKS5 with a JWT, Cloud Connector, three brokers with the ids 1, 1001 and 70000 whose names do not resolve). What came of it was compared in the brokers: every record, its headers and its order in the partition, the offsets that groups have committed. A cell says in how many scenarios the client works through the tunnel as it does past it, and which ones it cannot do past the tunnel either, because the client or the release does not know them.
+	section("releases", fmt.Sprintf(`Which releases of Kafka and which clients work through the tunnel: each client of this table was run against each release, past the tunnel and through it (SOCKS5 with a JWT, Cloud Connector, three brokers with the ids 1, 1001 and 70000 whose names do not resolve). What came of it was compared in the brokers: every record, its headers and its order in the partition, the offsets that groups have committed. A cell says in how many scenarios the client works through the tunnel as it does past it, and which ones it cannot do past the tunnel either, because the client or the release does not know them.
 
 %d clients, %d implementations of the protocol, %d releases of Kafka, %d scenarios: %s.
 
 Run on %s in %v, of commit %s; the code of internal/kafka and internal/session was %s.
 
-%s
-%s
-What a newer release of Kafka needs: [new-kafka-release.md](new-kafka-release.md). Recommended settings and traps of each client: [clients.md](clients.md).
-`,
+%s`,
 		len(c.clients), len(protocols), len(c.releases), len(names), strings.Join(names, "; "),
-		c.began.UTC().Format(time.DateOnly), time.Since(c.began).Round(time.Second), commit(t), digestOfCode(t), c.markdown(),
-		cmp.Or(differ.String(), "No difference was found.\n"))
+		c.began.UTC().Format(time.DateOnly), time.Since(c.began).Round(time.Second), commit(t), digestOfCode(t), c.markdown()))
+	section("differences", cmp.Or(differ.String(), "No difference was found.\n")+`
+What a newer release of Kafka needs: [new-kafka-release.md](new-kafka-release.md). Recommended settings and traps of each client: [clients.md](clients.md).
+`)
 }
 
 // commit is the one that was checked out.

@@ -30,6 +30,12 @@ func TestMain(m *testing.M) {
 		os.Exit(playHelper(out))
 	}
 	code := m.Run()
+	if *compatOut != "" && code == 0 {
+		if err := writePage(*compatOut); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
 	if err := shared.close(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1

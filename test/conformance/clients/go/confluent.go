@@ -16,6 +16,21 @@ func init() { more["confluent-kafka-go"] = confluent{} }
 // confluent is librdkafka, linked statically.
 type confluent struct{}
 
+func (c confluent) do(ctx context.Context, t task, r *result) (err error) {
+	switch t["do"] {
+	case "produce":
+		return c.produce(ctx, t)
+	case "consume":
+		return c.consume(ctx, t, r)
+	case "transact":
+		return c.transact(ctx, t)
+	case "admin":
+		r.Count, err = c.admin(ctx, t)
+		return err
+	}
+	return errUnsupported
+}
+
 func (confluent) config(t task) kafka.ConfigMap {
 	c := kafka.ConfigMap{"bootstrap.servers": t["bootstrap"]}
 	for _, word := range [][2]string{{"acks", "acks"}, {"compression", "compression.type"}, {"transactional", "transactional.id"}} {

@@ -10,6 +10,21 @@ import (
 
 type franz struct{}
 
+func (f franz) do(ctx context.Context, t task, r *result) (err error) {
+	switch t["do"] {
+	case "produce":
+		return f.produce(ctx, t)
+	case "consume":
+		return f.consume(ctx, t, r)
+	case "transact":
+		return f.transact(ctx, t)
+	case "admin":
+		r.Count, err = f.admin(ctx, t)
+		return err
+	}
+	return errUnsupported
+}
+
 func codec(name string) kgo.CompressionCodec {
 	switch name {
 	case "gzip":

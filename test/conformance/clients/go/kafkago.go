@@ -10,6 +10,19 @@ import (
 
 type segment struct{}
 
+func (s segment) do(ctx context.Context, t task, r *result) (err error) {
+	switch t["do"] {
+	case "produce":
+		return s.produce(ctx, t)
+	case "consume":
+		return s.consume(ctx, t, r)
+	case "admin":
+		r.Count, err = s.admin(ctx, t)
+		return err
+	}
+	return errUnsupported
+}
+
 func (segment) produce(ctx context.Context, t task) error {
 	if t["idempotent"] == "true" {
 		return errUnsupported
@@ -42,8 +55,6 @@ func (segment) produce(ctx context.Context, t task) error {
 	}
 	return errors.Join(err, w.Close())
 }
-
-func (segment) transact(context.Context, task) error { return errUnsupported }
 
 func (segment) consume(ctx context.Context, t task, r *result) error {
 	if t["protocol"] == "consumer" {

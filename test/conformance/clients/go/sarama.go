@@ -10,6 +10,21 @@ import (
 
 type samsa struct{}
 
+func (s samsa) do(ctx context.Context, t task, r *result) (err error) {
+	switch t["do"] {
+	case "produce":
+		return s.produce(ctx, t)
+	case "consume":
+		return s.consume(ctx, t, r)
+	case "transact":
+		return s.transact(ctx, t)
+	case "admin":
+		r.Count, err = s.admin(ctx, t)
+		return err
+	}
+	return errUnsupported
+}
+
 // config asks the broker for what it knows, as far as the library does that: it wants a
 // version to be named.
 func (samsa) config(t task) *sarama.Config {

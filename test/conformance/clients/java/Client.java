@@ -33,7 +33,8 @@ public class Client {
                 case "produce": produce(); break;
                 case "consume": consume(); break;
                 case "transact": transact(); break;
-                default: admin();
+                case "admin": admin(); break;
+                default: throw new UnsupportedOperationException(task.get("do"));
             }
         } catch (UnsupportedOperationException e) {
             System.err.println(e);
