@@ -106,9 +106,15 @@ func javaClient(t *testing.T, version string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	source := "clients/java/Client.java"
-	dir, err := realkafka.Cached("java-client-"+version, []string{source}, func(into string) error {
-		cmd := exec.CommandContext(ctx, "javac", "-nowarn", "-cp", string(jars), "-d", into, source)
+	sources, err := filepath.Glob("clients/java/*.java")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.HasPrefix(version, "4.") {
+		sources = append(sources, "clients/java/share/Share.java")
+	}
+	dir, err := realkafka.Cached("java-client-"+version, sources, func(into string) error {
+		cmd := exec.CommandContext(ctx, "javac", append([]string{"-nowarn", "-cp", string(jars), "-d", into}, sources...)...)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("javac with kafka-clients %s: %w\n%s", version, err, out)
 		}

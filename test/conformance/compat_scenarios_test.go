@@ -5,22 +5,14 @@ package conformance
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
 )
@@ -30,12 +22,34 @@ type compatScenario struct {
 	name  string
 	count int
 	task  []string // words besides bootstrap, topic and count
+	since string   // the first release that has it; all, if empty
+	only  []string // the releases that it is tried with: it takes long
 	feeds bool     // the topic is filled past the tunnel before
+	// prepare makes what it needs past the tunnel and returns further words. It may be
+	// nil.
+	prepare func(ctx context.Context, c *realkafka.Cluster, topic string) (words []string, err error)
 	// check looks at what came of it, past the tunnel. It may be nil.
 	check func(ctx context.Context, c *realkafka.Cluster, s compatScenario, topic string, said compatResult) error
 }
 
-// compatScenarios lists all of them, in the order of the table.
+// in reports whether there is something to try with a release.
+func (s compatScenario) in(release string) bool {
+	if len(s.only) > 0 {
+		return slices.Contains(s.only, release)
+	}
+	for _, r := range realkafka.Releases() { // oldest first
+		switch {
+		case s.since == "" || r.Version == s.since:
+			return true
+		case r.Version == release:
+			return false
+		}
+	}
+	return false
+}
+
+// compatScenarios lists all of them, in the order of the table. What says since which
+// release it is there has that of the releases here: zstd came with 2.1.
 func compatScenarios() []compatScenario {
 	produce := func(name string, count int, words ...string) compatScenario {
 		return compatScenario{name: name, count: count, task: append([]string{"do=produce"}, words...), check: checkProduced}
@@ -43,22 +57,48 @@ func compatScenarios() []compatScenario {
 	consume := func(name string, words ...string) compatScenario {
 		return compatScenario{name: name, count: 1000, task: append([]string{"do=consume"}, words...), feeds: true, check: checkConsumed}
 	}
+	since := func(release string, s compatScenario) compatScenario { s.since = release; return s }
 	return []compatScenario{
 		{name: "admin", task: []string{"do=admin"}, check: checkBrokers},
+		since("0.11.0.3", compatScenario{name: "list ACLs", task: []string{"do=acls"}, prepare: prepareACL, check: checkACLs}),
 		produce("acks=0", 300, "acks=0"),
 		produce("acks=1", 300, "acks=1"),
-		produce("acks=all, headers", 300, "headers=true"),
+		produce("acks=all", 300),
+		since("0.11.0.3", produce("headers", 300, "headers=true")),
 		produce("gzip", 300, "compression=gzip"),
 		produce("snappy", 300, "compression=snappy"),
 		produce("lz4", 300, "compression=lz4"),
-		produce("zstd", 300, "compression=zstd"),
+		since("2.4.1", produce("zstd", 300, "compression=zstd")),
 		produce("0 to 900 000 bytes", 28, "sizes=mixed"),
-		produce("idempotent", 300, "idempotent=true"),
-		{name: "transactions", count: 300, task: []string{"do=transact"}, check: checkProduced},
+		since("0.11.0.3", produce("idempotent", 300, "idempotent=true")),
+		since("0.11.0.3", compatScenario{name: "transactions", count: 300, task: []string{"do=transact"}, check: checkProduced}),
+		since("0.11.0.3", compatScenario{name: "zombie fenced", count: 300, task: []string{"do=fence"}, check: checkProduced}),
 		consume("group"),
-		consume("group, read committed", "isolation=read_committed"),
-		consume("group of KIP-848", "protocol=consumer"),
+		since("0.11.0.3", consume("group, read committed", "isolation=read_committed")),
+		since("4.0.0", consume("group of KIP-848", "protocol=consumer")),
+		since("4.3.1", compatScenario{name: "share group", count: 1000, task: []string{"do=share"}, feeds: true, prepare: prepareShare, check: checkShared}),
+		{name: "seek by time", count: 500, task: []string{"do=seek", "time=" + strconv.FormatInt(compatTime(500), 10)}, feeds: true, check: checkSought},
+		since("2.4.1", consume("follower fetching", "rack=rack-1001")),
+		{name: "idle connection", count: 300, task: []string{"do=produce", "idle=12"}, only: []string{idleRelease}, check: checkProduced},
+		{name: "quota", count: 28, task: []string{"do=produce", "sizes=mixed"}, only: []string{idleRelease}, prepare: prepareQuota, check: checkThrottled},
 	}
+}
+
+// idleRelease is the one whose brokers close idle connections soon, and have quotas over
+// few seconds.
+const idleRelease = "4.3.1"
+
+// compatSettings are those of the brokers of a release.
+func compatSettings(r realkafka.Release) []string {
+	settings := append(r.Authorizer(),
+		"delete.topic.enable=true", // the default since 1.0
+		"broker.session.timeout.ms=18000", "controller.quorum.fetch.timeout.ms=10000", // nothing fails here but a machine that is busy
+		"replica.selector.class=org.apache.kafka.common.replica.RackAwareReplicaSelector",
+	)
+	if r.Version == idleRelease {
+		settings = append(settings, "connections.max.idle.ms=8000", "quota.window.num=2", "quota.window.size.seconds=1")
+	}
+	return settings
 }
 
 // A compatResult is what a client prints.
@@ -91,219 +131,10 @@ func compatRecord(s compatScenario, i int) (key, value []byte) {
 	return []byte("key-" + strconv.Itoa(i)), value
 }
 
-// arrives is how long records may take that nobody waits for: those of acks=0 and 1 are
-// to be read when the followers have them.
-const arrives = 10 * time.Second
-
-// checkProduced wants every record exactly once, as it was meant to be and in order
-// within its partition.
-func checkProduced(ctx context.Context, c *realkafka.Cluster, s compatScenario, topic string, said compatResult) error {
-	early, cancel := context.WithTimeout(ctx, arrives)
-	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := checkOnce(ctx, c, s, topic, said)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-early.Done():
-			return err
-		}
-	}
-}
-
-func checkOnce(ctx context.Context, c *realkafka.Cluster, s compatScenario, topic string, _ compatResult) error {
-	seen := make([]int, s.count)
-	last := map[int32]int{}
-	var wrong []string
-	err := readBack(ctx, c, topic, func(r *kgo.Record) {
-		i, err := strconv.Atoi(strings.TrimPrefix(string(r.Key), "key-"))
-		if err != nil || i < 0 || i >= s.count {
-			wrong = append(wrong, fmt.Sprintf("a record with the key %q", r.Key))
-			return
-		}
-		if _, value := compatRecord(s, i); !bytes.Equal(r.Value, value) {
-			wrong = append(wrong, fmt.Sprintf("record %d has another value", i))
-		}
-		if slices.Contains(s.task, "headers=true") && (len(r.Headers) != 1 || r.Headers[0].Key != "n" || string(r.Headers[0].Value) != strconv.Itoa(i)) {
-			wrong = append(wrong, fmt.Sprintf("record %d has the headers %v", i, r.Headers))
-		}
-		if before, ok := last[r.Partition]; ok && before >= i {
-			wrong = append(wrong, fmt.Sprintf("record %d behind record %d", i, before))
-		}
-		last[r.Partition] = i
-		seen[i]++
-	})
-	for i, n := range seen {
-		if n != 1 {
-			wrong = append(wrong, fmt.Sprintf("record %d came %d times", i, n))
-		}
-	}
-	if len(wrong) > 0 {
-		return errors.Join(err, fmt.Errorf("%s (%d problems)", wrong[0], len(wrong)))
-	}
-	return err
-}
-
-// checkConsumed wants what the client has seen to be what is in the partitions, in their
-// order, and the group to have committed it.
-func checkConsumed(ctx context.Context, c *realkafka.Cluster, s compatScenario, topic string, said compatResult) error {
-	hashes := map[int32]*bytes.Buffer{}
-	counts := map[string]int{}
-	if err := readBack(ctx, c, topic, func(r *kgo.Record) {
-		b := hashes[r.Partition]
-		if b == nil {
-			b = &bytes.Buffer{}
-			hashes[r.Partition] = b
-		}
-		for _, part := range [][]byte{r.Key, r.Value} {
-			_ = binary.Write(b, binary.BigEndian, int32(len(part)))
-			b.Write(part)
-		}
-		counts[strconv.Itoa(int(r.Partition))]++
-	}); err != nil {
-		return err
-	}
-	if said.Count != s.count || len(said.Partitions) != len(hashes) {
-		return fmt.Errorf("%d records of %d partitions came, want %d of %d", said.Count, len(said.Partitions), s.count, len(hashes))
-	}
-	for number, b := range hashes {
-		name := strconv.Itoa(int(number))
-		want := sha256.Sum256(b.Bytes())
-		if got := said.Partitions[name]; got.Count != counts[name] || got.SHA256 != hex.EncodeToString(want[:]) {
-			return fmt.Errorf("partition %s: the records differ, or their order", name)
-		}
-	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.Internal()...))
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	offsets, err := kadm.NewClient(client).FetchOffsets(ctx, "group-"+topic)
-	if err != nil {
-		return fmt.Errorf("offsets of the group: %w", err)
-	}
-	var committed int64
-	offsets.Each(func(o kadm.OffsetResponse) { committed += o.At })
-	if committed != int64(s.count) {
-		return fmt.Errorf("the group committed %d of %d records", committed, s.count)
-	}
-	return nil
-}
-
-// checkBrokers wants an admin client to know them all.
-func checkBrokers(_ context.Context, c *realkafka.Cluster, _ compatScenario, _ string, said compatResult) error {
-	if said.Count != len(c.Brokers) {
-		return fmt.Errorf("it knows %d brokers of %d", said.Count, len(c.Brokers))
-	}
-	return nil
-}
-
-// feedCompat fills a topic past the tunnel.
-func feedCompat(ctx context.Context, c *realkafka.Cluster, s compatScenario, topic string) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.Internal()...), kgo.DefaultProduceTopic(topic), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.DisableIdempotentWrite())
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	var records []*kgo.Record
-	for i := range s.count {
-		key, value := compatRecord(s, i)
-		records = append(records, &kgo.Record{Key: key, Value: value})
-	}
-	return client.ProduceSync(ctx, records...).FirstErr()
-}
-
-// newTopic makes a topic past the tunnel and returns when every broker knows it: some
-// clients give up when the one that they ask has not heard of it yet.
-func newTopic(ctx context.Context, c *realkafka.Cluster, topic string) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.Internal()...))
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	if _, err = kadm.NewClient(client).CreateTopic(ctx, 3, int16(min(len(c.Brokers), 3)), nil, topic); err != nil {
-		return err
-	}
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for _, b := range c.Brokers {
-		for err = knowsTopic(ctx, client, b.ID, topic); err != nil; err = knowsTopic(ctx, client, b.ID, topic) {
-			select {
-			case <-tick.C:
-			case <-ctx.Done():
-				return fmt.Errorf("broker %d: %w", b.ID, err)
-			}
-		}
-	}
-	return nil
-}
-
-// knowsTopic asks one broker whether it knows all leaders of a topic.
-func knowsTopic(ctx context.Context, client *kgo.Client, broker int, topic string) error {
-	req := kmsg.NewPtrMetadataRequest()
-	req.Topics = []kmsg.MetadataRequestTopic{{Topic: &topic}}
-	answer, err := client.Broker(broker).Request(ctx, req)
-	if err != nil {
-		return err
-	}
-	topics := answer.(*kmsg.MetadataResponse).Topics
-	if len(topics) != 1 || topics[0].ErrorCode != 0 || len(topics[0].Partitions) != 3 {
-		return errors.New("it does not know the topic yet")
-	}
-	for _, p := range topics[0].Partitions {
-		if p.ErrorCode != 0 || p.Leader < 0 {
-			return errors.New("a partition has no leader yet")
-		}
-	}
-	return nil
-}
-
-// readBack reads a whole topic past the tunnel: only committed records, each partition in
-// its order.
-func readBack(ctx context.Context, c *realkafka.Cluster, topic string, each func(*kgo.Record)) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.Internal()...),
-		kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		// Markers are asked for although they are no records: one may be all that
-		// stands at the end of a partition.
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	admin := kadm.NewClient(client)
-	ends, err := admin.ListCommittedOffsets(ctx, topic)
-	if err = errors.Join(err, ends.Error()); err != nil {
-		return fmt.Errorf("offsets of %s: %w", topic, err)
-	}
-	starts, err := admin.ListStartOffsets(ctx, topic)
-	if err = errors.Join(err, starts.Error()); err != nil {
-		return fmt.Errorf("offsets of %s: %w", topic, err)
-	}
-	missing := map[int32]int64{} // partition to end offset
-	ends.Each(func(end kadm.ListedOffset) {
-		if start, _ := starts.Lookup(topic, end.Partition); end.Offset > start.Offset {
-			missing[end.Partition] = end.Offset
-		}
-	})
-	for len(missing) > 0 {
-		fetches := client.PollFetches(ctx)
-		if err := fetches.Err(); err != nil {
-			return fmt.Errorf("read %s past the tunnel: %w", topic, err)
-		}
-		fetches.EachRecord(func(r *kgo.Record) {
-			if !r.Attrs.IsControl() {
-				each(r)
-			}
-			if r.Offset+1 >= missing[r.Partition] {
-				delete(missing, r.Partition)
-			}
-		})
-	}
-	return nil
+// compatTime is the timestamp of record i of a topic that was filled past the tunnel, in
+// milliseconds: today, a second apart.
+func compatTime(i int) int64 {
+	return time.Now().Truncate(24*time.Hour).UnixMilli() + int64(i)*1000
 }
 
 // TestCompatRecords: the records are those of clients/README.md.
@@ -317,6 +148,21 @@ func TestCompatRecords(t *testing.T) {
 	key, value := compatRecord(compatScenario{}, 258)
 	if string(key) != "key-258" || len(value) != 4+258*31%197 || value[0] != 7 || !bytes.HasSuffix(value, []byte{0, 0, 1, 2}) {
 		t.Errorf("%s %x", key, value)
+	}
+	for _, tt := range []struct {
+		scenario compatScenario
+		release  string
+		want     bool
+	}{
+		{compatScenario{}, "0.10.2.2", true},
+		{compatScenario{since: "2.4.1"}, "1.1.1", false},
+		{compatScenario{since: "2.4.1"}, "2.4.1", true},
+		{compatScenario{since: "2.4.1"}, "4.4.0", true},
+		{compatScenario{only: []string{"4.3.1"}}, "4.4.0", false},
+	} {
+		if got := tt.scenario.in(tt.release); got != tt.want {
+			t.Errorf("since %q, only %q: in %s: %t", tt.scenario.since, tt.scenario.only, tt.release, got)
+		}
 	}
 	names := map[string]bool{}
 	for _, s := range compatScenarios() {

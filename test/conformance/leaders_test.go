@@ -173,21 +173,10 @@ func moveLeader(t *testing.T, client *kgo.Client, topic string, brokers ...int32
 	})
 }
 
-// shareFromStart lets a share group begin with the oldest record.
+// shareFromStart is shareFromOldest for a test.
 func shareFromStart(t *testing.T, client *kgo.Client, group string) {
 	t.Helper()
-	config := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
-	config.Name, config.Value = "share.auto.offset.reset", kmsg.StringPtr("earliest")
-	resource := kmsg.NewIncrementalAlterConfigsRequestResource()
-	resource.ResourceType, resource.ResourceName = kmsg.ConfigResourceTypeGroupConfig, group
-	resource.Configs = append(resource.Configs, config)
-	request := kmsg.NewPtrIncrementalAlterConfigsRequest()
-	request.Resources = append(request.Resources, resource)
-	response, err := request.RequestWith(deadline(t), client)
-	if err == nil {
-		err = kerr.ErrorForCode(response.Resources[0].ErrorCode)
-	}
-	if err != nil {
+	if err := shareFromOldest(deadline(t), client, group); err != nil {
 		t.Fatalf("configure group %s: %v", group, err)
 	}
 }

@@ -39,12 +39,13 @@ const stopGrace = 20 * time.Second
 
 // Options say what to start.
 type Options struct {
-	Jars    Classpath
-	Release Release // of the jars; the zero value is one without ZooKeeper
-	Brokers int     // number of nodes, ids from 1
-	IDs     []int   // in place of 1 to Brokers
-	Racks   bool    // each broker has a rack of its own: rack-ID
-	Dir     string  // an empty directory for data, settings and logs
+	Jars     Classpath
+	Release  Release  // of the jars; the zero value is one without ZooKeeper
+	Brokers  int      // number of nodes, ids from 1
+	IDs      []int    // in place of 1 to Brokers
+	Racks    bool     // each broker has a rack of its own: rack-ID
+	Settings []string // further lines of server.properties
+	Dir      string   // an empty directory for data, settings and logs
 	// Advertise makes up the host:port that broker id announces on its client
 	// listener, which really is 127.0.0.1:port.
 	Advertise func(id, port int) string
@@ -151,6 +152,7 @@ func prepare(o Options, i int, all []ports) (b *Broker, settings string, err err
 	if o.Release.ZooKeeper {
 		text = zooKeeperProperties(b, own, o.zookeeper, len(all))
 	}
+	text += lines(o.Settings)
 	if err := os.WriteFile(settings, []byte(text), 0o644); err != nil {
 		return nil, "", fmt.Errorf("realkafka: %w", err)
 	}

@@ -63,4 +63,4 @@ func common(b *Broker, own ports, brokers int) []string {
 	return settings
 }
 
-func lines(settings []string) string { return strings.Join(settings, "\n") + "\n" }
+func lines(settings []string) string { return strings.Join(append(settings, ""), "\n") }

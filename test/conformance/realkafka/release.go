@@ -38,6 +38,19 @@ func Releases() []Release {
 	}
 }
 
+// Authorizer returns the settings of brokers that know access-control lists, and let
+// everybody do everything.
+func (r Release) Authorizer() []string {
+	class := "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
+	switch {
+	case r.Version < "2.4":
+		class = "kafka.security.auth.SimpleAclAuthorizer"
+	case r.ZooKeeper:
+		class = "kafka.security.authorizer.AclAuthorizer"
+	}
+	return []string{"authorizer.class.name=" + class, "super.users=User:ANONYMOUS"}
+}
+
 // Jars fetches the release with Maven and keeps it.
 func (r Release) Jars(ctx context.Context) (Classpath, error) {
 	dir, err := os.MkdirTemp("", "kafka-tunnel-pom-*")

@@ -28,12 +28,12 @@ func (c confluent) do(ctx context.Context, t task, r *result) (err error) {
 		r.Count, err = c.admin(ctx, t)
 		return err
 	}
-	return errUnsupported
+	return c.more(ctx, t, r)
 }
 
 func (confluent) config(t task) kafka.ConfigMap {
 	c := kafka.ConfigMap{"bootstrap.servers": t["bootstrap"]}
-	for _, word := range [][2]string{{"acks", "acks"}, {"compression", "compression.type"}, {"transactional", "transactional.id"}} {
+	for _, word := range [][2]string{{"acks", "acks"}, {"compression", "compression.type"}, {"transactional", "transactional.id"}, {"client", "client.id"}, {"rack", "client.rack"}} {
 		if value, ok := t[word[0]]; ok {
 			c[word[1]] = value
 		}
@@ -44,20 +44,24 @@ func (confluent) config(t task) kafka.ConfigMap {
 	return c
 }
 
-func (c confluent) produce(_ context.Context, t task) error {
+func (c confluent) produce(ctx context.Context, t task) error {
 	m := c.config(t)
 	p, err := kafka.NewProducer(&m)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	return c.send(p, t, "key-")
+	return c.send(ctx, p, t, "key-")
 }
 
-func (confluent) send(p *kafka.Producer, t task, prefix string) error {
+func (confluent) send(ctx context.Context, p *kafka.Producer, t task, prefix string) error {
 	topic := t["topic"]
 	came := make(chan kafka.Event, t.count())
 	for i := range t.count() {
+		if i == t.count()/2 && t["idle"] != "" {
+			p.Flush(10_000)
+			t.idle(ctx)
+		}
 		r := make1(t, i, prefix)
 		m := &kafka.Message{TopicPartition: kafka.TopicPartition{Topic: &topic, Partition: kafka.PartitionAny}, Key: r.key, Value: r.value}
 		if t["headers"] == "true" {
@@ -82,8 +86,8 @@ func (c confluent) transact(ctx context.Context, t task) error {
 		return err
 	}
 	defer p.Close()
-	return errors.Join(p.InitTransactions(ctx), p.BeginTransaction(), c.send(p, t, "key-"), p.CommitTransaction(ctx),
-		p.BeginTransaction(), c.send(p, t, "aborted-"), p.AbortTransaction(ctx))
+	return errors.Join(p.InitTransactions(ctx), p.BeginTransaction(), c.send(ctx, p, t, "key-"), p.CommitTransaction(ctx),
+		p.BeginTransaction(), c.send(ctx, p, t, "aborted-"), p.AbortTransaction(ctx))
 }
 
 func (c confluent) consume(ctx context.Context, t task, r *result) error {

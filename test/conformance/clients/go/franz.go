@@ -22,7 +22,7 @@ func (f franz) do(ctx context.Context, t task, r *result) (err error) {
 		r.Count, err = f.admin(ctx, t)
 		return err
 	}
-	return errUnsupported
+	return f.more(ctx, t, r)
 }
 
 func codec(name string) kgo.CompressionCodec {
@@ -40,6 +40,12 @@ func codec(name string) kgo.CompressionCodec {
 }
 
 func (franz) open(t task, opts ...kgo.Opt) (*kgo.Client, error) {
+	if t["client"] != "" {
+		opts = append(opts, kgo.ClientID(t["client"]))
+	}
+	if t["rack"] != "" {
+		opts = append(opts, kgo.Rack(t["rack"]))
+	}
 	return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(t["bootstrap"]), kgo.ProducerBatchCompression(codec(t["compression"])), kgo.DefaultProduceTopic(t["topic"])}, opts...)...)
 }
 
@@ -69,6 +75,14 @@ func (franz) send(ctx context.Context, cl *kgo.Client, t task, prefix string) er
 			one.Headers = []kgo.RecordHeader{{Key: "n", Value: []byte(r.number)}}
 		}
 		records = append(records, one)
+	}
+	if t["idle"] != "" {
+		half := records[:len(records)/2]
+		if err := cl.ProduceSync(ctx, half...).FirstErr(); err != nil {
+			return err
+		}
+		t.idle(ctx)
+		records = records[len(half):]
 	}
 	return cl.ProduceSync(ctx, records...).FirstErr()
 }
@@ -130,7 +144,8 @@ func (f franz) admin(ctx context.Context, t task) (int, error) {
 	_, err2 := a.ListTopics(ctx)
 	_, err3 := a.DescribeTopicConfigs(ctx, t["topic"])
 	m, err4 := a.BrokerMetadata(ctx)
+	err7 := f.describe(ctx, cl, t["topic"])
 	_, err5 := a.ListGroups(ctx)
 	_, err6 := a.DeleteTopic(ctx, t.made())
-	return len(m.Brokers), errors.Join(err1, err2, err3, err4, err5, err6)
+	return len(m.Brokers), errors.Join(err1, err2, err3, err4, err5, err6, err7)
 }

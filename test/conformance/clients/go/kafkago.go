@@ -20,7 +20,7 @@ func (s segment) do(ctx context.Context, t task, r *result) (err error) {
 		r.Count, err = s.admin(ctx, t)
 		return err
 	}
-	return errUnsupported
+	return s.more(ctx, t, r)
 }
 
 func (segment) produce(ctx context.Context, t task) error {
@@ -31,6 +31,9 @@ func (segment) produce(ctx context.Context, t task) error {
 		Addr: kafka.TCP(t["bootstrap"]), Topic: t["topic"], Balancer: &kafka.Hash{}, BatchTimeout: 5 * time.Millisecond, BatchBytes: 1_000_000,
 		RequiredAcks: map[string]kafka.RequiredAcks{"0": kafka.RequireNone, "1": kafka.RequireOne, "-1": kafka.RequireAll, "": kafka.RequireAll}[t["acks"]],
 		Compression:  map[string]kafka.Compression{"gzip": kafka.Gzip, "snappy": kafka.Snappy, "lz4": kafka.Lz4, "zstd": kafka.Zstd}[t["compression"]],
+	}
+	if t["client"] != "" {
+		w.Transport = &kafka.Transport{ClientID: t["client"]}
 	}
 	if t["patient"] != "" {
 		w.Transport, w.MaxAttempts = &kafka.Transport{DialTimeout: 15 * time.Second}, 20
@@ -43,6 +46,14 @@ func (segment) produce(ctx context.Context, t task) error {
 			m.Headers = []kafka.Header{{Key: "n", Value: []byte(r.number)}}
 		}
 		all = append(all, m)
+	}
+	if t["idle"] != "" {
+		half := all[:len(all)/2]
+		if err := w.WriteMessages(ctx, half...); err != nil {
+			return err
+		}
+		t.idle(ctx)
+		all = all[len(half):]
 	}
 	err := w.WriteMessages(ctx, all...)
 	// It asks for metadata once and then fails; nothing has been written then.
@@ -57,7 +68,7 @@ func (segment) produce(ctx context.Context, t task) error {
 }
 
 func (segment) consume(ctx context.Context, t task, r *result) error {
-	if t["protocol"] == "consumer" {
+	if t["protocol"] == "consumer" || t["rack"] != "" {
 		return errUnsupported
 	}
 	c := kafka.ReaderConfig{Brokers: []string{t["bootstrap"]}, GroupID: t["group"], Topic: t["topic"], StartOffset: kafka.FirstOffset, MaxWait: 500 * time.Millisecond, MaxBytes: 10_000_000}

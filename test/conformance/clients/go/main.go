@@ -22,13 +22,29 @@ import (
 // errUnsupported says that the library cannot do it.
 var errUnsupported = errors.New("not supported by the client")
 
+// errNotFenced says that a producer went on whose transactional id another one had taken.
+var errNotFenced = errors.New("the zombie was not fenced")
+
 // A task is what is asked for.
 type task map[string]string
 
 // made is the topic that an admin client makes.
 func (t task) made() string { return t["topic"] + "-made" }
 
-func (t task) count() int { n, _ := strconv.Atoi(t["count"]); return n }
+func (t task) count() int { return int(t.int64("count")) }
+
+func (t task) int64(word string) int64 { n, _ := strconv.ParseInt(t[word], 10, 64); return n }
+
+// idle keeps silent in the middle of a task for as many seconds as asked for.
+func (t task) idle(ctx context.Context) {
+	if t["idle"] == "" {
+		return
+	}
+	select {
+	case <-time.After(time.Duration(t.int64("idle")) * time.Second):
+	case <-ctx.Done():
+	}
+}
 
 // A client does tasks. One that it cannot do is errUnsupported. Consumers add what they
 // see to the result; admin clients count there.

@@ -22,7 +22,7 @@ func (s samsa) do(ctx context.Context, t task, r *result) (err error) {
 		r.Count, err = s.admin(ctx, t)
 		return err
 	}
-	return errUnsupported
+	return s.more(ctx, t, r)
 }
 
 // config asks the broker for what it knows, as far as the library does that: it wants a
@@ -38,6 +38,10 @@ func (samsa) config(t task) *sarama.Config {
 	if t["patient"] != "" {
 		c.Metadata.Retry.Max, c.Metadata.Retry.Backoff = 60, time.Second
 	}
+	if t["client"] != "" {
+		c.ClientID = t["client"]
+	}
+	c.RackID = t["rack"]
 	c.Producer.Return.Successes = true
 	c.Producer.MaxMessageBytes = 2_000_000
 	c.Producer.RequiredAcks = map[string]sarama.RequiredAcks{"0": sarama.NoResponse, "1": sarama.WaitForLocal, "-1": sarama.WaitForAll, "": sarama.WaitForAll}[t["acks"]]
@@ -57,15 +61,15 @@ func (samsa) config(t task) *sarama.Config {
 	return c
 }
 
-func (s samsa) produce(_ context.Context, t task) error {
+func (s samsa) produce(ctx context.Context, t task) error {
 	p, err := sarama.NewSyncProducer([]string{t["bootstrap"]}, s.config(t))
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.send(p, t, "key-"), p.Close())
+	return errors.Join(s.send(ctx, p, t, "key-"), p.Close())
 }
 
-func (samsa) send(p sarama.SyncProducer, t task, prefix string) error {
+func (samsa) send(ctx context.Context, p sarama.SyncProducer, t task, prefix string) error {
 	size := 50
 	if t["sizes"] == "mixed" {
 		size = 1 // brokers take batches of 1 MB
@@ -83,21 +87,20 @@ func (samsa) send(p sarama.SyncProducer, t task, prefix string) error {
 		if err := p.SendMessages(batch); err != nil {
 			return err
 		}
+		if i >= t.count()/2 && i-len(batch) < t.count()/2 {
+			t.idle(ctx)
+		}
 	}
 	return nil
 }
 
-func (s samsa) transact(_ context.Context, t task) error {
+func (s samsa) transact(ctx context.Context, t task) error {
 	p, err := sarama.NewSyncProducer([]string{t["bootstrap"]}, s.config(t))
 	if err != nil {
 		return err
 	}
-	for prefix, end := range map[string]func() error{"key-": p.CommitTxn, "aborted-": p.AbortTxn} {
-		if err := errors.Join(p.BeginTxn(), s.send(p, t, prefix), end()); err != nil {
-			return err
-		}
-	}
-	return p.Close()
+	return errors.Join(p.BeginTxn(), s.send(ctx, p, t, "key-"), p.CommitTxn(),
+		p.BeginTxn(), s.send(ctx, p, t, "aborted-"), p.AbortTxn(), p.Close())
 }
 
 // handler takes records until there are enough.

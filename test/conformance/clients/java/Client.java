@@ -1,13 +1,11 @@
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
-import java.util.TreeMap;
 import java.util.concurrent.Future;
 import org.apache.kafka.clients.admin.AdminClient;
 import org.apache.kafka.clients.admin.NewTopic;
@@ -34,6 +32,10 @@ public class Client {
                 case "consume": consume(); break;
                 case "transact": transact(); break;
                 case "admin": admin(); break;
+                case "acls": More.acls(); break;
+                case "seek": More.seek(); break;
+                case "fence": More.fence(); break;
+                case "share": newer("Share"); break;
                 default: throw new UnsupportedOperationException(task.get("do"));
             }
         } catch (UnsupportedOperationException e) {
@@ -46,11 +48,35 @@ public class Client {
         System.exit(0);
     }
 
+    /** Runs a task of a class that only newer clients can be compiled with. */
+    static void newer(String name) throws Throwable {
+        try {
+            Class.forName(name).getMethod(task.get("do")).invoke(null);
+        } catch (ClassNotFoundException e) {
+            throw new UnsupportedOperationException(task.get("do"));
+        } catch (java.lang.reflect.InvocationTargetException e) {
+            throw e.getCause();
+        }
+    }
+
+    /** Keeps silent in the middle for as many seconds as the task says. */
+    static void idle(KafkaProducer<?, ?> producer, int i) throws Exception {
+        if (task.containsKey("idle") && i == count() / 2) {
+            producer.flush();
+            Thread.sleep(1000 * Long.parseLong(task.get("idle")));
+        }
+    }
+
     static int count() { return Integer.parseInt(task.get("count")); }
 
     static Properties settings() {
         Properties p = new Properties();
         p.put("bootstrap.servers", task.get("bootstrap"));
+        for (String word : new String[] {"client", "rack"}) {
+            if (task.containsKey(word)) {
+                p.put("client." + ("client".equals(word) ? "id" : word), task.get(word));
+            }
+        }
         for (String what : new String[] {"key", "value"}) {
             p.put(what + ".serializer", "org.apache.kafka.common.serialization.ByteArraySerializer");
             p.put(what + ".deserializer", "org.apache.kafka.common.serialization.ByteArrayDeserializer");
@@ -74,6 +100,7 @@ public class Client {
     static void send(KafkaProducer<byte[], byte[]> producer, String prefix) throws Exception {
         List<Future<?>> all = new ArrayList<>();
         for (int i = 0; i < count(); i++) {
+            idle(producer, i);
             int n = "mixed".equals(task.get("sizes")) ? MIXED[i % 7] : 4 + (i * 31) % 197;
             byte[] value = new byte[n];
             java.util.Arrays.fill(value, (byte) (i % 251));
@@ -136,42 +163,21 @@ public class Client {
             }
             p.put("group.protocol", "consumer");
         }
-        Map<Integer, MessageDigest> sums = new TreeMap<>();
-        Map<Integer, Integer> counts = new TreeMap<>();
-        int total = 0;
+        Sums sums = new Sums();
         long end = System.currentTimeMillis() + 90_000;
         try (KafkaConsumer<byte[], byte[]> c = new KafkaConsumer<>(p)) {
             c.subscribe(Collections.singletonList(task.get("topic")));
-            while (total < count()) {
+            while (sums.total < count()) {
                 if (System.currentTimeMillis() > end) {
-                    throw new IllegalStateException("only " + total + " records of " + count());
+                    throw new IllegalStateException("only " + sums.total + " records of " + count());
                 }
                 for (ConsumerRecord<byte[], byte[]> r : poll(c)) {
-                    if (!sums.containsKey(r.partition())) {
-                        sums.put(r.partition(), MessageDigest.getInstance("SHA-256"));
-                    }
-                    MessageDigest d = sums.get(r.partition());
-                    for (byte[] part : new byte[][] {r.key(), r.value()}) {
-                        d.update(ByteBuffer.allocate(4).putInt(part.length).array());
-                        d.update(part);
-                    }
-                    counts.merge(r.partition(), 1, Integer::sum);
-                    total++;
+                    sums.add(r);
                 }
             }
             c.commitSync();
         }
-        StringBuilder out = new StringBuilder("{\"count\": " + total + ", \"partitions\": {");
-        String comma = "";
-        for (Map.Entry<Integer, MessageDigest> e : sums.entrySet()) {
-            StringBuilder hex = new StringBuilder();
-            for (byte b : e.getValue().digest()) {
-                hex.append(String.format("%02x", b));
-            }
-            out.append(comma).append("\"").append(e.getKey()).append("\": {\"count\": ").append(counts.get(e.getKey())).append(", \"sha256\": \"").append(hex).append("\"}");
-            comma = ", ";
-        }
-        System.out.println(out.append("}}"));
+        System.out.println(sums);
     }
 
     static void admin() throws Exception {
@@ -180,6 +186,7 @@ public class Client {
             a.createTopics(Collections.singletonList(new NewTopic(task.get("topic") + "-made", 3, (short) 1))).all().get();
             a.listTopics().names().get();
             a.describeConfigs(Collections.singletonList(new ConfigResource(ConfigResource.Type.TOPIC, task.get("topic")))).all().get();
+            More.describe(a, task.get("topic"));
             brokers = a.describeCluster().nodes().get().size();
             try { // from 2.0 on; from 4.1 on under another name, but here still
                 Object listed = AdminClient.class.getMethod("listConsumerGroups").invoke(a);

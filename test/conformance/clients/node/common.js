@@ -2,11 +2,15 @@
 'use strict'
 
 const crypto = require('node:crypto')
+const { setTimeout: later } = require('node:timers/promises')
 
 const MIXED = [0, 1, 100, 1000, 10_000, 100_000, 900_000]
 const BATCH = 100
 
 class Unsupported extends Error {}
+
+// A producer went on whose transactional id another one had taken.
+class NotFenced extends Error {}
 
 function record (task, i, prefix) {
   const n = task.sizes === 'mixed' ? MIXED[i % 7] : 4 + (i * 31) % 197
@@ -37,11 +41,13 @@ class Result {
   }
 }
 
-// batches yields the records in batches.
-function * batches (task, prefix, make) {
+// batches yields the records in batches, and keeps silent in the middle for as many seconds
+// as the task says.
+async function * batches (task, prefix, make) {
   const count = Number(task.count)
   const size = task.sizes === 'mixed' ? 1 : BATCH // brokers take batches of 1 MB
   for (let i = 0; i < count; i += size) {
+    if (task.idle && i >= count / 2 && i - size < count / 2) await later(1000 * Number(task.idle))
     const messages = []
     for (let j = i; j < Math.min(i + size, count); j++) {
       const r = record(task, j, prefix)
@@ -51,4 +57,4 @@ function * batches (task, prefix, make) {
   }
 }
 
-module.exports = { Unsupported, Result, record, batches }
+module.exports = { Unsupported, NotFenced, Result, record, batches }

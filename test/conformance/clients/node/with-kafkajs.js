@@ -3,18 +3,18 @@
 
 const { Unsupported, batches } = require('./common')
 
-module.exports = class Kafkajs {
+class Kafkajs {
   constructor (task) {
     this.task = task
     this.lib = require('kafkajs')
-    this.kafka = new this.lib.Kafka({ clientId: 'conformance', brokers: [task.bootstrap], logLevel: this.lib.logLevel.WARN, retry: task.patient ? { retries: 20, maxRetryTime: 5000 } : undefined })
+    this.kafka = new this.lib.Kafka({ clientId: task.client ?? 'conformance', brokers: [task.bootstrap], logLevel: this.lib.logLevel.WARN, retry: task.patient ? { retries: 20, maxRetryTime: 5000 } : undefined })
   }
 
   async send (producer, prefix) {
     const { task, lib } = this
     const compression = { none: lib.CompressionTypes.None, gzip: lib.CompressionTypes.GZIP }[task.compression ?? 'none']
     if (compression === undefined) throw new Unsupported(task.compression)
-    for (const messages of batches(task, prefix, (r, headers) => ({ key: r.key, value: r.value, headers }))) {
+    for await (const messages of batches(task, prefix, (r, headers) => ({ key: r.key, value: r.value, headers }))) {
       await producer.send({ topic: task.topic, acks: Number(task.acks ?? -1), compression, messages })
     }
   }
@@ -40,7 +40,7 @@ module.exports = class Kafkajs {
   async consume (result) {
     const { task } = this
     if (task.protocol === 'consumer') throw new Unsupported('KIP-848')
-    const consumer = this.kafka.consumer({ groupId: task.group, readUncommitted: task.isolation !== 'read_committed' })
+    const consumer = this.kafka.consumer({ groupId: task.group, readUncommitted: task.isolation !== 'read_committed', rackId: task.rack })
     await consumer.connect()
     await consumer.subscribe({ topics: [task.topic], fromBeginning: true })
     await new Promise((resolve, reject) => {
@@ -72,3 +72,6 @@ module.exports = class Kafkajs {
     return brokers.length
   }
 }
+
+Object.assign(Kafkajs.prototype, require('./more-kafkajs'))
+module.exports = Kafkajs

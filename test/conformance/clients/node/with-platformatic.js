@@ -3,11 +3,11 @@
 
 const { Unsupported, batches } = require('./common')
 
-module.exports = class Platformatic {
+class Platformatic {
   constructor (task) {
     this.task = task
     this.lib = require('@platformatic/kafka')
-    this.base = { clientId: 'conformance', bootstrapBrokers: [task.bootstrap] }
+    this.base = { clientId: task.client ?? 'conformance', bootstrapBrokers: [task.bootstrap] }
     if (task.patient) Object.assign(this.base, { retries: 20, retryDelay: 1000 })
   }
 
@@ -17,7 +17,7 @@ module.exports = class Platformatic {
 
   async send (producer, prefix) {
     const { task } = this
-    for (const messages of batches(task, prefix, (r, headers) => ({
+    for await (const messages of batches(task, prefix, (r, headers) => ({
       topic: task.topic, key: r.key, value: r.value, headers: headers && new Map([[Buffer.from('n'), Buffer.from(headers.n)]])
     }))) await producer.send({ messages })
   }
@@ -30,6 +30,7 @@ module.exports = class Platformatic {
 
   async consume (result) {
     const { task } = this
+    if (task.rack) throw new Unsupported('racks')
     const consumer = new this.lib.Consumer({
       ...this.base, groupId: task.group, groupProtocol: task.protocol === 'consumer' ? 'consumer' : 'classic',
       isolationLevel: task.isolation === 'read_committed' ? this.lib.FetchIsolationLevels.READ_COMMITTED : this.lib.FetchIsolationLevels.READ_UNCOMMITTED
@@ -58,3 +59,6 @@ module.exports = class Platformatic {
     return brokers.size
   }
 }
+
+Object.assign(Platformatic.prototype, require('./more-platformatic'))
+module.exports = Platformatic

@@ -10,6 +10,15 @@ class Unsupported(Exception):
     pass
 
 
+class NotFenced(Exception):
+    """A producer went on whose transactional id another one had taken."""
+
+
+def idle(task, i):
+    """Whether to keep silent before record i, and for how many seconds."""
+    return int(task['idle']) if 'idle' in task and i == int(task['count']) // 2 else 0
+
+
 def record(task, i, prefix='key-'):
     n = MIXED[i % 7] if task.get('sizes') == 'mixed' else 4 + (i * 31) % 197
     value = bytearray([i % 251]) * n

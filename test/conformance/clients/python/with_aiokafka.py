@@ -2,10 +2,11 @@
 import asyncio
 import time
 
-from common import LIMIT, Unsupported, record
+from common import LIMIT, Unsupported, idle, record
+from more_aiokafka import More
 
 
-class Aiokafka:
+class Aiokafka(More):
     def __init__(self, task):
         self.task = task
 
@@ -17,6 +18,8 @@ class Aiokafka:
         compression = t.get('compression', 'none')
         settings = {'bootstrap_servers': t['bootstrap'], 'acks': acks, 'compression_type': None if compression == 'none' else compression,
                     'max_request_size': 2_000_000, 'enable_idempotence': t.get('idempotent') == 'true'}
+        if 'client' in t:
+            settings['client_id'] = t['client']
         if 'transactional' in t:
             settings.update(transactional_id=t['transactional'], enable_idempotence=True)
         while True:
@@ -33,6 +36,9 @@ class Aiokafka:
     async def send(self, p, prefix):
         futures = []
         for i in range(int(self.task['count'])):
+            if pause := idle(self.task, i):
+                await p.flush()
+                await asyncio.sleep(pause)
             key, value, headers = record(self.task, i, prefix)
             futures.append(await p.send(self.task['topic'], value, key, headers=headers))
         await p.flush()
@@ -69,7 +75,7 @@ class Aiokafka:
 
         async def work():
             c = AIOKafkaConsumer(t['topic'], bootstrap_servers=t['bootstrap'], group_id=t['group'], auto_offset_reset='earliest',
-                                 enable_auto_commit=False, isolation_level=t.get('isolation', 'read_uncommitted'))
+                                 enable_auto_commit=False, isolation_level=t.get('isolation', 'read_uncommitted'), client_rack=t.get('rack'))
             await c.start()
             try:
                 end = time.monotonic() + LIMIT

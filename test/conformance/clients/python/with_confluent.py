@@ -1,10 +1,11 @@
 """confluent-kafka, which is librdkafka."""
 import time
 
-from common import LIMIT, record
+from common import LIMIT, idle, record
+from more_confluent import More
 
 
-class Confluent:
+class Confluent(More):
     def __init__(self, task):
         self.task = task
 
@@ -14,6 +15,8 @@ class Confluent:
         settings = {'bootstrap.servers': t['bootstrap'], 'acks': t.get('acks', '-1'), 'compression.type': t.get('compression', 'none'),
                     'message.max.bytes': 2_000_000, 'queue.buffering.max.kbytes': 200_000,
                     'enable.idempotence': t.get('idempotent') == 'true'}
+        if 'client' in t:
+            settings['client.id'] = t['client']
         if 'patient' in t:
             settings['message.timeout.ms'] = 120_000
         if 'transactional' in t:
@@ -24,6 +27,9 @@ class Confluent:
     def send(self, p, prefix):
         errors = []
         for i in range(int(self.task['count'])):
+            if pause := idle(self.task, i):
+                p.flush(LIMIT)
+                time.sleep(pause)
             key, value, headers = record(self.task, i, prefix)
             p.produce(self.task['topic'], value, key, headers=headers, on_delivery=lambda e, m: errors.append(e) if e else None)
             p.poll(0)
@@ -50,6 +56,8 @@ class Confluent:
                     'isolation.level': t.get('isolation', 'read_uncommitted')}
         if t.get('protocol') == 'consumer':
             settings['group.protocol'] = 'consumer'
+        if 'rack' in t:
+            settings['client.rack'] = t['rack']
         c = Consumer(settings)
         c.subscribe([t['topic']])
         end = time.monotonic() + LIMIT
@@ -64,11 +72,14 @@ class Confluent:
         c.close()
 
     def admin(self, _):
+        from confluent_kafka import TopicCollection
         from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
         a, topic = AdminClient({'bootstrap.servers': self.task['bootstrap']}), self.task['topic']
         made = topic + '-made'
         a.create_topics([NewTopic(made, 3, 1)])[made].result(LIMIT)
         m = a.list_topics(timeout=LIMIT)
+        for f in a.describe_topics(TopicCollection([topic])).values():
+            f.result(LIMIT)
         for f in a.describe_configs([ConfigResource(ResourceType.TOPIC, topic)]).values():
             f.result(LIMIT)
         a.list_consumer_groups().result(LIMIT)

@@ -1,10 +1,11 @@
 """kafka-python."""
 import time
 
-from common import LIMIT, Unsupported, record
+from common import LIMIT, Unsupported, idle, record
+from more_kafka_python import More
 
 
-class KafkaPython:
+class KafkaPython(More):
     def __init__(self, task):
         self.task = task
 
@@ -17,6 +18,8 @@ class KafkaPython:
                     'max_request_size': 2_000_000, 'enable_idempotence': t.get('idempotent') == 'true'}
         if 'transactional' in t:
             settings.update(transactional_id=t['transactional'], enable_idempotence=True)
+        if 'client' in t:
+            settings['client_id'] = t['client']
         if 'patient' in t:
             settings.update(bootstrap_timeout_ms=120_000, retries=10)
         return KafkaProducer(**settings)
@@ -24,6 +27,9 @@ class KafkaPython:
     def send(self, p, prefix):
         futures = []
         for i in range(int(self.task['count'])):
+            if pause := idle(self.task, i):
+                p.flush(LIMIT)
+                time.sleep(pause)
             key, value, headers = record(self.task, i, prefix)
             futures.append(p.send(self.task['topic'], key=key, value=value, headers=headers))
         p.flush(LIMIT)
@@ -52,7 +58,7 @@ class KafkaPython:
         if t.get('protocol') == 'consumer':
             raise Unsupported('KIP-848')
         c = KafkaConsumer(t['topic'], bootstrap_servers=t['bootstrap'], group_id=t['group'], auto_offset_reset='earliest',
-                          enable_auto_commit=False, isolation_level=t.get('isolation', 'read_uncommitted'))
+                          enable_auto_commit=False, isolation_level=t.get('isolation', 'read_uncommitted'), client_rack=t.get('rack', ''))
         end = time.monotonic() + LIMIT
         while result.count < int(t['count']):
             if time.monotonic() > end:

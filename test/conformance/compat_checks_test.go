@@ -1,0 +1,204 @@
+//go:build conformance
+
+package conformance
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
+)
+
+// arrives is how long records may take that nobody waits for: those of acks=0 and 1 are
+// to be read when the followers have them.
+const arrives = 10 * time.Second
+
+// checkProduced wants every record exactly once, as it was meant to be and in order
+// within its partition.
+func checkProduced(ctx context.Context, c *realkafka.Cluster, s compatScenario, topic string, said compatResult) error {
+	early, cancel := context.WithTimeout(ctx, arrives)
+	defer cancel()
+	return again(early, func() error { return checkOnce(ctx, c, s, topic, said) })
+}
+
+func checkOnce(ctx context.Context, c *realkafka.Cluster, s compatScenario, topic string, _ compatResult) error {
+	seen := make([]int, s.count)
+	last := map[int32]int{}
+	var wrong []string
+	err := readBack(ctx, c, topic, func(r *kgo.Record) {
+		i, err := strconv.Atoi(strings.TrimPrefix(string(r.Key), "key-"))
+		if err != nil || i < 0 || i >= s.count {
+			wrong = append(wrong, fmt.Sprintf("a record with the key %q", r.Key))
+			return
+		}
+		if _, value := compatRecord(s, i); !bytes.Equal(r.Value, value) {
+			wrong = append(wrong, fmt.Sprintf("record %d has another value", i))
+		}
+		if slices.Contains(s.task, "headers=true") && (len(r.Headers) != 1 || r.Headers[0].Key != "n" || string(r.Headers[0].Value) != strconv.Itoa(i)) {
+			wrong = append(wrong, fmt.Sprintf("record %d has the headers %v", i, r.Headers))
+		}
+		if before, ok := last[r.Partition]; ok && before >= i {
+			wrong = append(wrong, fmt.Sprintf("record %d behind record %d", i, before))
+		}
+		last[r.Partition] = i
+		seen[i]++
+	})
+	for i, n := range seen {
+		if n != 1 {
+			wrong = append(wrong, fmt.Sprintf("record %d came %d times", i, n))
+		}
+	}
+	if len(wrong) > 0 {
+		return errors.Join(err, fmt.Errorf("%s (%d problems)", wrong[0], len(wrong)))
+	}
+	return err
+}
+
+// checkConsumed wants what the client has seen to be what is in the partitions, in their
+// order, and the group to have committed it.
+func checkConsumed(ctx context.Context, c *realkafka.Cluster, s compatScenario, topic string, said compatResult) error {
+	if err := checkContents(ctx, c, s, topic, said, func(*kgo.Record) bool { return true }); err != nil {
+		return err
+	}
+	if slices.Contains(s.task, "protocol=consumer") {
+		if err := checkProtocol(ctx, c, "group-"+topic); err != nil {
+			return err
+		}
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.Internal()...))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	offsets, err := kadm.NewClient(client).FetchOffsets(ctx, "group-"+topic)
+	if err != nil {
+		return fmt.Errorf("offsets of the group: %w", err)
+	}
+	var committed int64
+	offsets.Each(func(o kadm.OffsetResponse) { committed += o.At })
+	if committed != int64(s.count) {
+		return fmt.Errorf("the group committed %d of %d records", committed, s.count)
+	}
+	return nil
+}
+
+// checkBrokers wants an admin client to know them all.
+func checkBrokers(_ context.Context, c *realkafka.Cluster, _ compatScenario, _ string, said compatResult) error {
+	if said.Count != len(c.Brokers) {
+		return fmt.Errorf("it knows %d brokers of %d", said.Count, len(c.Brokers))
+	}
+	return nil
+}
+
+// checkContents wants what the client has seen to be these records of the topic, each
+// partition in its order.
+func checkContents(ctx context.Context, c *realkafka.Cluster, s compatScenario, topic string, said compatResult, wanted func(*kgo.Record) bool) error {
+	hashes := map[int32]*bytes.Buffer{}
+	counts := map[string]int{}
+	if err := readBack(ctx, c, topic, func(r *kgo.Record) {
+		if !wanted(r) {
+			return
+		}
+		b := hashes[r.Partition]
+		if b == nil {
+			b = &bytes.Buffer{}
+			hashes[r.Partition] = b
+		}
+		for _, part := range [][]byte{r.Key, r.Value} {
+			_ = binary.Write(b, binary.BigEndian, int32(len(part)))
+			b.Write(part)
+		}
+		counts[strconv.Itoa(int(r.Partition))]++
+	}); err != nil {
+		return err
+	}
+	if said.Count != s.count || len(said.Partitions) != len(hashes) {
+		return fmt.Errorf("%d records of %d partitions came, want %d of %d", said.Count, len(said.Partitions), s.count, len(hashes))
+	}
+	for number, b := range hashes {
+		name := strconv.Itoa(int(number))
+		want := sha256.Sum256(b.Bytes())
+		if got := said.Partitions[name]; got.Count != counts[name] || got.SHA256 != hex.EncodeToString(want[:]) {
+			return fmt.Errorf("partition %s: the records differ, or their order", name)
+		}
+	}
+	return nil
+}
+
+// checkSought wants the records from the time on that was asked for.
+func checkSought(ctx context.Context, c *realkafka.Cluster, s compatScenario, topic string, said compatResult) error {
+	return checkContents(ctx, c, s, topic, said, func(r *kgo.Record) bool { return r.Timestamp.UnixMilli() >= compatTime(fedRecords-s.count) })
+}
+
+// checkShared wants each record once; a share group has no order.
+func checkShared(_ context.Context, _ *realkafka.Cluster, s compatScenario, _ string, said compatResult) error {
+	if said.Count != s.count {
+		return fmt.Errorf("%d records came, want %d", said.Count, s.count)
+	}
+	return nil
+}
+
+// checkProtocol wants the group to be one of KIP-848: some clients fall back to the
+// classic protocol without a word.
+func checkProtocol(ctx context.Context, c *realkafka.Cluster, group string) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.Internal()...))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	for _, shard := range client.RequestSharded(ctx, kmsg.NewPtrListGroupsRequest()) {
+		if shard.Err != nil {
+			return shard.Err
+		}
+		for _, g := range shard.Resp.(*kmsg.ListGroupsResponse).Groups {
+			if g.Group == group && !strings.EqualFold(g.GroupType, "consumer") {
+				return fmt.Errorf("the group is of the type %q", g.GroupType)
+			}
+		}
+	}
+	return nil
+}
+
+// checkACLs wants the client to list the entry of prepareACL.
+func checkACLs(_ context.Context, _ *realkafka.Cluster, _ compatScenario, _ string, said compatResult) error {
+	if said.Count != 1 {
+		return fmt.Errorf("it lists %d entries, want 1", said.Count)
+	}
+	return nil
+}
+
+// checkThrottled wants the records, spread over the time that the quota of prepareQuota
+// makes them take: brokers have stamped them.
+func checkThrottled(ctx context.Context, c *realkafka.Cluster, s compatScenario, topic string, said compatResult) error {
+	if err := checkProduced(ctx, c, s, topic, said); err != nil {
+		return err
+	}
+	var first, last time.Time
+	if err := readBack(ctx, c, topic, func(r *kgo.Record) {
+		if first.IsZero() || r.Timestamp.Before(first) {
+			first = r.Timestamp
+		}
+		if r.Timestamp.After(last) {
+			last = r.Timestamp
+		}
+	}); err != nil {
+		return err
+	}
+	if took := last.Sub(first); took < quotaTime {
+		return fmt.Errorf("4 MB came within %v: the quota did not hold the client", took)
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+//go:build conformance
+
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
+)
+
+// fedRecords is how many records a topic has that was filled past the tunnel.
+const fedRecords = 1000
+
+// feedCompat fills a topic past the tunnel.
+func feedCompat(ctx context.Context, c *realkafka.Cluster, s compatScenario, topic string) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.Internal()...), kgo.DefaultProduceTopic(topic), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.DisableIdempotentWrite())
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	var records []*kgo.Record
+	for i := range fedRecords {
+		key, value := compatRecord(s, i)
+		records = append(records, &kgo.Record{Key: key, Value: value, Timestamp: time.UnixMilli(compatTime(i))})
+	}
+	return client.ProduceSync(ctx, records...).FirstErr()
+}
+
+// newTopic makes a topic past the tunnel and returns when every broker knows it: some
+// clients give up when the one that they ask has not heard of it yet.
+func newTopic(ctx context.Context, c *realkafka.Cluster, topic string) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.Internal()...))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if _, err = kadm.NewClient(client).CreateTopic(ctx, 3, int16(min(len(c.Brokers), 3)), nil, topic); err != nil {
+		return err
+	}
+	for _, b := range c.Brokers {
+		if err := again(ctx, func() error { return knowsTopic(ctx, client, b.ID, topic) }); err != nil {
+			return fmt.Errorf("broker %d: %w", b.ID, err)
+		}
+	}
+	return nil
+}
+
+// again calls f until it returns nil, or the context ends; then it returns f's last error.
+func again(ctx context.Context, f func() error) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := f()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// knowsTopic asks one broker whether it knows all leaders of a topic.
+func knowsTopic(ctx context.Context, client *kgo.Client, broker int, topic string) error {
+	req := kmsg.NewPtrMetadataRequest()
+	req.Topics = []kmsg.MetadataRequestTopic{{Topic: &topic}}
+	answer, err := client.Broker(broker).Request(ctx, req)
+	if err != nil {
+		return err
+	}
+	topics := answer.(*kmsg.MetadataResponse).Topics
+	if len(topics) != 1 || topics[0].ErrorCode != 0 || len(topics[0].Partitions) != 3 {
+		return errors.New("it does not know the topic yet")
+	}
+	for _, p := range topics[0].Partitions {
+		if p.ErrorCode != 0 || p.Leader < 0 {
+			return errors.New("a partition has no leader yet")
+		}
+	}
+	return nil
+}
+
+// readBack reads a whole topic past the tunnel: only committed records, each partition in
+// its order.
+func readBack(ctx context.Context, c *realkafka.Cluster, topic string, each func(*kgo.Record)) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.Internal()...),
+		kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		// Markers are asked for although they are no records: one may be all that
+		// stands at the end of a partition.
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	admin := kadm.NewClient(client)
+	ends, err := admin.ListCommittedOffsets(ctx, topic)
+	if err = errors.Join(err, ends.Error()); err != nil {
+		return fmt.Errorf("offsets of %s: %w", topic, err)
+	}
+	starts, err := admin.ListStartOffsets(ctx, topic)
+	if err = errors.Join(err, starts.Error()); err != nil {
+		return fmt.Errorf("offsets of %s: %w", topic, err)
+	}
+	missing := map[int32]int64{} // partition to end offset
+	ends.Each(func(end kadm.ListedOffset) {
+		if start, _ := starts.Lookup(topic, end.Partition); end.Offset > start.Offset {
+			missing[end.Partition] = end.Offset
+		}
+	})
+	for len(missing) > 0 {
+		fetches := client.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			return fmt.Errorf("read %s past the tunnel: %w", topic, err)
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			if !r.Attrs.IsControl() {
+				each(r)
+			}
+			if r.Offset+1 >= missing[r.Partition] {
+				delete(missing, r.Partition)
+			}
+		})
+	}
+	return nil
+}
