@@ -91,7 +91,7 @@ const idleRelease = "4.3.1"
 // compatSettings are those of the brokers of a release.
 func compatSettings(r realkafka.Release) []string {
 	settings := append(r.Authorizer(),
-		"delete.topic.enable=true", // the default since 1.0
+		"delete.topic.enable=true",                                                    // the default since 1.0
 		"broker.session.timeout.ms=18000", "controller.quorum.fetch.timeout.ms=10000", // nothing fails here but a machine that is busy
 		"replica.selector.class=org.apache.kafka.common.replica.RackAwareReplicaSelector",
 	)

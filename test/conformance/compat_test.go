@@ -75,7 +75,7 @@ func TestCompatibility(t *testing.T) {
 				}
 			}()
 			lab := startLab(t, "--upstream", upstream(cluster))
-			watch := watchStrangers(t, cluster, lab)
+			watch, ears := watchStrangers(t, cluster, lab), listenIn(t, lab.bootstrap)
 			bed := &compatBed{release: release.Version, cluster: cluster, tunnel: lab.bootstrap, direct: cluster.Brokers[0].Internal, log: t.Logf}
 			var work sync.WaitGroup
 			slots := make(chan struct{}, clientsAtATime)
@@ -88,6 +88,7 @@ func TestCompatibility(t *testing.T) {
 			}
 			work.Wait()
 			watch.stop(t)
+			ears.stop(t)
 		})
 	}
 	for _, line := range table.differences() {
