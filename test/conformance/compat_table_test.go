@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -61,63 +62,111 @@ func (c *compatTable) reasons() string {
 	return strings.Join(lines, "\n")
 }
 
-// cell returns what stands in the table for one client and one release: how many
-// scenarios are the same, and which ones do not work past the tunnel either.
-func (c *compatTable) cell(client, release string) string {
-	same, all := 0, 0
-	var not, differs []string
-	for _, s := range compatScenarios() {
-		for _, cell := range c.cells {
-			if cell.client != client || cell.release != release || cell.scenario != s.name {
-				continue
-			}
-			all++
-			switch {
-			case !cell.same:
-				differs = append(differs, s.name)
-			case cell.works:
-				same++
-			default:
-				not = append(not, s.name)
-			}
+// find returns the verdicts of one client, for one release or one scenario, or any.
+func (c *compatTable) find(client, release, scenario string) (found []compatCell) {
+	for _, cell := range c.cells {
+		if cell.client == client && (release == "" || cell.release == release) && (scenario == "" || cell.scenario == scenario) {
+			found = append(found, cell)
 		}
 	}
-	switch {
-	case len(differs) > 0:
-		return "**differs**: " + strings.Join(differs, ", ")
-	case all == 0:
-		return ""
-	case same == 0:
-		return "none, as direct"
-	case len(not) == 0:
-		return fmt.Sprintf("all %d", all)
-	}
-	return fmt.Sprintf("%d; not: %s", same, strings.Join(not, ", "))
+	return found
 }
 
-// markdown is the table.
-func (c *compatTable) markdown() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// byRelease is the table of clients and releases: in how many scenarios a client works, of
+// how many that there are with the release.
+func (c *compatTable) byRelease() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "| client | %s |\n|---|%s\n", strings.Join(c.releases, " | "), strings.Repeat("---|", len(c.releases)))
 	for _, client := range c.clients {
 		fmt.Fprintf(&b, "| %s |", client.title())
 		for _, release := range c.releases {
-			fmt.Fprintf(&b, " %s |", c.cell(client.title(), release))
+			cells := c.find(client.title(), release, "")
+			works, differs := 0, 0
+			for _, cell := range cells {
+				switch {
+				case !cell.same:
+					differs++
+				case cell.works:
+					works++
+				}
+			}
+			switch {
+			case differs > 0:
+				fmt.Fprintf(&b, " **%d differ** |", differs)
+			case works == 0:
+				b.WriteString(" none |")
+			default:
+				fmt.Fprintf(&b, " %d of %d |", works, len(cells))
+			}
 		}
 		b.WriteByte('\n')
 	}
 	return b.String()
 }
 
+// byScenario is the table of scenarios and clients: with which releases it works.
+func (c *compatTable) byScenario() string {
+	var b strings.Builder
+	b.WriteString("| scenario |")
+	for _, client := range c.clients {
+		fmt.Fprintf(&b, " %s |", client.title())
+	}
+	fmt.Fprintf(&b, "\n|---|%s\n", strings.Repeat("---|", len(c.clients)))
+	for _, s := range compatScenarios() {
+		fmt.Fprintf(&b, "| %s |", s.name)
+		for _, client := range c.clients {
+			fmt.Fprintf(&b, " %s |", withReleases(c.find(client.title(), "", s.name)))
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// withReleases says with which releases something works; the cells are in their order.
+func withReleases(cells []compatCell) string {
+	var works, not, differs []string
+	unsupported := false
+	for _, cell := range cells {
+		unsupported = unsupported || cell.unsupported
+		switch {
+		case !cell.same:
+			differs = append(differs, cell.release)
+		case cell.works:
+			works = append(works, cell.release)
+		default:
+			not = append(not, cell.release)
+		}
+	}
+	switch {
+	case len(cells) == 0:
+		return ""
+	case len(differs) > 0:
+		return "**differs** with " + strings.Join(differs, ", ")
+	case len(not) == 0:
+		return "yes"
+	case len(works) == 0 && unsupported:
+		return "–"
+	case len(works) == 0:
+		return "no"
+	case slices.Equal(works, releasesOf(cells[len(cells)-len(works):])):
+		return "from " + works[0]
+	case slices.Equal(works, releasesOf(cells[:len(works)])):
+		return "to " + works[len(works)-1]
+	}
+	return "not with " + strings.Join(not, ", ")
+}
+
+func releasesOf(cells []compatCell) (releases []string) {
+	for _, cell := range cells {
+		releases = append(releases, cell.release)
+	}
+	return releases
+}
+
 // sections puts the table into docs/compatibility.md.
 func (c *compatTable) sections(t *testing.T) {
 	t.Helper()
-	var names, protocols []string
-	for _, s := range compatScenarios() {
-		names = append(names, s.name)
-	}
+	var protocols []string
 	for _, client := range c.clients {
 		if !slices.Contains(protocols, client.protocol) {
 			protocols = append(protocols, client.protocol)
@@ -127,15 +176,18 @@ func (c *compatTable) sections(t *testing.T) {
 	for _, line := range c.differences() {
 		fmt.Fprintf(&differ, "- %s\n", line)
 	}
-	section("releases", fmt.Sprintf(`Which releases of Kafka and which clients work through the tunnel: each client of this table was run against each release, past the tunnel and through it (SOCKS5 with a JWT, Cloud Connector, three brokers with the ids 1, 1001 and 70000 whose names do not resolve). What came of it was compared in the brokers: every record, its headers and its order in the partition, the offsets that groups have committed. A cell says in how many scenarios the client works through the tunnel as it does past it, and which ones it cannot do past the tunnel either, because the client or the release does not know them.
+	section("releases", fmt.Sprintf(`Which releases of Kafka and which clients work through the tunnel. Each client was run against each release, past the tunnel and through it: SOCKS5 with a JWT, Cloud Connector, three brokers with the ids 1, 1001 and 70000 whose names do not resolve. What came of it was looked up in the brokers: every record, its headers and its order in the partition, the offsets that groups have committed. Nobody but the Cloud Connector connected to the brokers, no real name was sent to a client, and none was asked of a name server.
 
-%d clients, %d implementations of the protocol, %d releases of Kafka, %d scenarios: %s.
+%d clients, %d implementations of the protocol, %d releases of Kafka, %d scenarios. Run on %s in %v, of commit %s; the code of internal/kafka and internal/session was %s.
 
-Run on %s in %v, of commit %s; the code of internal/kafka and internal/session was %s.
+In how many scenarios a client works through the tunnel as it does past it, of those that there are with the release; what does not work through the tunnel does not work past it either:
+
+%s
+What works with which of these releases ("–": the client does not have it; "no": it does not work past the tunnel either):
 
 %s`,
-		len(c.clients), len(protocols), len(c.releases), len(names), strings.Join(names, "; "),
-		c.began.UTC().Format(time.DateOnly), time.Since(c.began).Round(time.Second), commit(t), digestOfCode(t), c.markdown()))
+		len(c.clients), len(protocols), len(c.releases), len(compatScenarios()),
+		c.began.UTC().Format(time.DateOnly), time.Since(c.began).Round(time.Second), commit(t), digestOfCode(t), c.byRelease(), c.byScenario()))
 	section("differences", cmp.Or(differ.String(), "No difference was found.\n")+`
 What a newer release of Kafka needs: [new-kafka-release.md](new-kafka-release.md). Recommended settings and traps of each client: [clients.md](clients.md).
 `)
@@ -160,4 +212,31 @@ func digestOfCode(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return strings.TrimSpace(string(out))
+}
+
+// TestWithReleases: what a cell says.
+func TestWithReleases(t *testing.T) {
+	good, bad := verdict{same: true, works: true}, verdict{same: true}
+	none, other := verdict{same: true, unsupported: true}, verdict{}
+	for _, tt := range []struct {
+		verdicts []verdict
+		want     string
+	}{
+		{nil, ""},
+		{[]verdict{good, good}, "yes"},
+		{[]verdict{bad, good, good}, "from 2"},
+		{[]verdict{good, good, bad}, "to 2"},
+		{[]verdict{good, bad, good}, "not with 2"},
+		{[]verdict{bad, bad}, "no"},
+		{[]verdict{none, none}, "–"},
+		{[]verdict{good, other}, "**differs** with 2"},
+	} {
+		var cells []compatCell
+		for i, v := range tt.verdicts {
+			cells = append(cells, compatCell{release: strconv.Itoa(i + 1), verdict: v})
+		}
+		if got := withReleases(cells); got != tt.want {
+			t.Errorf("%+v: %q, want %q", tt.verdicts, got, tt.want)
+		}
+	}
 }
