@@ -3,52 +3,157 @@
 package conformance
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
-	"slices"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
+	"testing"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
 )
 
-var compatOut = flag.String("compat.out", "", "write what the tests have found into this file, once all of them have passed")
+var compatOut = flag.String("compat.out", "", "write what the tests have found into this file, once all of them have passed; parts that an earlier run of the same code has finished are not run again")
 
-// pageSections are the parts of docs/compatibility.md, in its order.
-var pageSections = []string{"releases", "events", "leader changes", "rolling restarts", "security", "differences"}
+// pageSections are the parts of docs/compatibility.md that tests write, in its order.
+var pageSections = []string{"releases", "events", "leader changes", "rolling restarts", "security"}
 
-// page collects what the tests of a run have to say in docs/compatibility.md.
-var page struct {
-	mu   sync.Mutex
-	text map[string]string
+// A part is what one test, or one release of TestCompatibility, has found.
+type part struct {
+	Text  string       `json:",omitempty"` // Markdown
+	Cells []compatCell `json:",omitempty"`
+	Began time.Time
+	Took  time.Duration
+	Where string // the commit
 }
 
-// section puts Markdown into the page, under a name of pageSections.
-func section(name, markdown string) {
+// page collects the parts of docs/compatibility.md.
+var page struct {
+	mu    sync.Mutex
+	parts map[string]part
+}
+
+// keptPart returns a part that an earlier run has found with the same code: a whole run
+// takes longer than some machines stay up.
+func keptPart(t *testing.T, name string) (p part, ok bool) {
+	t.Helper()
+	if *compatOut == "" {
+		return p, false
+	}
+	file, err := partFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return p, false
+	}
+	if err == nil {
+		err = json.Unmarshal(b, &p)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%q was found on %s, in %v", name, p.Began.UTC().Format(time.DateOnly), p.Took.Round(time.Second))
+	addPart(name, p)
+	return p, true
+}
+
+// section puts Markdown into the page, under a name of pageSections, for a test that began
+// at some time. It is kept if the test has passed so far.
+func section(t *testing.T, name string, began time.Time, markdown string) {
+	t.Helper()
+	t.Logf("\n%s", markdown)
+	if !t.Failed() {
+		keepPart(t, name, part{Text: markdown, Began: began})
+	}
+}
+
+// keepPart puts a part into the page and keeps it.
+func keepPart(t *testing.T, name string, p part) {
+	t.Helper()
+	if *compatOut == "" {
+		return
+	}
+	p.Took, p.Where = time.Since(p.Began), commit(t)
+	addPart(name, p)
+	file, err := partFile(name)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(file), 0o755)
+	}
+	var b []byte
+	if err == nil {
+		b, err = json.MarshalIndent(p, "", "\t")
+	}
+	if err == nil {
+		err = os.WriteFile(file, b, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func addPart(name string, p part) {
 	page.mu.Lock()
 	defer page.mu.Unlock()
-	if page.text == nil {
-		page.text = map[string]string{}
+	if page.parts == nil {
+		page.parts = map[string]part{}
 	}
-	page.text[name] = markdown
+	page.parts[name] = p
+}
+
+// partFile is where a part is kept: in the cache, under what identifies the code.
+func partFile(name string) (string, error) {
+	cache, err := realkafka.CacheDir()
+	if err != nil {
+		return "", err
+	}
+	out, err := exec.Command("git", "ls-files", "-z", "--", "../../go.mod", "../../cmd", "../../internal", ".").Output()
+	if err != nil {
+		return "", fmt.Errorf("git ls-files: %w", err)
+	}
+	sum := sha256.New()
+	for file := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(sum, "%s %d\n", file, len(b))
+		sum.Write(b)
+	}
+	return filepath.Join(cache, "compatibility-"+hex.EncodeToString(sum.Sum(nil))[:12], strings.ReplaceAll(name, " ", "-")+".json"), nil
 }
 
 // writePage writes the page if all its parts are there.
 func writePage(file string) error {
 	page.mu.Lock()
 	defer page.mu.Unlock()
-	var b strings.Builder
-	b.WriteString("<!-- Written by a run: make conformance-full. Do not edit. -->\n\n# Compatibility\n")
+	text := "<!-- Written by a run: make conformance-full. Do not edit. -->\n\n# Compatibility\n"
+	took := time.Duration(0)
+	for name, p := range page.parts {
+		if name != "releases" { // it consists of others
+			took += p.Took
+		}
+	}
 	for _, name := range pageSections {
-		text, ok := page.text[name]
+		p, ok := page.parts[name]
 		if !ok {
 			return fmt.Errorf("nothing is known for the part %q of %s", name, file)
 		}
-		b.WriteString("\n" + strings.TrimSpace(text) + "\n")
+		text += "\n" + strings.TrimSpace(p.Text) + "\n"
 	}
-	for name := range page.text {
-		if !slices.Contains(pageSections, name) {
-			return fmt.Errorf("%s has no part %q", file, name)
-		}
-	}
-	return os.WriteFile(file, []byte(b.String()), 0o644)
+	text += fmt.Sprintf(`
+## This run
+
+The tests of this page took %v together, on %s. What a newer release of Kafka needs: [new-kafka-release.md](new-kafka-release.md). Recommended settings and traps of each client: [clients.md](clients.md).
+`, took.Round(time.Minute), page.parts["releases"].Began.UTC().Format(time.DateOnly))
+	return os.WriteFile(file, []byte(text), 0o644)
 }

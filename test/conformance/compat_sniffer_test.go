@@ -4,6 +4,7 @@ package conformance
 
 import (
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -46,7 +47,7 @@ func packetOf(from, to uint16, text string) []byte {
 	p := make([]byte, 40)
 	p[0], p[9], p[32] = 0x45, 6, 0x50
 	p[20], p[21], p[22], p[23] = byte(from>>8), byte(from), byte(to>>8), byte(to)
-	return append(p, text...)
+	return slices.Concat(p, []byte(text))
 }
 
 // TestSnifferHears: a socket of its own sees what a listener sends, and the probe.

@@ -23,6 +23,7 @@ import (
 
 var (
 	compatFull = flag.Bool("compat.full", false, "all releases and clients, and not the quick part")
+	compatScen = flag.String("compat.scenarios", "", "scenarios whose names contain one of these, separated by commas")
 	compatOnly = flag.String("compat.only", "", "releases and clients whose titles contain one of these, separated by commas")
 )
 
@@ -39,6 +40,9 @@ const clientsAtATime = 4
 // TestCompatibility runs every client against every release, past the tunnel and through
 // it. What works past it has to work through it.
 func TestCompatibility(t *testing.T) {
+	if *compatOut != "" && (!*compatFull || *compatOnly != "" || *compatScen != "") {
+		t.Fatal("-compat.out wants -compat.full and everything")
+	}
 	table := &compatTable{began: time.Now()}
 	var clients []compatClient
 	for _, c := range compatClients() {
@@ -58,45 +62,68 @@ func TestCompatibility(t *testing.T) {
 		}
 		table.releases = append(table.releases, release.Version)
 		t.Run(release.Version, func(t *testing.T) {
-			jars, err := release.Jars(deadline(t))
-			if err != nil {
-				t.Fatal(err)
-			}
-			cluster, err := realkafka.Start(deadline(t), realkafka.Options{
-				Jars: jars, Release: release, IDs: []int{1, 1001, 70000}, Racks: true, Settings: compatSettings(release), Dir: filepath.Join(workDir(t), "kafka"),
-				Advertise: func(id, _ int) string { return realName(id) },
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() {
-				if err := cluster.Close(); err != nil {
-					t.Error(err)
+			name, began := "release "+release.Version, time.Now()
+			p, ok := keptPart(t, name)
+			if !ok {
+				p = part{Began: began, Cells: compatRelease(t, release, clients, commands)}
+				if !t.Failed() && len(differences(p.Cells)) == 0 {
+					keepPart(t, name, p)
 				}
-			}()
-			lab := startLab(t, "--upstream", upstream(cluster))
-			watch, ears := watchStrangers(t, cluster, lab), listenIn(t, lab.bootstrap)
-			bed := &compatBed{release: release.Version, cluster: cluster, tunnel: lab.bootstrap, direct: cluster.Brokers[0].Internal, log: t.Logf}
-			var work sync.WaitGroup
-			slots := make(chan struct{}, clientsAtATime)
-			for i, c := range clients {
-				work.Go(func() {
-					slots <- struct{}{}
-					defer func() { <-slots }()
-					bed.all(deadline(t), c, commands[i], func(s compatScenario, v verdict) { table.put(c, release.Version, s, v) })
-				})
 			}
-			work.Wait()
-			watch.stop(t)
-			ears.stop(t)
+			table.cells = append(table.cells, p.Cells...)
 		})
 	}
-	for _, line := range table.differences() {
+	for _, line := range differences(table.cells) {
 		t.Error(line)
 	}
 	t.Logf("does not work past the tunnel either:\n%s", table.reasons())
 	t.Logf("\n%s\n%s", table.byRelease(), table.byScenario())
 	table.sections(t)
+}
+
+// compatRelease runs the clients against one release.
+func compatRelease(t *testing.T, release realkafka.Release, clients []compatClient, commands [][2][]string) []compatCell {
+	t.Helper()
+	jars, err := release.Jars(deadline(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cluster, err := realkafka.Start(deadline(t), realkafka.Options{
+		Jars: jars, Release: release, IDs: []int{1, 1001, 70000}, Racks: true, Settings: compatSettings(release), Dir: filepath.Join(workDir(t), "kafka"),
+		Advertise: func(id, _ int) string { return realName(id) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := cluster.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	lab := startLab(t, "--upstream", upstream(cluster))
+	watch, ears := watchStrangers(t, cluster, lab), listenIn(t, lab.bootstrap)
+	bed := &compatBed{release: release.Version, cluster: cluster, tunnel: lab.bootstrap, direct: cluster.Brokers[0].Internal, log: t.Logf}
+	var (
+		work  sync.WaitGroup
+		mu    sync.Mutex
+		cells []compatCell
+	)
+	slots := make(chan struct{}, clientsAtATime)
+	for i, c := range clients {
+		work.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			bed.all(deadline(t), c, commands[i], func(s compatScenario, v verdict) {
+				mu.Lock()
+				defer mu.Unlock()
+				cells = append(cells, compatCell{c.title(), release.Version, s.name, v})
+			})
+		})
+	}
+	work.Wait()
+	watch.stop(t)
+	ears.stop(t)
+	return cells
 }
 
 // chosenCompat reports whether -compat.only names a title. Words that are about another
@@ -117,6 +144,10 @@ func chosenCompat(title, other string) bool {
 	return !mine
 }
 
+func chosenScenario(name string) bool {
+	return *compatScen == "" || slices.ContainsFunc(strings.Split(*compatScen, ","), func(word string) bool { return strings.Contains(name, word) })
+}
+
 // A compatBed is one release at work, with the tunnel before it.
 type compatBed struct {
 	release        string
@@ -127,11 +158,11 @@ type compatBed struct {
 
 // A verdict is what became of one scenario.
 type verdict struct {
-	same        bool
-	works       bool   // past the tunnel
-	unsupported bool   // by the client itself
-	late        bool   // past the tunnel it was still trying when its time was over
-	why         string // of what does not work, or differs
+	Same        bool
+	Works       bool   // past the tunnel
+	Unsupported bool   // by the client itself
+	Late        bool   // past the tunnel it was still trying when its time was over
+	Why         string // of what does not work, or differs
 }
 
 // all runs all scenarios, unless it turns out that the client cannot talk to this release:
@@ -139,27 +170,27 @@ type verdict struct {
 func (b *compatBed) all(ctx context.Context, c compatClient, command [2][]string, put func(compatScenario, verdict)) {
 	failed, late, worked := 0, 0, false
 	for _, s := range compatScenarios() {
-		if !s.in(b.release) {
+		if !s.in(b.release) || !chosenScenario(s.name) {
 			continue
 		}
 		if late >= 2 || failed >= 3 && !worked {
-			put(s, verdict{same: true, why: "not tried: those before have not worked"})
+			put(s, verdict{Same: true, Why: "not tried: those before have not worked"})
 			continue
 		}
 		v := b.compare(ctx, c, command, s, "")
-		if !v.same {
+		if !v.Same {
 			// Clients and brokers have races of their own, past the tunnel too: what
 			// differs by chance does so once. The log keeps it.
-			b.log("%s, Kafka %s, %s differed once: %s", c.title(), b.release, s.name, v.why)
+			b.log("%s, Kafka %s, %s differed once: %s", c.title(), b.release, s.name, v.Why)
 			v = b.compare(ctx, c, command, s, "-again")
 		}
 		put(s, v)
 		switch {
-		case v.late:
+		case v.Late:
 			late++
-		case v.works:
+		case v.Works:
 			worked = true
-		case !v.unsupported:
+		case !v.Unsupported:
 			failed++
 		}
 	}
@@ -169,16 +200,16 @@ func (b *compatBed) all(ctx context.Context, c compatClient, command [2][]string
 func (b *compatBed) compare(ctx context.Context, c compatClient, command [2][]string, s compatScenario, try string) verdict {
 	errDirect := b.run(ctx, "direct"+try, b.direct, c, command, s)
 	if errors.Is(errDirect, errUnsupported) {
-		return verdict{same: true, unsupported: true}
+		return verdict{Same: true, Unsupported: true}
 	}
 	errTunnel := b.run(ctx, "tunnel"+try, b.tunnel, c, command, s)
 	switch {
 	case (errDirect == nil) == (errTunnel == nil) && !errors.Is(errTunnel, errLeak):
-		return verdict{same: true, works: errDirect == nil, late: errors.Is(errDirect, errLate), why: firstLine(errDirect)}
+		return verdict{Same: true, Works: errDirect == nil, Late: errors.Is(errDirect, errLate), Why: firstLine(errDirect)}
 	case errTunnel != nil:
-		return verdict{works: true, why: errTunnel.Error()}
+		return verdict{Works: true, Why: errTunnel.Error()}
 	}
-	return verdict{why: "only past the tunnel: " + errDirect.Error()}
+	return verdict{Why: "only past the tunnel: " + errDirect.Error()}
 }
 
 var (

@@ -78,9 +78,9 @@ func TestAReleaseThatIsNotKnown(t *testing.T) {
 			if s.name != "admin" && s.name != "idempotent" && s.name != "transactions" && !strings.HasPrefix(s.name, "group") {
 				continue
 			}
-			if v := bed.compare(deadline(t), client, [2][]string{command, env}, s, ""); !v.same {
-				t.Errorf("%s, %s: %s", client.title(), s.name, v.why)
-			} else if v.works {
+			if v := bed.compare(deadline(t), client, [2][]string{command, env}, s, ""); !v.Same {
+				t.Errorf("%s, %s: %s", client.title(), s.name, v.Why)
+			} else if v.Works {
 				ran++
 			}
 		}

@@ -47,24 +47,18 @@ class More:
         """A second producer takes the transactional id of the first."""
         from confluent_kafka import KafkaException
 
-        def late():
-            came = []
-            zombie.produce(self.task['topic'], 'zombie', 'zombie', on_delivery=lambda e, _: came.append(e))
-            zombie.flush(LIMIT)
-            if came != [None]:
-                raise KafkaException(came[0])
-
         zombie = self.producer()
         zombie.init_transactions(LIMIT)
         zombie.begin_transaction()
-        late()
+        zombie.produce(self.task['topic'], 'zombie', 'zombie')
+        zombie.flush(LIMIT)
         second = self.producer()
         second.init_transactions(LIMIT)
         second.begin_transaction()
         self.send(second, 'key-')
         second.commit_transaction(LIMIT)
         try:
-            late()
+            zombie.produce(self.task['topic'], 'zombie', 'zombie')
             zombie.commit_transaction(LIMIT)
         except KafkaException:
             return
