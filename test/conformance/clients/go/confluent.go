@@ -22,6 +22,8 @@ func (c confluent) do(ctx context.Context, t task, r *result) (err error) {
 		return c.produce(ctx, t)
 	case "consume":
 		return c.consume(ctx, t, r)
+	case "fetch":
+		return c.fetch(ctx, t, r)
 	case "transact":
 		return c.transact(ctx, t)
 	case "admin":
@@ -108,6 +110,38 @@ func (c confluent) consume(ctx context.Context, t task, r *result) error {
 	if err := consumer.Subscribe(t["topic"], nil); err != nil {
 		return err
 	}
+	if err := c.read(ctx, consumer, t, r); err != nil {
+		return err
+	}
+	_, err = consumer.Commit()
+	return err
+}
+
+// fetch reads all partitions from their beginnings, without a group.
+func (c confluent) fetch(ctx context.Context, t task, r *result) error {
+	m := c.config(t)
+	m["group.id"], m["enable.auto.commit"] = t["group"], false // it wants a name, and joins nothing
+	consumer, err := kafka.NewConsumer(&m)
+	if err != nil {
+		return err
+	}
+	defer consumer.Close()
+	topic := t["topic"]
+	meta, err := consumer.GetMetadata(&topic, false, int((30 * time.Second).Milliseconds()))
+	if err != nil {
+		return err
+	}
+	var all []kafka.TopicPartition
+	for _, p := range meta.Topics[topic].Partitions {
+		all = append(all, kafka.TopicPartition{Topic: &topic, Partition: p.ID, Offset: kafka.OffsetBeginning})
+	}
+	if err := consumer.Assign(all); err != nil {
+		return err
+	}
+	return c.read(ctx, consumer, t, r)
+}
+
+func (confluent) read(ctx context.Context, consumer *kafka.Consumer, t task, r *result) error {
 	for r.Count < t.count() {
 		if ctx.Err() != nil {
 			return fmt.Errorf("only %d records: %w", r.Count, ctx.Err())
@@ -121,8 +155,7 @@ func (c confluent) consume(ctx context.Context, t task, r *result) error {
 			}
 		}
 	}
-	_, err = consumer.Commit()
-	return err
+	return nil
 }
 
 func (c confluent) admin(ctx context.Context, t task) (int, error) {

@@ -16,6 +16,8 @@ func (f franz) do(ctx context.Context, t task, r *result) (err error) {
 		return f.produce(ctx, t)
 	case "consume":
 		return f.consume(ctx, t, r)
+	case "fetch":
+		return f.fetch(ctx, t, r)
 	case "transact":
 		return f.transact(ctx, t)
 	case "admin":

@@ -14,6 +14,7 @@ import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
 
 /** One task of the compatibility table with Kafka's own client, from 0.11 on. See ../README.md. */
@@ -29,7 +30,7 @@ public class Client {
         try {
             switch (task.get("do")) {
                 case "produce": produce(); break;
-                case "consume": consume(); break;
+                case "consume": case "fetch": consume(); break;
                 case "transact": transact(); break;
                 case "admin": admin(); break;
                 case "acls": More.acls(); break;
@@ -151,7 +152,10 @@ public class Client {
 
     static void consume() throws Exception {
         Properties p = settings();
-        p.put("group.id", task.get("group"));
+        boolean group = "consume".equals(task.get("do"));
+        if (group) {
+            p.put("group.id", task.get("group"));
+        }
         p.put("auto.offset.reset", "earliest");
         p.put("enable.auto.commit", "false");
         p.put("isolation.level", task.getOrDefault("isolation", "read_uncommitted"));
@@ -166,7 +170,14 @@ public class Client {
         Sums sums = new Sums();
         long end = System.currentTimeMillis() + 90_000;
         try (KafkaConsumer<byte[], byte[]> c = new KafkaConsumer<>(p)) {
-            c.subscribe(Collections.singletonList(task.get("topic")));
+            if (group) {
+                c.subscribe(Collections.singletonList(task.get("topic")));
+            } else {
+                List<TopicPartition> all = new ArrayList<>();
+                c.partitionsFor(task.get("topic")).forEach(info -> all.add(new TopicPartition(info.topic(), info.partition())));
+                c.assign(all);
+                c.seekToBeginning(all);
+            }
             while (sums.total < count()) {
                 if (System.currentTimeMillis() > end) {
                     throw new IllegalStateException("only " + sums.total + " records of " + count());
@@ -175,7 +186,9 @@ public class Client {
                     sums.add(r);
                 }
             }
-            c.commitSync();
+            if (group) {
+                c.commitSync();
+            }
         }
         System.out.println(sums);
     }

@@ -78,17 +78,33 @@ class Aiokafka(More):
                                  enable_auto_commit=False, isolation_level=t.get('isolation', 'read_uncommitted'), client_rack=t.get('rack'))
             await c.start()
             try:
-                end = time.monotonic() + LIMIT
-                while result.count < int(t['count']):
-                    if time.monotonic() > end:
-                        raise RuntimeError(f'only {result.count} records')
-                    for tp, records in (await c.getmany(timeout_ms=500)).items():
-                        for r in records:
-                            result.add(tp.partition, r.key, r.value)
+                await self.read(c, result)
                 await c.commit()
             finally:
                 await c.stop()
         asyncio.run(work())
+
+    def fetch(self, result):
+        from aiokafka import AIOKafkaConsumer
+
+        async def work():
+            # Given a topic, it takes all its partitions if it has no group.
+            c = AIOKafkaConsumer(self.task['topic'], bootstrap_servers=self.task['bootstrap'], group_id=None, auto_offset_reset='earliest')
+            await c.start()
+            try:
+                await self.read(c, result)
+            finally:
+                await c.stop()
+        asyncio.run(work())
+
+    async def read(self, c, result):
+        end = time.monotonic() + LIMIT
+        while result.count < int(self.task['count']):
+            if time.monotonic() > end:
+                raise RuntimeError(f'only {result.count} records')
+            for tp, records in (await c.getmany(timeout_ms=500)).items():
+                for r in records:
+                    result.add(tp.partition, r.key, r.value)
 
     def admin(self, _):
         from aiokafka.admin import AIOKafkaAdminClient, NewTopic

@@ -60,16 +60,29 @@ class Confluent(More):
             settings['client.rack'] = t['rack']
         c = Consumer(settings)
         c.subscribe([t['topic']])
+        self.read(c, result)
+        c.commit(asynchronous=False)
+        c.close()
+
+    def fetch(self, result):
+        from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+        t = self.task
+        # It wants a name for a group, and joins none.
+        c = Consumer({'bootstrap.servers': t['bootstrap'], 'group.id': t['group'], 'enable.auto.commit': False})
+        partitions = c.list_topics(t['topic'], timeout=LIMIT).topics[t['topic']].partitions
+        c.assign([TopicPartition(t['topic'], p, OFFSET_BEGINNING) for p in partitions])
+        self.read(c, result)
+        c.close()
+
+    def read(self, c, result):
         end = time.monotonic() + LIMIT
-        while result.count < int(t['count']):
+        while result.count < int(self.task['count']):
             if time.monotonic() > end:
                 raise RuntimeError(f'only {result.count} records')
             for m in c.consume(500, 0.5):
                 if m.error():
                     raise RuntimeError(m.error())
                 result.add(m.partition(), m.key(), m.value())
-        c.commit(asynchronous=False)
-        c.close()
 
     def admin(self, _):
         from confluent_kafka import TopicCollection

@@ -59,15 +59,28 @@ class KafkaPython(More):
             raise Unsupported('KIP-848')
         c = KafkaConsumer(t['topic'], bootstrap_servers=t['bootstrap'], group_id=t['group'], auto_offset_reset='earliest',
                           enable_auto_commit=False, isolation_level=t.get('isolation', 'read_uncommitted'), client_rack=t.get('rack', ''))
+        self.read(c, result)
+        c.commit()
+        c.close()
+
+    def fetch(self, result):
+        from kafka import KafkaConsumer, TopicPartition
+        t = self.task
+        c = KafkaConsumer(bootstrap_servers=t['bootstrap'], group_id=None)
+        partitions = [TopicPartition(t['topic'], p) for p in c.partitions_for_topic(t['topic'])]
+        c.assign(partitions)
+        c.seek_to_beginning(*partitions)
+        self.read(c, result)
+        c.close()
+
+    def read(self, c, result):
         end = time.monotonic() + LIMIT
-        while result.count < int(t['count']):
+        while result.count < int(self.task['count']):
             if time.monotonic() > end:
                 raise RuntimeError(f'only {result.count} records')
             for tp, records in c.poll(timeout_ms=500).items():
                 for r in records:
                     result.add(tp.partition, r.key, r.value)
-        c.commit()
-        c.close()
 
     def admin(self, _):
         from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
