@@ -44,7 +44,7 @@ func compatClients() []compatClient {
 	java := func(version string) func(t *testing.T) ([]string, []string) {
 		return func(t *testing.T) ([]string, []string) { return javaClient(t, version), nil }
 	}
-	return []compatClient{
+	return append([]compatClient{
 		{"Java", "4.3.1", "Java", true, java("4.3.1")},
 		{"Java", "3.9.1", "Java", false, java("3.9.1")},
 		{"Java", "2.8.2", "Java", false, java("2.8.2")},
@@ -59,7 +59,7 @@ func compatClients() []compatClient {
 		{"sarama", "1.61.1", "sarama", true, golang("sarama")},
 		{"segmentio/kafka-go", "0.4.51", "kafka-go", true, golang("kafka-go")},
 		{"confluent-kafka-go", "2.15.0", "librdkafka", false, golang("confluent-kafka-go", "confluent")},
-	}
+	}, moreCompatClients()...)
 }
 
 func absolute(t *testing.T, path string) string {

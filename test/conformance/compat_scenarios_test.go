@@ -80,6 +80,8 @@ func compatScenarios() []compatScenario {
 		{name: "seek by time", count: 500, task: []string{"do=seek", "time=" + strconv.FormatInt(compatTime(500), 10)}, feeds: true, check: checkSought},
 		since("2.4.1", consume("follower fetching", "rack=rack-1001")),
 		{name: "partitions, no group", count: 1000, task: []string{"do=fetch"}, feeds: true, check: checkRead},
+		since("2.4.1", compatScenario{name: "Streams, exactly once", count: 1000, task: []string{"do=streams"}, feeds: true, check: checkCopied}),
+		since("4.3.1", compatScenario{name: "Streams group (KIP-1071)", count: 1000, task: []string{"do=streams", "protocol=streams"}, feeds: true, check: checkCopied}),
 		{name: "idle connection", count: 300, task: []string{"do=produce", "idle=12"}, only: []string{idleRelease}, check: checkProduced},
 		{name: "quota", count: 28, task: []string{"do=produce", "sizes=mixed"}, only: []string{idleRelease}, prepare: prepareQuota, check: checkThrottled},
 	}

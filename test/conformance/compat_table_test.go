@@ -159,7 +159,7 @@ func (c *compatTable) sections(t *testing.T) {
 			protocols = append(protocols, client.protocol)
 		}
 	}
-	section(t, "releases", c.began, fmt.Sprintf(`Which releases of Kafka and which clients work through the tunnel. Each client was run against each release, past the tunnel and through it: SOCKS5 with a JWT, Cloud Connector, three brokers with the ids 1, 1001 and 70000 whose names do not resolve. What came of it was looked up in the brokers: every record, its headers and its order in the partition, the offsets that groups have committed. Nobody but the Cloud Connector connected to the brokers, no real name was sent to a client, and none was asked of a name server.
+	section(t, "releases", c.began, fmt.Sprintf(`Which releases of Kafka and which clients work through the tunnel. Each client was run against each release, past the tunnel and through it: SOCKS5 with a JWT, Cloud Connector, three brokers with the ids 1, 1001 and 70000 whose names do not resolve. What came of it was looked up in the brokers: every record, its headers and its order in the partition, the offsets that groups have committed. Nobody but the Cloud Connector connected to the brokers, no real name was sent to a client, and none was asked of a name server. Kafka Streams has scenarios of its own, and no others.
 
 %d clients, %d implementations of the protocol, %d releases of Kafka, %d scenarios. Run on %s, of commit %s; the code of internal/kafka and internal/session was %s.
 
@@ -170,7 +170,7 @@ What works with which of these releases ("–": the client does not have it; "no
 
 %s`,
 		len(c.clients), len(protocols), len(c.releases), len(compatScenarios()),
-		c.began.UTC().Format(time.DateOnly), commit(t), digestOfCode(t), c.byRelease(), c.byScenario()))
+		c.began.UTC().Format(time.DateOnly), commit(t), digestOfCode(t), c.byRelease(), c.byScenario()+notInstalled()))
 }
 
 // commit is the one that was checked out.

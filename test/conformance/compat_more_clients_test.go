@@ -1,0 +1,247 @@
+//go:build conformance
+
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
+)
+
+// kafkaStreams is the client that does the scenarios of Kafka Streams, and no others.
+const kafkaStreams = "Kafka Streams"
+
+// suits reports whether a scenario is meant for a client.
+func (s compatScenario) suits(c compatClient) bool {
+	return slices.Contains(s.task, "do=streams") == (c.name == kafkaStreams)
+}
+
+// moreCompatClients are those of the full run that want more than every machine has: a
+// compiler, a package of the system.
+func moreCompatClients() []compatClient {
+	return []compatClient{
+		{"Java", "0.10.2.2", "Java", false, func(t *testing.T) ([]string, []string) {
+			return javaProgram(t, "clients/java/old/OldClient.java", "0.10.2.2", artifacts(t, "org.apache.kafka:kafka-clients:0.10.2.2", "org.slf4j:slf4j-simple:1.7.36")), nil
+		}},
+		{"Kafka tools", "4.3.1", "Java", false, func(t *testing.T) ([]string, []string) {
+			return javaProgram(t, "clients/java/tools/Tools.java", "4.3.1", toolJars(t, "4.3.1")), nil
+		}},
+		{kafkaStreams, "4.3.1", "Java", false, func(t *testing.T) ([]string, []string) {
+			return javaProgram(t, "clients/java/streams/Copies.java", "4.3.1", artifacts(t, "org.apache.kafka:kafka-streams:4.3.1", "org.slf4j:slf4j-simple:1.7.36")), nil
+		}},
+		{"node-rdkafka", "3.6.1", "librdkafka", false, perhaps("node-rdkafka 3.6.1", nodeRdkafka)},
+		{"kcat", "1.7.1", "librdkafka", false, perhaps("kcat 1.7.1", kcat)},
+		{"rskafka", "0.6.0", "rskafka", false, perhaps("rskafka 0.6.0", rskafka)},
+	}
+}
+
+// absent are the clients that this machine does not have, with the reason.
+var absent = map[string]string{}
+
+// perhaps prepares a client that a machine may lack what it needs for: then there is no
+// command.
+func perhaps(title string, prepare func(context.Context) (command, env []string, err error)) func(t *testing.T) ([]string, []string) {
+	return func(t *testing.T) ([]string, []string) {
+		t.Helper()
+		command, env, err := prepare(deadline(t))
+		if err != nil {
+			t.Logf("%s is not here: %v", title, err)
+			absent[title] = err.Error()
+			return nil, nil
+		}
+		return command, env
+	}
+}
+
+// prepareCompat installs clients and returns those that are here, with their commands.
+func prepareCompat(t *testing.T, clients []compatClient) (here []compatClient, commands [][2][]string) {
+	t.Helper()
+	for _, c := range clients {
+		if command, env := c.prepare(t); command != nil {
+			here = append(here, c)
+			commands = append(commands, [2][]string{command, env})
+		}
+	}
+	return here, commands
+}
+
+// notInstalled lists the clients that are not in the table because they are not here.
+func notInstalled() string {
+	if len(absent) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString("\nNot installed where this ran:\n\n")
+	for _, title := range slices.Sorted(maps.Keys(absent)) {
+		reason, _, _ := strings.Cut(absent[title], "\n")
+		fmt.Fprintf(&b, "- %s: %s\n", title, reason)
+	}
+	return b.String()
+}
+
+func artifacts(t *testing.T, names ...string) realkafka.Classpath {
+	t.Helper()
+	jars, err := realkafka.Artifacts(deadline(t), names...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return jars
+}
+
+// toolJars is a release of Kafka with its tools.
+func toolJars(t *testing.T, version string) realkafka.Classpath {
+	t.Helper()
+	for _, r := range realkafka.Releases() {
+		if r.Version == version {
+			jars, err := r.Jars(deadline(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return jars
+		}
+	}
+	t.Fatalf("there is no release %s", version)
+	return ""
+}
+
+// javaProgram compiles a program of one file and returns its command line.
+func javaProgram(t *testing.T, source, version string, jars realkafka.Classpath) []string {
+	t.Helper()
+	ctx := deadline(t)
+	main := strings.TrimSuffix(filepath.Base(source), ".java")
+	dir, err := realkafka.Cached("java-"+strings.ToLower(main)+"-"+version, []string{source}, func(into string) error {
+		out, err := exec.CommandContext(ctx, "javac", "-nowarn", "-cp", string(jars), "-d", into, source).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("javac %s: %w\n%s", source, err, out)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return realkafka.Classpath(string(jars) + string(os.PathListSeparator) + dir).Java(main)
+}
+
+// nodeRdkafka compiles librdkafka, which it brings along, in some minutes.
+func nodeRdkafka(ctx context.Context) (command, env []string, err error) {
+	program, err := filepath.Abs("clients/node/client.js")
+	if err != nil {
+		return nil, nil, err
+	}
+	inputs := []string{"clients/node/rdkafka/package.json", "clients/node/rdkafka/package-lock.json"}
+	installed, err := realkafka.Cached("npm-rdkafka", inputs, func(into string) error {
+		for _, in := range inputs {
+			b, err := os.ReadFile(in)
+			if err != nil {
+				return err
+			}
+			if err := os.WriteFile(filepath.Join(into, filepath.Base(in)), b, 0o644); err != nil {
+				return err
+			}
+		}
+		// One job: with more of them, the build starts before it is configured.
+		if err := tries(ctx, into, []string{"JOBS=1", "npm_config_jobs=1"}, "npm", "ci", "--no-audit", "--no-fund"); err != nil {
+			return err
+		}
+		// What it was compiled from is most of its size.
+		return os.RemoveAll(filepath.Join(into, "node_modules", "node-rdkafka", "deps"))
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return []string{"node", program, "rdkafka"}, []string{"NODE_PATH=" + filepath.Join(installed, "node_modules")}, nil
+}
+
+// kcat is a package of Debian.
+func kcat(ctx context.Context) (command, env []string, err error) {
+	const version = "Version 1.7.1 "
+	if _, err := exec.LookPath("kcat"); err != nil {
+		if os.Geteuid() != 0 {
+			return nil, nil, errors.New("there is no command kcat, and only root may install Debian's package")
+		}
+		if err := tries(ctx, "", []string{"DEBIAN_FRONTEND=noninteractive"}, "apt-get", "install", "-y", "--no-install-recommends", "kcat"); err != nil {
+			return nil, nil, err
+		}
+	}
+	out, err := exec.CommandContext(ctx, "kcat", "-V").CombinedOutput()
+	if err != nil {
+		return nil, nil, fmt.Errorf("kcat -V: %w", err)
+	}
+	if !strings.Contains(string(out), version) {
+		return nil, nil, errors.New("kcat is of another version")
+	}
+	program, err := filepath.Abs("clients/kcat/client.py")
+	if err != nil {
+		return nil, nil, err
+	}
+	return []string{"python3", program}, []string{"PYTHONPATH=" + filepath.Join(filepath.Dir(program), "../python"), "PYTHONUTF8=1"}, nil
+}
+
+// rskafka is built with Rust.
+func rskafka(ctx context.Context) (command, env []string, err error) {
+	const source = "clients/rust"
+	inputs := []string{source + "/Cargo.toml", source + "/Cargo.lock", source + "/src/main.rs"}
+	dir, err := realkafka.Cached("rust-client", inputs, func(into string) error {
+		target, err := os.MkdirTemp("", "kafka-tunnel-cargo-*")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(target)
+		return tries(ctx, "", []string{"CARGO_TARGET_DIR=" + target}, "cargo", "install", "--locked", "--debug", "--path", source, "--root", into)
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return []string{filepath.Join(dir, "bin", "client")}, nil, nil
+}
+
+// tries runs a command. Its error begins with one line that says why it did not work.
+func tries(ctx context.Context, dir string, env []string, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s does not work: %w\n%s", name, args[0], err, tail(out))
+	}
+	return nil
+}
+
+// TestClientThatIsNotHere: it is left out, and listed with the first line of the reason.
+func TestClientThatIsNotHere(t *testing.T) {
+	defer func(before map[string]string) { absent = before }(absent)
+	absent = map[string]string{}
+	lacking := compatClient{name: "lacking", version: "1", prepare: perhaps("lacking 1", func(context.Context) ([]string, []string, error) {
+		return nil, nil, errors.New("no compiler\nin a long log")
+	})}
+	present := compatClient{name: "present", prepare: func(*testing.T) ([]string, []string) { return []string{"true"}, nil }}
+	here, commands := prepareCompat(t, []compatClient{lacking, present})
+	if len(here) != 1 || here[0].name != "present" || len(commands) != 1 || commands[0][0][0] != "true" {
+		t.Errorf("%v %v", here, commands)
+	}
+	if list := notInstalled(); !strings.HasSuffix(list, "\n\n- lacking 1: no compiler\n") {
+		t.Errorf("%q", list)
+	}
+}
+
+// TestStreamsByItself: Kafka Streams does its own scenarios, and nobody else does.
+func TestStreamsByItself(t *testing.T) {
+	own := 0
+	for _, s := range compatScenarios() {
+		if streams := s.suits(compatClient{name: kafkaStreams}); streams == s.suits(compatClient{name: "Java"}) {
+			t.Errorf("%s is for both, or for none", s.name)
+		} else if streams {
+			own++
+		}
+	}
+	if own != 2 {
+		t.Errorf("%d scenarios of Kafka Streams", own)
+	}
+}
