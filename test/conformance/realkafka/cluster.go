@@ -13,8 +13,10 @@
 // Advertise makes up, and Broker.Internal, which announces itself and is the way
 // past the tunnel for a test that wants to know what really is in a topic.
 //
-// The package knows nothing of the tunnel. Brokers are plaintext and unprotected
-// on 127.0.0.1: good for a test, for nothing else.
+// Options.Doors adds listeners with TLS and SASL (security.go).
+//
+// The package knows nothing of the tunnel. Whatever the doors want, brokers are
+// unprotected on 127.0.0.1: good for a test, for nothing else.
 package realkafka
 
 import (
@@ -49,8 +51,11 @@ type Options struct {
 	// Advertise makes up the host:port that broker id announces on its client
 	// listener, which really is 127.0.0.1:port.
 	Advertise func(id, port int) string
+	Doors     []Door // further listeners
+	Users     []User // who may come in where SASL is spoken
 
-	zookeeper int // its port
+	zookeeper int        // its port
+	authority *authority // of the brokers' certificates; nil without doors
 }
 
 // A Broker is one node.
@@ -60,6 +65,7 @@ type Broker struct {
 	Advertised string // what it says its address is
 	Client     string // where that listener really is
 	Internal   string // the listener that announces itself
+	Doors      map[string]Listener
 
 	dir  string
 	args []string
@@ -69,6 +75,7 @@ type Broker struct {
 // A Cluster is a running Kafka cluster.
 type Cluster struct {
 	Brokers   []*Broker
+	CA        string // file with who has issued the certificates of doors with TLS
 	dir       string
 	zookeeper *proc.Process // nil: none is needed
 }
@@ -79,18 +86,29 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	for id := 1; id <= o.Brokers && len(o.IDs) < o.Brokers; id++ {
 		o.IDs = append(o.IDs, id)
 	}
-	free, err := FreePorts(3*len(o.IDs) + 1)
+	each := 3 + len(o.Doors)
+	free, err := FreePorts(each*len(o.IDs) + 1)
 	if err != nil {
 		return nil, err
 	}
 	all := make([]ports, len(o.IDs))
 	for i := range all {
-		all[i] = ports{id: o.IDs[i], client: free[3*i], internal: free[3*i+1], controller: free[3*i+2]}
+		own := free[each*i : each*(i+1)]
+		all[i] = ports{id: o.IDs[i], client: own[0], internal: own[1], controller: own[2], doors: own[3:]}
 	}
 	c := &Cluster{dir: o.Dir}
+	if len(o.Doors) > 0 {
+		c.CA = filepath.Join(o.Dir, "ca.pem")
+		if o.authority, err = newAuthority(c.CA); err != nil {
+			return nil, err
+		}
+	}
 	if o.Release.ZooKeeper {
 		o.zookeeper = free[len(free)-1]
 		if err := c.startZooKeeper(ctx, o.Jars, o.zookeeper); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+		if err := c.addScramUsers(ctx, o); err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
 	}
@@ -124,7 +142,7 @@ func (c *Cluster) prepareAll(ctx context.Context, o Options, all []ports) error 
 		b.args = brokerArgs(o.Jars, archive, settings)
 		c.Brokers = append(c.Brokers, b)
 		if !o.Release.ZooKeeper {
-			formats.Go(func() error { return o.Jars.format(ctx, b.dir, clusterID, settings) })
+			formats.Go(func() error { return o.Jars.format(ctx, b.dir, clusterID, settings, scramUsers(o.Users)...) })
 		}
 	}
 	return formats.Wait()
@@ -153,6 +171,9 @@ func prepare(o Options, i int, all []ports) (b *Broker, settings string, err err
 		text = zooKeeperProperties(b, own, o.zookeeper, len(all))
 	}
 	text += lines(o.Settings)
+	if text, err = o.openDoors(b, own, text); err != nil {
+		return nil, "", err
+	}
 	if err := os.WriteFile(settings, []byte(text), 0o644); err != nil {
 		return nil, "", fmt.Errorf("realkafka: %w", err)
 	}
@@ -169,10 +190,10 @@ func brokerArgs(jars Classpath, archive, settings string) []string {
 }
 
 // format prepares a data directory.
-func (c Classpath) format(ctx context.Context, dir, clusterID, settings string) error {
+func (c Classpath) format(ctx context.Context, dir, clusterID, settings string, more ...string) error {
 	p, err := proc.Start(proc.Options{
 		Name: "format",
-		Args: c.Java("kafka.tools.StorageTool", "format", "-t", clusterID, "-c", settings),
+		Args: c.Java("kafka.tools.StorageTool", append([]string{"format", "-t", clusterID, "-c", settings}, more...)...),
 		Log:  filepath.Join(dir, "format.log"),
 	})
 	if err != nil {

@@ -6,12 +6,13 @@ import (
 	"strings"
 )
 
-// ports are the three ports of one broker, all on 127.0.0.1.
+// ports are the ports of one broker, all on 127.0.0.1.
 type ports struct {
 	id         int // of the broker
 	client     int // what the outside reaches; advertised under a name of the test's choice
 	internal   int // between brokers, and for a look past the tunnel; advertised as it is
 	controller int
+	doors      []int // those of Options.Doors
 }
 
 // properties writes the server.properties of a broker of the cluster whose ports are
