@@ -102,7 +102,10 @@ func goClients(t *testing.T, tags ...string) string {
 func javaClient(t *testing.T, version string) []string {
 	t.Helper()
 	ctx := deadline(t)
-	jars, err := realkafka.Artifacts(ctx, "org.apache.kafka:kafka-clients:"+version, "org.slf4j:slf4j-simple:1.7.36")
+	// What SCRAM wants that the JDK lost with Java 11, and OAUTHBEARER, which does not come
+	// with the client.
+	jars, err := realkafka.Artifacts(ctx, "org.apache.kafka:kafka-clients:"+version, "org.slf4j:slf4j-simple:1.7.36",
+		"javax.xml.bind:jaxb-api:2.3.1", "com.fasterxml.jackson.core:jackson-databind:2.16.2")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,9 @@ func init() { more["confluent-kafka-go"] = confluent{} }
 type confluent struct{}
 
 func (c confluent) do(ctx context.Context, t task, r *result) (err error) {
+	if t["handshake"] != "" {
+		return errUnsupported // it uses the newest version
+	}
 	switch t["do"] {
 	case "produce":
 		return c.produce(ctx, t)
@@ -33,13 +36,14 @@ func (c confluent) do(ctx context.Context, t task, r *result) (err error) {
 	return c.more(ctx, t, r)
 }
 
-func (confluent) config(t task) kafka.ConfigMap {
+func (x confluent) config(t task) kafka.ConfigMap {
 	c := kafka.ConfigMap{"bootstrap.servers": t["bootstrap"]}
 	for _, word := range [][2]string{{"acks", "acks"}, {"compression", "compression.type"}, {"transactional", "transactional.id"}, {"client", "client.id"}, {"rack", "client.rack"}} {
 		if value, ok := t[word[0]]; ok {
 			c[word[1]] = value
 		}
 	}
+	x.security(t, c)
 	if t["do"] == "produce" {
 		c["enable.idempotence"] = t["idempotent"] == "true"
 	}
@@ -53,10 +57,16 @@ func (c confluent) produce(ctx context.Context, t task) error {
 		return err
 	}
 	defer p.Close()
+	if err := c.authorize(t, p); err != nil {
+		return err
+	}
+	if t["over"] != "" {
+		return c.slowly(ctx, p, t)
+	}
 	return c.send(ctx, p, t, "key-")
 }
 
-func (confluent) send(ctx context.Context, p *kafka.Producer, t task, prefix string) error {
+func (c confluent) send(ctx context.Context, p *kafka.Producer, t task, prefix string) error {
 	topic := t["topic"]
 	came := make(chan kafka.Event, t.count())
 	for i := range t.count() {
@@ -74,8 +84,8 @@ func (confluent) send(ctx context.Context, p *kafka.Producer, t task, prefix str
 		}
 	}
 	for range t.count() {
-		if m, ok := (<-came).(*kafka.Message); ok && m.TopicPartition.Error != nil {
-			return m.TopicPartition.Error
+		if err := c.delivered(p, came); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -107,6 +117,9 @@ func (c confluent) consume(ctx context.Context, t task, r *result) error {
 		return err
 	}
 	defer consumer.Close()
+	if err := c.authorize(t, consumer); err != nil {
+		return err
+	}
 	if err := consumer.Subscribe(t["topic"], nil); err != nil {
 		return err
 	}

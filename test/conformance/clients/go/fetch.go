@@ -29,7 +29,11 @@ func (f franz) fetch(ctx context.Context, t task, r *result) error {
 }
 
 func (s samsa) fetch(ctx context.Context, t task, r *result) error {
-	c, err := sarama.NewConsumer([]string{t["bootstrap"]}, s.config(t))
+	config, err := s.config(t)
+	if err != nil {
+		return err
+	}
+	c, err := sarama.NewConsumer([]string{t["bootstrap"]}, config)
 	if err != nil {
 		return err
 	}

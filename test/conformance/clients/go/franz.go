@@ -41,7 +41,12 @@ func codec(name string) kgo.CompressionCodec {
 	return kgo.NoCompression()
 }
 
-func (franz) open(t task, opts ...kgo.Opt) (*kgo.Client, error) {
+func (f franz) open(t task, opts ...kgo.Opt) (*kgo.Client, error) {
+	security, err := f.security(t)
+	if err != nil {
+		return nil, err
+	}
+	opts = append(opts, security...)
 	if t["client"] != "" {
 		opts = append(opts, kgo.ClientID(t["client"]))
 	}
@@ -65,6 +70,15 @@ func (f franz) produce(ctx context.Context, t task) error {
 		return err
 	}
 	defer cl.Close()
+	// Records wait for as long as their context lives, also when the password is wrong.
+	if t.wantsSASL() {
+		if err := cl.Ping(ctx); err != nil {
+			return err
+		}
+	}
+	if t["over"] != "" {
+		return f.slowly(ctx, cl, t)
+	}
 	return f.send(ctx, cl, t, "key-")
 }
 

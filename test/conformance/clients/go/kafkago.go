@@ -25,7 +25,7 @@ func (s segment) do(ctx context.Context, t task, r *result) (err error) {
 	return s.more(ctx, t, r)
 }
 
-func (segment) produce(ctx context.Context, t task) error {
+func (s segment) produce(ctx context.Context, t task) error {
 	if t["idempotent"] == "true" {
 		return errUnsupported
 	}
@@ -34,8 +34,12 @@ func (segment) produce(ctx context.Context, t task) error {
 		RequiredAcks: map[string]kafka.RequiredAcks{"0": kafka.RequireNone, "1": kafka.RequireOne, "-1": kafka.RequireAll, "": kafka.RequireAll}[t["acks"]],
 		Compression:  map[string]kafka.Compression{"gzip": kafka.Gzip, "snappy": kafka.Snappy, "lz4": kafka.Lz4, "zstd": kafka.Zstd}[t["compression"]],
 	}
-	if t["client"] != "" {
-		w.Transport = &kafka.Transport{ClientID: t["client"]}
+	var err error
+	if w.Transport, err = s.transport(t); err != nil {
+		return err
+	}
+	if t["over"] != "" {
+		return errors.Join(s.slowly(ctx, w, t), w.Close())
 	}
 	if t["patient"] != "" {
 		w.Transport, w.MaxAttempts = &kafka.Transport{DialTimeout: 15 * time.Second}, 20
@@ -57,7 +61,7 @@ func (segment) produce(ctx context.Context, t task) error {
 		t.idle(ctx)
 		all = all[len(half):]
 	}
-	err := w.WriteMessages(ctx, all...)
+	err = w.WriteMessages(ctx, all...)
 	// It asks for metadata once and then fails; nothing has been written then.
 	for written := (kafka.WriteErrors)(nil); err != nil && t["patient"] != "" && ctx.Err() == nil && !errors.As(err, &written); {
 		select {
@@ -69,13 +73,17 @@ func (segment) produce(ctx context.Context, t task) error {
 	return errors.Join(err, w.Close())
 }
 
-func (segment) consume(ctx context.Context, t task, r *result) error {
+func (s segment) consume(ctx context.Context, t task, r *result) error {
 	if t["protocol"] == "consumer" || t["rack"] != "" {
 		return errUnsupported
 	}
 	c := kafka.ReaderConfig{Brokers: []string{t["bootstrap"]}, GroupID: t["group"], Topic: t["topic"], StartOffset: kafka.FirstOffset, MaxWait: 500 * time.Millisecond, MaxBytes: 10_000_000}
 	if t["isolation"] == "read_committed" {
 		c.IsolationLevel = kafka.ReadCommitted
+	}
+	var err error
+	if c.Dialer, err = s.dialer(t); err != nil {
+		return err
 	}
 	reader := kafka.NewReader(c)
 	last := map[int]kafka.Message{}
@@ -86,6 +94,12 @@ func (segment) consume(ctx context.Context, t task, r *result) error {
 		}
 		r.add(int32(m.Partition), m.Key, m.Value)
 		last[m.Partition] = m
+		// It loses its place in the group with a connection.
+		if t["over"] != "" {
+			if err := reader.CommitMessages(ctx, m); err != nil {
+				return err
+			}
+		}
 	}
 	for _, m := range last {
 		if err := reader.CommitMessages(ctx, m); err != nil {
@@ -95,8 +109,12 @@ func (segment) consume(ctx context.Context, t task, r *result) error {
 	return reader.Close()
 }
 
-func (segment) admin(ctx context.Context, t task) (int, error) {
-	c := &kafka.Client{Addr: kafka.TCP(t["bootstrap"])}
+func (s segment) admin(ctx context.Context, t task) (int, error) {
+	transport, err := s.transport(t)
+	if err != nil {
+		return 0, err
+	}
+	c := &kafka.Client{Addr: kafka.TCP(t["bootstrap"]), Transport: transport}
 	_, err1 := c.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{Topic: t.made(), NumPartitions: 3, ReplicationFactor: 1}}})
 	m, err2 := c.Metadata(ctx, &kafka.MetadataRequest{})
 	_, err3 := c.DescribeConfigs(ctx, &kafka.DescribeConfigsRequest{Resources: []kafka.DescribeConfigRequestResource{{ResourceType: kafka.ResourceTypeTopic, ResourceName: t["topic"]}}})

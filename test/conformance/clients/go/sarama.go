@@ -29,7 +29,7 @@ func (s samsa) do(ctx context.Context, t task, r *result) (err error) {
 
 // config asks the broker for what it knows, as far as the library does that: it wants a
 // version to be named.
-func (samsa) config(t task) *sarama.Config {
+func (s samsa) config(t task) (*sarama.Config, error) {
 	c := sarama.NewConfig()
 	if v, err := sarama.ParseKafkaVersion(t["kafka"]); err == nil {
 		c.Version = v
@@ -60,13 +60,25 @@ func (samsa) config(t task) *sarama.Config {
 	if t["isolation"] == "read_committed" {
 		c.Consumer.IsolationLevel = sarama.ReadCommitted
 	}
-	return c
+	return c, s.security(t, c)
+}
+
+// producer is one with the configuration that a task asks for.
+func (s samsa) producer(t task) (sarama.SyncProducer, error) {
+	c, err := s.config(t)
+	if err != nil {
+		return nil, err
+	}
+	return sarama.NewSyncProducer([]string{t["bootstrap"]}, c)
 }
 
 func (s samsa) produce(ctx context.Context, t task) error {
-	p, err := sarama.NewSyncProducer([]string{t["bootstrap"]}, s.config(t))
+	p, err := s.producer(t)
 	if err != nil {
 		return err
+	}
+	if t["over"] != "" {
+		return errors.Join(s.slowly(ctx, p, t), p.Close())
 	}
 	return errors.Join(s.send(ctx, p, t, "key-"), p.Close())
 }
@@ -97,7 +109,7 @@ func (samsa) send(ctx context.Context, p sarama.SyncProducer, t task, prefix str
 }
 
 func (s samsa) transact(ctx context.Context, t task) error {
-	p, err := sarama.NewSyncProducer([]string{t["bootstrap"]}, s.config(t))
+	p, err := s.producer(t)
 	if err != nil {
 		return err
 	}
@@ -131,7 +143,11 @@ func (s samsa) consume(ctx context.Context, t task, r *result) error {
 	if t["protocol"] == "consumer" {
 		return errUnsupported
 	}
-	g, err := sarama.NewConsumerGroup([]string{t["bootstrap"]}, t["group"], s.config(t))
+	c, err := s.config(t)
+	if err != nil {
+		return err
+	}
+	g, err := sarama.NewConsumerGroup([]string{t["bootstrap"]}, t["group"], c)
 	if err != nil {
 		return err
 	}
@@ -154,7 +170,11 @@ func (s samsa) consume(ctx context.Context, t task, r *result) error {
 }
 
 func (s samsa) admin(_ context.Context, t task) (int, error) {
-	a, err := sarama.NewClusterAdmin([]string{t["bootstrap"]}, s.config(t))
+	c, err := s.config(t)
+	if err != nil {
+		return 0, err
+	}
+	a, err := sarama.NewClusterAdmin([]string{t["bootstrap"]}, c)
 	if err != nil {
 		return 0, err
 	}

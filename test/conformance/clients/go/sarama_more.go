@@ -22,7 +22,11 @@ func (s samsa) more(ctx context.Context, t task, r *result) (err error) {
 }
 
 func (s samsa) acls(t task) (n int, err error) {
-	a, err := sarama.NewClusterAdmin([]string{t["bootstrap"]}, s.config(t))
+	config, err := s.config(t)
+	if err != nil {
+		return 0, err
+	}
+	a, err := sarama.NewClusterAdmin([]string{t["bootstrap"]}, config)
 	if err != nil {
 		return 0, err
 	}
@@ -38,7 +42,11 @@ func (s samsa) acls(t task) (n int, err error) {
 }
 
 func (s samsa) seek(t task, r *result) error {
-	c, err := sarama.NewClient([]string{t["bootstrap"]}, s.config(t))
+	config, err := s.config(t)
+	if err != nil {
+		return err
+	}
+	c, err := sarama.NewClient([]string{t["bootstrap"]}, config)
 	if err != nil {
 		return err
 	}
@@ -81,7 +89,7 @@ func (s samsa) seek(t task, r *result) error {
 
 // fence lets a second producer take the transactional id of the first.
 func (s samsa) fence(ctx context.Context, t task) error {
-	zombie, err := sarama.NewSyncProducer([]string{t["bootstrap"]}, s.config(t))
+	zombie, err := s.producer(t)
 	if err != nil {
 		return err
 	}
@@ -92,7 +100,7 @@ func (s samsa) fence(ctx context.Context, t task) error {
 	if err := errors.Join(zombie.BeginTxn(), late()); err != nil {
 		return err
 	}
-	second, err := sarama.NewSyncProducer([]string{t["bootstrap"]}, s.config(t))
+	second, err := s.producer(t)
 	if err != nil {
 		return err
 	}

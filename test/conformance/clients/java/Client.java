@@ -82,6 +82,7 @@ public class Client {
             p.put(what + ".serializer", "org.apache.kafka.common.serialization.ByteArraySerializer");
             p.put(what + ".deserializer", "org.apache.kafka.common.serialization.ByteArrayDeserializer");
         }
+        Security.settings(p, task);
         return p;
     }
 
@@ -113,6 +114,7 @@ public class Client {
                 r.headers().add("n", String.valueOf(i).getBytes(StandardCharsets.UTF_8));
             }
             all.add(producer.send(r));
+            Security.gap(task, all.get(i));
         }
         producer.flush();
         for (Future<?> f : all) {

@@ -45,7 +45,7 @@ class Result {
 // as the task says.
 async function * batches (task, prefix, make) {
   const count = Number(task.count)
-  const size = task.sizes === 'mixed' ? 1 : BATCH // brokers take batches of 1 MB
+  const size = task.sizes === 'mixed' || task.over ? 1 : BATCH // brokers take batches of 1 MB
   for (let i = 0; i < count; i += size) {
     if (task.idle && i >= count / 2 && i - size < count / 2) await later(1000 * Number(task.idle))
     const messages = []

@@ -2,12 +2,13 @@
 'use strict'
 
 const { Unsupported, batches } = require('./common')
+const security = require('./security')
 
 class Kafkajs {
   constructor (task) {
     this.task = task
     this.lib = require('kafkajs')
-    this.kafka = new this.lib.Kafka({ clientId: task.client ?? 'conformance', brokers: [task.bootstrap], logLevel: this.lib.logLevel.WARN, retry: task.patient ? { retries: 20, maxRetryTime: 5000 } : undefined })
+    this.kafka = new this.lib.Kafka({ clientId: task.client ?? 'conformance', brokers: [task.bootstrap], logLevel: this.lib.logLevel.WARN, retry: task.patient ? { retries: 20, maxRetryTime: 5000 } : undefined, ...security.kafkajs(task) })
   }
 
   async send (producer, prefix) {
@@ -16,6 +17,7 @@ class Kafkajs {
     if (compression === undefined) throw new Unsupported(task.compression)
     for await (const messages of batches(task, prefix, (r, headers) => ({ key: r.key, value: r.value, headers }))) {
       await producer.send({ topic: task.topic, acks: Number(task.acks ?? -1), compression, messages })
+      await security.gap(task)
     }
   }
 

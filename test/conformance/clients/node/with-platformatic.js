@@ -2,12 +2,13 @@
 'use strict'
 
 const { Unsupported, batches } = require('./common')
+const security = require('./security')
 
 class Platformatic {
   constructor (task) {
     this.task = task
     this.lib = require('@platformatic/kafka')
-    this.base = { clientId: task.client ?? 'conformance', bootstrapBrokers: [task.bootstrap] }
+    this.base = { clientId: task.client ?? 'conformance', bootstrapBrokers: [task.bootstrap], ...security.platformatic(task) }
     if (task.patient) Object.assign(this.base, { retries: 20, retryDelay: 1000 })
   }
 
@@ -19,7 +20,10 @@ class Platformatic {
     const { task } = this
     for await (const messages of batches(task, prefix, (r, headers) => ({
       topic: task.topic, key: r.key, value: r.value, headers: headers && new Map([[Buffer.from('n'), Buffer.from(headers.n)]])
-    }))) await producer.send({ messages })
+    }))) {
+      await producer.send({ messages })
+      await security.gap(task)
+    }
   }
 
   async produce () {

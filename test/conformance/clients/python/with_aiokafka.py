@@ -4,6 +4,7 @@ import time
 
 from common import LIMIT, Unsupported, idle, record
 from more_aiokafka import More
+from security import aiokafka, gap
 
 
 class Aiokafka(More):
@@ -17,7 +18,7 @@ class Aiokafka(More):
         acks = {'0': 0, '1': 1}.get(t.get('acks'), 'all')
         compression = t.get('compression', 'none')
         settings = {'bootstrap_servers': t['bootstrap'], 'acks': acks, 'compression_type': None if compression == 'none' else compression,
-                    'max_request_size': 2_000_000, 'enable_idempotence': t.get('idempotent') == 'true'}
+                    'max_request_size': 2_000_000, 'enable_idempotence': t.get('idempotent') == 'true', **aiokafka(t)}
         if 'client' in t:
             settings['client_id'] = t['client']
         if 'transactional' in t:
@@ -41,6 +42,9 @@ class Aiokafka(More):
                 await asyncio.sleep(pause)
             key, value, headers = record(self.task, i, prefix)
             futures.append(await p.send(self.task['topic'], value, key, headers=headers))
+            if 'over' in self.task:
+                await futures[-1]
+                await asyncio.sleep(gap(self.task))
         await p.flush()
         for f in futures:
             await f
@@ -75,7 +79,7 @@ class Aiokafka(More):
 
         async def work():
             c = AIOKafkaConsumer(t['topic'], bootstrap_servers=t['bootstrap'], group_id=t['group'], auto_offset_reset='earliest',
-                                 enable_auto_commit=False, isolation_level=t.get('isolation', 'read_uncommitted'), client_rack=t.get('rack'))
+                                 enable_auto_commit=False, isolation_level=t.get('isolation', 'read_uncommitted'), client_rack=t.get('rack'), **aiokafka(t))
             await c.start()
             try:
                 await self.read(c, result)
@@ -112,7 +116,7 @@ class Aiokafka(More):
         topic = self.task['topic']
 
         async def work():
-            a = AIOKafkaAdminClient(bootstrap_servers=self.task['bootstrap'])
+            a = AIOKafkaAdminClient(bootstrap_servers=self.task['bootstrap'], **aiokafka(self.task))
             await a.start()
             try:
                 made = topic + '-made'

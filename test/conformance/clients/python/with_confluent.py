@@ -3,6 +3,7 @@ import time
 
 from common import LIMIT, idle, record
 from more_confluent import More
+from security import drain, gap, librdkafka
 
 
 class Confluent(More):
@@ -14,7 +15,7 @@ class Confluent(More):
         t = self.task
         settings = {'bootstrap.servers': t['bootstrap'], 'acks': t.get('acks', '-1'), 'compression.type': t.get('compression', 'none'),
                     'message.max.bytes': 2_000_000, 'queue.buffering.max.kbytes': 200_000,
-                    'enable.idempotence': t.get('idempotent') == 'true'}
+                    'enable.idempotence': t.get('idempotent') == 'true', **librdkafka(t)}
         if 'client' in t:
             settings['client.id'] = t['client']
         if 'patient' in t:
@@ -33,7 +34,10 @@ class Confluent(More):
             key, value, headers = record(self.task, i, prefix)
             p.produce(self.task['topic'], value, key, headers=headers, on_delivery=lambda e, m: errors.append(e) if e else None)
             p.poll(0)
-        if p.flush(LIMIT) or errors:
+            if 'over' in self.task:
+                drain(p, LIMIT)
+                time.sleep(gap(self.task))
+        if drain(p, LIMIT) or errors:
             raise RuntimeError(f'not delivered: {errors[:3]}')
 
     def produce(self, _):
@@ -53,7 +57,7 @@ class Confluent(More):
         from confluent_kafka import Consumer
         t = self.task
         settings = {'bootstrap.servers': t['bootstrap'], 'group.id': t['group'], 'auto.offset.reset': 'earliest', 'enable.auto.commit': False,
-                    'isolation.level': t.get('isolation', 'read_uncommitted')}
+                    'isolation.level': t.get('isolation', 'read_uncommitted'), **librdkafka(t)}
         if t.get('protocol') == 'consumer':
             settings['group.protocol'] = 'consumer'
         if 'rack' in t:
@@ -87,7 +91,7 @@ class Confluent(More):
     def admin(self, _):
         from confluent_kafka import TopicCollection
         from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
-        a, topic = AdminClient({'bootstrap.servers': self.task['bootstrap']}), self.task['topic']
+        a, topic = AdminClient({'bootstrap.servers': self.task['bootstrap'], **librdkafka(self.task)}), self.task['topic']
         made = topic + '-made'
         a.create_topics([NewTopic(made, 3, 1)])[made].result(LIMIT)
         m = a.list_topics(timeout=LIMIT)

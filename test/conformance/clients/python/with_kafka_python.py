@@ -3,6 +3,7 @@ import time
 
 from common import LIMIT, Unsupported, idle, record
 from more_kafka_python import More
+from security import gap, kafka_python
 
 
 class KafkaPython(More):
@@ -15,7 +16,7 @@ class KafkaPython(More):
         acks = {'0': 0, '1': 1}.get(t.get('acks'), 'all')
         compression = t.get('compression', 'none')
         settings = {'bootstrap_servers': t['bootstrap'], 'acks': acks, 'compression_type': None if compression == 'none' else compression,
-                    'max_request_size': 2_000_000, 'enable_idempotence': t.get('idempotent') == 'true'}
+                    'max_request_size': 2_000_000, 'enable_idempotence': t.get('idempotent') == 'true', **kafka_python(t)}
         if 'transactional' in t:
             settings.update(transactional_id=t['transactional'], enable_idempotence=True)
         if 'client' in t:
@@ -32,6 +33,9 @@ class KafkaPython(More):
                 time.sleep(pause)
             key, value, headers = record(self.task, i, prefix)
             futures.append(p.send(self.task['topic'], key=key, value=value, headers=headers))
+            if 'over' in self.task:
+                futures[-1].get(LIMIT)
+                time.sleep(gap(self.task))
         p.flush(LIMIT)
         for f in futures:
             f.get(LIMIT)
@@ -58,7 +62,7 @@ class KafkaPython(More):
         if t.get('protocol') == 'consumer':
             raise Unsupported('KIP-848')
         c = KafkaConsumer(t['topic'], bootstrap_servers=t['bootstrap'], group_id=t['group'], auto_offset_reset='earliest',
-                          enable_auto_commit=False, isolation_level=t.get('isolation', 'read_uncommitted'), client_rack=t.get('rack', ''))
+                          enable_auto_commit=False, isolation_level=t.get('isolation', 'read_uncommitted'), client_rack=t.get('rack', ''), **kafka_python(t))
         self.read(c, result)
         c.commit()
         c.close()
@@ -84,7 +88,7 @@ class KafkaPython(More):
 
     def admin(self, _):
         from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
-        a, topic = KafkaAdminClient(bootstrap_servers=self.task['bootstrap']), self.task['topic']
+        a, topic = KafkaAdminClient(bootstrap_servers=self.task['bootstrap'], **kafka_python(self.task)), self.task['topic']
         made = topic + '-made'
         a.create_topics([NewTopic(made, 3, 1)])
         a.list_topics()
