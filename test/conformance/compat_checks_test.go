@@ -157,7 +157,7 @@ func checkContents(ctx context.Context, c *realkafka.Cluster, s compatScenario, 
 
 // checkSought wants the records from the time on that was asked for.
 func checkSought(ctx context.Context, c *realkafka.Cluster, s compatScenario, topic string, said compatResult) error {
-	return checkContents(ctx, c, s, topic, said, func(r *kgo.Record) bool { return r.Timestamp.UnixMilli() >= compatTime(fedRecords-s.count) })
+	return checkContents(ctx, c, s, topic, said, func(r *kgo.Record) bool { return r.Timestamp.UnixMilli() >= compatTime(s.fed()-s.count) })
 }
 
 // checkShared wants each record once; a share group has no order.

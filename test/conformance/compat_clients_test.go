@@ -27,7 +27,10 @@ type compatClient struct {
 func (c compatClient) title() string { return c.name + " " + c.version }
 
 // compatClients lists all of them.
-func compatClients() []compatClient {
+func compatClients() []compatClient { return append(libraryClients(), moreCompatClients()...) }
+
+// libraryClients are those whose programs know most of what clients/README.md lists.
+func libraryClients() []compatClient {
 	python := func(name, folder string) func(t *testing.T) ([]string, []string) {
 		return func(t *testing.T) ([]string, []string) {
 			return []string{"python3", absolute(t, "clients/python/client.py"), name}, []string{"PYTHONPATH=" + pythonPackages(t, "clients/python/"+folder), "PYTHONUTF8=1"}
@@ -44,7 +47,7 @@ func compatClients() []compatClient {
 	java := func(version string) func(t *testing.T) ([]string, []string) {
 		return func(t *testing.T) ([]string, []string) { return javaClient(t, version), nil }
 	}
-	return append([]compatClient{
+	return []compatClient{
 		{"Java", "4.3.1", "Java", true, java("4.3.1")},
 		{"Java", "3.9.1", "Java", false, java("3.9.1")},
 		{"Java", "2.8.2", "Java", false, java("2.8.2")},
@@ -59,7 +62,7 @@ func compatClients() []compatClient {
 		{"sarama", "1.61.1", "sarama", true, golang("sarama")},
 		{"segmentio/kafka-go", "0.4.51", "kafka-go", true, golang("kafka-go")},
 		{"confluent-kafka-go", "2.15.0", "librdkafka", false, golang("confluent-kafka-go", "confluent")},
-	}, moreCompatClients()...)
+	}
 }
 
 func absolute(t *testing.T, path string) string {

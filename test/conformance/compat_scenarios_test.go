@@ -25,11 +25,23 @@ type compatScenario struct {
 	since string   // the first release that has it; all, if empty
 	only  []string // the releases that it is tried with: it takes long
 	feeds bool     // the topic is filled past the tunnel before
+	// over is how long filling it takes, while the client already works; zero: it is
+	// filled before.
+	over time.Duration
 	// prepare makes what it needs past the tunnel and returns further words. It may be
 	// nil.
 	prepare func(ctx context.Context, c *realkafka.Cluster, topic string) (words []string, err error)
 	// check looks at what came of it, past the tunnel. It may be nil.
 	check func(ctx context.Context, c *realkafka.Cluster, s compatScenario, topic string, said compatResult) error
+}
+
+// fed is how many records the topic is filled with: those that are asked for, but for a
+// client that looks for the second half.
+func (s compatScenario) fed() int {
+	if slices.Contains(s.task, "do=seek") {
+		return 2 * s.count
+	}
+	return s.count
 }
 
 // in reports whether there is something to try with a release.

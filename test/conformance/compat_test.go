@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/proc"
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
 )
@@ -199,7 +201,11 @@ func (b *compatBed) compare(ctx context.Context, c compatClient, command [2][]st
 	if errors.Is(errDirect, errUnsupported) {
 		return verdict{Same: true, Unsupported: true}
 	}
-	errTunnel := b.run(ctx, "tunnel"+try, b.tunnel, c, command, s)
+	return judge(errDirect, b.run(ctx, "tunnel"+try, b.tunnel, c, command, s))
+}
+
+// judge compares what became of a scenario past the tunnel and through it.
+func judge(errDirect, errTunnel error) verdict {
 	switch {
 	case (errDirect == nil) == (errTunnel == nil) && !errors.Is(errTunnel, errLeak):
 		return verdict{Same: true, Works: errDirect == nil, Late: errors.Is(errDirect, errLate), Why: firstLine(errDirect)}
@@ -228,8 +234,12 @@ func (b *compatBed) run(ctx context.Context, way, bootstrap string, c compatClie
 	if err := newTopic(ctx, b.cluster, topic); err != nil {
 		return fmt.Errorf("the topic: %w", err)
 	}
+	var feeding errgroup.Group
 	if s.feeds {
-		if err := feedCompat(ctx, b.cluster, s, topic); err != nil {
+		feeding.Go(func() error { return feedCompat(ctx, b.cluster, s, topic) })
+	}
+	if s.over == 0 {
+		if err := feeding.Wait(); err != nil {
 			return fmt.Errorf("filling the topic: %w", err)
 		}
 	}
@@ -256,6 +266,9 @@ func (b *compatBed) run(ctx context.Context, way, bootstrap string, c compatClie
 	if took := time.Since(began); took > clientTime/4 {
 		b.log("%s, Kafka %s, %s, %s took %v", c.title(), b.release, s.name, way, took.Round(time.Second))
 	}
+	if err := feeding.Wait(); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("filling the topic: %w", err)
+	}
 	if strings.HasPrefix(way, "tunnel") && bytes.Contains(append(out.Bytes(), said.Bytes()...), []byte(realDomain)) {
 		return fmt.Errorf("%w: %s", errLeak, tail(said.Bytes()))
 	}
@@ -263,10 +276,10 @@ func (b *compatBed) run(ctx context.Context, way, bootstrap string, c compatClie
 		return errUnsupported
 	}
 	if ctx.Err() != nil {
-		return fmt.Errorf("%w: %s", errLate, lastLines(said.Bytes()))
+		return &saidError{errLate, said.Bytes()}
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %s", err, lastLines(said.Bytes()))
+		return &saidError{err, said.Bytes()}
 	}
 	result, err := parseCompat(out.Bytes())
 	if err != nil || s.check == nil {
@@ -274,6 +287,15 @@ func (b *compatBed) run(ctx context.Context, way, bootstrap string, c compatClie
 	}
 	return s.check(ctx, b.cluster, s, topic, result)
 }
+
+// A saidError is the end of a client that said something before.
+type saidError struct {
+	error
+	said []byte
+}
+
+func (e *saidError) Error() string { return e.error.Error() + ": " + lastLines(e.said) }
+func (e *saidError) Unwrap() error { return e.error }
 
 // lastLines is the end of what a client said, on one line.
 func lastLines(said []byte) string {

@@ -15,9 +15,6 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
 )
 
-// fedRecords is how many records a topic has that was filled past the tunnel.
-const fedRecords = 1000
-
 // feedCompat fills a topic past the tunnel.
 func feedCompat(ctx context.Context, c *realkafka.Cluster, s compatScenario, topic string) error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(c.Internal()...), kgo.DefaultProduceTopic(topic), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.DisableIdempotentWrite())
@@ -26,11 +23,31 @@ func feedCompat(ctx context.Context, c *realkafka.Cluster, s compatScenario, top
 	}
 	defer client.Close()
 	var records []*kgo.Record
-	for i := range fedRecords {
+	for i := range s.fed() {
 		key, value := compatRecord(s, i)
 		records = append(records, &kgo.Record{Key: key, Value: value, Timestamp: time.UnixMilli(compatTime(i))})
 	}
+	if s.over > 0 {
+		return feedSlowly(ctx, client, records, s.over/time.Duration(s.count))
+	}
 	return client.ProduceSync(ctx, records...).FirstErr()
+}
+
+// feedSlowly writes one record at each tick.
+func feedSlowly(ctx context.Context, client *kgo.Client, records []*kgo.Record, every time.Duration) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for _, r := range records {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := client.ProduceSync(ctx, r).FirstErr(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // newTopic makes a topic past the tunnel and returns when every broker knows it: some
