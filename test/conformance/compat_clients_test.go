@@ -124,11 +124,15 @@ func javaClient(t *testing.T, version string) []string {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("javac with kafka-clients %s: %w\n%s", version, err, out)
 		}
+		// An archive wants a jar.
+		if out, err := exec.CommandContext(ctx, "jar", "--create", "--file", filepath.Join(into, "client.jar"), "-C", into, ".").CombinedOutput(); err != nil {
+			return fmt.Errorf("jar: %w\n%s", err, out)
+		}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	own := realkafka.Classpath(strings.Join([]string{string(jars), dir}, string(os.PathListSeparator)))
-	return own.Java("Client")
+	own := realkafka.Classpath(strings.Join([]string{string(jars), filepath.Join(dir, "client.jar")}, string(os.PathListSeparator)))
+	return own.JavaWarm(ctx, "Client", "do=warm", "bootstrap=127.0.0.1:1", "topic=none", "group=none", "count=1")
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -66,4 +67,29 @@ func (c Classpath) makeArchive(ctx context.Context) (dir string, err error) {
 		_, err = os.Stat(filepath.Join(dir, "kafka.jsa"))
 		return err
 	})
+}
+
+// JavaWarm is Java for a main class that will run many times: with an archive of the
+// classes that it loads when it is run with the words of warm, which has to end well.
+// Without one, if that does not work.
+func (c Classpath) JavaWarm(ctx context.Context, main string, warm ...string) []string {
+	command := c.Java(main)
+	scratch, err := os.MkdirTemp("", "kafka-tunnel-archive-*")
+	if err != nil {
+		return command
+	}
+	defer os.RemoveAll(scratch)
+	version, err := exec.CommandContext(ctx, "java", "-version").CombinedOutput()
+	key := filepath.Join(scratch, "key")
+	if err != nil || os.WriteFile(key, []byte(string(version)+strings.Join(append(command, warm...), " ")), 0o644) != nil {
+		return command
+	}
+	dir, err := Cached("archive", []string{key}, func(dir string) error {
+		args := slices.Concat([]string{"-XX:ArchiveClassesAtExit=" + filepath.Join(dir, "main.jsa")}, command[1:], warm)
+		return exec.CommandContext(ctx, command[0], args...).Run()
+	})
+	if err != nil {
+		return command
+	}
+	return slices.Insert(command, 1, "-XX:SharedArchiveFile="+filepath.Join(dir, "main.jsa"), "-Xshare:auto", "-Xlog:disable", "-Xlog:all=error:stderr")
 }

@@ -37,6 +37,7 @@ public class Client {
                 case "seek": More.seek(); break;
                 case "fence": More.fence(); break;
                 case "share": newer("Share"); break;
+                case "warm": More.warm(); break;
                 default: throw new UnsupportedOperationException(task.get("do"));
             }
         } catch (UnsupportedOperationException e) {

@@ -17,6 +17,19 @@ import org.apache.kafka.common.acl.AclBindingFilter;
 
 /** What not every library can do. */
 class More {
+    /** Loads the classes of all clients, for an archive of them, with no broker there. */
+    static void warm() throws Exception {
+        java.util.Properties p = Client.settings();
+        p.put("group.id", Client.task.get("group"));
+        try (KafkaProducer<byte[], byte[]> producer = Client.producer(); AdminClient a = AdminClient.create(Client.settings()); KafkaConsumer<byte[], byte[]> c = new KafkaConsumer<>(p)) {
+            c.subscribe(Collections.singletonList(Client.task.get("topic")));
+            KafkaConsumer.class.getMethod("poll", java.time.Duration.class);
+            Client.poll(c);
+        } catch (NoSuchMethodException e) {
+            // older ones wait for a broker
+        }
+    }
+
     /** Lists all entries and counts those of the topic: how a filter for one is made has changed. */
     static void acls() throws Exception {
         int n = 0;
