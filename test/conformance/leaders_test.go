@@ -184,7 +184,12 @@ func shareFromStart(t *testing.T, client *kgo.Client, group string) {
 // feed produces into a topic, past the tunnel, until the test ends.
 func feed(t *testing.T, c *realkafka.Cluster, topic string) {
 	t.Helper()
-	l := franz(t, strings.Join(c.Internal(), ","), topic)
+	feedEvery(t, c, topic, usualPace)
+}
+
+func feedEvery(t *testing.T, c *realkafka.Cluster, topic string, pace time.Duration) {
+	t.Helper()
+	l := franzEvery(t, strings.Join(c.Internal(), ","), topic, pace)
 	t.Cleanup(func() { l.stop(t) })
 }
 
@@ -201,12 +206,21 @@ type franzLoop struct {
 	err    error
 }
 
+// usualPace is one record after the other.
+const usualPace = 20 * time.Millisecond
+
 func franz(t *testing.T, bootstrap, topic string) *franzLoop {
+	t.Helper()
+	return franzEvery(t, bootstrap, topic, usualPace)
+}
+
+func franzEvery(t *testing.T, bootstrap, topic string, pace time.Duration) *franzLoop {
 	t.Helper()
 	l := &franzLoop{done: make(chan struct{})}
 	addresses := make(chan string, 1000)
 	var err error
 	l.client, err = kgo.NewClient(kgo.SeedBrokers(strings.Split(bootstrap, ",")...), kgo.DefaultProduceTopic(topic),
+		kgo.ProducerLinger(0), // it produces one record after the other and would wait each time
 		kgo.Dialer(func(ctx context.Context, network, address string) (net.Conn, error) {
 			addresses <- address
 			var d net.Dialer
@@ -219,7 +233,7 @@ func franz(t *testing.T, bootstrap, topic string) *franzLoop {
 	l.cancel = cancel
 	go func() {
 		defer close(l.done)
-		tick := time.NewTicker(20 * time.Millisecond)
+		tick := time.NewTicker(pace)
 		defer tick.Stop()
 		for ctx.Err() == nil {
 			if err := l.client.ProduceSync(context.WithoutCancel(ctx), kgo.StringRecord("record")).FirstErr(); err != nil {

@@ -1,7 +1,10 @@
 import java.time.Duration;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.Properties;
 import java.util.concurrent.atomic.AtomicLong;
+import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.KafkaShareConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -10,12 +13,15 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 /**
  * One client that works in a loop until its standard input ends.
  *
- *   LeaderClient produce|consume|share BOOTSTRAP TOPIC
+ *   LeaderClient produce|consume|share[-timed] BOOTSTRAP TOPIC
  *
- * It prints what it has done at the end: "done N", or "error ..." at once.
+ * It prints what it has done at the end: "done N", or "error ..." at once. With -timed it
+ * produces every 5 ms, in place of 20, and prints "got OFFSET MICROSECONDS" for every record
+ * that it receives.
  */
 public class LeaderClient {
     static volatile boolean stop;
+    static boolean timed;
 
     public static void main(String[] args) throws Exception {
         Thread ends = new Thread(() -> {
@@ -34,7 +40,8 @@ public class LeaderClient {
         p.put("value.serializer", "org.apache.kafka.common.serialization.StringSerializer");
         p.put("key.deserializer", "org.apache.kafka.common.serialization.StringDeserializer");
         p.put("value.deserializer", "org.apache.kafka.common.serialization.StringDeserializer");
-        long n = switch (args[0]) {
+        timed = args[0].endsWith("-timed");
+        long n = switch (args[0].replace("-timed", "")) {
             case "produce" -> produce(p, args[2]);
             case "consume" -> consume(p, args[2]);
             default -> share(p, args[2]);
@@ -55,7 +62,7 @@ public class LeaderClient {
                         acked.incrementAndGet();
                     }
                 });
-                Thread.sleep(20);
+                Thread.sleep(timed ? 5 : 20);
             }
         }
         if (acked.get() != sent) {
@@ -71,7 +78,7 @@ public class LeaderClient {
         try (KafkaConsumer<String, String> consumer = new KafkaConsumer<>(p)) {
             consumer.subscribe(List.of(topic));
             while (!stop) {
-                n += consumer.poll(Duration.ofMillis(100)).count();
+                n += received(consumer.poll(Duration.ofMillis(100)));
             }
         }
         return n;
@@ -83,9 +90,20 @@ public class LeaderClient {
         try (KafkaShareConsumer<String, String> consumer = new KafkaShareConsumer<>(p)) {
             consumer.subscribe(List.of(topic));
             while (!stop) {
-                n += consumer.poll(Duration.ofMillis(100)).count();
+                n += received(consumer.poll(Duration.ofMillis(100)));
             }
         }
         return n;
+    }
+
+    static int received(ConsumerRecords<String, String> records) {
+        if (timed && !records.isEmpty()) {
+            long now = ChronoUnit.MICROS.between(Instant.EPOCH, Instant.now());
+            StringBuilder lines = new StringBuilder();
+            records.forEach(r -> lines.append("got ").append(r.offset()).append(' ').append(now).append('\n'));
+            System.out.print(lines);
+            System.out.flush();
+        }
+        return records.count();
     }
 }

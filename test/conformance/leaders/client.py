@@ -1,8 +1,9 @@
 """One client of librdkafka that works in a loop until its standard input ends.
 
-    client.py produce|consume BOOTSTRAP TOPIC
+    client.py produce|consume[-timed] BOOTSTRAP TOPIC
 
-It prints "done N" at the end, or "error ..." at once.
+It prints "done N" at the end, or "error ..." at once. With -timed it produces every 5 ms,
+in place of 20, and prints "got OFFSET MICROSECONDS" for every record that it receives.
 """
 import sys
 import threading
@@ -11,6 +12,7 @@ import time
 from confluent_kafka import Consumer, Producer
 
 mode, bootstrap, topic = sys.argv[1:]
+mode, timed, _ = mode.partition("-timed")
 stop = threading.Event()
 
 
@@ -37,7 +39,7 @@ if mode == "produce":
         producer.produce(topic, b"record", callback=delivered)
         sent += 1
         producer.poll(0)
-        time.sleep(0.02)
+        time.sleep(0.005 if timed else 0.02)
     producer.flush(30)
     if sent != done:
         print(f"error {sent} sent, {done} acknowledged", flush=True)
@@ -50,7 +52,9 @@ else:
             continue
         if message.error():
             print("error", message.error(), flush=True)
-        else:
-            done += 1
+            continue
+        done += 1
+        if timed:
+            print("got", message.offset(), time.time_ns() // 1000, flush=True)
     consumer.close()
 print("done", done, flush=True)

@@ -46,7 +46,7 @@ type Options struct {
 	Brokers  int      // number of nodes, ids from 1
 	IDs      []int    // in place of 1 to Brokers
 	Racks    bool     // each broker has a rack of its own: rack-ID
-	Settings []string // further lines of server.properties
+	Settings []string // further lines of their server.properties
 	Dir      string   // an empty directory for data, settings and logs
 	// Advertise makes up the host:port that broker id announces on its client
 	// listener, which really is 127.0.0.1:port.
