@@ -56,6 +56,10 @@ const (
 // feels just that. Part of it is what the tunnel has no hand in: the election, for producers,
 // and for all the time until the new leader has followers.
 func TestLeaderChangeTime(t *testing.T) {
+	if _, ok := keptPart(t, "leader changes"); ok {
+		return
+	}
+	began := time.Now()
 	bed := &leaderTimeBed{cluster: briskCluster(t), moves: *leaderTimeMoves, limit: 3}
 	if *compatFull {
 		bed.limit = 1.2
@@ -95,8 +99,7 @@ func TestLeaderChangeTime(t *testing.T) {
 		t.Run(c.name+" "+c.api, func(t *testing.T) { all = append(all, bed.measure(t, c, fmt.Sprintf("leadertime-%d", i))) })
 	}
 	table := leaderTable(all)
-	t.Logf("\n%s", table)
-	section("leader changes", fmt.Sprintf(`## When the leader changes
+	section(t, "leader changes", began, fmt.Sprintf(`## When the leader changes
 
 Clients that know KIP-951 find the new leader's address in the answer of the old one; in the tunnel's copy of the answer it is the local port of that broker. How long the leader's move holds them up, past the tunnel and through it, at the same time on the same three brokers of Kafka, a record every %v: for producers the longest time between two appends around the move, for consumers how late a record is at most. In ms: **median** of so many moves on each side (smallest; quartiles; largest); the ratio of the medians (nine of ten runs like this one would be in this range). The election and the followers' coming to the new leader are part of the time, on both sides. Where a round of %d moves had a ratio above %.1f, up to two more were made and all of them count. The brokers' followers do not rest (%s): with the defaults the brokers themselves add pauses of up to a second, by chance and on both sides, which would hide the rest.
 
