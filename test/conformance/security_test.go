@@ -179,6 +179,7 @@ func TestSecurity(t *testing.T) {
 							return ctx.Err() // it says nothing about the client
 						}
 						table.put(c.title(), release.Version, s.name, v)
+						t.Logf("%s, %s: %s", c.title(), s.name, strings.TrimSpace(v.word(s)+" "+v.why))
 					}
 					return nil
 				})
@@ -255,12 +256,12 @@ type securityVerdict struct {
 	renewed int
 }
 
-// compare lets a client in both ways; twice if that makes a difference, for clients and
-// brokers have races of their own.
+// compare lets a client in both ways; twice if that makes a difference or nothing works,
+// for clients and brokers have races of their own.
 func (b *securityBed) compare(ctx context.Context, c compatClient, command [2][]string, s securityScenario) securityVerdict {
 	v := b.once(ctx, c, command, s, "")
-	if !v.Same {
-		b.log("%s, Kafka %s, %s differed once: %s", c.title(), b.release, s.name, v.Why)
+	if !v.Same || !v.Works && !v.Unsupported {
+		b.log("%s, Kafka %s, %s did not work, or differed: %s", c.title(), b.release, s.name, v.Why)
 		v = b.once(ctx, c, command, s, "-again")
 	}
 	return v

@@ -75,11 +75,13 @@ func (o Options) openDoors(b *Broker, own ports, settings string) (string, error
 			all[i] += protocol.String()
 		}
 	}
-	store := filepath.Join(b.dir, "broker.pem")
-	if err := o.authority.issue(store, names); err != nil {
+	key, chain, err := o.authority.issue(names)
+	if err != nil {
 		return "", err
 	}
-	all = append(all, "ssl.keystore.type=PEM", "ssl.keystore.location="+filepath.ToSlash(store))
+	// From a file 2.8 takes only keys with a password.
+	inline := strings.NewReplacer("\n", `\n`)
+	all = append(all, "ssl.keystore.type=PEM", "ssl.keystore.key="+inline.Replace(key), "ssl.keystore.certificate.chain="+inline.Replace(chain))
 	for _, d := range o.Doors {
 		all = append(all, d.settings(o.Users)...)
 	}
@@ -178,12 +180,11 @@ func newAuthority(file string) (*authority, error) {
 	return &authority{cert, key, file}, nil
 }
 
-// issue writes a new key and a certificate for names and addresses into file, as Kafka
-// wants them: PKCS#8, then the certificate.
-func (a *authority) issue(file string, names []string) error {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+// issue makes a key and a certificate for names and addresses, in PEM form.
+func (a *authority) issue(names []string) (key, chain string, err error) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return fmt.Errorf("realkafka: %w", err)
+		return "", "", fmt.Errorf("realkafka: %w", err)
 	}
 	template := certificate("kafka")
 	template.KeyUsage = x509.KeyUsageDigitalSignature
@@ -195,20 +196,18 @@ func (a *authority) issue(file string, names []string) error {
 			template.DNSNames = append(template.DNSNames, name)
 		}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, private.Public(), a.key)
 	if err != nil {
-		return fmt.Errorf("realkafka: %w", err)
+		return "", "", fmt.Errorf("realkafka: %w", err)
 	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
+	wrapped, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
-		return fmt.Errorf("realkafka: %w", err)
+		return "", "", fmt.Errorf("realkafka: %w", err)
 	}
-	text := append(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),
-		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		return fmt.Errorf("realkafka: %w", err)
+	text := func(kind string, b []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}))
 	}
-	return nil
+	return text("PRIVATE KEY", wrapped), text("CERTIFICATE", der), nil
 }
 
 // certificate is what all certificates have in common.
