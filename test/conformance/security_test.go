@@ -179,7 +179,7 @@ func TestSecurity(t *testing.T) {
 							return ctx.Err() // it says nothing about the client
 						}
 						table.put(c.title(), release.Version, s.name, v)
-						t.Logf("%s, %s: %s", c.title(), s.name, strings.TrimSpace(v.word(s)+" "+v.why))
+						t.Logf("%s, %s: %s", c.title(), s.name, strings.TrimSpace(v.word(s)+" "+v.Why))
 					}
 					return nil
 				})
