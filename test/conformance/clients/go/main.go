@@ -102,6 +102,13 @@ func (r *result) add(number int32, key, value []byte) {
 	r.Count++
 }
 
+// sum ends the hashes.
+func (r *result) sum() {
+	for _, p := range r.Partitions {
+		p.Sum = hex.EncodeToString(p.hash.Sum(nil))
+	}
+}
+
 func main() {
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -124,6 +131,9 @@ func run() error {
 		key, value, _ := strings.Cut(word, "=")
 		t[key] = value
 	}
+	if strings.HasPrefix(t["do"], "keep-") {
+		return keep(c, t)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	var r result
@@ -133,8 +143,6 @@ func run() error {
 	if r.Count == 0 {
 		r.Count = t.count()
 	}
-	for _, p := range r.Partitions {
-		p.Sum = hex.EncodeToString(p.hash.Sum(nil))
-	}
+	r.sum()
 	return json.NewEncoder(os.Stdout).Encode(r)
 }

@@ -1,4 +1,3 @@
-import java.nio.ByteBuffer;
 import java.security.MessageDigest;
 import java.util.Map;
 import java.util.TreeMap;
@@ -10,15 +9,8 @@ class Sums {
     private final Map<Integer, Integer> counts = new TreeMap<>();
     int total;
 
-    void add(ConsumerRecord<byte[], byte[]> r) throws Exception {
-        if (!sums.containsKey(r.partition())) {
-            sums.put(r.partition(), MessageDigest.getInstance("SHA-256"));
-        }
-        MessageDigest d = sums.get(r.partition());
-        for (byte[] part : new byte[][] {r.key(), r.value()}) {
-            d.update(ByteBuffer.allocate(4).putInt(part.length).array());
-            d.update(part);
-        }
+    void add(ConsumerRecord<byte[], byte[]> r) {
+        Client.update(sums.computeIfAbsent(r.partition(), n -> Client.sha256()), r);
         counts.merge(r.partition(), 1, Integer::sum);
         total++;
     }
@@ -28,11 +20,7 @@ class Sums {
         StringBuilder out = new StringBuilder("{\"count\": " + total + ", \"partitions\": {");
         String comma = "";
         for (Map.Entry<Integer, MessageDigest> e : sums.entrySet()) {
-            StringBuilder hex = new StringBuilder();
-            for (byte b : e.getValue().digest()) {
-                hex.append(String.format("%02x", b));
-            }
-            out.append(comma).append("\"").append(e.getKey()).append("\": {\"count\": ").append(counts.get(e.getKey())).append(", \"sha256\": \"").append(hex).append("\"}");
+            out.append(comma).append("\"").append(e.getKey()).append("\": {\"count\": ").append(counts.get(e.getKey())).append(", \"sha256\": \"").append(Client.hex(e.getValue())).append("\"}");
             comma = ", ";
         }
         return out.append("}}").toString();

@@ -5,10 +5,12 @@
 
 const { setTimeout: later } = require('node:timers/promises')
 const { Result, Unsupported } = require('./common')
+const { keep } = require('./keep')
 
 async function main () {
   const [name, ...words] = process.argv.slice(2)
   const task = Object.fromEntries(words.map(w => [w.slice(0, w.indexOf('=')), w.slice(w.indexOf('=') + 1)]))
+  if (task.do.startsWith('keep-')) return keep(name, task)
   const Client = require(`./with-${name}`)
   const client = new Client(task)
   const what = task.do.replaceAll('-', '_')

@@ -5,6 +5,7 @@
 import json
 import sys
 
+import keep
 from common import Result, Unsupported
 
 
@@ -21,6 +22,9 @@ def client(name, task):
 
 def main():
     task = dict(word.split('=', 1) for word in sys.argv[2:])
+    if task['do'].startswith('keep-'):
+        keep.run(sys.argv[1], task)
+        return
     do = getattr(client(sys.argv[1], task), task['do'].replace('-', '_'), None)
     if do is None:
         raise Unsupported(task['do'])

@@ -1,0 +1,46 @@
+// @platformatic/kafka.
+'use strict'
+
+const { setTimeout: later } = require('node:timers/promises')
+const { Unsupported, record } = require('./common')
+
+const base = task => ({ clientId: 'conformance', bootstrapBrokers: task.bootstrap.split(','), retries: 120, retryDelay: 1000 })
+
+async function produce (task, numbers) {
+  const lib = require('@platformatic/kafka')
+  const producer = new lib.Producer({ ...base(task), acks: -1, idempotent: task.idempotent === 'true' })
+  for await (const i of numbers()) {
+    const { key, value } = record(task, i, 'key-')
+    await producer.send({ messages: [{ topic: task.topic, key, value }] })
+  }
+  await producer.close()
+}
+
+async function consume (task, ended, kept) {
+  if (task.assignor) throw new Unsupported('cooperative')
+  const lib = require('@platformatic/kafka')
+  const group = { groupId: task.group, groupProtocol: task.protocol === 'consumer' ? 'consumer' : 'classic' }
+  if (task.instance) group.groupInstanceId = task.instance
+  while (!ended.yes) {
+    const consumer = new lib.Consumer({ ...base(task), ...group })
+    try {
+      await read(lib, consumer, task, ended, kept)
+    } catch (err) { // what a commit leaves open comes again
+      console.error(err)
+      await later(200)
+    }
+    await consumer.close(true).catch(err => console.error(err))
+  }
+}
+
+async function read (lib, consumer, task, ended, kept) {
+  const stream = await consumer.consume({ topics: [task.topic], mode: lib.MessagesStreamModes.COMMITTED, fallbackMode: lib.MessagesStreamFallbackModes.EARLIEST, autocommit: false })
+  ended.promise.then(() => stream.close()).catch(err => console.error(err))
+  for await (const m of stream) {
+    kept.take(m.partition, Number(m.offset), m.key, m.value)
+    await m.commit()
+    if (ended.yes) break
+  }
+}
+
+module.exports = { produce, consume }
