@@ -46,7 +46,7 @@ func (c Classpath) makeArchive(ctx context.Context) (dir string, err error) {
 		all := []ports{{id: 1, client: free[0], internal: free[1], controller: free[2]}}
 		b, settings, err := prepare(Options{Dir: scratch, Advertise: func(_, port int) string {
 			return fmt.Sprintf("127.0.0.1:%d", port)
-		}}, 0, all)
+		}}, all[0], all)
 		if err != nil {
 			return err
 		}

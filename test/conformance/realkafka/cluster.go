@@ -78,6 +78,12 @@ type Cluster struct {
 	CA        string // file with who has issued the certificates of doors with TLS
 	dir       string
 	zookeeper *proc.Process // nil: none is needed
+
+	// What brokers that join later need; see change.go.
+	id      string
+	options Options
+	voters  []ports
+	archive string
 }
 
 // Start formats and starts all nodes and returns when each of them serves and
@@ -128,29 +134,28 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 
 // prepareAll makes all brokers, ready to be started.
 func (c *Cluster) prepareAll(ctx context.Context, o Options, all []ports) error {
-	archive := ""
 	if !o.Release.ZooKeeper {
-		archive = o.Jars.archive(ctx)
+		c.archive = o.Jars.archive(ctx)
 	}
-	clusterID := newID()
+	c.id, c.options, c.voters = newID(), o, all
 	var formats errgroup.Group
 	for i := range all {
-		b, settings, err := prepare(o, i, all)
+		b, settings, err := prepare(o, all[i], all)
 		if err != nil {
 			return err
 		}
-		b.args = brokerArgs(o.Jars, archive, settings)
+		b.args = brokerArgs(o.Jars, c.archive, settings)
 		c.Brokers = append(c.Brokers, b)
 		if !o.Release.ZooKeeper {
-			formats.Go(func() error { return o.Jars.format(ctx, b.dir, clusterID, settings, scramUsers(o.Users)...) })
+			formats.Go(func() error { return o.Jars.format(ctx, b.dir, c.id, settings, scramUsers(o.Users)...) })
 		}
 	}
 	return formats.Wait()
 }
 
-// prepare makes the directory and the settings of broker number i of all.
-func prepare(o Options, i int, all []ports) (b *Broker, settings string, err error) {
-	own := all[i]
+// prepare makes the directory and the settings of a broker. All are those with which the
+// cluster begins.
+func prepare(o Options, own ports, all []ports) (b *Broker, settings string, err error) {
 	id := own.id
 	b = &Broker{
 		ID:         id,

@@ -3,6 +3,7 @@ package realkafka
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -15,19 +16,23 @@ type ports struct {
 	doors      []int // those of Options.Doors
 }
 
-// properties writes the server.properties of a broker of the cluster whose ports are
-// all.
+// properties writes the server.properties of a broker of the cluster that began with all.
+// One that is not among them joins without being a controller.
 func properties(b *Broker, own ports, all []ports) string {
 	var voters []string
 	for _, p := range all {
 		voters = append(voters, fmt.Sprintf("%d@127.0.0.1:%d", p.id, p.controller))
 	}
 	replicas := min(len(all), 3)
+	roles, listeners := "broker", fmt.Sprintf("CLIENT://127.0.0.1:%d,INTERNAL://127.0.0.1:%d", own.client, own.internal)
+	if slices.ContainsFunc(all, func(p ports) bool { return p.id == own.id }) {
+		roles, listeners = "broker,controller", fmt.Sprintf("%s,CONTROLLER://127.0.0.1:%d", listeners, own.controller)
+	}
 	return lines(append(common(b, own, len(all)),
-		"process.roles=broker,controller",
+		"process.roles="+roles,
 		fmt.Sprintf("node.id=%d", b.ID),
 		"controller.quorum.voters="+strings.Join(voters, ","),
-		fmt.Sprintf("listeners=CLIENT://127.0.0.1:%d,INTERNAL://127.0.0.1:%d,CONTROLLER://127.0.0.1:%d", own.client, own.internal, own.controller),
+		"listeners="+listeners,
 		"controller.listener.names=CONTROLLER",
 		"listener.security.protocol.map=CONTROLLER:PLAINTEXT,CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT",
 		"share.coordinator.state.topic.num.partitions=3",
