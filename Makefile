@@ -68,7 +68,7 @@ conformance:
 
 # Every release and every client: an hour, and docs/compatibility.md anew.
 conformance-full:
-	go test -tags conformance -count=1 -timeout 3h -v ./test/conformance -compat.full -compat.out $(CURDIR)/docs/compatibility.md
+	go test -tags conformance -count=1 -timeout 4h -v ./test/conformance -compat.full -rolling.time 30m -compat.out $(CURDIR)/docs/compatibility.md
 
 clean:
 	rm -rf kafka-tunnel dist examples/cf-app/kafka-tunnel

@@ -44,8 +44,8 @@ func moreCompatClients() []compatClient {
 	}
 }
 
-// absent are the clients that this machine does not have, with the reason.
-var absent = map[string]string{}
+// notHere are the clients that this machine does not have, with the reason.
+var notHere = map[string]string{}
 
 // perhaps prepares a client that a machine may lack what it needs for: then there is no
 // command.
@@ -55,7 +55,7 @@ func perhaps(title string, prepare func(context.Context) (command, env []string,
 		command, env, err := prepare(deadline(t))
 		if err != nil {
 			t.Logf("%s is not here: %v", title, err)
-			absent[title] = err.Error()
+			notHere[title] = err.Error()
 			return nil, nil
 		}
 		return command, env
@@ -76,13 +76,13 @@ func prepareCompat(t *testing.T, clients []compatClient) (here []compatClient, c
 
 // notInstalled lists the clients that are not in the table because they are not here.
 func notInstalled() string {
-	if len(absent) == 0 {
+	if len(notHere) == 0 {
 		return ""
 	}
 	var b strings.Builder
 	b.WriteString("\nNot installed where this ran:\n\n")
-	for _, title := range slices.Sorted(maps.Keys(absent)) {
-		reason, _, _ := strings.Cut(absent[title], "\n")
+	for _, title := range slices.Sorted(maps.Keys(notHere)) {
+		reason, _, _ := strings.Cut(notHere[title], "\n")
 		fmt.Fprintf(&b, "- %s: %s\n", title, reason)
 	}
 	return b.String()
@@ -216,8 +216,8 @@ func tries(ctx context.Context, dir string, env []string, name string, args ...s
 
 // TestClientThatIsNotHere: it is left out, and listed with the first line of the reason.
 func TestClientThatIsNotHere(t *testing.T) {
-	defer func(before map[string]string) { absent = before }(absent)
-	absent = map[string]string{}
+	defer func(before map[string]string) { notHere = before }(notHere)
+	notHere = map[string]string{}
 	lacking := compatClient{name: "lacking", version: "1", prepare: perhaps("lacking 1", func(context.Context) ([]string, []string, error) {
 		return nil, nil, errors.New("no compiler\nin a long log")
 	})}

@@ -225,12 +225,7 @@ var (
 func (b *compatBed) run(ctx context.Context, way, bootstrap string, c compatClient, command [2][]string, s compatScenario) error {
 	ctx, cancel := context.WithTimeout(ctx, clientTime)
 	defer cancel()
-	topic := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '-'
-	}, strings.Join([]string{c.title(), s.name, way}, "-"))
+	topic := plainName(c.title(), s.name, way)
 	if err := newTopic(ctx, b.cluster, topic); err != nil {
 		return fmt.Errorf("the topic: %w", err)
 	}

@@ -11,7 +11,7 @@ const open = task => {
 }
 
 async function produce (task, numbers) {
-  const producer = open(task).producer({ idempotent: task.idempotent === 'true', maxInFlightRequests: 1, retry: { retries: 40, maxRetryTime: 5000 } })
+  const producer = open(task).producer({ idempotent: task.idempotent === 'true', maxInFlightRequests: 1, retry: { retries: Number.MAX_SAFE_INTEGER, maxRetryTime: 5000 } })
   await producer.connect()
   for await (const i of numbers()) {
     const { key, value } = record(task, i, 'key-')

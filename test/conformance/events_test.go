@@ -1,0 +1,242 @@
+//go:build conformance
+
+package conformance
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
+)
+
+// eventsRelease is the newest release that is whole.
+const eventsRelease = "4.3.1"
+
+// quickEvents are the clients that are part of `make conformance`: one for each of the
+// implementations that most others are built on.
+var quickEvents = []string{"Java", "confluent-kafka (Python)", "franz-go", "kafkajs"}
+
+// A clusterEvent is something that happens to a cluster while clients work; they have to go
+// on after each of its steps.
+type clusterEvent struct {
+	name  string
+	steps []func(ctx context.Context) error
+}
+
+// clusterEvents lists them. The broker extra joins and leaves.
+func clusterEvents(c *realkafka.Cluster, extra *realkafka.Broker) []clusterEvent {
+	var restarts []func(context.Context) error
+	for _, b := range c.Brokers {
+		restarts = append(restarts, func(ctx context.Context) error { return restart(ctx, c, b) })
+	}
+	return []clusterEvent{
+		{"leader election", []func(context.Context) error{
+			func(ctx context.Context) error { return lead(ctx, c, backward) },
+			func(ctx context.Context) error { return lead(ctx, c, forward) },
+		}},
+		{"reassignment", []func(context.Context) error{
+			// The leader gives its replica away, and gets it back.
+			func(ctx context.Context) error { return lead(ctx, c, func(r []int32) []int32 { return r[1:] }) },
+			func(ctx context.Context) error {
+				return lead(ctx, c, func(r []int32) []int32 { return append(absent(c, r), r...) })
+			},
+		}},
+		{"broker killed", []func(context.Context) error{
+			func(context.Context) error { c.Brokers[1].Kill(); return nil },
+			func(ctx context.Context) error { return returned(ctx, c, c.Brokers[1]) },
+		}},
+		{"broker added", []func(context.Context) error{
+			func(ctx context.Context) error { return c.Add(ctx, extra) },
+			func(ctx context.Context) error {
+				return lead(ctx, c, func(r []int32) []int32 { return append([]int32{int32(extra.ID)}, r[1:]...) })
+			},
+		}},
+		{"broker removed", []func(context.Context) error{
+			func(ctx context.Context) error {
+				return lead(ctx, c, func(r []int32) []int32 {
+					r = slices.DeleteFunc(r, func(id int32) bool { return id == int32(extra.ID) })
+					others := slices.DeleteFunc(absent(c, r), func(id int32) bool { return id == int32(extra.ID) })
+					return append(others, r...)
+				})
+			},
+			func(ctx context.Context) error { return c.Remove(ctx, extra) },
+		}},
+		{"rolling restart", restarts},
+		{"all brokers away", []func(context.Context) error{
+			func(ctx context.Context) error {
+				for _, b := range c.Brokers {
+					b.Kill()
+				}
+				return returned(ctx, c, c.Brokers...)
+			},
+		}},
+	}
+}
+
+func forward(r []int32) []int32 { return append(r[1:], r[0]) }
+
+func backward(r []int32) []int32 { return append([]int32{r[len(r)-1]}, r[:len(r)-1]...) }
+
+// absent lists the brokers that have no replica.
+func absent(c *realkafka.Cluster, replicas []int32) (ids []int32) {
+	for _, b := range c.Brokers {
+		if !slices.Contains(replicas, int32(b.ID)) {
+			ids = append(ids, int32(b.ID))
+		}
+	}
+	return ids
+}
+
+// lead reassigns the partitions and lets those lead that are named first.
+func lead(ctx context.Context, c *realkafka.Cluster, pick func([]int32) []int32) error {
+	if err := c.Reassign(ctx, pick); err != nil {
+		return err
+	}
+	if err := c.Await(ctx); err != nil {
+		return err
+	}
+	return c.ElectPreferred(ctx)
+}
+
+// restart stops a broker as its operator would, and starts it again.
+func restart(ctx context.Context, c *realkafka.Cluster, b *realkafka.Broker) error {
+	b.Stop()
+	return returned(ctx, c, b)
+}
+
+// returned starts brokers that have ended and returns when they lead again what they led.
+func returned(ctx context.Context, c *realkafka.Cluster, brokers ...*realkafka.Broker) error {
+	for _, b := range brokers {
+		if err := b.Restart(); err != nil {
+			return err
+		}
+	}
+	if err := c.Await(ctx); err != nil {
+		return err
+	}
+	return c.ElectPreferred(ctx)
+}
+
+// TestClusterEvents lets every client produce and consume, past the tunnel and through it at
+// the same time, while leaders change and brokers come and go. Who goes on past the tunnel
+// has to go on through it.
+func TestClusterEvents(t *testing.T) {
+	if _, ok := keptPart(t, "events"); ok {
+		return
+	}
+	began := time.Now()
+	var clients []compatClient
+	for _, c := range libraryClients() {
+		if (*compatFull || slices.Contains(quickEvents, c.name) && c.quick) && chosenCompat(c.title(), "Kafka") {
+			clients = append(clients, c)
+		}
+	}
+	c := eventsCluster(t)
+	var extra [2]*realkafka.Broker // one for each look
+	for i := range extra {
+		var err error
+		if extra[i], err = c.Prepare(deadline(t), 2000+i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Fewer records than clients could do: it is their number that makes the load.
+	bed := newKeepBed(t, c, clients, 100*time.Millisecond, extra[:]...)
+	table := &eventTable{}
+	table.look(bed, clients, extra[0], "")
+	if again := table.different(clients); len(again) > 0 {
+		// Clients and brokers have races of their own, past the tunnel too: what differs
+		// by chance does so once. The log keeps it.
+		t.Logf("differed once:\n%s", strings.Join(table.lines(again), "\n"))
+		table.look(bed, again, extra[1], "-again")
+	}
+	for _, line := range table.differences(clients) {
+		t.Error(line)
+	}
+	text := table.markdown(clients)
+	t.Log(strings.Join(table.lines(clients), "\n"))
+	section(t, "events", began, fmt.Sprintf(`## Events in the cluster
+
+Each client produces into a topic of its own and consumes it in a group, past the tunnel and, another one at the same time, through it, with Apache Kafka %s, while this happens. "same" says that it goes on after each step of the event, in every partition, on both ways; the last columns say what stands in the topic at the end and whether the group has seen it all.
+
+Run on %s in %v.
+
+%s`, eventsRelease, began.UTC().Format(time.DateOnly), time.Since(began).Round(time.Second), text))
+}
+
+// eventsCluster is three brokers with ids such as companies have.
+func eventsCluster(t *testing.T) *realkafka.Cluster {
+	t.Helper()
+	releases := realkafka.Releases()
+	release := releases[slices.IndexFunc(releases, func(r realkafka.Release) bool { return r.Version == eventsRelease })]
+	jars, err := release.Jars(deadline(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := realkafka.Start(deadline(t), realkafka.Options{
+		Jars: jars, Release: release, IDs: []int{1, 1001, 70000}, Racks: true, Dir: filepath.Join(workDir(t), "kafka"),
+		Advertise: func(id, _ int) string { return realName(id) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+// look lets all happen to these clients and takes down what it finds.
+func (e *eventTable) look(bed *keepBed, clients []compatClient, extra *realkafka.Broker, try string) {
+	t := bed.t
+	t.Helper()
+	parties := bed.startParties(itself(clients), try)
+	e.begin(clients)
+	for _, event := range clusterEvents(bed.cluster, extra) {
+		found := map[*party]error{}
+		for _, step := range event.steps {
+			began := time.Now()
+			if err := step(deadline(t)); err != nil {
+				t.Fatalf("%s: %v", event.name, err)
+			}
+			over := time.Now()
+			for p, err := range bed.advance(parties) {
+				if found[p] == nil {
+					found[p] = err
+				}
+				t.Logf("%s: %s does not go on: %v", event.name, p, err)
+			}
+			t.Logf("%s: %v, and %v until all clients went on", event.name, over.Sub(began).Round(100*time.Millisecond), time.Since(over).Round(100*time.Millisecond))
+		}
+		e.put(event.name, parties, found)
+	}
+	for _, v := range variants() {
+		if v.full && !*compatFull {
+			continue
+		}
+		began := time.Now()
+		members, found := bed.rebalance(parties, v)
+		e.put(v.name, members, found)
+		t.Logf("%s: %v", v.name, time.Since(began).Round(100*time.Millisecond))
+	}
+	failed := bed.finish(parties)
+	committed := bed.committed(deadline(t), parties)
+	for _, p := range parties {
+		a, err := count(deadline(t), bed.cluster, p, committed[p.group])
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %s", p, a)
+		e.exactly[p.client.title()] = p.exact()
+		if said := a.trouble(p.exact()); said != "" && failed[p] == nil {
+			failed[p] = fmt.Errorf("%s", said)
+		}
+	}
+	e.put(recordsColumn, parties, failed)
+}
