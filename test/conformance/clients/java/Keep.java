@@ -36,13 +36,6 @@ class Keep {
         t.start();
     }
 
-    /** put sets what the library knows: the older releases refuse nothing, but complain. */
-    static void put(Properties p, Set<String> known, String name, String value) {
-        if (known.contains(name)) {
-            p.put(name, value);
-        }
-    }
-
     static void produce() throws Exception {
         watchInput();
         Properties p = Client.settings();
@@ -50,9 +43,9 @@ class Keep {
         p.put("enable.idempotence", Client.task.getOrDefault("idempotent", "false"));
         p.put("retries", String.valueOf(Integer.MAX_VALUE));
         p.put("max.block.ms", "120000");
-        Set<String> known = ProducerConfig.configNames();
-        put(p, known, "delivery.timeout.ms", "120000");
-        if (!known.contains("delivery.timeout.ms")) { // before 1.0 several in flight are refused, and before 2.1 they are not worth it
+        if (ProducerConfig.configNames().contains("delivery.timeout.ms")) {
+            p.put("delivery.timeout.ms", "120000");
+        } else { // before 2.1; before 1.0 an idempotent producer refuses to have several in flight
             p.put("max.in.flight.requests.per.connection", "1");
         }
         int pause = Integer.parseInt(Client.task.getOrDefault("pause", "20"));

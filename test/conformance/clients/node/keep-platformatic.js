@@ -20,6 +20,9 @@ async function consume (task, ended, kept) {
   if (task.assignor) throw new Unsupported('cooperative')
   const lib = require('@platformatic/kafka')
   const group = { groupId: task.group, groupProtocol: task.protocol === 'consumer' ? 'consumer' : 'classic' }
+  // It does not get to leaving a group whose coordinator has moved, and waits as a new
+  // member until the old one is given up.
+  if (group.groupProtocol === 'classic') Object.assign(group, { sessionTimeout: 10_000, heartbeatInterval: 2000, rebalanceTimeout: 10_000 })
   if (task.instance) group.groupInstanceId = task.instance
   while (!ended.yes) {
     // It commits at the same coordinator again and again, even if that says that it is
