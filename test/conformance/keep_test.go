@@ -311,6 +311,7 @@ func (b *keepBed) await(parties []*party, ask func(context.Context, []*party) ma
 	defer tick.Stop()
 	failed := map[*party]error{}
 	waiting := parties
+	var errs map[*party]error
 	for {
 		var still []*party
 		for _, p := range waiting {
@@ -326,7 +327,10 @@ func (b *keepBed) await(parties []*party, ask func(context.Context, []*party) ma
 		if len(still) == 0 {
 			return failed
 		}
-		errs := ask(ctx, still)
+		now := ask(ctx, still)
+		if ctx.Err() == nil || errs == nil { // else it was the time that failed
+			errs = now
+		}
 		waiting = slices.DeleteFunc(still, func(p *party) bool { return errs[p] == nil })
 		select {
 		case <-tick.C:

@@ -4,16 +4,38 @@
 const { setTimeout: later } = require('node:timers/promises')
 const { Unsupported, record } = require('./common')
 
+const PATIENCE = 120_000 // for a record, longer than any time for which all brokers are away
+
 const base = (task, retries) => ({ clientId: 'conformance', bootstrapBrokers: task.bootstrap.split(','), retries, retryDelay: 500 })
 
+// innermost is the last of the errors within errors, of which there are as many as attempts.
+function innermost (err) {
+  while (err.errors?.length) err = err.errors.at(-1)
+  return err
+}
+
+// It looks for a new leader once in a send and else goes on asking the same broker until
+// its retries are used up, so it gets few of them, and the application sends again. What was
+// written although the send failed then is there twice, idempotent producer or not.
 async function produce (task, numbers) {
+  if (task.idempotent === 'true') throw new Unsupported('idempotent over several sends')
   const lib = require('@platformatic/kafka')
-  const producer = new lib.Producer({ ...base(task, 240), acks: -1, idempotent: task.idempotent === 'true' })
-  for await (const i of numbers()) {
-    const { key, value } = record(task, i, 'key-')
-    await producer.send({ messages: [{ topic: task.topic, key, value }] })
-  }
+  const producer = new lib.Producer({ ...base(task, 4), acks: -1 })
+  for await (const i of numbers()) await send(producer, task, i)
   await producer.close()
+}
+
+async function send (producer, task, i) {
+  const { key, value } = record(task, i, 'key-')
+  for (const end = Date.now() + PATIENCE; ;) {
+    try {
+      return await producer.send({ messages: [{ topic: task.topic, key, value }] })
+    } catch (err) {
+      if (Date.now() > end) throw innermost(err)
+      console.error(innermost(err))
+      producer.clearMetadata() // or it asks where a broker is not any more
+    }
+  }
 }
 
 async function consume (task, ended, kept) {
@@ -31,10 +53,10 @@ async function consume (task, ended, kept) {
     try {
       await read(lib, consumer, task, ended, kept)
     } catch (err) { // what a commit leaves open comes again
-      console.error(err)
+      console.error(innermost(err))
       await later(200)
     }
-    await consumer.close(true).catch(err => console.error(err))
+    await consumer.close(true).catch(err => console.error(innermost(err)))
   }
 }
 
