@@ -67,18 +67,24 @@ func (confluent) keepConsuming(ctx context.Context, t task, k *kept) error {
 	if err := c.Subscribe(t["topic"], nil); err != nil {
 		return err
 	}
+	wait, open := 200, false // milliseconds; something is not committed yet
 	for ctx.Err() == nil {
-		switch e := c.Poll(200).(type) {
+		switch e := c.Poll(wait).(type) {
 		case *kafka.Message:
-			k.add(int32(e.TopicPartition.Partition), int64(e.TopicPartition.Offset), e.Key, e.Value)
-			if _, err := c.CommitMessage(e); err != nil {
-				complain(ctx, err)
-			}
+			k.add(e.TopicPartition.Partition, int64(e.TopicPartition.Offset), e.Key, e.Value)
+			wait, open = 0, true
 		case kafka.Error:
 			if e.IsFatal() {
 				return e
 			}
 			complain(ctx, e)
+		case nil:
+			if open {
+				if _, err := c.Commit(); err != nil { // what it leaves open is in the next one
+					complain(ctx, err)
+				}
+			}
+			wait, open = 200, false
 		}
 	}
 	return nil

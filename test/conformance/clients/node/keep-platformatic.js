@@ -14,6 +14,23 @@ function innermost (err) {
   return err
 }
 
+// A partition that has no leader makes the library throw where nobody can catch it: fail
+// ends what is under way then, so that it is begun anew.
+let fail = () => {}
+process.on('uncaughtException', err => {
+  console.error(err)
+  fail(err)
+})
+
+async function orThrown (promise) {
+  const before = fail
+  try {
+    return await Promise.race([promise, new Promise((resolve, reject) => { fail = reject })])
+  } finally {
+    fail = before
+  }
+}
+
 // It looks for a new leader once in a send and else goes on asking the same broker until
 // its retries are used up, so it gets few of them, and the application sends again. What was
 // written although the send failed then is there twice, idempotent producer or not.
@@ -29,7 +46,7 @@ async function send (producer, task, i) {
   const { key, value } = record(task, i, 'key-')
   for (const end = Date.now() + PATIENCE; ;) {
     try {
-      return await producer.send({ messages: [{ topic: task.topic, key, value }] })
+      return await orThrown(producer.send({ messages: [{ topic: task.topic, key, value }] }))
     } catch (err) {
       if (Date.now() > end) throw innermost(err)
       console.error(innermost(err))
@@ -56,16 +73,19 @@ async function consume (task, ended, kept) {
       console.error(innermost(err))
       await later(200)
     }
-    await consumer.close(true).catch(err => console.error(innermost(err)))
+    await orThrown(consumer.close(true)).catch(err => console.error(innermost(err)))
   }
 }
 
 async function read (lib, consumer, task, ended, kept) {
-  const stream = await consumer.consume({ topics: [task.topic], mode: lib.MessagesStreamModes.COMMITTED, fallbackMode: lib.MessagesStreamFallbackModes.EARLIEST, autocommit: false })
+  const stream = await orThrown(consumer.consume({
+    topics: [task.topic], mode: lib.MessagesStreamModes.COMMITTED, fallbackMode: lib.MessagesStreamFallbackModes.EARLIEST, autocommit: false
+  }))
+  fail = err => stream.destroy(err)
   ended.promise.then(() => stream.close()).catch(err => console.error(err))
   for await (const m of stream) {
     kept.take(m.partition, Number(m.offset), m.key, m.value)
-    await m.commit()
+    await orThrown(m.commit())
     if (ended.yes) break
   }
 }
