@@ -4,6 +4,7 @@
 'use strict'
 
 const { setTimeout: later } = require('node:timers/promises')
+const { inspect } = require('node:util')
 const { Result, Unsupported } = require('./common')
 const { keep } = require('./keep')
 
@@ -22,7 +23,7 @@ async function main () {
 
 // What a library leaves open at its end is not the point here.
 main().then(() => process.exit(0), async err => {
-  console.error(err)
+  console.error(inspect(err, { depth: 8 })) // causes stand deep
   await later(10)
   process.exit(err instanceof Unsupported ? 3 : 1)
 })
