@@ -66,7 +66,7 @@ bench:
 conformance:
 	go test -tags conformance -count=1 -timeout 20m -v ./test/conformance
 
-# Every release and every client: an hour, and docs/compatibility.md anew.
+# Every release and every client: some hours, and docs/compatibility.md anew.
 conformance-full:
 	go test -tags conformance -count=1 -timeout 4h -v ./test/conformance -compat.full -rolling.time 30m -compat.out $(CURDIR)/docs/compatibility.md
 

@@ -122,6 +122,9 @@ func partFile(name string) (string, error) {
 	}
 	sum := sha256.New()
 	for file := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
+		if filepath.Ext(file) == ".md" {
+			continue
+		}
 		b, err := os.ReadFile(file)
 		if err != nil {
 			return "", err
