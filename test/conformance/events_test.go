@@ -185,6 +185,8 @@ func eventsCluster(t *testing.T) *realkafka.Cluster {
 	}
 	c, err := realkafka.Start(deadline(t), realkafka.Options{
 		Jars: jars, Release: release, IDs: []int{1, 1001, 70000}, Racks: true, Dir: filepath.Join(workDir(t), "kafka"),
+		// A broker that is only slow, on a machine that is busy, is not to be taken for dead.
+		Settings:  []string{"broker.session.timeout.ms=6000", "controller.quorum.fetch.timeout.ms=5000"},
 		Advertise: func(id, _ int) string { return realName(id) },
 	})
 	if err != nil {
