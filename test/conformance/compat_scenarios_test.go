@@ -103,11 +103,14 @@ func compatScenarios() []compatScenario {
 // few seconds.
 const idleRelease = "4.3.1"
 
+// steady are settings of brokers that nothing is to happen to: one that is slow, on a
+// machine that is busy, is not taken for dead.
+var steady = []string{"broker.session.timeout.ms=18000", "controller.quorum.fetch.timeout.ms=10000"}
+
 // compatSettings are those of the brokers of a release.
 func compatSettings(r realkafka.Release) []string {
-	settings := append(r.Authorizer(),
+	settings := append(slices.Concat(steady, r.Authorizer()),
 		"delete.topic.enable=true",                                                    // the default since 1.0
-		"broker.session.timeout.ms=18000", "controller.quorum.fetch.timeout.ms=10000", // nothing fails here but a machine that is busy
 		"replica.selector.class=org.apache.kafka.common.replica.RackAwareReplicaSelector",
 	)
 	if r.Version == idleRelease {

@@ -210,6 +210,7 @@ func startSecurityBed(t *testing.T, release realkafka.Release, clients []compatC
 	c, err := realkafka.Start(deadline(t), realkafka.Options{
 		Jars: jars, Release: release, Brokers: 3, Dir: filepath.Join(workDir(t), "kafka"),
 		Advertise: func(id, _ int) string { return realName(id) },
+		Settings:  steady,
 		Doors:     securityDoors(), Users: []realkafka.User{{Name: securityUser, Password: securityPassword}},
 	})
 	if err != nil {
