@@ -110,7 +110,7 @@ var steady = []string{"broker.session.timeout.ms=18000", "controller.quorum.fetc
 // compatSettings are those of the brokers of a release.
 func compatSettings(r realkafka.Release) []string {
 	settings := append(slices.Concat(steady, r.Authorizer()),
-		"delete.topic.enable=true",                                                    // the default since 1.0
+		"delete.topic.enable=true", // the default since 1.0
 		"replica.selector.class=org.apache.kafka.common.replica.RackAwareReplicaSelector",
 	)
 	if r.Version == idleRelease {
