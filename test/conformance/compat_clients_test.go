@@ -18,6 +18,7 @@ type compatClient struct {
 	name, version string
 	protocol      string // whose implementation of Kafka's protocol it is
 	quick         bool   // part of `make conformance`
+	since         string // the first release of Kafka that it is for; empty: any
 	// prepare installs it and returns the command line, to which a task is added, and
 	// the variables that it needs.
 	prepare func(t *testing.T) (command, env []string)
@@ -48,20 +49,20 @@ func libraryClients() []compatClient {
 		return func(t *testing.T) ([]string, []string) { return javaClient(t, version), nil }
 	}
 	return []compatClient{
-		{"Java", "4.3.1", "Java", true, java("4.3.1")},
-		{"Java", "3.9.1", "Java", false, java("3.9.1")},
-		{"Java", "2.8.2", "Java", false, java("2.8.2")},
-		{"Java", "1.1.1", "Java", false, java("1.1.1")},
-		{"Java", "0.11.0.3", "Java", false, java("0.11.0.3")},
-		{"confluent-kafka (Python)", "2.16.1", "librdkafka", true, python("confluent-kafka", "confluent")},
-		{"kafka-python", "3.0.12", "kafka-python", true, python("kafka-python", "kafka-python")},
-		{"aiokafka", "0.14.0", "aiokafka", true, python("aiokafka", "aiokafka")},
-		{"kafkajs", "2.2.4", "kafkajs", true, node("kafkajs", "kafkajs")},
-		{"@platformatic/kafka", "1.35.0", "platformatic", true, node("platformatic", "clients/node/platformatic")},
-		{"franz-go", "1.22.2", "franz-go", true, golang("franz-go")},
-		{"sarama", "1.61.1", "sarama", true, golang("sarama")},
-		{"segmentio/kafka-go", "0.4.51", "kafka-go", true, golang("kafka-go")},
-		{"confluent-kafka-go", "2.15.0", "librdkafka", false, golang("confluent-kafka-go", "confluent")},
+		{"Java", "4.3.1", "Java", true, "", java("4.3.1")},
+		{"Java", "3.9.1", "Java", false, "", java("3.9.1")},
+		{"Java", "2.8.2", "Java", false, "", java("2.8.2")},
+		{"Java", "1.1.1", "Java", false, "", java("1.1.1")},
+		{"Java", "0.11.0.3", "Java", false, "", java("0.11.0.3")},
+		{"confluent-kafka (Python)", "2.16.1", "librdkafka", true, "", python("confluent-kafka", "confluent")},
+		{"kafka-python", "3.0.12", "kafka-python", true, "", python("kafka-python", "kafka-python")},
+		{"aiokafka", "0.14.0", "aiokafka", true, "", python("aiokafka", "aiokafka")},
+		{"kafkajs", "2.2.4", "kafkajs", true, "", node("kafkajs", "kafkajs")},
+		{"@platformatic/kafka", "1.35.0", "platformatic", true, "3.3.2", node("platformatic", "clients/node/platformatic")},
+		{"franz-go", "1.22.2", "franz-go", true, "", golang("franz-go")},
+		{"sarama", "1.61.1", "sarama", true, "", golang("sarama")},
+		{"segmentio/kafka-go", "0.4.51", "kafka-go", true, "", golang("kafka-go")},
+		{"confluent-kafka-go", "2.15.0", "librdkafka", false, "", golang("confluent-kafka-go", "confluent")},
 	}
 }
 

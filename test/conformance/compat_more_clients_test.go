@@ -29,18 +29,18 @@ func (s compatScenario) suits(c compatClient) bool {
 // compiler, a package of the system.
 func moreCompatClients() []compatClient {
 	return []compatClient{
-		{"Java", "0.10.2.2", "Java", false, func(t *testing.T) ([]string, []string) {
+		{"Java", "0.10.2.2", "Java", false, "", func(t *testing.T) ([]string, []string) {
 			return javaProgram(t, "clients/java/old/OldClient.java", "0.10.2.2", artifacts(t, "org.apache.kafka:kafka-clients:0.10.2.2", "org.slf4j:slf4j-simple:1.7.36")), nil
 		}},
-		{"Kafka tools", "4.3.1", "Java", false, func(t *testing.T) ([]string, []string) {
+		{"Kafka tools", "4.3.1", "Java", false, "", func(t *testing.T) ([]string, []string) {
 			return javaProgram(t, "clients/java/tools/Tools.java", "4.3.1", toolJars(t, "4.3.1")), nil
 		}},
-		{kafkaStreams, "4.3.1", "Java", false, func(t *testing.T) ([]string, []string) {
+		{kafkaStreams, "4.3.1", "Java", false, "", func(t *testing.T) ([]string, []string) {
 			return javaProgram(t, "clients/java/streams/Copies.java", "4.3.1", artifacts(t, "org.apache.kafka:kafka-streams:4.3.1", "org.slf4j:slf4j-simple:1.7.36")), nil
 		}},
-		{"node-rdkafka", "3.6.1", "librdkafka", false, perhaps("node-rdkafka 3.6.1", nodeRdkafka)},
-		{"kcat", "1.7.1", "librdkafka", false, perhaps("kcat 1.7.1", kcat)},
-		{"rskafka", "0.6.0", "rskafka", false, perhaps("rskafka 0.6.0", rskafka)},
+		{"node-rdkafka", "3.6.1", "librdkafka", false, "", perhaps("node-rdkafka 3.6.1", nodeRdkafka)},
+		{"kcat", "1.7.1", "librdkafka", false, "", perhaps("kcat 1.7.1", kcat)},
+		{"rskafka", "0.6.0", "rskafka", false, "", perhaps("rskafka 0.6.0", rskafka)},
 	}
 }
 

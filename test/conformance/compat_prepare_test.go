@@ -83,7 +83,7 @@ func shareFromOldest(ctx context.Context, client *kgo.Client, group string) erro
 // brokers lets a second's worth of its share pass at once and holds back the rest.
 const quotaTime = time.Second
 
-// prepareQuota lets a client id send 300 KB a second to each broker, and brokers stamp what comes.
+// prepareQuota lets a client id send 600 KB a second to each broker, and brokers stamp what comes.
 func prepareQuota(ctx context.Context, c *realkafka.Cluster, topic string) ([]string, error) {
 	client, err := kgo.NewClient(kgo.SeedBrokers(c.Internal()...))
 	if err != nil {
@@ -93,7 +93,7 @@ func prepareQuota(ctx context.Context, c *realkafka.Cluster, topic string) ([]st
 	admin, id, stamped := kadm.NewClient(client), "client-"+topic, "LogAppendTime"
 	altered, err := admin.AlterClientQuotas(ctx, []kadm.AlterClientQuotaEntry{{
 		Entity: kadm.ClientQuotaEntity{{Type: "client-id", Name: &id}},
-		Ops:    []kadm.AlterClientQuotaOp{{Key: "producer_byte_rate", Value: 300_000}},
+		Ops:    []kadm.AlterClientQuotaOp{{Key: "producer_byte_rate", Value: 600_000}},
 	}})
 	for _, one := range altered {
 		err = errors.Join(err, one.Err)

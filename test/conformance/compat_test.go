@@ -36,7 +36,8 @@ var quickReleases = []string{"2.8.2", "4.3.1"}
 // clientTime bounds one run of one client.
 const clientTime = time.Minute
 
-// clientsAtATime is how many clients work beside each other: they mostly wait.
+// clientsAtATime is how many clients work beside each other, besides those that are told
+// to wait.
 const clientsAtATime = 4
 
 // TestCompatibility runs every client against every release, past the tunnel and through
@@ -101,17 +102,14 @@ func compatRelease(t *testing.T, release realkafka.Release, clients []compatClie
 	}()
 	lab := startLab(t, "--upstream", upstream(cluster))
 	watch, ears := watchStrangers(t, cluster, lab), listenIn(t, lab.bootstrap)
-	bed := &compatBed{release: release.Version, cluster: cluster, tunnel: lab.bootstrap, direct: cluster.Brokers[0].Internal, log: t.Logf}
+	bed := &compatBed{release: release.Version, cluster: cluster, tunnel: lab.bootstrap, direct: cluster.Brokers[0].Internal, log: t.Logf, slots: make(chan struct{}, clientsAtATime)}
 	var (
 		work  sync.WaitGroup
 		mu    sync.Mutex
 		cells []compatCell
 	)
-	slots := make(chan struct{}, clientsAtATime)
 	for i, c := range clients {
 		work.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
 			bed.all(deadline(t), c, commands[i], func(s compatScenario, v verdict) {
 				mu.Lock()
 				defer mu.Unlock()
@@ -153,6 +151,16 @@ type compatBed struct {
 	cluster        *realkafka.Cluster
 	tunnel, direct string
 	log            func(format string, args ...any)
+	slots          chan struct{} // nil: as many as come
+}
+
+// slot waits for a slot, if the scenario is work, and returns what gives it back.
+func (b *compatBed) slot(s compatScenario) (release func()) {
+	if b.slots == nil || s.waits {
+		return func() {}
+	}
+	b.slots <- struct{}{}
+	return func() { <-b.slots }
 }
 
 // A verdict is what became of one scenario.
@@ -170,6 +178,10 @@ func (b *compatBed) all(ctx context.Context, c compatClient, command [2][]string
 	failed, late, worked := 0, 0, false
 	for _, s := range compatScenarios() {
 		if !s.in(b.release) || !s.suits(c) || !chosenScenario(s.name) {
+			continue
+		}
+		if c.since != "" && older(b.release, c.since) {
+			put(s, verdict{Same: true, Why: "not tried: the client is for releases from " + c.since + " on"})
 			continue
 		}
 		if late >= 2 || failed >= 3 && !worked {
@@ -223,6 +235,7 @@ var (
 
 // run runs one scenario once.
 func (b *compatBed) run(ctx context.Context, way, bootstrap string, c compatClient, command [2][]string, s compatScenario) error {
+	defer b.slot(s)()
 	ctx, cancel := context.WithTimeout(ctx, clientTime)
 	defer cancel()
 	topic := plainName(c.title(), s.name, way)
