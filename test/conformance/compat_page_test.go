@@ -26,6 +26,16 @@ var compatOut = flag.String("compat.out", "", "write what the tests have found i
 // pageSections are the parts of docs/compatibility.md that tests write, in its order.
 var pageSections = []string{"releases", "events", "leader changes", "rolling restarts", "security"}
 
+// partSources are the tests that a part consists of, by the first word of its name. What is
+// tested, the clients and the brokers count for all of them.
+var partSources = map[string][]string{
+	"release":  {"compat_test.go", "compat_clients_test.go", "compat_more_clients_test.go", "compat_scenarios_test.go", "compat_prepare_test.go", "compat_checks_test.go", "compat_topics_test.go"},
+	"events":   {"events_test.go", "rebalance_test.go", "keep_test.go", "tally_test.go"},
+	"leader":   {"leadertime_test.go", "leaders_test.go", "leaders"},
+	"rolling":  {"rolling_test.go", "keep_test.go", "tally_test.go"},
+	"security": {"security_test.go", "compat_test.go", "compat_clients_test.go"},
+}
+
 // A part is what one test, or one release of TestCompatibility, has found.
 type part struct {
 	Text  string       `json:",omitempty"` // Markdown
@@ -77,6 +87,26 @@ func section(t *testing.T, name string, began time.Time, markdown string) {
 	}
 }
 
+// TestPartSources: they exist, for every part but the one that consists of releases.
+func TestPartSources(t *testing.T) {
+	for _, section := range append(pageSections[1:], "release 4.3.1") {
+		word, _, _ := strings.Cut(section, " ")
+		if len(partSources[word]) == 0 {
+			t.Errorf("nothing is said for %q", section)
+		}
+		for _, file := range partSources[word] {
+			if _, err := os.Stat(file); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	one, err1 := partFile("release 4.3.1")
+	other, err2 := partFile("release 4.4.0")
+	if err := errors.Join(err1, err2); err != nil || filepath.Dir(one) != filepath.Dir(other) || one == other {
+		t.Errorf("%s, %s: %v", one, other, err)
+	}
+}
+
 // keepPart puts a part into the page and keeps it.
 func keepPart(t *testing.T, name string, p part) {
 	t.Helper()
@@ -116,7 +146,9 @@ func partFile(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	out, err := exec.Command("git", "ls-files", "-z", "--", "../../go.mod", "../../cmd", "../../internal", ".").Output()
+	word, _, _ := strings.Cut(name, " ")
+	args := append([]string{"ls-files", "-z", "--", "../../go.mod", "../../cmd", "../../internal", "clients", "realkafka", "pom.xml"}, partSources[word]...)
+	out, err := exec.Command("git", args...).Output()
 	if err != nil {
 		return "", fmt.Errorf("git ls-files: %w", err)
 	}
