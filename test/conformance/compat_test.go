@@ -177,7 +177,7 @@ type verdict struct {
 func (b *compatBed) all(ctx context.Context, c compatClient, command [2][]string, put func(compatScenario, verdict)) {
 	failed, late, worked := 0, 0, false
 	for _, s := range compatScenarios() {
-		if !s.in(b.release) || !s.suits(c) || !chosenScenario(s.name) {
+		if s.full && !*compatFull || !s.in(b.release) || !s.suits(c) || !chosenScenario(s.name) {
 			continue
 		}
 		if c.since != "" && older(b.release, c.since) {

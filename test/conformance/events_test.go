@@ -17,9 +17,9 @@ import (
 // eventsRelease is the newest release that is whole.
 const eventsRelease = "4.3.1"
 
-// quickEvents are the clients that are part of `make conformance`: one for each of the
+// quickEvents are the clients that are part of `make conformance`, and those of
 // implementations that most others are built on.
-var quickEvents = []string{"Java", "confluent-kafka (Python)", "franz-go", "kafkajs"}
+var quickEvents = []string{"Java", "confluent-kafka (Python)", "franz-go"}
 
 // clientsAtOnce is how many clients are at work beside each other, each with four processes.
 const clientsAtOnce = 5
@@ -28,6 +28,7 @@ const clientsAtOnce = 5
 // on after each of its steps.
 type clusterEvent struct {
 	name  string
+	full  bool // not part of `make conformance`
 	steps []func(ctx context.Context) error
 }
 
@@ -38,28 +39,28 @@ func clusterEvents(c *realkafka.Cluster, extra *realkafka.Broker) []clusterEvent
 		restarts = append(restarts, func(ctx context.Context) error { return restart(ctx, c, b) })
 	}
 	return []clusterEvent{
-		{"leader election", []func(context.Context) error{
+		{"leader election", false, []func(context.Context) error{
 			func(ctx context.Context) error { return lead(ctx, c, backward) },
 			func(ctx context.Context) error { return lead(ctx, c, forward) },
 		}},
-		{"reassignment", []func(context.Context) error{
+		{"reassignment", false, []func(context.Context) error{
 			// The leader gives its replica away, and gets it back.
 			func(ctx context.Context) error { return lead(ctx, c, func(r []int32) []int32 { return r[1:] }) },
 			func(ctx context.Context) error {
 				return lead(ctx, c, func(r []int32) []int32 { return append(absent(c, r), r...) })
 			},
 		}},
-		{"broker killed", []func(context.Context) error{
+		{"broker killed", true, []func(context.Context) error{
 			func(context.Context) error { c.Brokers[1].Kill(); return nil },
 			func(ctx context.Context) error { return returned(ctx, c, c.Brokers[1]) },
 		}},
-		{"broker added", []func(context.Context) error{
+		{"broker added", true, []func(context.Context) error{
 			func(ctx context.Context) error { return c.Add(ctx, extra) },
 			func(ctx context.Context) error {
 				return lead(ctx, c, func(r []int32) []int32 { return append([]int32{int32(extra.ID)}, r[1:]...) })
 			},
 		}},
-		{"broker removed", []func(context.Context) error{
+		{"broker removed", true, []func(context.Context) error{
 			func(ctx context.Context) error {
 				return lead(ctx, c, func(r []int32) []int32 {
 					r = slices.DeleteFunc(r, func(id int32) bool { return id == int32(extra.ID) })
@@ -69,8 +70,8 @@ func clusterEvents(c *realkafka.Cluster, extra *realkafka.Broker) []clusterEvent
 			},
 			func(ctx context.Context) error { return c.Remove(ctx, extra) },
 		}},
-		{"rolling restart", restarts},
-		{"all brokers away", []func(context.Context) error{
+		{"rolling restart", true, restarts},
+		{"all brokers away", false, []func(context.Context) error{
 			func(ctx context.Context) error {
 				for _, b := range c.Brokers {
 					b.Kill()
@@ -207,6 +208,9 @@ func (e *eventTable) look(bed *keepBed, clients []compatClient, extra *realkafka
 	parties := bed.startParties(itself(clients), try)
 	e.begin(clients)
 	for _, event := range clusterEvents(bed.cluster, extra) {
+		if event.full && !*compatFull {
+			continue
+		}
 		found := map[*party]error{}
 		for _, step := range event.steps {
 			began := time.Now()
