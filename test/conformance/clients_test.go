@@ -12,6 +12,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -76,11 +78,21 @@ func python(t *testing.T, dir string, args ...string) *exec.Cmd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(deadline(t), "python3", args...)
+	cmd := exec.CommandContext(deadline(t), python3(), args...)
 	cmd.Dir = abs
 	cmd.Env = append(clean(os.Environ()), "PYTHONPATH="+pythonPackages(t, dir), "PYTHONUTF8=1")
 	return cmd
 }
+
+// python3 is the interpreter itself: on some machines the command of that name is a shell
+// script that looks for it, which takes longer than it does.
+var python3 = sync.OnceValue(func() string {
+	out, err := exec.Command("python3", "-c", "import sys; print(sys.executable)").Output()
+	if name := strings.TrimSpace(string(out)); err == nil && name != "" {
+		return name
+	}
+	return "python3"
+})
 
 // A sniff is what sniff.js found in a Node program.
 type sniff struct {
@@ -132,21 +144,22 @@ func (s sniff) onlyLoopback(t *testing.T) {
 	}
 }
 
-// groupOffsets is the sum of the offsets that a group has committed, as a look
+// groupOffsets is the sum of the offsets that a group has committed for a topic, as a look
 // past the tunnel finds them.
-func groupOffsets(t *testing.T, c *realkafka.Cluster, group string) (committed int64) {
-	t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.Internal()...))
+func groupOffsets(ctx context.Context, c *realkafka.Cluster, group, topic string) (committed int64, err error) {
+	err = c.Ask(func(client *kgo.Client) error {
+		offsets, err := kadm.NewClient(client).FetchOffsets(ctx, group)
+		offsets.Each(func(o kadm.OffsetResponse) {
+			if o.Topic == topic {
+				committed += o.At
+			}
+		})
+		return err
+	})
 	if err != nil {
-		t.Fatal(err)
+		return 0, fmt.Errorf("offsets of group %s: %w", group, err)
 	}
-	defer client.Close()
-	offsets, err := kadm.NewClient(client).FetchOffsets(deadline(t), group)
-	if err != nil {
-		t.Fatalf("offsets of group %s: %v", group, err)
-	}
-	offsets.Each(func(o kadm.OffsetResponse) { committed += o.At })
-	return committed
+	return committed, nil
 }
 
 // tool is the command line of one of Kafka's own tools.

@@ -15,7 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -85,25 +84,11 @@ func checkRead(ctx context.Context, c *realkafka.Cluster, s compatScenario, topi
 
 // checkCommitted wants the group to have committed all records of the topic.
 func checkCommitted(ctx context.Context, c *realkafka.Cluster, s compatScenario, topic string) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.Internal()...))
-	if err != nil {
-		return err
+	committed, err := groupOffsets(ctx, c, "group-"+topic, topic)
+	if err == nil && committed != int64(s.count) {
+		err = fmt.Errorf("the group committed %d of %d records", committed, s.count)
 	}
-	defer client.Close()
-	offsets, err := kadm.NewClient(client).FetchOffsets(ctx, "group-"+topic)
-	if err != nil {
-		return fmt.Errorf("offsets of the group: %w", err)
-	}
-	var committed int64
-	offsets.Each(func(o kadm.OffsetResponse) {
-		if o.Topic == topic {
-			committed += o.At
-		}
-	})
-	if committed != int64(s.count) {
-		return fmt.Errorf("the group committed %d of %d records", committed, s.count)
-	}
-	return nil
+	return err
 }
 
 // checkCopied wants the copies to be all records, each once, and the group to have
@@ -171,22 +156,19 @@ func checkShared(_ context.Context, _ *realkafka.Cluster, s compatScenario, _ st
 // checkProtocol wants the group to be one of KIP-848: some clients fall back to the
 // classic protocol without a word.
 func checkProtocol(ctx context.Context, c *realkafka.Cluster, group string) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.Internal()...))
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	for _, shard := range client.RequestSharded(ctx, kmsg.NewPtrListGroupsRequest()) {
-		if shard.Err != nil {
-			return shard.Err
-		}
-		for _, g := range shard.Resp.(*kmsg.ListGroupsResponse).Groups {
-			if g.Group == group && !strings.EqualFold(g.GroupType, "consumer") {
-				return fmt.Errorf("the group is of the type %q", g.GroupType)
+	return c.Ask(func(client *kgo.Client) error {
+		for _, shard := range client.RequestSharded(ctx, kmsg.NewPtrListGroupsRequest()) {
+			if shard.Err != nil {
+				return shard.Err
+			}
+			for _, g := range shard.Resp.(*kmsg.ListGroupsResponse).Groups {
+				if g.Group == group && !strings.EqualFold(g.GroupType, "consumer") {
+					return fmt.Errorf("the group is of the type %q", g.GroupType)
+				}
 			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // checkACLs wants the client to list the entry of prepareACL.

@@ -34,7 +34,7 @@ func compatClients() []compatClient { return append(libraryClients(), moreCompat
 func libraryClients() []compatClient {
 	python := func(name, folder string) func(t *testing.T) ([]string, []string) {
 		return func(t *testing.T) ([]string, []string) {
-			return []string{"python3", absolute(t, "clients/python/client.py"), name}, []string{"PYTHONPATH=" + pythonPackages(t, "clients/python/"+folder), "PYTHONUTF8=1"}
+			return []string{python3(), absolute(t, "clients/python/client.py"), name}, []string{"PYTHONPATH=" + pythonPackages(t, "clients/python/"+folder), "PYTHONUTF8=1"}
 		}
 	}
 	node := func(name, folder string) func(t *testing.T) ([]string, []string) {
@@ -102,31 +102,41 @@ func goClients(t *testing.T, tags ...string) string {
 	return filepath.Join(dir, "clients")
 }
 
-// javaClient compiles the client in Java against one version of Kafka's own.
+// javaClient is the client in Java, compiled against one version of Kafka's own.
 func javaClient(t *testing.T, version string) []string {
 	t.Helper()
-	ctx := deadline(t)
 	// What SCRAM wants that the JDK lost with Java 11, and OAUTHBEARER, which does not come
 	// with the client.
-	jars, err := realkafka.Artifacts(ctx, "org.apache.kafka:kafka-clients:"+version, "org.slf4j:slf4j-simple:1.7.36",
+	jars := artifacts(t, "org.apache.kafka:kafka-clients:"+version, "org.slf4j:slf4j-simple:1.7.36",
 		"javax.xml.bind:jaxb-api:2.3.1", "com.fasterxml.jackson.core:jackson-databind:2.16.2")
-	if err != nil {
-		t.Fatal(err)
-	}
-	sources, err := filepath.Glob("clients/java/*.java")
-	if err != nil {
-		t.Fatal(err)
-	}
+	folders := []string{"."}
 	if strings.HasPrefix(version, "4.") {
-		sources = append(sources, "clients/java/share/Share.java")
+		folders = append(folders, "share")
 	}
-	dir, err := realkafka.Cached("java-client-"+version, sources, func(into string) error {
+	return javaProgram(t, "Client", version, jars, folders...).
+		JavaWarm(deadline(t), "Client", "do=warm", "bootstrap=127.0.0.1:1", "topic=none", "group=none", "count=1")
+}
+
+// javaProgram compiles a program, which is in folders of clients/java, and returns where it
+// and its jars are.
+func javaProgram(t *testing.T, main, version string, jars realkafka.Classpath, folders ...string) realkafka.Classpath {
+	t.Helper()
+	ctx := deadline(t)
+	var sources []string
+	for _, folder := range append(folders, "common") {
+		found, err := filepath.Glob(filepath.Join("clients/java", folder, "*.java"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sources = append(sources, found...)
+	}
+	dir, err := realkafka.Cached("java-"+strings.ToLower(main)+"-"+version, sources, func(into string) error {
 		cmd := exec.CommandContext(ctx, "javac", append([]string{"-nowarn", "-cp", string(jars), "-d", into}, sources...)...)
 		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("javac with kafka-clients %s: %w\n%s", version, err, out)
+			return fmt.Errorf("javac of %s with %s: %w\n%s", main, version, err, out)
 		}
-		// An archive wants a jar.
-		if out, err := exec.CommandContext(ctx, "jar", "--create", "--file", filepath.Join(into, "client.jar"), "-C", into, ".").CombinedOutput(); err != nil {
+		// An archive of classes wants them in a jar.
+		if out, err := exec.CommandContext(ctx, "jar", "--create", "--file", filepath.Join(into, "program.jar"), "-C", into, ".").CombinedOutput(); err != nil {
 			return fmt.Errorf("jar: %w\n%s", err, out)
 		}
 		return nil
@@ -134,6 +144,15 @@ func javaClient(t *testing.T, version string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	own := realkafka.Classpath(strings.Join([]string{string(jars), filepath.Join(dir, "client.jar")}, string(os.PathListSeparator)))
-	return own.JavaWarm(ctx, "Client", "do=warm", "bootstrap=127.0.0.1:1", "topic=none", "group=none", "count=1")
+	return jars + realkafka.Classpath(os.PathListSeparator) + realkafka.Classpath(filepath.Join(dir, "program.jar"))
+}
+
+// artifacts are jars by their Maven coordinates, with what they depend on.
+func artifacts(t *testing.T, names ...string) realkafka.Classpath {
+	t.Helper()
+	jars, err := realkafka.Artifacts(deadline(t), names...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return jars
 }

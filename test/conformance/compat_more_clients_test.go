@@ -30,13 +30,13 @@ func (s compatScenario) suits(c compatClient) bool {
 func moreCompatClients() []compatClient {
 	return []compatClient{
 		{"Java", "0.10.2.2", "Java", false, "", func(t *testing.T) ([]string, []string) {
-			return javaProgram(t, "clients/java/old/OldClient.java", "0.10.2.2", artifacts(t, "org.apache.kafka:kafka-clients:0.10.2.2", "org.slf4j:slf4j-simple:1.7.36")), nil
+			return javaProgram(t, "OldClient", "0.10.2.2", artifacts(t, "org.apache.kafka:kafka-clients:0.10.2.2", "org.slf4j:slf4j-simple:1.7.36"), "old").Java("OldClient"), nil
 		}},
 		{"Kafka tools", "4.3.1", "Java", false, "", func(t *testing.T) ([]string, []string) {
-			return javaProgram(t, "clients/java/tools/Tools.java", "4.3.1", toolJars(t, "4.3.1")), nil
+			return javaProgram(t, "Tools", "4.3.1", releaseJars(t, releaseOf(t, "4.3.1")), "tools").Java("Tools"), nil
 		}},
 		{kafkaStreams, "4.3.1", "Java", false, "", func(t *testing.T) ([]string, []string) {
-			return javaProgram(t, "clients/java/streams/Copies.java", "4.3.1", artifacts(t, "org.apache.kafka:kafka-streams:4.3.1", "org.slf4j:slf4j-simple:1.7.36")), nil
+			return javaProgram(t, "Copies", "4.3.1", artifacts(t, "org.apache.kafka:kafka-streams:4.3.1", "org.slf4j:slf4j-simple:1.7.36"), "streams").Java("Copies"), nil
 		}},
 		{"node-rdkafka", "3.6.1", "librdkafka", false, "", perhaps("node-rdkafka 3.6.1", nodeRdkafka)},
 		{"kcat", "1.7.1", "librdkafka", false, "", perhaps("kcat 1.7.1", kcat)},
@@ -88,77 +88,18 @@ func notInstalled() string {
 	return b.String()
 }
 
-func artifacts(t *testing.T, names ...string) realkafka.Classpath {
-	t.Helper()
-	jars, err := realkafka.Artifacts(deadline(t), names...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return jars
-}
-
-// toolJars is a release of Kafka with its tools.
-func toolJars(t *testing.T, version string) realkafka.Classpath {
-	t.Helper()
-	for _, r := range realkafka.Releases() {
-		if r.Version == version {
-			jars, err := r.Jars(deadline(t))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return jars
-		}
-	}
-	t.Fatalf("there is no release %s", version)
-	return ""
-}
-
-// javaProgram compiles a program of one file and returns its command line.
-func javaProgram(t *testing.T, source, version string, jars realkafka.Classpath) []string {
-	t.Helper()
-	ctx := deadline(t)
-	main := strings.TrimSuffix(filepath.Base(source), ".java")
-	dir, err := realkafka.Cached("java-"+strings.ToLower(main)+"-"+version, []string{source}, func(into string) error {
-		out, err := exec.CommandContext(ctx, "javac", "-nowarn", "-cp", string(jars), "-d", into, source).CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("javac %s: %w\n%s", source, err, out)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return realkafka.Classpath(string(jars) + string(os.PathListSeparator) + dir).Java(main)
-}
-
 // nodeRdkafka compiles librdkafka, which it brings along, in some minutes.
 func nodeRdkafka(ctx context.Context) (command, env []string, err error) {
 	program, err := filepath.Abs("clients/node/client.js")
 	if err != nil {
 		return nil, nil, err
 	}
-	inputs := []string{"clients/node/rdkafka/package.json", "clients/node/rdkafka/package-lock.json"}
-	installed, err := realkafka.Cached("npm-rdkafka", inputs, func(into string) error {
-		for _, in := range inputs {
-			b, err := os.ReadFile(in)
-			if err != nil {
-				return err
-			}
-			if err := os.WriteFile(filepath.Join(into, filepath.Base(in)), b, 0o644); err != nil {
-				return err
-			}
-		}
-		// One job: with more of them, the build starts before it is configured.
-		if err := tries(ctx, into, []string{"JOBS=1", "npm_config_jobs=1"}, "npm", "ci", "--no-audit", "--no-fund"); err != nil {
-			return err
-		}
-		// What it was compiled from is most of its size.
-		return os.RemoveAll(filepath.Join(into, "node_modules", "node-rdkafka", "deps"))
-	})
+	// One job: with more of them, the build starts before it is configured.
+	modules, err := npm(ctx, "clients/node/rdkafka", []string{"JOBS=1", "npm_config_jobs=1"})
 	if err != nil {
 		return nil, nil, err
 	}
-	return []string{"node", program, "rdkafka"}, []string{"NODE_PATH=" + filepath.Join(installed, "node_modules")}, nil
+	return []string{"node", program, "rdkafka"}, []string{"NODE_PATH=" + modules}, nil
 }
 
 // kcat is a package of Debian.
@@ -183,7 +124,7 @@ func kcat(ctx context.Context) (command, env []string, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return []string{"python3", program}, []string{"PYTHONPATH=" + filepath.Join(filepath.Dir(program), "../python"), "PYTHONUTF8=1"}, nil
+	return []string{python3(), program}, []string{"PYTHONPATH=" + filepath.Join(filepath.Dir(program), "../python"), "PYTHONUTF8=1"}, nil
 }
 
 // rskafka is built with Rust.

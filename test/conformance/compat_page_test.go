@@ -31,9 +31,9 @@ var pageSections = []string{"releases", "events", "leader changes", "rolling res
 var partSources = map[string][]string{
 	"release":  {"compat_test.go", "compat_clients_test.go", "compat_more_clients_test.go", "compat_scenarios_test.go", "compat_prepare_test.go", "compat_checks_test.go", "compat_topics_test.go"},
 	"events":   {"events_test.go", "rebalance_test.go", "keep_test.go", "tally_test.go"},
-	"leader":   {"leadertime_test.go", "leaders_test.go", "leaders"},
+	"leader":   {"leadertime_test.go", "leadertime_table_test.go", "leaders_test.go", "leaders"},
 	"rolling":  {"rolling_test.go", "keep_test.go", "tally_test.go"},
-	"security": {"security_test.go", "compat_test.go", "compat_clients_test.go"},
+	"security": {"security_test.go", "security_scenarios_test.go", "security_table_test.go", "compat_test.go", "compat_clients_test.go"},
 }
 
 // A part is what one test, or one release of TestCompatibility, has found.

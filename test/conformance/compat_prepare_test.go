@@ -18,23 +18,20 @@ import (
 
 // prepareACL makes one entry for the topic, and returns when every broker has it.
 func prepareACL(ctx context.Context, c *realkafka.Cluster, topic string) ([]string, error) {
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.Internal()...))
-	if err != nil {
-		return nil, err
-	}
-	defer client.Close()
-	made, err := kadm.NewClient(client).CreateACLs(ctx, kadm.NewACLs().Topics(topic).
-		ResourcePatternType(kadm.ACLPatternLiteral).Operations(kadm.OpRead).Allow("User:somebody").AllowHosts())
-	for _, one := range made {
-		err = errors.Join(err, one.Err)
-	}
-	for _, b := range c.Brokers {
-		if err != nil {
-			break
+	return nil, c.Ask(func(client *kgo.Client) error {
+		made, err := kadm.NewClient(client).CreateACLs(ctx, kadm.NewACLs().Topics(topic).
+			ResourcePatternType(kadm.ACLPatternLiteral).Operations(kadm.OpRead).Allow("User:somebody").AllowHosts())
+		for _, one := range made {
+			err = errors.Join(err, one.Err)
 		}
-		err = again(ctx, func() error { return listsACL(ctx, client, b.ID, topic) })
-	}
-	return nil, err
+		for _, b := range c.Brokers {
+			if err != nil {
+				break
+			}
+			err = again(ctx, func() error { return listsACL(ctx, client, b.ID, topic) })
+		}
+		return err
+	})
 }
 
 // listsACL asks one broker for the entries of a topic.
@@ -55,12 +52,7 @@ func listsACL(ctx context.Context, client *kgo.Client, broker int, topic string)
 
 // prepareShare lets a share group begin with the oldest record.
 func prepareShare(ctx context.Context, c *realkafka.Cluster, topic string) ([]string, error) {
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.Internal()...))
-	if err != nil {
-		return nil, err
-	}
-	defer client.Close()
-	return nil, shareFromOldest(ctx, client, "group-"+topic)
+	return nil, c.Ask(func(client *kgo.Client) error { return shareFromOldest(ctx, client, "group-"+topic) })
 }
 
 // shareFromOldest configures a share group.
@@ -85,22 +77,24 @@ const quotaTime = time.Second
 
 // prepareQuota lets a client id send 600 KB a second to each broker, and brokers stamp what comes.
 func prepareQuota(ctx context.Context, c *realkafka.Cluster, topic string) ([]string, error) {
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.Internal()...))
-	if err != nil {
-		return nil, err
-	}
-	defer client.Close()
-	admin, id, stamped := kadm.NewClient(client), "client-"+topic, "LogAppendTime"
-	altered, err := admin.AlterClientQuotas(ctx, []kadm.AlterClientQuotaEntry{{
-		Entity: kadm.ClientQuotaEntity{{Type: "client-id", Name: &id}},
-		Ops:    []kadm.AlterClientQuotaOp{{Key: "producer_byte_rate", Value: 600_000}},
-	}})
-	for _, one := range altered {
+	id := "client-" + topic
+	return []string{"client=" + id}, c.Ask(func(client *kgo.Client) error {
+		altered, err := kadm.NewClient(client).AlterClientQuotas(ctx, []kadm.AlterClientQuotaEntry{{
+			Entity: kadm.ClientQuotaEntity{{Type: "client-id", Name: &id}},
+			Ops:    []kadm.AlterClientQuotaOp{{Key: "producer_byte_rate", Value: 600_000}},
+		}})
+		for _, one := range altered {
+			err = errors.Join(err, one.Err)
+		}
+		return errors.Join(err, stamp(ctx, client, topic))
+	})
+}
+
+// stamp lets the leaders put their own time into the records of a topic.
+func stamp(ctx context.Context, client *kgo.Client, topic string) error {
+	answer, err := kadm.NewClient(client).AlterTopicConfigs(ctx, []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "message.timestamp.type", Value: kadm.StringPtr("LogAppendTime")}}, topic)
+	for _, one := range answer {
 		err = errors.Join(err, one.Err)
 	}
-	configured, err2 := admin.AlterTopicConfigs(ctx, []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "message.timestamp.type", Value: &stamped}}, topic)
-	for _, one := range configured {
-		err = errors.Join(err, one.Err)
-	}
-	return []string{"client=" + id}, errors.Join(err, err2)
+	return err
 }

@@ -53,37 +53,17 @@ func feedSlowly(ctx context.Context, client *kgo.Client, records []*kgo.Record, 
 // newTopic makes a topic past the tunnel and returns when every broker knows it: some
 // clients give up when the one that they ask has not heard of it yet.
 func newTopic(ctx context.Context, c *realkafka.Cluster, topic string) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.Internal()...))
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	if _, err = kadm.NewClient(client).CreateTopic(ctx, 3, int16(min(len(c.Brokers), 3)), nil, topic); err != nil {
-		return err
-	}
-	for _, b := range c.Brokers {
-		if err := again(ctx, func() error { return knowsTopic(ctx, client, b.ID, topic) }); err != nil {
-			return fmt.Errorf("broker %d: %w", b.ID, err)
-		}
-	}
-	return nil
-}
-
-// again calls f until it returns nil, or the context ends; then it returns f's last error.
-func again(ctx context.Context, f func() error) error {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := f()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
+	return c.Ask(func(client *kgo.Client) error {
+		if _, err := kadm.NewClient(client).CreateTopic(ctx, 3, int16(min(len(c.Brokers), 3)), nil, topic); err != nil {
 			return err
 		}
-	}
+		for _, b := range c.Brokers {
+			if err := again(ctx, func() error { return knowsTopic(ctx, client, b.ID, topic) }); err != nil {
+				return fmt.Errorf("broker %d: %w", b.ID, err)
+			}
+		}
+		return nil
+	})
 }
 
 // knowsTopic asks one broker whether it knows all leaders of a topic.

@@ -5,7 +5,6 @@ package conformance
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -175,30 +174,15 @@ Run on %s in %v.
 %s`, eventsRelease, began.UTC().Format(time.DateOnly), time.Since(began).Round(time.Second), text))
 }
 
-// eventsCluster is three brokers with ids such as companies have.
+// eventsCluster is three brokers that get a lot to do.
 func eventsCluster(t *testing.T) *realkafka.Cluster {
 	t.Helper()
-	releases := realkafka.Releases()
-	release := releases[slices.IndexFunc(releases, func(r realkafka.Release) bool { return r.Version == eventsRelease })]
-	jars, err := release.Jars(deadline(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := realkafka.Start(deadline(t), realkafka.Options{
-		Jars: jars, Release: release, IDs: []int{1, 1001, 70000}, Racks: true, Dir: filepath.Join(workDir(t), "kafka"),
+	return ownCluster(t, realkafka.Options{
+		Release: releaseOf(t, eventsRelease), IDs: companyIDs, Racks: true,
 		// A broker that is only slow, on a machine that is busy, is not to be taken for dead.
-		Settings:  []string{"broker.session.timeout.ms=6000", "controller.quorum.fetch.timeout.ms=5000"},
-		Advertise: func(id, _ int) string { return realName(id) },
+		Settings: []string{"broker.session.timeout.ms=6000", "controller.quorum.fetch.timeout.ms=5000"},
+		Heap:     "400m", // they work for half an hour
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return c
 }
 
 // look lets all happen to these clients and takes down what it finds.

@@ -20,7 +20,11 @@ func TestKafkajs(t *testing.T) {
 	seen.onlyLoopback(t)
 
 	sameRecords(t, records, produced, consumed, inTopic(t, c, topic))
-	if got := groupOffsets(t, c, group); got != records {
+	got, err := groupOffsets(deadline(t), c, group, topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != records {
 		t.Errorf("the group committed %d of %d records", got, records)
 	}
 }

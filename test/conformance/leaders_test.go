@@ -341,7 +341,7 @@ func rdkafkaLoop(t *testing.T, mode, bootstrap, topic string) *processLoop {
 		t.Fatal(err)
 	}
 	env := append(clean(os.Environ()), "PYTHONPATH="+pythonPackages(t, "leaders"))
-	return startLoop(t, "librdkafka-"+mode, []string{"python3", program, mode, bootstrap, topic}, env)
+	return startLoop(t, "librdkafka-"+mode, []string{python3(), program, mode, bootstrap, topic}, env)
 }
 
 // TestDescribeCluster asks for the cluster as admin clients do.

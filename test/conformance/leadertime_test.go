@@ -7,16 +7,13 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -96,7 +93,7 @@ func TestLeaderChangeTime(t *testing.T) {
 		{rdkafka, "Produce", timedLoop(rdkafkaLoop, "produce-timed")},
 		{rdkafka, "Fetch", timedLoop(rdkafkaLoop, "consume-timed")},
 	} {
-		if !*compatFull && c.api == "ShareFetch" { // half a minute by itself
+		if !*compatFull && c.name != franzGo { // half a minute for each of the others
 			continue
 		}
 		t.Run(c.name+" "+c.api, func(t *testing.T) { all = append(all, bed.measure(t, c, fmt.Sprintf("leadertime-%d", i))) })
@@ -198,22 +195,12 @@ var briskSettings = []string{"replica.fetch.backoff.ms=10", "replica.fetch.wait.
 // chance and hide the client's own.
 func briskCluster(t *testing.T) *realkafka.Cluster {
 	t.Helper()
-	c, err := realkafka.Start(deadline(t), realkafka.Options{
-		Jars: classpath(t), Brokers: 3, Dir: filepath.Join(workDir(t), "kafka"),
-		Advertise: func(id, _ int) string { return realName(id) },
+	return ownCluster(t, realkafka.Options{
+		Jars: classpath(t), Brokers: 3,
 		// On a machine so busy that heartbeats come late, no broker may lose its office:
 		// the leaders that the test has not moved would move.
 		Settings: append(slices.Clone(briskSettings), "broker.session.timeout.ms=30000", "controller.quorum.fetch.timeout.ms=10000"),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return c
 }
 
 // timedLoop is a client process in one of its modes.
@@ -243,12 +230,7 @@ func (s *timedSide) start(t *testing.T, b *leaderTimeBed, c timedClient, bootstr
 	s.brokers = []int32{1, 2, 3}
 	createOn(t, b.admin, s.topic, s.brokers...)
 	shareFromStart(t, b.admin, "share-"+s.topic)
-	stamp := []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "message.timestamp.type", Value: kadm.StringPtr("LogAppendTime")}}
-	responses, err := kadm.NewClient(b.admin).AlterTopicConfigs(deadline(t), stamp, s.topic)
-	if err == nil {
-		_, err = responses.On(s.topic, nil)
-	}
-	if err != nil {
+	if err := stamp(deadline(t), b.admin, s.topic); err != nil {
 		t.Fatal(err)
 	}
 	if !c.produces() {
@@ -379,71 +361,4 @@ func (r *receipts) next() (int64, error) {
 		r.upTo = max(r.upTo, offset+1)
 	}
 	return r.upTo, err
-}
-
-// leaderTimes are how long moves have held one client up: past the tunnel, and through it.
-type leaderTimes struct {
-	timedClient
-	first [2][]time.Duration // at brokers where the client had not produced or consumed before
-	held  [2][]time.Duration
-}
-
-// ratio is that of the medians, with the range in which nine of ten repetitions of the
-// run would be expected: medians of times drawn anew from those that were measured.
-func (l leaderTimes) ratio() (ratio, low, high float64) {
-	of := func(direct, tunnel []time.Duration) float64 {
-		return float64(quantile(tunnel, 0.5)) / float64(quantile(direct, 0.5))
-	}
-	chance := rand.New(rand.NewPCG(1, 2)) // the same figures give the same range
-	draw := func(from []time.Duration) []time.Duration {
-		drawn := make([]time.Duration, len(from))
-		for i := range drawn {
-			drawn[i] = from[chance.IntN(len(from))]
-		}
-		return drawn
-	}
-	ratios := make([]float64, 2000)
-	for i := range ratios {
-		ratios[i] = of(draw(l.held[0]), draw(l.held[1]))
-	}
-	slices.Sort(ratios)
-	return of(l.held[0], l.held[1]), ratios[len(ratios)/20], ratios[len(ratios)*19/20]
-}
-
-// quantile interpolates between the two nearest values.
-func quantile(values []time.Duration, q float64) time.Duration {
-	sorted := slices.Sorted(slices.Values(values))
-	at := q * float64(len(sorted)-1)
-	i := int(at)
-	if i+1 == len(sorted) {
-		return sorted[i]
-	}
-	return sorted[i] + time.Duration((at-float64(i))*float64(sorted[i+1]-sorted[i]))
-}
-
-// leaderTable is the Markdown of all clients.
-func leaderTable(all []leaderTimes) string {
-	var b strings.Builder
-	b.WriteString("| client | API | moves | direct, ms | tunnel, ms | ratio |\n|---|---|---|---|---|---|\n")
-	spread := func(pauses []time.Duration) string {
-		ms := func(q float64) string { return fmt.Sprintf("%.0f", quantile(pauses, q).Seconds()*1000) }
-		return fmt.Sprintf("**%s** (%s; %s-%s; %s)", ms(0.5), ms(0), ms(0.25), ms(0.75), ms(1))
-	}
-	for _, l := range all {
-		ratio, low, high := l.ratio()
-		fmt.Fprintf(&b, "| %s | %s | %d | %s | %s | **%.2f** (%.2f-%.2f) |\n", l.name, l.api, len(l.held[0]), spread(l.held[0]), spread(l.held[1]), ratio, low, high)
-	}
-	return b.String()
-}
-
-// firstVisits tells of the moves to brokers to which a connection may have to be made.
-func firstVisits(all []leaderTimes) string {
-	var first [2][]time.Duration
-	for _, l := range all {
-		for i := range first {
-			first[i] = append(first[i], l.first[i]...)
-		}
-	}
-	return fmt.Sprintf("Not in the table are the first moves to each broker, to which the client may have had no connection: medians of %d moves of all clients %v direct, %v through the tunnel.",
-		len(first[0]), quantile(first[0], 0.5).Round(time.Millisecond), quantile(first[1], 0.5).Round(time.Millisecond))
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -147,6 +148,48 @@ func classpath(t *testing.T) realkafka.Classpath {
 	return shared.jars
 }
 
+// releaseOf finds a release by its version.
+func releaseOf(t *testing.T, version string) realkafka.Release {
+	t.Helper()
+	releases := realkafka.Releases()
+	i := slices.IndexFunc(releases, func(r realkafka.Release) bool { return r.Version == version })
+	if i < 0 {
+		t.Fatalf("there is no release %s", version)
+	}
+	return releases[i]
+}
+
+// releaseJars are those of a release, with its tools if it has them.
+func releaseJars(t *testing.T, r realkafka.Release) realkafka.Classpath {
+	t.Helper()
+	jars, err := r.Jars(deadline(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return jars
+}
+
+// ownCluster starts brokers for one test, of the release of the options, which announce
+// realName.
+func ownCluster(t *testing.T, o realkafka.Options) *realkafka.Cluster {
+	t.Helper()
+	if o.Jars == "" {
+		o.Jars = releaseJars(t, o.Release)
+	}
+	o.Dir = filepath.Join(workDir(t), "kafka")
+	o.Advertise = func(id, _ int) string { return realName(id) }
+	c, err := realkafka.Start(deadline(t), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
 // cluster is three brokers of Apache Kafka that announce realName(1) to
 // realName(3).
 func cluster(t *testing.T) *realkafka.Cluster {
@@ -209,7 +252,15 @@ func tunnelBinary(t *testing.T) string {
 // repository, and returns the folder for NODE_PATH.
 func nodeModules(t *testing.T, dir string) string {
 	t.Helper()
-	ctx := deadline(t)
+	modules, err := npm(deadline(t), dir, nil, "--ignore-scripts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return modules
+}
+
+// npm is nodeModules with further variables and options.
+func npm(ctx context.Context, dir string, env []string, options ...string) (modules string, err error) {
 	inputs := []string{filepath.Join(dir, "package.json"), filepath.Join(dir, "package-lock.json")}
 	installed, err := realkafka.Cached("npm-"+filepath.Base(dir), inputs, func(into string) error {
 		for _, in := range inputs {
@@ -221,17 +272,9 @@ func nodeModules(t *testing.T, dir string) string {
 				return err
 			}
 		}
-		cmd := exec.CommandContext(ctx, "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
-		cmd.Dir = into
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("npm ci in %s: %w\n%s", dir, err, out)
-		}
-		return nil
+		return tries(ctx, into, env, "npm", append([]string{"ci", "--no-audit", "--no-fund"}, options...)...)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(installed, "node_modules")
+	return filepath.Join(installed, "node_modules"), err
 }
 
 // pythonPackages installs what dir/requirements.txt names, once, outside of the

@@ -10,12 +10,10 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,120 +22,11 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
 )
 
-// Who comes in, with a password that stands nowhere else.
-const (
-	securityUser     = "alice"
-	securityPassword = "open-sesame-4711"
-	wrongPassword    = "open-barley-4712"
-)
-
-// session is how long the brokers trust a client that should authenticate again, and
-// sessions how long such a client is kept working: for more than two of them.
-const (
-	session  = 3 * time.Second
-	sessions = 8 * time.Second
-)
-
 // securityReleases are those of the full run, and the last is that of the quick one.
 var securityReleases = []string{"2.8.2", "4.3.1"}
 
 // quickSecurity are the clients of the quick run: those that start fastest.
 var quickSecurity = []string{"franz-go", "sarama"}
-
-// The doors of the brokers. Each has a twin that announces where it really is, which is
-// the way past the tunnel.
-const (
-	doorSASL    = "SASL"
-	doorRenew   = "RENEW" // where clients have to authenticate again
-	doorTLS     = "TLS"
-	doorTLSSASL = "TLSSASL"
-	twin        = "DIRECT"
-)
-
-// securityDoors are those of all brokers.
-func securityDoors() (all []realkafka.Door) {
-	for i, d := range []realkafka.Door{
-		{Name: doorSASL, Protocol: "SASL_PLAINTEXT"},
-		{Name: doorRenew, Protocol: "SASL_PLAINTEXT", Reauthenticate: session},
-		{Name: doorTLS, Protocol: "SSL"},
-		{Name: doorTLSSASL, Protocol: "SASL_SSL"},
-	} {
-		const firstPort = 9093
-		d.Advertise = func(id, _ int) string { return fmt.Sprintf("kafka-%d.%s:%d", id, realDomain, firstPort+i) }
-		past := d
-		past.Name += twin
-		past.Advertise = func(_, port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
-		all = append(all, d, past)
-	}
-	return all
-}
-
-// A securityScenario is one way of coming in.
-type securityScenario struct {
-	name, door       string
-	protocol         string // of the brokers
-	mechanism        string // empty: no SASL
-	handshake        string // version of SaslHandshake; empty: the client chooses
-	refused, renewed bool   // with a wrong password; with more than one session
-}
-
-func securityScenarios() []securityScenario {
-	const sasl = "SASL_PLAINTEXT"
-	return []securityScenario{
-		{name: "PLAIN", door: doorSASL, protocol: sasl, mechanism: "PLAIN"},
-		{name: "SCRAM-SHA-256", door: doorSASL, protocol: sasl, mechanism: "SCRAM-SHA-256"},
-		{name: "SCRAM-SHA-512", door: doorSASL, protocol: sasl, mechanism: "SCRAM-SHA-512"},
-		{name: "OAUTHBEARER", door: doorSASL, protocol: sasl, mechanism: "OAUTHBEARER"},
-		{name: "SaslHandshake v0, PLAIN", door: doorSASL, protocol: sasl, mechanism: "PLAIN", handshake: "0"},
-		{name: "SaslHandshake v0, SCRAM-SHA-512", door: doorSASL, protocol: sasl, mechanism: "SCRAM-SHA-512", handshake: "0"},
-		{name: "re-authentication", door: doorRenew, protocol: sasl, mechanism: "SCRAM-SHA-256", renewed: true},
-		{name: "wrong password", door: doorSASL, protocol: sasl, mechanism: "PLAIN", refused: true},
-		{name: "TLS", door: doorTLS, protocol: "SSL"},
-		{name: "SASL over TLS", door: doorTLSSASL, protocol: "SASL_SSL", mechanism: "SCRAM-SHA-512"},
-	}
-}
-
-// words are what a client is told. Through the tunnel TLS is none of its business.
-func (s securityScenario) words(direct bool, ca string) (words []string) {
-	protocol := s.protocol
-	if !direct {
-		protocol = map[string]string{"SSL": "PLAINTEXT", "SASL_SSL": "SASL_PLAINTEXT"}[protocol]
-		if protocol == "" {
-			protocol = s.protocol
-		}
-	}
-	words = append(words, "security="+protocol)
-	if strings.HasSuffix(protocol, "SSL") {
-		words = append(words, "ca="+ca)
-	}
-	if s.mechanism != "" {
-		password := securityPassword
-		if s.refused {
-			password = wrongPassword
-		}
-		words = append(words, "mechanism="+s.mechanism, "username="+securityUser, "password="+password)
-	}
-	if s.handshake != "" {
-		words = append(words, "handshake="+s.handshake)
-	}
-	return words
-}
-
-// tasks are what a client does when it is in. It says nothing to the brokers before that
-// would differ.
-func (s securityScenario) tasks(words []string) (produce, consume compatScenario) {
-	produce = compatScenario{name: s.name + " produce", count: 100, task: append([]string{"do=produce"}, words...), check: checkProduced}
-	consume = compatScenario{name: s.name + " consume", count: 100, task: append([]string{"do=consume"}, words...), check: checkConsumed, feeds: true}
-	if s.refused {
-		produce.count = 1 // some wait anew with each record
-	}
-	if s.renewed {
-		produce.count, consume.count, consume.over = 40, 40, sessions
-		over := fmt.Sprintf("over=%d", int(sessions.Seconds()))
-		produce.task, consume.task = append(produce.task, over), append(consume.task, over)
-	}
-	return produce, consume
-}
 
 // TestSecurity lets clients in past the tunnel and through it. SASL passes through the
 // tunnel; TLS is the tunnel's.
@@ -152,10 +41,7 @@ func TestSecurity(t *testing.T) {
 		return
 	}
 	table := &securityTable{clients: clients, began: time.Now()}
-	commands := make([][2][]string, len(clients))
-	for i, c := range clients {
-		commands[i][0], commands[i][1] = c.prepare(t)
-	}
+	_, commands := prepareCompat(t, clients)
 	wanted := securityReleases
 	if !*compatFull {
 		wanted = wanted[len(wanted)-1:]
@@ -202,23 +88,9 @@ type securityBed struct {
 
 func startSecurityBed(t *testing.T, release realkafka.Release, clients []compatClient) *securityBed {
 	t.Helper()
-	jars, err := release.Jars(deadline(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := realkafka.Start(deadline(t), realkafka.Options{
-		Jars: jars, Release: release, Brokers: 3, Dir: filepath.Join(workDir(t), "kafka"),
-		Advertise: func(id, _ int) string { return realName(id) },
-		Settings:  steady,
-		Doors:     securityDoors(), Users: []realkafka.User{{Name: securityUser, Password: securityPassword}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
+	c := ownCluster(t, realkafka.Options{
+		Release: release, Brokers: 3, Settings: steady,
+		Doors: securityDoors(), Users: []realkafka.User{{Name: securityUser, Password: securityPassword}},
 	})
 	bed := &securityBed{release: release.Version, cluster: c, tunnels: map[string]*tunnelProcess{}, log: t.Logf}
 	var exposed []string
@@ -247,13 +119,6 @@ func (b *securityBed) bootstrap(door string) string {
 		all = append(all, broker.Doors[door].Advertised)
 	}
 	return "KAFKA_TUNNEL_BOOTSTRAP=" + strings.Join(all, ",")
-}
-
-// A securityVerdict says besides how often a client authenticated again on a connection
-// that it had.
-type securityVerdict struct {
-	verdict
-	renewed int
 }
 
 // compare lets a client in both ways; twice if that makes a difference or nothing works,
@@ -374,77 +239,4 @@ func (b *securityBed) noSecrets(t *testing.T) {
 			}
 		}
 	}
-}
-
-// A securityTable collects the verdicts of a run.
-type securityTable struct {
-	clients  []compatClient
-	releases []string
-	began    time.Time
-
-	mu    sync.Mutex
-	cells map[[3]string]securityVerdict // by client, release, scenario
-}
-
-func (st *securityTable) put(client, release, scenario string, v securityVerdict) {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if st.cells == nil {
-		st.cells = map[[3]string]securityVerdict{}
-	}
-	st.cells[[3]string{client, release, scenario}] = v
-}
-
-// word is what stands in the table.
-func (v securityVerdict) word(s securityScenario) string {
-	switch {
-	case !v.Same:
-		return "**differs**"
-	case v.Unsupported:
-		return "not supported"
-	case !v.Works:
-		return "fails, as direct"
-	case s.renewed && v.renewed == 0:
-		return "same, on new connections"
-	}
-	return "same"
-}
-
-// report puts the table into the log and into docs/compatibility.md, and fails the test
-// where something differs.
-func (st *securityTable) report(t *testing.T) {
-	t.Helper()
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	var text, reasons strings.Builder
-	text.WriteString(`## Security
-
-SASL passes through the tunnel; TLS begins in it, and its clients speak plaintext. Each client was let in both ways, past the tunnel with TLS of its own: it produced, and consumed in a group, and what it had done was compared as above. With a wrong password both runs have to end with an error that speaks of authentication. For re-authentication (KIP-368) the brokers ended sessions after ` + session.String() + ` while the client worked for ` + sessions.String() + `: "same" says that the tunnel saw SaslHandshake again on a connection that had authenticated before, "on new connections" that the client let its connections be closed instead.
-`)
-	for _, release := range st.releases {
-		fmt.Fprintf(&text, "\nKafka %s:\n\n| client |", release)
-		for _, s := range securityScenarios() {
-			fmt.Fprintf(&text, " %s |", s.name)
-		}
-		text.WriteString("\n|---" + strings.Repeat("|---", len(securityScenarios())) + "|\n")
-		for _, c := range st.clients {
-			fmt.Fprintf(&text, "| %s |", c.title())
-			for _, s := range securityScenarios() {
-				v, ok := st.cells[[3]string{c.title(), release, s.name}]
-				if !ok {
-					text.WriteString(" |")
-					continue // the test has failed
-				}
-				fmt.Fprintf(&text, " %s |", v.word(s))
-				if line := fmt.Sprintf("%s, Kafka %s, %s: %s", c.title(), release, s.name, v.Why); !v.Same {
-					t.Error(line)
-				} else if !v.Works && !v.Unsupported {
-					reasons.WriteString(line + "\n")
-				}
-			}
-			text.WriteByte('\n')
-		}
-	}
-	t.Logf("does not work past the tunnel either:\n%s", reasons.String())
-	section(t, "security", st.began, text.String())
 }

@@ -33,17 +33,24 @@ func until(t *testing.T, limit time.Duration, what string, f func(context.Contex
 	t.Helper()
 	ctx, cancel := context.WithTimeout(deadline(t), limit)
 	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
+	if err := again(ctx, func() error { return f(ctx) }); err != nil {
+		t.Fatalf("%s: not within %v: %v", what, limit, err)
+	}
+}
+
+// again calls f until it returns nil, or the context ends; then it returns f's last error.
+func again(ctx context.Context, f func() error) error {
+	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := f(ctx)
+		err := f()
 		if err == nil {
-			return
+			return nil
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("%s: not within %v: %v", what, limit, err)
+			return err
 		}
 	}
 }

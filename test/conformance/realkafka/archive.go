@@ -34,7 +34,7 @@ func (c Classpath) makeArchive(ctx context.Context) (dir string, err error) {
 		return "", err
 	}
 	key := filepath.Join(scratch, "key")
-	text := string(version) + strings.Join(brokerArgs(c, "", ""), " ")
+	text := string(version) + strings.Join(Options{Jars: c}.brokerArgs("", ""), " ")
 	if err := os.WriteFile(key, []byte(text), 0o644); err != nil {
 		return "", err
 	}
@@ -53,7 +53,7 @@ func (c Classpath) makeArchive(ctx context.Context) (dir string, err error) {
 		if err := c.format(ctx, b.dir, newID(), settings); err != nil {
 			return err
 		}
-		args := brokerArgs(c, "", settings)
+		args := Options{Jars: c}.brokerArgs("", settings)
 		b.args = append([]string{args[0], "-XX:ArchiveClassesAtExit=" + filepath.Join(dir, "kafka.jsa")}, args[1:]...)
 		if err := b.start(); err != nil {
 			return err

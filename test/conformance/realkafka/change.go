@@ -30,7 +30,7 @@ func (c *Cluster) Prepare(ctx context.Context, id int) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.args = brokerArgs(c.options.Jars, c.archive, settings)
+	b.args = c.options.brokerArgs(c.archive, settings)
 	return b, c.options.Jars.format(ctx, b.dir, c.id, settings)
 }
 
@@ -47,7 +47,7 @@ func (c *Cluster) Add(ctx context.Context, b *Broker) error {
 func (c *Cluster) Remove(ctx context.Context, b *Broker) error {
 	b.Stop()
 	c.Brokers = slices.DeleteFunc(c.Brokers, func(other *Broker) bool { return other == b })
-	err := c.ask(func(client *kgo.Client) error {
+	err := c.Ask(func(client *kgo.Client) error {
 		request := kmsg.NewPtrUnregisterBrokerRequest()
 		request.BrokerID = int32(b.ID)
 		response, err := request.RequestWith(ctx, client)
@@ -80,7 +80,7 @@ func (c *Cluster) Await(ctx context.Context) error {
 // Reassign gives every partition the replicas that pick returns for it, the preferred leader
 // first, and returns when they have them. What pick returns as it was stays.
 func (c *Cluster) Reassign(ctx context.Context, pick func(replicas []int32) []int32) error {
-	err := c.ask(func(client *kgo.Client) error {
+	err := c.Ask(func(client *kgo.Client) error {
 		var wanted kadm.AlterPartitionAssignmentsReq
 		if err := eachPartition(ctx, client, func(topic string, p kmsg.MetadataResponseTopicPartition) error {
 			if replicas := pick(slices.Clone(p.Replicas)); !slices.Equal(replicas, p.Replicas) {
@@ -120,8 +120,8 @@ func (c *Cluster) ElectPreferred(ctx context.Context) error {
 	})
 }
 
-// ask does something past all that is in front of the brokers.
-func (c *Cluster) ask(do func(*kgo.Client) error) error {
+// Ask does something past all that is in front of the brokers.
+func (c *Cluster) Ask(do func(*kgo.Client) error) error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(c.Internal()...), kgo.MetadataMinAge(50*time.Millisecond))
 	if err != nil {
 		return err
@@ -151,7 +151,7 @@ func eachPartition(ctx context.Context, client *kgo.Client, see func(topic strin
 func (c *Cluster) repeat(ctx context.Context, what string, do func(*kgo.Client) error) error {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	return c.ask(func(client *kgo.Client) error {
+	return c.Ask(func(client *kgo.Client) error {
 		for {
 			err := do(client)
 			if err == nil {

@@ -20,6 +20,7 @@
 package realkafka
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -27,12 +28,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/authority"
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/proc"
 )
 
@@ -47,6 +51,7 @@ type Options struct {
 	IDs      []int    // in place of 1 to Brokers
 	Racks    bool     // each broker has a rack of its own: rack-ID
 	Settings []string // further lines of their server.properties
+	Heap     string   // of each broker's JVM, as -Xmx takes it; empty: 160m
 	Dir      string   // an empty directory for data, settings and logs
 	// Advertise makes up the host:port that broker id announces on its client
 	// listener, which really is 127.0.0.1:port.
@@ -54,8 +59,8 @@ type Options struct {
 	Doors     []Door // further listeners
 	Users     []User // who may come in where SASL is spoken
 
-	zookeeper int        // its port
-	authority *authority // of the brokers' certificates; nil without doors
+	zookeeper int                  // its port
+	authority *authority.Authority // of the brokers' certificates; nil without doors
 }
 
 // A Broker is one node.
@@ -105,8 +110,11 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	c := &Cluster{dir: o.Dir}
 	if len(o.Doors) > 0 {
 		c.CA = filepath.Join(o.Dir, "ca.pem")
-		if o.authority, err = newAuthority(c.CA); err != nil {
-			return nil, err
+		if o.authority, err = authority.New("test authority"); err != nil {
+			return nil, fmt.Errorf("realkafka: %w", err)
+		}
+		if err := errors.Join(os.MkdirAll(o.Dir, 0o755), os.WriteFile(c.CA, o.authority.PEM(), 0o644)); err != nil {
+			return nil, fmt.Errorf("realkafka: %w", err)
 		}
 	}
 	if o.Release.ZooKeeper {
@@ -144,7 +152,7 @@ func (c *Cluster) prepareAll(ctx context.Context, o Options, all []ports) error 
 		if err != nil {
 			return err
 		}
-		b.args = brokerArgs(o.Jars, c.archive, settings)
+		b.args = o.brokerArgs(c.archive, settings)
 		c.Brokers = append(c.Brokers, b)
 		if !o.Release.ZooKeeper {
 			formats.Go(func() error { return o.Jars.format(ctx, b.dir, c.id, settings, scramUsers(o.Users)...) })
@@ -155,13 +163,13 @@ func (c *Cluster) prepareAll(ctx context.Context, o Options, all []ports) error 
 
 // prepare makes the directory and the settings of a broker. All are those with which the
 // cluster begins.
-func prepare(o Options, own ports, all []ports) (b *Broker, settings string, err error) {
-	id := own.id
+func prepare(o Options, at ports, all []ports) (b *Broker, settings string, err error) {
+	id := at.id
 	b = &Broker{
 		ID:         id,
-		Advertised: o.Advertise(id, own.client),
-		Client:     fmt.Sprintf("127.0.0.1:%d", own.client),
-		Internal:   fmt.Sprintf("127.0.0.1:%d", own.internal),
+		Advertised: o.Advertise(id, at.client),
+		Client:     fmt.Sprintf("127.0.0.1:%d", at.client),
+		Internal:   fmt.Sprintf("127.0.0.1:%d", at.internal),
 		dir:        filepath.Join(o.Dir, fmt.Sprintf("broker-%d", id)),
 	}
 	if err := os.MkdirAll(b.dir, 0o755); err != nil {
@@ -171,14 +179,18 @@ func prepare(o Options, own ports, all []ports) (b *Broker, settings string, err
 	if o.Racks {
 		b.Rack = fmt.Sprintf("rack-%d", id)
 	}
-	text := properties(b, own, all)
-	if o.Release.ZooKeeper {
-		text = zooKeeperProperties(b, own, o.zookeeper, len(all))
-	}
-	text += lines(o.Settings)
-	if text, err = o.openDoors(b, own, text); err != nil {
+	ways := append(listeners(b), o.open(b, at)...)
+	doors, err := o.doorSettings(b)
+	if err != nil {
 		return nil, "", err
 	}
+	var own []string
+	if o.Release.ZooKeeper {
+		own = zooKeeperProperties(b, o.zookeeper, len(all), ways)
+	} else {
+		own = properties(b, at, all, ways)
+	}
+	text := strings.Join(slices.Concat(own, o.Settings, doors, []string{""}), "\n")
 	if err := os.WriteFile(settings, []byte(text), 0o644); err != nil {
 		return nil, "", fmt.Errorf("realkafka: %w", err)
 	}
@@ -186,12 +198,12 @@ func prepare(o Options, own ports, all []ports) (b *Broker, settings string, err
 }
 
 // brokerArgs is the command line of a broker.
-func brokerArgs(jars Classpath, archive, settings string) []string {
-	args := append([]string{"java"}, JavaFlags("160m")...)
+func (o Options) brokerArgs(archive, settings string) []string {
+	args := append([]string{"java"}, JavaFlags(cmp.Or(o.Heap, "160m"))...)
 	if archive != "" {
 		args = append(args, "-XX:SharedArchiveFile="+archive, "-Xshare:auto", "-Xlog:cds=off", "-Xlog:cds+dynamic=off")
 	}
-	return append(args, "-cp", string(jars), "kafka.Kafka", settings)
+	return append(args, "-cp", string(o.Jars), "kafka.Kafka", settings)
 }
 
 // format prepares a data directory.

@@ -16,25 +16,35 @@ type ports struct {
 	doors      []int // those of Options.Doors
 }
 
-// properties writes the server.properties of a broker of the cluster that began with all.
-// One that is not among them joins without being a controller.
-func properties(b *Broker, own ports, all []ports) string {
+// A listener is one way into a broker.
+type listener struct{ name, protocol, address, advertised string }
+
+// listeners are those that every broker has; its doors come behind them.
+func listeners(b *Broker) []listener {
+	return []listener{
+		{"CLIENT", "PLAINTEXT", b.Client, b.Advertised},
+		{"INTERNAL", "PLAINTEXT", b.Internal, b.Internal},
+	}
+}
+
+// properties are the settings of a broker of the cluster that began with all. One that is
+// not among them joins without being a controller.
+func properties(b *Broker, own ports, all []ports, ways []listener) []string {
 	var voters []string
 	for _, p := range all {
 		voters = append(voters, fmt.Sprintf("%d@127.0.0.1:%d", p.id, p.controller))
 	}
 	replicas := min(len(all), 3)
-	roles, listeners := "broker", fmt.Sprintf("CLIENT://127.0.0.1:%d,INTERNAL://127.0.0.1:%d", own.client, own.internal)
+	// Brokers that are no controllers have to know its listener too.
+	controller, roles := listener{"CONTROLLER", "PLAINTEXT", "", ""}, "broker"
 	if slices.ContainsFunc(all, func(p ports) bool { return p.id == own.id }) {
-		roles, listeners = "broker,controller", fmt.Sprintf("%s,CONTROLLER://127.0.0.1:%d", listeners, own.controller)
+		controller.address, roles = fmt.Sprintf("127.0.0.1:%d", own.controller), "broker,controller"
 	}
-	return lines(append(common(b, own, len(all)),
+	return append(common(b, len(all), append(slices.Clone(ways), controller)),
 		"process.roles="+roles,
 		fmt.Sprintf("node.id=%d", b.ID),
 		"controller.quorum.voters="+strings.Join(voters, ","),
-		"listeners="+listeners,
 		"controller.listener.names=CONTROLLER",
-		"listener.security.protocol.map=CONTROLLER:PLAINTEXT,CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT",
 		"share.coordinator.state.topic.num.partitions=3",
 		fmt.Sprintf("share.coordinator.state.topic.replication.factor=%d", replicas),
 		"share.coordinator.state.topic.min.isr=1",
@@ -43,14 +53,26 @@ func properties(b *Broker, own ports, all []ports) string {
 		"broker.session.timeout.ms=2000",
 		"broker.heartbeat.interval.ms=500",
 		"controller.quorum.fetch.timeout.ms=1500",
-	))
+	)
 }
 
-// common are the settings that brokers of all releases have.
-func common(b *Broker, own ports, brokers int) []string {
+// common are the settings that brokers of all releases have. A listener without an address
+// is another broker's, one that is not advertised is not for clients.
+func common(b *Broker, brokers int, ways []listener) []string {
+	var listen, advertised, protocols []string
+	for _, l := range ways {
+		if protocols = append(protocols, l.name+":"+l.protocol); l.address != "" {
+			listen = append(listen, l.name+"://"+l.address)
+		}
+		if l.advertised != "" {
+			advertised = append(advertised, l.name+"://"+l.advertised)
+		}
+	}
 	replicas := min(brokers, 3)
 	settings := []string{
-		fmt.Sprintf("advertised.listeners=CLIENT://%s,INTERNAL://127.0.0.1:%d", b.Advertised, own.internal),
+		"listeners=" + strings.Join(listen, ","),
+		"advertised.listeners=" + strings.Join(advertised, ","),
+		"listener.security.protocol.map=" + strings.Join(protocols, ","),
 		"inter.broker.listener.name=INTERNAL",
 		"log.dirs=" + filepath.ToSlash(filepath.Join(b.dir, "data")),
 		"num.partitions=3",
@@ -68,5 +90,3 @@ func common(b *Broker, own ports, brokers int) []string {
 	}
 	return settings
 }
-
-func lines(settings []string) string { return strings.Join(append(settings, ""), "\n") }

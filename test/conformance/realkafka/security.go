@@ -2,20 +2,13 @@ package realkafka
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/authority"
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/proc"
 )
 
@@ -44,48 +37,45 @@ type Listener struct {
 // that Kafka has besides; OAUTHBEARER takes tokens without a signature.
 const mechanisms = "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER"
 
-// openDoors gives broker b its doors and adds them to its settings.
-func (o Options) openDoors(b *Broker, own ports, settings string) (string, error) {
-	if len(o.Doors) == 0 {
-		return settings, nil
-	}
+// open gives broker b its doors and returns their listeners.
+func (o Options) open(b *Broker, own ports) (all []listener) {
 	b.Doors = map[string]Listener{}
-	names := []string{"localhost", "127.0.0.1"}
-	var listen, advertise, protocol strings.Builder
 	for i, d := range o.Doors {
 		l := Listener{Advertised: d.Advertise(b.ID, own.doors[i]), Address: fmt.Sprintf("127.0.0.1:%d", own.doors[i])}
 		b.Doors[d.Name] = l
-		fmt.Fprintf(&listen, ",%s://%s", d.Name, l.Address)
-		fmt.Fprintf(&advertise, ",%s://%s", d.Name, l.Advertised)
-		fmt.Fprintf(&protocol, ",%s:%s", d.Name, d.Protocol)
+		all = append(all, listener{d.Name, d.Protocol, l.Address, l.Advertised})
+	}
+	return all
+}
+
+// doorSettings are what the doors of a broker want besides their place among its listeners.
+func (o Options) doorSettings(b *Broker) ([]string, error) {
+	if len(o.Doors) == 0 {
+		return nil, nil
+	}
+	names := []string{"localhost", "127.0.0.1"}
+	for _, l := range b.Doors {
 		host, _, err := net.SplitHostPort(l.Advertised)
 		if err != nil {
-			return "", fmt.Errorf("realkafka: door %s: %w", d.Name, err)
+			return nil, fmt.Errorf("realkafka: %w", err)
 		}
 		names = append(names, host)
 	}
-	all := strings.Split(strings.TrimSpace(settings), "\n")
-	for i, line := range all {
-		switch key, _, _ := strings.Cut(line, "="); key {
-		case "listeners":
-			all[i] += listen.String()
-		case "advertised.listeners":
-			all[i] += advertise.String()
-		case "listener.security.protocol.map":
-			all[i] += protocol.String()
-		}
-	}
-	key, chain, err := o.authority.issue(names)
+	cert, err := o.authority.Issue(authority.Request{Names: names})
 	if err != nil {
-		return "", err
+		return nil, fmt.Errorf("realkafka: %w", err)
+	}
+	chain, key, err := authority.Encode(cert)
+	if err != nil {
+		return nil, fmt.Errorf("realkafka: %w", err)
 	}
 	// From a file 2.8 takes only keys with a password.
 	inline := strings.NewReplacer("\n", `\n`)
-	all = append(all, "ssl.keystore.type=PEM", "ssl.keystore.key="+inline.Replace(key), "ssl.keystore.certificate.chain="+inline.Replace(chain))
+	all := []string{"ssl.keystore.type=PEM", "ssl.keystore.key=" + inline.Replace(key), "ssl.keystore.certificate.chain=" + inline.Replace(chain)}
 	for _, d := range o.Doors {
 		all = append(all, d.settings(o.Users)...)
 	}
-	return lines(all), nil
+	return all, nil
 }
 
 // settings are those of one listener.
@@ -142,80 +132,4 @@ func (c *Cluster) addScramUsers(ctx context.Context, o Options) error {
 		}
 	}
 	return nil
-}
-
-// certified is how long certificates are good for.
-const certified = 30 * 24 * time.Hour
-
-// An authority issues the brokers' certificates.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	file string // its certificate, in PEM form
-}
-
-// newAuthority makes one and writes its certificate.
-func newAuthority(file string) (*authority, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("realkafka: %w", err)
-	}
-	template := certificate("test authority")
-	template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return nil, fmt.Errorf("realkafka: %w", err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		return nil, fmt.Errorf("realkafka: %w", err)
-	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return nil, fmt.Errorf("realkafka: %w", err)
-	}
-	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	if err := os.WriteFile(file, text, 0o644); err != nil {
-		return nil, fmt.Errorf("realkafka: %w", err)
-	}
-	return &authority{cert, key, file}, nil
-}
-
-// issue makes a key and a certificate for names and addresses, in PEM form.
-func (a *authority) issue(names []string) (key, chain string, err error) {
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return "", "", fmt.Errorf("realkafka: %w", err)
-	}
-	template := certificate("kafka")
-	template.KeyUsage = x509.KeyUsageDigitalSignature
-	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	for _, name := range names {
-		if ip := net.ParseIP(name); ip != nil {
-			template.IPAddresses = append(template.IPAddresses, ip)
-		} else {
-			template.DNSNames = append(template.DNSNames, name)
-		}
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, private.Public(), a.key)
-	if err != nil {
-		return "", "", fmt.Errorf("realkafka: %w", err)
-	}
-	wrapped, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		return "", "", fmt.Errorf("realkafka: %w", err)
-	}
-	text := func(kind string, b []byte) string {
-		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}))
-	}
-	return text("PRIVATE KEY", wrapped), text("CERTIFICATE", der), nil
-}
-
-// certificate is what all certificates have in common.
-func certificate(name string) *x509.Certificate {
-	now := time.Now()
-	return &x509.Certificate{
-		SerialNumber: big.NewInt(now.UnixNano()), // no two of one authority are made at once
-		Subject:      pkix.Name{CommonName: name},
-		NotBefore:    now.Add(-time.Hour), NotAfter: now.Add(certified),
-	}
 }

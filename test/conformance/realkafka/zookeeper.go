@@ -49,14 +49,12 @@ func (c *Cluster) startZooKeeper(ctx context.Context, jars Classpath, port int) 
 }
 
 // zooKeeperProperties are the settings of a broker that needs a ZooKeeper.
-func zooKeeperProperties(b *Broker, own ports, zookeeper, brokers int) string {
-	return lines(append(common(b, own, brokers),
+func zooKeeperProperties(b *Broker, zookeeper, brokers int, ways []listener) []string {
+	return append(common(b, brokers, ways),
 		fmt.Sprintf("broker.id=%d", b.ID),
 		"broker.id.generation.enable=false", // or ids above 1 000 are refused
 		fmt.Sprintf("zookeeper.connect=127.0.0.1:%d", zookeeper),
 		"zookeeper.connection.timeout.ms=20000",
-		fmt.Sprintf("listeners=CLIENT://127.0.0.1:%d,INTERNAL://127.0.0.1:%d", own.client, own.internal),
-		"listener.security.protocol.map=CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT",
 		"log.cleaner.enable=false", // its buffer of 128 MB does not fit into a small heap
-	))
+	)
 }

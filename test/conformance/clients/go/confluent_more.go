@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
 )
@@ -64,15 +63,7 @@ func (c confluent) seek(ctx context.Context, t task, r *result) error {
 	if err := consumer.Assign(from); err != nil {
 		return err
 	}
-	for r.Count < t.count() {
-		if ctx.Err() != nil {
-			return fmt.Errorf("only %d records: %w", r.Count, ctx.Err())
-		}
-		if m, ok := consumer.Poll(200).(*kafka.Message); ok {
-			r.add(m.TopicPartition.Partition, m.Key, m.Value)
-		}
-	}
-	return nil
+	return c.read(ctx, consumer, t, r)
 }
 
 // fence lets a second producer take the transactional id of the first.

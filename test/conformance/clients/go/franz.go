@@ -16,8 +16,6 @@ func (f franz) do(ctx context.Context, t task, r *result) (err error) {
 		return f.produce(ctx, t)
 	case "consume":
 		return f.consume(ctx, t, r)
-	case "fetch":
-		return f.fetch(ctx, t, r)
 	case "transact":
 		return f.transact(ctx, t)
 	case "admin":
@@ -139,12 +137,8 @@ func (f franz) consume(ctx context.Context, t task, r *result) error {
 		return err
 	}
 	defer cl.Close()
-	for r.Count < t.count() {
-		fetches := cl.PollFetches(ctx)
-		if err := fetches.Err(); err != nil {
-			return err
-		}
-		fetches.EachRecord(func(one *kgo.Record) { r.add(one.Partition, one.Key, one.Value) })
+	if err := f.poll(ctx, cl, t, r); err != nil {
+		return err
 	}
 	return cl.CommitUncommittedOffsets(ctx)
 }

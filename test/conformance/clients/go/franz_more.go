@@ -16,6 +16,8 @@ func (f franz) more(ctx context.Context, t task, r *result) (err error) {
 	case "acls":
 		r.Count, err = f.acls(ctx, t)
 		return err
+	case "fetch":
+		return f.read(ctx, t, r, kgo.ConsumeTopics(t["topic"]), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	case "seek":
 		return f.read(ctx, t, r, kgo.ConsumeTopics(t["topic"]), kgo.ConsumeResetOffset(kgo.NewOffset().AfterMilli(t.int64("time"))))
 	case "share":
@@ -34,6 +36,11 @@ func (f franz) read(ctx context.Context, t task, r *result, opts ...kgo.Opt) err
 		return err
 	}
 	defer cl.Close()
+	return f.poll(ctx, cl, t, r)
+}
+
+// poll takes what comes until there is enough.
+func (franz) poll(ctx context.Context, cl *kgo.Client, t task, r *result) error {
 	for r.Count < t.count() {
 		fetches := cl.PollFetches(ctx)
 		if err := fetches.Err(); err != nil {

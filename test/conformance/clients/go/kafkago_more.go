@@ -14,8 +14,10 @@ func (s segment) more(ctx context.Context, t task, r *result) (err error) {
 	case "acls":
 		r.Count, err = s.acls(ctx, t)
 		return err
+	case "fetch":
+		return s.read(ctx, t, r, func(reader *kafka.Reader) error { return reader.SetOffset(0) })
 	case "seek":
-		return s.seek(ctx, t, r)
+		return s.read(ctx, t, r, func(reader *kafka.Reader) error { return reader.SetOffsetAt(ctx, time.UnixMilli(t.int64("time"))) })
 	}
 	return errUnsupported
 }
@@ -35,19 +37,24 @@ func (segment) acls(ctx context.Context, t task) (n int, err error) {
 	return n, found.Error
 }
 
-func (segment) seek(ctx context.Context, t task, r *result) error {
+// read reads all partitions, one after the other, from where place puts the reader.
+func (segment) read(ctx context.Context, t task, r *result, place func(*kafka.Reader) error) error {
 	c := &kafka.Client{Addr: kafka.TCP(t["bootstrap"])}
-	var ask []kafka.OffsetRequest
-	for p := range 3 {
-		ask = append(ask, kafka.LastOffsetOf(p))
+	m, err := c.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{t["topic"]}})
+	if err != nil {
+		return err
 	}
-	ends, err := c.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{t["topic"]: ask}})
+	var last []kafka.OffsetRequest
+	for _, p := range m.Topics[0].Partitions {
+		last = append(last, kafka.LastOffsetOf(p.ID))
+	}
+	ends, err := c.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{t["topic"]: last}})
 	if err != nil {
 		return err
 	}
 	for _, p := range ends.Topics[t["topic"]] {
 		reader := kafka.NewReader(kafka.ReaderConfig{Brokers: []string{t["bootstrap"]}, Topic: t["topic"], Partition: p.Partition, MaxWait: 500 * time.Millisecond, MaxBytes: 10_000_000})
-		err := reader.SetOffsetAt(ctx, time.UnixMilli(t.int64("time")))
+		err := place(reader)
 		for err == nil && reader.Offset() >= 0 && reader.Offset() < p.LastOffset {
 			var m kafka.Message
 			if m, err = reader.ReadMessage(ctx); err == nil {

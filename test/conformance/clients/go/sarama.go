@@ -16,8 +16,6 @@ func (s samsa) do(ctx context.Context, t task, r *result) (err error) {
 		return s.produce(ctx, t)
 	case "consume":
 		return s.consume(ctx, t, r)
-	case "fetch":
-		return s.fetch(ctx, t, r)
 	case "transact":
 		return s.transact(ctx, t)
 	case "admin":

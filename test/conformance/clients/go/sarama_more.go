@@ -13,8 +13,10 @@ func (s samsa) more(ctx context.Context, t task, r *result) (err error) {
 	case "acls":
 		r.Count, err = s.acls(t)
 		return err
+	case "fetch":
+		return s.read(ctx, t, r, sarama.OffsetOldest)
 	case "seek":
-		return s.seek(t, r)
+		return s.read(ctx, t, r, t.int64("time"))
 	case "fence":
 		return s.fence(ctx, t)
 	}
@@ -41,7 +43,9 @@ func (s samsa) acls(t task) (n int, err error) {
 	return n, errors.Join(err, a.Close())
 }
 
-func (s samsa) seek(t task, r *result) error {
+// read reads all partitions, one after the other, from a time on, which may be the oldest
+// record's.
+func (s samsa) read(ctx context.Context, t task, r *result, from int64) error {
 	config, err := s.config(t)
 	if err != nil {
 		return err
@@ -60,31 +64,37 @@ func (s samsa) seek(t task, r *result) error {
 		return err
 	}
 	for _, p := range partitions {
-		from, err := c.GetOffset(t["topic"], p, t.int64("time"))
-		if err != nil {
+		start, err1 := c.GetOffset(t["topic"], p, from)
+		end, err2 := c.GetOffset(t["topic"], p, sarama.OffsetNewest)
+		if err := errors.Join(err1, err2); err != nil {
 			return err
 		}
-		end, err := c.GetOffset(t["topic"], p, sarama.OffsetNewest)
-		if err != nil {
-			return err
-		}
-		if from < 0 || from >= end {
+		if start < 0 || start >= end {
 			continue
 		}
-		one, err := consumer.ConsumePartition(t["topic"], p, from)
-		if err != nil {
-			return err
-		}
-		for m := range one.Messages() {
-			if r.add(m.Partition, m.Key, m.Value); m.Offset+1 >= end {
-				break
-			}
-		}
-		if err := one.Close(); err != nil {
+		if err := s.readTo(ctx, consumer, t, r, p, start, end); err != nil {
 			return err
 		}
 	}
 	return consumer.Close()
+}
+
+// readTo reads the records of one partition from start to end.
+func (samsa) readTo(ctx context.Context, consumer sarama.Consumer, t task, r *result, partition int32, start, end int64) error {
+	one, err := consumer.ConsumePartition(t["topic"], partition, start)
+	if err != nil {
+		return err
+	}
+	for next := start; next < end; {
+		select {
+		case m := <-one.Messages():
+			r.add(m.Partition, m.Key, m.Value)
+			next = m.Offset + 1
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), one.Close())
+		}
+	}
+	return one.Close()
 }
 
 // fence lets a second producer take the transactional id of the first.

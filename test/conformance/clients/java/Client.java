@@ -1,9 +1,6 @@
-import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.Collections;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
@@ -20,14 +17,10 @@ import org.apache.kafka.common.config.ConfigResource;
 
 /** One task of the compatibility table with Kafka's own client, from 0.11 on. See ../README.md. */
 public class Client {
-    static final int[] MIXED = {0, 1, 100, 1000, 10_000, 100_000, 900_000};
-    static final Map<String, String> task = new HashMap<>();
+    static Map<String, String> task;
 
     public static void main(String[] args) throws Exception {
-        for (String word : args) {
-            int at = word.indexOf('=');
-            task.put(word.substring(0, at), word.substring(at + 1));
-        }
+        task = Task.read(args);
         try {
             switch (task.get("do")) {
                 case "produce": produce(); break;
@@ -103,46 +96,11 @@ public class Client {
         return new KafkaProducer<>(p);
     }
 
-    /** value is that of record i. */
-    static byte[] value(int i) {
-        int n = "mixed".equals(task.get("sizes")) ? MIXED[i % 7] : 4 + (i * 31) % 197;
-        byte[] value = new byte[n];
-        java.util.Arrays.fill(value, (byte) (i % 251));
-        if (n >= 4) {
-            ByteBuffer.wrap(value).putInt(n - 4, i);
-        }
-        return value;
-    }
-
-    static MessageDigest sha256() {
-        try {
-            return MessageDigest.getInstance("SHA-256");
-        } catch (java.security.NoSuchAlgorithmException e) {
-            throw new IllegalStateException(e); // every JDK has it
-        }
-    }
-
-    /** update takes a record into the sum of its partition. */
-    static void update(MessageDigest d, ConsumerRecord<byte[], byte[]> r) {
-        for (byte[] part : new byte[][] {r.key(), r.value()}) {
-            d.update(ByteBuffer.allocate(4).putInt(part.length).array());
-            d.update(part);
-        }
-    }
-
-    static String hex(MessageDigest d) {
-        StringBuilder hex = new StringBuilder();
-        for (byte b : d.digest()) {
-            hex.append(String.format("%02x", b));
-        }
-        return hex.toString();
-    }
-
     static void send(KafkaProducer<byte[], byte[]> producer, String prefix) throws Exception {
         List<Future<?>> all = new ArrayList<>();
         for (int i = 0; i < count(); i++) {
             idle(producer, i);
-            ProducerRecord<byte[], byte[]> r = new ProducerRecord<>(task.get("topic"), (prefix + i).getBytes(StandardCharsets.UTF_8), value(i));
+            ProducerRecord<byte[], byte[]> r = new ProducerRecord<>(task.get("topic"), (prefix + i).getBytes(StandardCharsets.UTF_8), Task.value(task, i));
             if ("true".equals(task.get("headers"))) {
                 r.headers().add("n", String.valueOf(i).getBytes(StandardCharsets.UTF_8));
             }

@@ -53,7 +53,7 @@ class Keep {
         int n = 0;
         try (KafkaProducer<byte[], byte[]> producer = new KafkaProducer<>(p)) {
             for (; !ended && failed.get() == null; n++) {
-                producer.send(new ProducerRecord<>(Client.task.get("topic"), ("key-" + n).getBytes(StandardCharsets.UTF_8), Client.value(n)), (m, e) -> {
+                producer.send(new ProducerRecord<>(Client.task.get("topic"), ("key-" + n).getBytes(StandardCharsets.UTF_8), Task.value(Client.task, n)), (m, e) -> {
                     if (e != null) {
                         failed.compareAndSet(null, e);
                     }
@@ -70,13 +70,13 @@ class Keep {
 
     /** What came of one partition; runs are offsets from first to last. */
     static class Partition {
-        final MessageDigest sum = Client.sha256();
+        final MessageDigest sum = Sums.sha256();
         final List<long[]> runs = new ArrayList<>();
         int count;
         int backwards;
 
         void add(ConsumerRecord<byte[], byte[]> r) {
-            Client.update(sum, r);
+            Sums.update(sum, r);
             count++;
             long[] last = runs.isEmpty() ? null : runs.get(runs.size() - 1);
             if (last != null && last[1] + 1 == r.offset()) {
@@ -91,7 +91,7 @@ class Keep {
 
         @Override
         public String toString() {
-            StringBuilder b = new StringBuilder("{\"count\": " + count + ", \"sha256\": \"" + Client.hex(sum) + "\", \"runs\": [");
+            StringBuilder b = new StringBuilder("{\"count\": " + count + ", \"sha256\": \"" + Sums.hex(sum) + "\", \"runs\": [");
             String comma = "";
             for (long[] run : runs) {
                 b.append(comma).append("[").append(run[0]).append(", ").append(run[1]).append("]");

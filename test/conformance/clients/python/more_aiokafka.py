@@ -1,8 +1,7 @@
 """What not every library can do, with aiokafka."""
 import asyncio
-import time
 
-from common import LIMIT, NotFenced
+from common import NotFenced
 
 
 class More:
@@ -19,13 +18,7 @@ class More:
                 ends = await c.end_offsets(partitions)
                 for p, found in (await c.offsets_for_times({p: int(t['time']) for p in partitions})).items():
                     c.seek(p, found.offset if found else ends[p])
-                end = time.monotonic() + LIMIT
-                while result.count < int(t['count']):
-                    if time.monotonic() > end:
-                        raise RuntimeError(f'only {result.count} records')
-                    for p, records in (await c.getmany(timeout_ms=500)).items():
-                        for r in records:
-                            result.add(p.partition, r.key, r.value)
+                await self.read(c, result)
             finally:
                 await c.stop()
         asyncio.run(work())

@@ -1,6 +1,4 @@
 """What not every library can do, with confluent-kafka."""
-import time
-
 from common import LIMIT, NotFenced
 
 
@@ -16,7 +14,7 @@ class More:
         t = self.task
         c = Consumer({'bootstrap.servers': t['bootstrap'], 'group.id': t['group'], 'enable.auto.commit': False})
         c.assign(c.offsets_for_times([TopicPartition(t['topic'], p, int(t['time'])) for p in range(3)], LIMIT))
-        self.read(c, result)
+        self.read(lambda: c.consume(500, 0.5), result)
         c.close()
 
     def share(self, result):
@@ -24,24 +22,9 @@ class More:
         t = self.task
         c = ShareConsumer({'bootstrap.servers': t['bootstrap'], 'group.id': t['group']})
         c.subscribe([t['topic']])
-        end = time.monotonic() + LIMIT
-        while result.count < int(t['count']) and time.monotonic() < end:
-            for m in c.poll(0.5):
-                if m.error():
-                    raise RuntimeError(m.error())
-                result.add(m.partition(), m.key(), m.value())
+        self.read(lambda: c.poll(0.5), result)
         c.commit_sync(LIMIT)
         c.close()
-
-    def read(self, c, result):
-        end = time.monotonic() + LIMIT
-        while result.count < int(self.task['count']):
-            if time.monotonic() > end:
-                raise RuntimeError(f'only {result.count} records')
-            for m in c.consume(500, 0.5):
-                if m.error():
-                    raise RuntimeError(m.error())
-                result.add(m.partition(), m.key(), m.value())
 
     def fence(self, _):
         """A second producer takes the transactional id of the first."""

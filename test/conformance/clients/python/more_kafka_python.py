@@ -1,6 +1,4 @@
 """What not every library can do, with kafka-python."""
-import time
-
 from common import LIMIT, NotFenced
 
 
@@ -23,13 +21,7 @@ class More:
         ends = c.end_offsets(partitions)
         for p, found in c.offsets_for_times({p: int(t['time']) for p in partitions}).items():
             c.seek(p, found.offset if found else ends[p])
-        end = time.monotonic() + LIMIT
-        while result.count < int(t['count']):
-            if time.monotonic() > end:
-                raise RuntimeError(f'only {result.count} records')
-            for p, records in c.poll(500).items():
-                for r in records:
-                    result.add(p.partition, r.key, r.value)
+        self.read(c, result)
         c.close()
 
     def fence(self, _):

@@ -64,7 +64,7 @@ class Confluent(More):
             settings['client.rack'] = t['rack']
         c = Consumer(settings)
         c.subscribe([t['topic']])
-        self.read(c, result)
+        self.read(lambda: c.consume(500, 0.5), result)
         c.commit(asynchronous=False)
         c.close()
 
@@ -75,15 +75,15 @@ class Confluent(More):
         c = Consumer({'bootstrap.servers': t['bootstrap'], 'group.id': t['group'], 'enable.auto.commit': False})
         partitions = c.list_topics(t['topic'], timeout=LIMIT).topics[t['topic']].partitions
         c.assign([TopicPartition(t['topic'], p, OFFSET_BEGINNING) for p in partitions])
-        self.read(c, result)
+        self.read(lambda: c.consume(500, 0.5), result)
         c.close()
 
-    def read(self, c, result):
+    def read(self, poll, result):
         end = time.monotonic() + LIMIT
         while result.count < int(self.task['count']):
             if time.monotonic() > end:
                 raise RuntimeError(f'only {result.count} records')
-            for m in c.consume(500, 0.5):
+            for m in poll():
                 if m.error():
                     raise RuntimeError(m.error())
                 result.add(m.partition(), m.key(), m.value())

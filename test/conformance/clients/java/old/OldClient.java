@@ -1,14 +1,9 @@
-import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collections;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
-import java.util.TreeMap;
 import java.util.concurrent.Future;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -22,14 +17,10 @@ import org.apache.kafka.common.TopicPartition;
  * no transactions and no client for administration. See ../../README.md.
  */
 public class OldClient {
-    static final int[] MIXED = {0, 1, 100, 1000, 10_000, 100_000, 900_000};
-    static final Map<String, String> task = new HashMap<>();
+    static Map<String, String> task;
 
     public static void main(String[] args) throws Exception {
-        for (String word : args) {
-            int at = word.indexOf('=');
-            task.put(word.substring(0, at), word.substring(at + 1));
-        }
+        task = Task.read(args);
         for (String word : new String[] {"headers", "idempotent", "isolation", "protocol", "rack", "client", "idle"}) {
             if (task.containsKey(word)) {
                 unsupported(word);
@@ -76,13 +67,7 @@ public class OldClient {
         List<Future<?>> all = new ArrayList<>();
         try (KafkaProducer<byte[], byte[]> producer = new KafkaProducer<>(p)) {
             for (int i = 0; i < count(); i++) {
-                int n = "mixed".equals(task.get("sizes")) ? MIXED[i % 7] : 4 + (i * 31) % 197;
-                byte[] value = new byte[n];
-                Arrays.fill(value, (byte) (i % 251));
-                if (n >= 4) {
-                    ByteBuffer.wrap(value).putInt(n - 4, i);
-                }
-                all.add(producer.send(new ProducerRecord<>(task.get("topic"), ("key-" + i).getBytes(StandardCharsets.UTF_8), value)));
+                all.add(producer.send(new ProducerRecord<>(task.get("topic"), ("key-" + i).getBytes(StandardCharsets.UTF_8), Task.value(task, i))));
             }
             producer.flush();
             for (Future<?> f : all) {
@@ -100,9 +85,7 @@ public class OldClient {
         if (group) {
             p.put("group.id", task.get("group"));
         }
-        Map<Integer, MessageDigest> sums = new TreeMap<>();
-        Map<Integer, Integer> counts = new TreeMap<>();
-        int total = 0;
+        Sums sums = new Sums();
         try (KafkaConsumer<byte[], byte[]> c = new KafkaConsumer<>(p)) {
             if (group) {
                 c.subscribe(Collections.singletonList(task.get("topic")));
@@ -114,28 +97,15 @@ public class OldClient {
                 c.assign(all);
                 c.seekToBeginning(all);
             }
-            while (total < count()) {
+            while (sums.total < count()) {
                 for (ConsumerRecord<byte[], byte[]> r : c.poll(200)) {
-                    if (!sums.containsKey(r.partition())) {
-                        sums.put(r.partition(), MessageDigest.getInstance("SHA-256"));
-                    }
-                    for (byte[] part : new byte[][] {r.key(), r.value()}) {
-                        sums.get(r.partition()).update(ByteBuffer.allocate(4).putInt(part.length).array());
-                        sums.get(r.partition()).update(part);
-                    }
-                    counts.merge(r.partition(), 1, Integer::sum);
-                    total++;
+                    sums.add(r);
                 }
             }
             if (group) {
                 c.commitSync();
             }
         }
-        StringBuilder parts = new StringBuilder();
-        for (Map.Entry<Integer, MessageDigest> e : sums.entrySet()) {
-            parts.append(parts.length() == 0 ? "" : ", ").append(String.format("\"%d\": {\"count\": %d, \"sha256\": \"%064x\"}",
-                e.getKey(), counts.get(e.getKey()), new java.math.BigInteger(1, e.getValue().digest())));
-        }
-        System.out.println("{\"count\": " + total + ", \"partitions\": {" + parts + "}}");
+        System.out.println(sums);
     }
 }

@@ -5,7 +5,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
@@ -29,13 +28,10 @@ import org.apache.kafka.streams.state.Stores;
  * ../../README.md.
  */
 public class Copies {
-    static final Map<String, String> task = new HashMap<>();
+    static Map<String, String> task;
 
     public static void main(String[] args) throws Exception {
-        for (String word : args) {
-            int at = word.indexOf('=');
-            task.put(word.substring(0, at), word.substring(at + 1));
-        }
+        task = Task.read(args);
         if (!"streams".equals(task.get("do"))) {
             System.err.println("not supported: " + task.get("do"));
             System.exit(3);

@@ -1,16 +1,12 @@
 import java.io.ByteArrayOutputStream;
 import java.io.InputStream;
 import java.io.PrintStream;
-import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
 import java.util.stream.IntStream;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.producer.ProducerRecord;
@@ -30,8 +26,8 @@ import org.apache.kafka.tools.consumer.group.ConsumerGroupCommand;
  * them bytes. See ../../README.md.
  */
 public class Tools {
-    static final int[] MIXED = {0, 1, 100, 1000, 10_000, 100_000, 900_000};
-    static final Map<String, String> task = new HashMap<>();
+    static Map<String, String> task;
+    static final Sums sums = new Sums();
 
     interface Tool { void main(String[] args) throws Exception; }
 
@@ -39,10 +35,7 @@ public class Tools {
     static class Ended extends Error { }
 
     public static void main(String[] args) {
-        for (String word : args) {
-            int at = word.indexOf('=');
-            task.put(word.substring(0, at), word.substring(at + 1));
-        }
+        task = Task.read(args);
         int status = 1;
         if (task.containsKey("idle")) {
             System.err.println("no tool keeps silent");
@@ -94,13 +87,7 @@ public class Tools {
     public static class Records implements RecordReader {
         @Override public Iterator<ProducerRecord<byte[], byte[]>> readRecords(InputStream none) {
             return IntStream.range(0, count()).mapToObj(i -> {
-                int n = "mixed".equals(task.get("sizes")) ? MIXED[i % 7] : 4 + (i * 31) % 197;
-                byte[] value = new byte[n];
-                Arrays.fill(value, (byte) (i % 251));
-                if (n >= 4) {
-                    ByteBuffer.wrap(value).putInt(n - 4, i);
-                }
-                ProducerRecord<byte[], byte[]> r = new ProducerRecord<>(task.get("topic"), ("key-" + i).getBytes(StandardCharsets.UTF_8), value);
+                ProducerRecord<byte[], byte[]> r = new ProducerRecord<>(task.get("topic"), ("key-" + i).getBytes(StandardCharsets.UTF_8), Task.value(task, i));
                 if ("true".equals(task.get("headers"))) {
                     r.headers().add("n", String.valueOf(i).getBytes(StandardCharsets.UTF_8));
                 }
@@ -120,43 +107,18 @@ public class Tools {
         System.out.println("{\"count\": " + count() + "}");
     }
 
-    static final Map<Integer, MessageDigest> sums = new TreeMap<>();
-    static final Map<Integer, Integer> counts = new TreeMap<>();
-
     /** Takes the records that the consumer wants to print. */
-    public static class Sums implements MessageFormatter {
-        @Override public void writeTo(ConsumerRecord<byte[], byte[]> r, PrintStream none) {
-            MessageDigest sum = sums.computeIfAbsent(r.partition(), p -> sha256());
-            for (byte[] part : new byte[][] {r.key(), r.value()}) {
-                sum.update(ByteBuffer.allocate(4).putInt(part.length).array());
-                sum.update(part);
-            }
-            counts.merge(r.partition(), 1, Integer::sum);
-        }
-    }
-
-    static MessageDigest sha256() {
-        try {
-            return MessageDigest.getInstance("SHA-256");
-        } catch (java.security.NoSuchAlgorithmException e) {
-            throw new IllegalStateException(e);
-        }
-    }
-
-    static void printSums() {
-        List<String> parts = new ArrayList<>();
-        sums.forEach((p, sum) -> parts.add(String.format("\"%d\": {\"count\": %d, \"sha256\": \"%064x\"}", p, counts.get(p), new java.math.BigInteger(1, sum.digest()))));
-        int total = counts.values().stream().mapToInt(Integer::intValue).sum();
-        System.out.println("{\"count\": " + total + ", \"partitions\": {" + String.join(", ", parts) + "}}");
+    public static class Taker implements MessageFormatter {
+        @Override public void writeTo(ConsumerRecord<byte[], byte[]> r, PrintStream none) { sums.add(r); }
     }
 
     static void consume() throws Exception {
         String protocol = task.getOrDefault("protocol", "classic");
         run(ConsoleConsumer::main, "--topic", task.get("topic"), "--group", task.get("group"), "--from-beginning", "--max-messages", task.get("count"),
-            "--formatter", Sums.class.getName(), "--isolation-level", task.getOrDefault("isolation", "read_uncommitted"),
+            "--formatter", Taker.class.getName(), "--isolation-level", task.getOrDefault("isolation", "read_uncommitted"),
             "--command-property", "client.rack=" + task.getOrDefault("rack", ""),
             "--command-property", "group.protocol=" + protocol);
-        printSums();
+        System.out.println(sums);
     }
 
     /** Each partition by itself, as far as the shell for offsets says that it reaches. */
@@ -164,10 +126,10 @@ public class Tools {
         for (String line : run(GetOffsetShell::main, "--topic", task.get("topic")).split("\n")) {
             String[] f = line.trim().split(":"); // topic:partition:offset
             if (!f[2].equals("0")) {
-                run(ConsoleConsumer::main, "--topic", task.get("topic"), "--partition", f[1], "--offset", "earliest", "--max-messages", f[2], "--formatter", Sums.class.getName());
+                run(ConsoleConsumer::main, "--topic", task.get("topic"), "--partition", f[1], "--offset", "earliest", "--max-messages", f[2], "--formatter", Taker.class.getName());
             }
         }
-        printSums();
+        System.out.println(sums);
     }
 
     static void admin() throws Exception {
