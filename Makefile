@@ -64,7 +64,7 @@ bench:
 	go run ./test/trouble/cmd
 
 conformance:
-	go test -tags conformance -count=1 -timeout 20m -v ./test/conformance
+	go test -tags conformance -count=1 -timeout 45m -v ./test/conformance
 
 # Every release and every client: some hours, and docs/compatibility.md anew.
 conformance-full:

@@ -80,12 +80,12 @@ func compatScenarios() []compatScenario {
 	since := func(release string, s compatScenario) compatScenario { s.since = release; return s }
 	return []compatScenario{
 		{name: "admin", task: []string{"do=admin"}, check: checkBrokers},
-		since("0.11.0.3", compatScenario{name: "list ACLs", task: []string{"do=acls"}, prepare: prepareACL, check: checkACLs}),
+		full(since("0.11.0.3", compatScenario{name: "list ACLs", task: []string{"do=acls"}, prepare: prepareACL, check: checkACLs})),
 		full(produce("acks=0", 300, "acks=0")),
 		full(produce("acks=1", 300, "acks=1")),
 		produce("acks=all", 300),
 		full(since("0.11.0.3", produce("headers", 300, "headers=true"))),
-		produce("gzip", 300, "compression=gzip"),
+		full(produce("gzip", 300, "compression=gzip")),
 		full(produce("snappy", 300, "compression=snappy")),
 		full(produce("lz4", 300, "compression=lz4")),
 		since("2.4.1", produce("zstd", 300, "compression=zstd")),

@@ -78,6 +78,8 @@ func (c *compatTable) byRelease() string {
 				}
 			}
 			switch {
+			case len(cells) == 0:
+				b.WriteString(" |")
 			case differs > 0:
 				fmt.Fprintf(&b, " **%d differ** |", differs)
 			case works == 0:

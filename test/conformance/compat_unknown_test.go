@@ -70,7 +70,7 @@ func TestAReleaseThatIsNotKnown(t *testing.T) {
 	bed := &compatBed{release: "4.3.1", cluster: c, tunnel: l.bootstrap, direct: c.Brokers[0].Internal, log: t.Logf}
 	ran := 0
 	for _, client := range compatClients() {
-		if !slices.Contains([]string{"Java", "franz-go", "confluent-kafka (Python)", "@platformatic/kafka", "aiokafka"}, client.name) || !client.quick {
+		if !slices.Contains([]string{"Java", "franz-go", "aiokafka"}, client.name) || !client.quick {
 			continue
 		}
 		command, env := client.prepare(t)
@@ -85,7 +85,7 @@ func TestAReleaseThatIsNotKnown(t *testing.T) {
 			}
 		}
 	}
-	if ran < 25 {
+	if ran < 15 {
 		t.Errorf("only %d scenarios worked", ran)
 	}
 	offered := newestOffered(t, l.bootstrap)

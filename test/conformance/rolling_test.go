@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	rollingTime = flag.Duration("rolling.time", 20*time.Second, "for how long brokers are restarted under load")
+	rollingTime = flag.Duration("rolling.time", 10*time.Second, "for how long brokers are restarted under load")
 	rollingSeed = flag.Uint64("rolling.seed", 0, "what happens, and in which order; 0: any")
 )
 
