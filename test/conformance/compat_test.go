@@ -97,7 +97,7 @@ func compatRelease(t *testing.T, release realkafka.Release, clients []compatClie
 	t.Helper()
 	cluster := ownCluster(t, realkafka.Options{Release: release, IDs: companyIDs, Racks: true, Settings: compatSettings(release)})
 	lab := startLab(t, "--upstream", upstream(cluster))
-	watch, ears := watchStrangers(t, cluster, lab), listenIn(t, lab.bootstrap)
+	watch := guardLab(t, cluster, lab)
 	bed := &compatBed{release: release.Version, cluster: cluster, tunnel: lab.bootstrap, direct: cluster.Brokers[0].Internal, log: t.Logf, slots: make(chan struct{}, clientsAtATime)}
 	var (
 		work  sync.WaitGroup
@@ -118,7 +118,6 @@ func compatRelease(t *testing.T, release realkafka.Release, clients []compatClie
 	}
 	work.Wait()
 	watch.stop(t)
-	ears.stop(t)
 	return cells
 }
 

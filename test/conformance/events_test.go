@@ -160,6 +160,7 @@ func TestClusterEvents(t *testing.T) {
 		t.Logf("differed once:\n%s", strings.Join(table.lines(again), "\n"))
 		table.look(bed, again, extra[len(batches)], "-again")
 	}
+	bed.guard.stop(t)
 	for _, line := range table.differences(clients) {
 		t.Error(line)
 	}

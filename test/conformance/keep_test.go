@@ -130,6 +130,7 @@ type keepBed struct {
 	pause    time.Duration
 	commands map[string][2][]string // by the client's title
 	admin    *kgo.Client            // past the tunnel
+	guard    *guard
 }
 
 // newKeepBed prepares the clients. Before the cluster is the tunnel, which knows the brokers
@@ -146,6 +147,7 @@ func newKeepBed(t *testing.T, c *realkafka.Cluster, clients []compatClient, paus
 	}
 	whole := &realkafka.Cluster{Brokers: append(slices.Clone(c.Brokers), later...)}
 	b.lab = startLab(t, "--upstream", upstream(whole))
+	b.guard = guardLab(t, c, b.lab)
 	var err error
 	if b.admin, err = kgo.NewClient(kgo.SeedBrokers(c.Internal()...), kgo.RetryTimeout(5*time.Second), kgo.MetadataMinAge(100*time.Millisecond)); err != nil {
 		t.Fatal(err)

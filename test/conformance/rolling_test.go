@@ -84,6 +84,7 @@ func TestRollingRestarts(t *testing.T) {
 	for p, err := range bed.finish(parties) {
 		found[p] = firstOf(found[p], err)
 	}
+	bed.guard.stop(t)
 	text := rollingTable(t, bed, parties, found)
 	figures := fmt.Sprintf("%d restarts, %d elections of preferred leaders and %d reassignments of all partitions in %v", r.restarts, r.elections, r.assignments, time.Since(began).Round(time.Second))
 	section(t, "rolling restarts", began, fmt.Sprintf(`## Rolling restarts

@@ -72,6 +72,7 @@ func TestSecurity(t *testing.T) {
 			if err := work.Wait(); err != nil {
 				t.Errorf("not all was tried: %v", err)
 			}
+			bed.guard.stop(t)
 			bed.noSecrets(t)
 		})
 	}
@@ -83,6 +84,7 @@ type securityBed struct {
 	release string
 	cluster *realkafka.Cluster
 	tunnels map[string]*tunnelProcess // by door; by client where sessions are counted
+	guard   *guard
 	log     func(format string, args ...any)
 }
 
@@ -93,11 +95,12 @@ func startSecurityBed(t *testing.T, release realkafka.Release, clients []compatC
 		Doors: securityDoors(), Users: []realkafka.User{{Name: securityUser, Password: securityPassword}},
 	})
 	bed := &securityBed{release: release.Version, cluster: c, tunnels: map[string]*tunnelProcess{}, log: t.Logf}
-	var exposed []string
+	var exposed, outer []string
 	for _, b := range c.Brokers {
 		for _, d := range securityDoors() {
 			if door := b.Doors[d.Name]; !strings.HasSuffix(d.Name, twin) {
 				exposed = append(exposed, door.Advertised+"="+door.Address)
+				outer = append(outer, door.Address)
 			}
 		}
 	}
@@ -109,6 +112,12 @@ func startSecurityBed(t *testing.T, release realkafka.Release, clients []compatC
 	for _, client := range clients {
 		bed.tunnels[client.title()] = startTunnel(t, l, bed.bootstrap(doorRenew))
 	}
+	var ports []uint16
+	for _, tunnel := range bed.tunnels {
+		admin := portOf(t, strings.TrimPrefix(tunnel.admin, "http://"))
+		ports = append(ports, slices.DeleteFunc(listeningOn(t, tunnel.proc), func(p uint16) bool { return p == admin })...)
+	}
+	bed.guard = startGuard(t, outer, l.proc, ports)
 	return bed
 }
 

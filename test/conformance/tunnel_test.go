@@ -161,6 +161,7 @@ func clean(environ []string) []string {
 type landscape struct {
 	env     []string // what the platform would give the tunnel, KEY=VALUE
 	control string   // base URL of the control port
+	proc    *proc.Process
 }
 
 // startLandscape starts a landscape and returns when it has written its
@@ -199,7 +200,7 @@ func startLandscape(t *testing.T, args ...string) *landscape {
 	if control == nil {
 		t.Fatalf("the landscape does not say where its control port is:\n%s", said)
 	}
-	return &landscape{env: sourceEnv(t, envFile), control: string(control[1])}
+	return &landscape{env: sourceEnv(t, envFile), control: string(control[1]), proc: p}
 }
 
 // controlLine is how the lab names its control port.

@@ -37,7 +37,7 @@ func TestSniffer(t *testing.T) {
 	if !s.asked || s.questions != 1 {
 		t.Error("the question was not seen")
 	}
-	if n := len(sniffFilter([]uint32{1, 2, 3, 4})); n != 18 {
+	if n := len(sniffFilter([]uint16{1, 2, 3, 4})); n != 18 {
 		t.Errorf("the filter has %d instructions", n)
 	}
 }
@@ -56,7 +56,7 @@ func TestSnifferHears(t *testing.T) {
 		t.Skip("needs a tunnel")
 	}
 	l := startLab(t, "--brokers", "1")
-	s := listenIn(t, l.bootstrap)
+	s := listenIn(t, portsOf(t, l.bootstrap))
 	if s == nil {
 		t.Skip("not allowed to sniff")
 	}
