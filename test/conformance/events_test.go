@@ -182,7 +182,6 @@ func eventsCluster(t *testing.T) *realkafka.Cluster {
 		Release: releaseOf(t, eventsRelease), IDs: companyIDs, Racks: true,
 		// A broker that is only slow, on a machine that is busy, is not to be taken for dead.
 		Settings: []string{"broker.session.timeout.ms=6000", "controller.quorum.fetch.timeout.ms=5000"},
-		Heap:     "400m", // they work for half an hour
 	})
 }
 

@@ -176,6 +176,9 @@ func ownCluster(t *testing.T, o realkafka.Options) *realkafka.Cluster {
 	if o.Jars == "" {
 		o.Jars = releaseJars(t, o.Release)
 	}
+	if o.Heap == "" {
+		o.Heap = "512m" // with a thousand topics 160 MB are full, and brokers only collect garbage
+	}
 	o.Dir = filepath.Join(workDir(t), "kafka")
 	o.Advertise = func(id, _ int) string { return realName(id) }
 	c, err := realkafka.Start(deadline(t), o)
