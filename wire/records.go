@@ -1,0 +1,302 @@
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+)
+
+// A Batch is a record batch (magic 2, since Kafka 0.11), or one message of a message set
+// (magic 0 and 1), which holds others if it is compressed.
+type Batch struct {
+	Magic                int8        `json:"magic"`
+	BaseOffset           int64       `json:"baseOffset"`
+	PartitionLeaderEpoch int32       `json:"partitionLeaderEpoch"` // magic 2
+	CRC                  uint32      `json:"crc"`
+	CRCValid             bool        `json:"crcValid"` // as read; what is written has a right one
+	Compression          Compression `json:"compression"`
+	LogAppendTime        bool        `json:"logAppendTime"` // timestamps are the broker's (magic 1 and 2)
+	Transactional        bool        `json:"transactional"` // magic 2
+	Control              bool        `json:"control"`       // magic 2: its records end transactions
+	ProducerID           int64       `json:"producerId"`    // magic 2; -1: none
+	ProducerEpoch        int16       `json:"producerEpoch"`
+	BaseSequence         int32       `json:"baseSequence"`
+	Records              []Record    `json:"records"`
+}
+
+// A Record is one of a batch, with its own offset and timestamp.
+type Record struct {
+	Offset    int64    `json:"offset"`
+	Timestamp int64    `json:"timestamp"` // milliseconds since 1970; -1: none
+	Key       Data     `json:"key"`
+	Value     Data     `json:"value"`
+	Headers   []Header `json:"headers,omitempty"` // magic 2
+}
+
+// A Header of a record.
+type Header struct {
+	Key   Data `json:"key"`
+	Value Data `json:"value"`
+}
+
+// What the attributes say.
+const (
+	codecBits        = 7
+	logAppendBit     = 1 << 3
+	transactionalBit = 1 << 4
+	controlBit       = 1 << 5
+)
+
+const (
+	magicAt    = 16 // in a batch as in a message
+	batchHead  = 61
+	lengthHead = 12 // what the length does not count
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// DecodeRecords reads the records of a Produce or Fetch message: batches, or a message set.
+// Brokers cut the last one off where a limit of the request ends; it is returned as rest.
+func DecodeRecords(b []byte) (batches []Batch, rest []byte, err error) {
+	for len(b) > 0 {
+		if len(b) < lengthHead {
+			return batches, b, nil
+		}
+		n := int64(int32(binary.BigEndian.Uint32(b[8:]))) + lengthHead
+		if n > int64(len(b)) {
+			return batches, b, nil
+		}
+		if n <= magicAt {
+			return batches, b, fmt.Errorf("wire: batch %d: a length of %d", len(batches), n-lengthHead)
+		}
+		one, err := decodeBatch(b[:n])
+		if err != nil {
+			return batches, b, fmt.Errorf("wire: batch %d at offset %d: %w", len(batches), binary.BigEndian.Uint64(b), err)
+		}
+		batches, b = append(batches, one), b[n:]
+	}
+	return batches, nil, nil
+}
+
+func decodeBatch(b []byte) (Batch, error) {
+	switch magic := int8(b[magicAt]); magic {
+	case 0, 1:
+		return decodeMessage(b, 0)
+	case 2:
+		return decodeBatch2(b)
+	default:
+		return Batch{}, fmt.Errorf("magic %d is not known", magic)
+	}
+}
+
+// decodeBatch2 reads a batch of magic 2 (KIP-98).
+//
+//	base offset int64 | length int32 | leader epoch int32 | magic int8 | CRC-32C uint32 |
+//	attributes int16 | delta of the last offset int32 | base timestamp int64 | largest timestamp int64 |
+//	producer id int64 | producer epoch int16 | base sequence int32 | number int32 | records, compressed
+func decodeBatch2(b []byte) (Batch, error) {
+	if len(b) < batchHead {
+		return Batch{}, errShort
+	}
+	c := cursor{b: b}
+	base := c.int64()
+	c.int32() // the length
+	leader := c.int32()
+	c.int8() // the magic
+	crc := uint32(c.int32())
+	valid := crc == crc32.Checksum(c.b, castagnoli)
+	attributes := c.int16()
+	c.int32() // the delta of the last offset
+	first, last := c.int64(), c.int64()
+	batch := Batch{
+		Magic: 2, BaseOffset: base, PartitionLeaderEpoch: leader, CRC: crc, CRCValid: valid,
+		Compression: Compression(attributes & codecBits), LogAppendTime: attributes&logAppendBit != 0,
+		Transactional: attributes&transactionalBit != 0, Control: attributes&controlBit != 0,
+		ProducerID: c.int64(), ProducerEpoch: c.int16(), BaseSequence: c.int32(),
+	}
+	number := c.int32()
+	body, err := batch.Compression.decompress(c.b)
+	if err != nil {
+		return Batch{}, fmt.Errorf("decompress: %w", err)
+	}
+	r := cursor{b: body}
+	for range number {
+		record := r.record(base, first)
+		if batch.LogAppendTime {
+			record.Timestamp = last
+		}
+		if r.failed {
+			return Batch{}, errShort
+		}
+		batch.Records = append(batch.Records, record)
+	}
+	if len(r.b) > 0 {
+		return Batch{}, fmt.Errorf("%d bytes stand behind its %d records", len(r.b), number)
+	}
+	return batch, nil
+}
+
+// nested is how deep message sets may stand in each other: Kafka has one level.
+const nested = 1
+
+// decodeMessage reads one message of a set. A compressed one holds a set in its value, whose
+// offsets are relative with magic 1 (KIP-31). Magic 1 has a timestamp (KIP-32).
+//
+//	offset int64 | length int32 | CRC-32 uint32 | magic int8 | attributes int8 | [timestamp int64] |
+//	key int32 and bytes | value int32 and bytes
+func decodeMessage(b []byte, depth int) (Batch, error) {
+	c := cursor{b: b}
+	offset := c.int64()
+	c.int32() // the length
+	crc := uint32(c.int32())
+	valid := crc == crc32.ChecksumIEEE(c.b)
+	magic, attributes := c.int8(), c.int8()
+	record := Record{Offset: offset, Timestamp: -1}
+	if magic == 1 {
+		record.Timestamp = c.int64()
+	}
+	record.Key, record.Value = c.bytes32(), c.bytes32()
+	if c.failed {
+		return Batch{}, errShort
+	}
+	batch := Batch{
+		Magic: magic, BaseOffset: offset, CRC: crc, CRCValid: valid,
+		Compression: Compression(attributes & codecBits), LogAppendTime: attributes&logAppendBit != 0,
+		PartitionLeaderEpoch: -1, ProducerID: -1, ProducerEpoch: -1, BaseSequence: -1,
+	}
+	if batch.Compression == 0 {
+		batch.Records = []Record{record}
+		return batch, nil
+	}
+	if depth >= nested {
+		return Batch{}, errors.New("a compressed message in a compressed message")
+	}
+	body, err := batch.Compression.decompress(record.Value)
+	if err != nil {
+		return Batch{}, fmt.Errorf("decompress: %w", err)
+	}
+	for len(body) > 0 {
+		if len(body) < lengthHead {
+			return Batch{}, errShort
+		}
+		n := int64(int32(binary.BigEndian.Uint32(body[8:]))) + lengthHead
+		if n > int64(len(body)) || n <= magicAt {
+			return Batch{}, errShort
+		}
+		inner, err := decodeMessage(body[:n], depth+1)
+		if err != nil {
+			return Batch{}, err
+		}
+		batch.CRCValid = batch.CRCValid && inner.CRCValid
+		batch.Records = append(batch.Records, inner.Records...)
+		body = body[n:]
+	}
+	if last := len(batch.Records) - 1; magic == 1 && last >= 0 {
+		// The outer offset is that of the last message (KIP-31).
+		base := offset - batch.Records[last].Offset
+		for i := range batch.Records {
+			batch.Records[i].Offset += base
+			if batch.LogAppendTime {
+				batch.Records[i].Timestamp = record.Timestamp
+			}
+		}
+	}
+	if len(batch.Records) > 0 {
+		batch.BaseOffset = batch.Records[0].Offset
+	}
+	return batch, nil
+}
+
+var errShort = errors.New("it ends too early")
+
+// A cursor reads from the front of b. What does not fit makes it fail, and read zeros from
+// then on.
+type cursor struct {
+	b      []byte
+	failed bool
+}
+
+func (c *cursor) take(n int) []byte {
+	if n < 0 || n > len(c.b) {
+		c.failed, c.b = true, nil
+		return nil
+	}
+	taken := c.b[:n:n]
+	c.b = c.b[n:]
+	return taken
+}
+
+func (c *cursor) int8() int8 {
+	if b := c.take(1); b != nil {
+		return int8(b[0])
+	}
+	return 0
+}
+
+func (c *cursor) int16() int16 {
+	if b := c.take(2); b != nil {
+		return int16(binary.BigEndian.Uint16(b))
+	}
+	return 0
+}
+
+func (c *cursor) int32() int32 {
+	if b := c.take(4); b != nil {
+		return int32(binary.BigEndian.Uint32(b))
+	}
+	return 0
+}
+
+func (c *cursor) int64() int64 {
+	if b := c.take(8); b != nil {
+		return int64(binary.BigEndian.Uint64(b))
+	}
+	return 0
+}
+
+// varint is zigzag-encoded.
+func (c *cursor) varint() int64 {
+	v, n := binary.Varint(c.b)
+	if n <= 0 {
+		c.failed, c.b = true, nil
+		return 0
+	}
+	c.b = c.b[n:]
+	return v
+}
+
+func (c *cursor) bytes32() []byte { return c.nullable(int64(c.int32())) }
+
+func (c *cursor) bytesVarint() []byte { return c.nullable(c.varint()) }
+
+func (c *cursor) nullable(n int64) []byte {
+	if n == -1 || c.failed {
+		return nil
+	}
+	if n < 0 || n > int64(len(c.b)) {
+		c.failed, c.b = true, nil
+		return nil
+	}
+	return c.take(int(n))
+}
+
+// record reads one record of magic 2. A length of -1 is null.
+//
+//	length varint | attributes int8 | timestamp delta varint | offset delta varint |
+//	key varint and bytes | value varint and bytes | number of headers varint | their keys and values
+func (c *cursor) record(base, first int64) Record {
+	length := c.varint()
+	if length < 0 || length > int64(len(c.b)) {
+		c.failed = true
+		return Record{}
+	}
+	own := cursor{b: c.take(int(length))}
+	own.int8() // the attributes, which mean nothing yet
+	r := Record{Timestamp: first + own.varint(), Offset: base + own.varint(), Key: own.bytesVarint(), Value: own.bytesVarint()}
+	for n := own.varint(); n > 0 && !own.failed; n-- {
+		r.Headers = append(r.Headers, Header{Key: own.bytesVarint(), Value: own.bytesVarint()})
+	}
+	c.failed = c.failed || own.failed || len(own.b) > 0
+	return r
+}

@@ -1,0 +1,257 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/snappy"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+func randomData(r *rand.Rand) Data {
+	if r.IntN(4) == 0 {
+		return nil
+	}
+	return Data(randomBytes(r))
+}
+
+// randomBatch makes one up that can be written and read without loss.
+func randomBatch(r *rand.Rand, magic int8, c Compression) Batch {
+	b := Batch{Magic: magic, BaseOffset: r.Int64N(1000), PartitionLeaderEpoch: -1, ProducerID: -1, ProducerEpoch: -1, BaseSequence: -1, Compression: c, CRCValid: true}
+	if magic == 2 {
+		b.PartitionLeaderEpoch, b.ProducerID, b.ProducerEpoch, b.BaseSequence = r.Int32(), r.Int64(), int16(r.Int32()), r.Int32()
+		b.Transactional, b.Control = r.IntN(2) == 0, r.IntN(2) == 0
+	}
+	n := 1
+	if magic == 2 || c != None {
+		n += r.IntN(5)
+	}
+	for i := range n {
+		one := Record{Offset: b.BaseOffset + int64(i), Timestamp: -1, Key: randomData(r), Value: randomData(r)}
+		if magic > 0 {
+			one.Timestamp = r.Int64N(1 << 42)
+		}
+		for range r.IntN(3) * (int(magic) / 2) {
+			one.Headers = append(one.Headers, Header{Data(randomBytes(r)), randomData(r)})
+		}
+		b.Records = append(b.Records, one)
+	}
+	return b
+}
+
+// TestRecords: batches of every magic and compression are the same after they were written
+// and read, and after their way through JSON.
+func TestRecords(t *testing.T) {
+	for magic := int8(0); magic <= 2; magic++ {
+		for c := None; c <= Zstd; c++ {
+			t.Run(fmt.Sprintf("magic %d, %v", magic, c), func(t *testing.T) {
+				r := rand.New(rand.NewPCG(uint64(magic), uint64(c)))
+				for range 50 {
+					batches := []Batch{randomBatch(r, magic, c), randomBatch(r, magic, c)}
+					b, err := EncodeRecords(batches)
+					if err != nil {
+						t.Fatal(err)
+					}
+					got, rest, err := DecodeRecords(b)
+					if err != nil || len(rest) > 0 {
+						t.Fatalf("%d bytes are left over: %v", len(rest), err)
+					}
+					for i := range got {
+						batches[i].CRC = got[i].CRC
+					}
+					if diff := cmp.Diff(batches, got); diff != "" {
+						t.Fatal(diff)
+					}
+					text, err := json.Marshal(got)
+					if err != nil {
+						t.Fatal(err)
+					}
+					var read []Batch
+					if err := json.Unmarshal(text, &read); err != nil {
+						t.Fatalf("%v\n%s", err, text)
+					}
+					if diff := cmp.Diff(got, read); diff != "" {
+						t.Fatalf("%s\n%s", diff, text)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestRecordsAsKmsg: a batch of magic 2 is what kmsg takes it for.
+func TestRecordsAsKmsg(t *testing.T) {
+	batch := randomBatch(rand.New(rand.NewPCG(1, 2)), 2, None)
+	b, err := EncodeRecords([]Batch{batch})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want kmsg.RecordBatch
+	if err := want.ReadFrom(b); err != nil {
+		t.Fatal(err)
+	}
+	if int(want.Length) != len(b)-12 || int(want.NumRecords) != len(batch.Records) || want.ProducerID != batch.ProducerID || int(want.LastOffsetDelta) != len(batch.Records)-1 {
+		t.Errorf("%+v", want)
+	}
+	if got := want.AppendTo(nil); !bytes.Equal(got, b) {
+		t.Errorf("%x\n%x", b, got)
+	}
+}
+
+// TestRecordsCut: brokers cut the last batch off anywhere.
+func TestRecordsCut(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	first, err := EncodeRecords([]Batch{randomBatch(r, 2, None)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	both, err := EncodeRecords([]Batch{randomBatch(r, 2, Gzip)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range both {
+		cut := append(bytes.Clone(first), both[:n]...)
+		batches, rest, err := DecodeRecords(cut)
+		if err != nil || len(batches) != 1 || !bytes.Equal(rest, both[:n]) {
+			t.Fatalf("at %d: %d batches, %d bytes left, %v", n, len(batches), len(rest), err)
+		}
+		back, err := parseRecords("records", mustTree(t, appendRecords(nil, cut)))
+		if err != nil || !bytes.Equal(back[len(back)-n:], both[:n]) {
+			t.Fatalf("at %d: %v", n, err)
+		}
+	}
+}
+
+func mustTree(t *testing.T, text []byte) []any {
+	t.Helper()
+	tree, err := parseTree(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tree.([]any)
+}
+
+// TestRecordsWrong: a wrong checksum is told, and what cannot be read is an error.
+func TestRecordsWrong(t *testing.T) {
+	good, err := EncodeRecords([]Batch{randomBatch(rand.New(rand.NewPCG(5, 6)), 2, None)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := func(at int, to byte) []byte {
+		b := bytes.Clone(good)
+		b[at] = to
+		return b
+	}
+	if got, _, err := DecodeRecords(change(17, good[17]+1)); err != nil || got[0].CRCValid {
+		t.Errorf("a wrong checksum was not seen: %v", err)
+	}
+	for name, b := range map[string][]byte{
+		"magic 3":               change(16, 3),
+		"negative length":       change(8, 0xff),
+		"more records":          change(60, good[60]+1),
+		"fewer records":         change(60, good[60]-1),
+		"compression 7":         change(22, 7),
+		"gzip that is not":      change(22, 1),
+		"a record that is long": change(61, 0x7e),
+	} {
+		if got, _, err := DecodeRecords(b); err == nil {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if text := appendRecords(nil, b); text[0] != '"' {
+			t.Errorf("%s is not base64: %s", name, text)
+		}
+	}
+}
+
+// TestSnappyOfJava: the framing in which Java clients write.
+func TestSnappyOfJava(t *testing.T) {
+	framed := append([]byte("\x82SNAPPY\x00"), 0, 0, 0, 1, 0, 0, 0, 1)
+	for _, part := range []string{"one ", "two"} {
+		block := snappy.Encode(nil, []byte(part))
+		framed = append(binary.BigEndian.AppendUint32(framed, uint32(len(block))), block...)
+	}
+	if got, err := Snappy.decompress(framed); err != nil || string(got) != "one two" {
+		t.Errorf("%q %v", got, err)
+	}
+	for n := 8; n < len(framed); n++ {
+		if got, err := Snappy.decompress(framed[:n]); err == nil && string(got) == "one two" {
+			t.Errorf("cut at %d: %q", n, got)
+		}
+	}
+}
+
+// TestBomb: a few bytes do not become gigabytes.
+func TestBomb(t *testing.T) {
+	zeros := make([]byte, maxDecompressed+1)
+	for c := Gzip; c <= Zstd; c++ {
+		small, err := c.compress(zeros)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.decompress(small); err == nil {
+			t.Errorf("%v: %d bytes became more than %d", c, len(small), maxDecompressed)
+		}
+	}
+}
+
+// TestBatchDefaults: a batch by hand needs nothing but its records.
+func TestBatchDefaults(t *testing.T) {
+	var c Codec
+	m, err := c.ParseJSON(Request, 0, 9, []byte(`{"acks": -1, "timeoutMs": 1000, "topicData": [{"name": "t", "partitionData": [{"index": 0,
+		"records": [{"compression": "gzip", "records": [{"key": "k", "value": "v"}, {"value": {"base64": "AP8="}, "headers": [{"key": "h", "value": null}]}]}]}]}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	batches, rest, err := DecodeRecords(m.(*kmsg.ProduceRequest).Topics[0].Partitions[0].Records)
+	if err != nil || len(rest) > 0 || len(batches) != 1 {
+		t.Fatalf("%v %d %v", batches, len(rest), err)
+	}
+	b := batches[0]
+	want := []Record{{Offset: 0, Timestamp: -1, Key: Data("k"), Value: Data("v")}, {Offset: 1, Timestamp: -1, Value: Data{0, 0xff}, Headers: []Header{{Data("h"), nil}}}}
+	if diff := cmp.Diff(want, b.Records); diff != "" || b.Compression != Gzip || b.ProducerID != -1 || b.Magic != 2 || !b.CRCValid {
+		t.Errorf("%+v\n%s", b, diff)
+	}
+	c.Records = true
+	text, err := c.AppendJSON(nil, m)
+	if err != nil || !strings.Contains(string(text), `"value":{"base64":"AP8="}`) {
+		t.Errorf("%s %v", text, err)
+	}
+	_, err = c.ParseJSON(Request, 0, 9, []byte(`{"topicData": [{"partitionData": [{"records": [{"recrods": []}]}]}]}`))
+	var at *PathError
+	if !errors.As(err, &at) || at.Path != "topicData[0].partitionData[0].records[0]" {
+		t.Errorf("%v", err)
+	}
+}
+
+func FuzzDecodeRecords(f *testing.F) {
+	r := rand.New(rand.NewPCG(7, 8))
+	for magic := int8(0); magic <= 2; magic++ {
+		for c := None; c <= Zstd; c++ {
+			b, err := EncodeRecords([]Batch{randomBatch(r, magic, c)})
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(b)
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		batches, _, err := DecodeRecords(b)
+		if err != nil {
+			return
+		}
+		again, err := EncodeRecords(batches)
+		if err != nil {
+			return // what brokers never write: offsets that go back
+		}
+		if _, rest, err := DecodeRecords(again); err != nil || len(rest) > 0 {
+			t.Errorf("what was written cannot be read: %d bytes left, %v", len(rest), err)
+		}
+	})
+}
