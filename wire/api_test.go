@@ -62,7 +62,7 @@ func TestErrors(t *testing.T) {
 	if len(all) < 138 || retriable < 30 {
 		t.Errorf("%d codes, %d of them retriable", len(all), retriable)
 	}
-	if e, err := LookupError("6"); err != nil || e.Name != "NOT_LEADER_FOR_PARTITION" && e.Name != "NOT_LEADER_OR_FOLLOWER" || !e.Retriable {
+	if e, err := LookupError("6"); err != nil || e.Name != "NOT_LEADER_OR_FOLLOWER" || !e.Retriable {
 		t.Errorf("%+v %v", e, err)
 	}
 	if e := ErrorOf(9999); e.Name != "UNKNOWN" || e.Code != 9999 {

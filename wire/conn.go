@@ -53,6 +53,9 @@ type call struct {
 	answer       chan []byte // the frame; closed without one if the connection breaks
 }
 
+// ErrConnect is that of an address where nobody answers.
+var ErrConnect = errors.New("connect")
+
 // ErrClosed is that of a connection that was closed by its owner.
 var ErrClosed = errors.New("the connection was closed")
 
@@ -68,7 +71,7 @@ func Dial(ctx context.Context, address string, o DialOptions) (*Conn, error) {
 	}
 	conn, err := dial(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("wire: connect: %w", err)
+		return nil, fmt.Errorf("wire: %w: %w", ErrConnect, err)
 	}
 	if o.TLS != nil {
 		config := o.TLS.Clone()

@@ -31,7 +31,24 @@ func ErrorOf(code int16) Error {
 	if e == nil || e.Code != code {
 		return Error{Code: code, Name: "UNKNOWN", Message: "This version of kafka-tunnel does not know the code."}
 	}
-	return Error{e.Code, e.Message, e.Retriable, e.Description}
+	known := Error{e.Code, e.Message, e.Retriable, e.Description}
+	if o, ok := otherwise[code]; ok {
+		known.Name, known.Retriable = o.name, o.retriable
+	}
+	return known
+}
+
+// otherwise are the codes of which kerr says other than Kafka's own table: it has names of
+// its time, and retries what its client can retry.
+var otherwise = map[int16]struct {
+	name      string
+	retriable bool
+}{
+	6:   {"NOT_LEADER_OR_FOLLOWER", true},
+	8:   {"BROKER_NOT_AVAILABLE", false},
+	51:  {"CONCURRENT_TRANSACTIONS", true},
+	122: {"SHARE_SESSION_NOT_FOUND", true},
+	123: {"INVALID_SHARE_SESSION_EPOCH", true},
 }
 
 // Errors lists all codes that are known, 0 among them.

@@ -76,7 +76,10 @@ func (f Field) meaning() (name string, ok bool) {
 
 func (w jsonWriter) value(dst []byte, f Field, kind string, v reflect.Value) []byte {
 	for v.Kind() == reflect.Pointer {
-		if v.IsNil() {
+		switch {
+		case v.IsNil() && kind == "string" && !f.Nullable:
+			return append(dst, `""`...) // as kmsg encodes it in such a version
+		case v.IsNil():
 			return append(dst, "null"...)
 		}
 		v = v.Elem()

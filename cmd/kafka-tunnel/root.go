@@ -36,6 +36,9 @@ connect to localhost:9092; one variable is enough on Cloud Foundry:
 		newStatusCommand(),
 		newConfigCommand(),
 		newAccessListCommand(),
+		newRequestCommand(),
+		newAPIsCommand(),
+		newErrorsCommand(),
 		newVersionCommand(),
 	)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

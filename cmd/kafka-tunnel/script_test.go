@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -27,11 +28,16 @@ const vcap = `{"connectivity":[{"label":"connectivity","name":"conn","instance_n
 // TestScripts runs testdata/script: the command line as users meet it, with exact
 // exit codes.
 func TestScripts(t *testing.T) {
+	protocol, err := filepath.Abs("../../docs/protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("VCAP", vcap)
+			env.Setenv("PROTOCOL", protocol)
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){

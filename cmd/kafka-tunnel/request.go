@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/inspect"
+	"github.com/kafka-tunnel/kafka-tunnel/wire"
+)
+
+func newRequestCommand() *cobra.Command {
+	var (
+		server                   serverFlags
+		request                  inspect.Request
+		format                   string
+		template, types, records bool
+	)
+	cmd := &cobra.Command{
+		Use:   "request API[:VERSION] [JSON | @FILE | -]",
+		Short: "Send a request to a broker and print the answer",
+		Long: `Send a request to a broker, through the running tunnel or past it, and print the
+answer as JSON. Fields have the names of Kafka's own schemas in camelCase; those that
+are left out have their defaults. Without a version it is the newest that both sides
+know. --template prints a request to fill in, --types what the fields are.`,
+		Example: `  kafka-tunnel request Metadata
+  kafka-tunnel request ListOffsets:7 '{"topics": [{"name": "orders", "partitions": [{"partitionIndex": 3, "timestamp": -1}]}]}'
+  kafka-tunnel request Fetch --template > fetch.json
+  kafka-tunnel request Fetch @fetch.json --node 2 --records`,
+		Args:              cobra.RangeArgs(1, 2),
+		ValidArgsFunction: completeAPI,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			request.API, request.Records = args[0], records
+			api, _, err := inspect.ParseAPI(request.API)
+			if err != nil {
+				return err
+			}
+			out := cmd.OutOrStdout()
+			switch {
+			case types:
+				return inspect.Fields(out, api, wire.Request)
+			case template:
+				text, err := inspect.Template(request.API)
+				if err != nil {
+					return err
+				}
+				return inspect.Print(out, format, text)
+			}
+			if len(args) > 1 {
+				if request.Body, err = body(args[1], cmd.InOrStdin()); err != nil {
+					return err
+				}
+			}
+			return server.with(cmd, func(ctx context.Context, conn *wire.Conn) error {
+				answer, err := request.Do(ctx, conn)
+				if errors.Is(err, inspect.ErrNoAnswer) {
+					_, err = fmt.Fprintln(cmd.ErrOrStderr(), err)
+					return err
+				}
+				if err != nil {
+					return exitWith(exitFailed, err)
+				}
+				return inspect.Print(out, format, answer)
+			})
+		},
+	}
+	server.register(cmd)
+	cmd.Flags().BoolVar(&template, "template", false, "print a request to fill in, and send nothing")
+	cmd.Flags().BoolVar(&types, "types", false, "print the fields with types and versions, and send nothing")
+	cmd.Flags().BoolVar(&records, "records", false, "print records of the answer as batches, and not as base64")
+	cmd.Flags().StringVarP(&format, "output", "o", "json", strings.Join(inspect.Formats(), " or "))
+	cmd.MarkFlagsMutuallyExclusive("template", "types")
+	return cmd
+}
+
+// maxBody bounds what is read for a request: a broker takes no more.
+const maxBody = wire.MaxFrame
+
+// body reads the JSON of a request: itself, a file's or standard input's.
+func body(arg string, stdin io.Reader) ([]byte, error) {
+	file, isFile := strings.CutPrefix(arg, "@")
+	if !isFile && arg != "-" {
+		return []byte(arg), nil
+	}
+	if isFile {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		stdin = f
+	}
+	text, err := io.ReadAll(io.LimitReader(stdin, maxBody+1))
+	if err == nil && len(text) > maxBody {
+		err = fmt.Errorf("%s: more than %d MiB", arg, maxBody>>20)
+	}
+	return text, err
+}
+
+// completeAPI completes the names of APIs.
+func completeAPI(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	var names []cobra.Completion
+	if len(args) == 0 {
+		for _, api := range wire.APIs() {
+			names = append(names, api.Name)
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

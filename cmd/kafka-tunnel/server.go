@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/inspect"
+	"github.com/kafka-tunnel/kafka-tunnel/wire"
+)
+
+// serverFlags are the flags of commands that speak with a broker.
+type serverFlags struct {
+	server inspect.Server
+	max    time.Duration
+}
+
+func (s *serverFlags) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&s.server.Address, "bootstrap-server", "", "host:port of the tunnel or of a broker (default: $KAFKA_BOOTSTRAP_SERVERS, or where the tunnel listens)")
+	flags.StringVar(&s.server.Node, "node", "", "ask the broker with this node id, or the "+inspect.Controller+"")
+	flags.BoolVar(&s.server.TLS, "tls", false, "TLS, for a broker without the tunnel")
+	flags.StringVar(&s.server.CAFile, "tls-ca-file", "", "who has issued the broker's certificate, PEM (default: whom the system trusts)")
+	flags.StringVar(&s.server.Mechanism, "sasl-mechanism", "", "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER")
+	flags.StringVar(&s.server.Username, "sasl-username", "", "who comes in")
+	flags.StringVar(&s.server.PasswordFile, "sasl-password-file", "", "file with the password; with OAUTHBEARER with a token")
+	flags.DurationVar(&s.max, "max", 30*time.Second, "how long to wait")
+}
+
+// with calls do with a connection.
+func (s *serverFlags) with(cmd *cobra.Command, do func(context.Context, *wire.Conn) error) error {
+	if s.server.Address == "" {
+		s.server.Address = defaultServer()
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), s.max)
+	defer cancel()
+	conn, err := s.server.Dial(ctx)
+	if errors.Is(err, wire.ErrConnect) {
+		err = fmt.Errorf("%w; is the tunnel running? --bootstrap-server says another address", err)
+	}
+	if err != nil {
+		return exitWith(exitFailed, err)
+	}
+	defer conn.Close()
+	return do(ctx, conn)
+}
+
+// defaultServer is what applications beside the tunnel are told, else where it listens.
+func defaultServer() string {
+	if first, _, _ := strings.Cut(os.Getenv("KAFKA_BOOTSTRAP_SERVERS"), ","); first != "" {
+		return first
+	}
+	// Where the command runs the rest of the configuration may be missing.
+	effective, err := config.Load(config.Input{Environ: os.Environ()})
+	if err == nil && len(effective.Config.Clusters) > 0 {
+		if listen := effective.Config.Clusters[0].Listen; listen.Port > 0 {
+			return listen.String()
+		}
+	}
+	return "localhost:9092"
+}
