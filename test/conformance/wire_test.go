@@ -9,7 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os/exec"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/kafka-tunnel/kafka-tunnel/wire"
@@ -57,6 +59,30 @@ func TestSchemas(t *testing.T) {
 			}
 			t.Logf("%d versions of messages", versions)
 		})
+	}
+}
+
+// TestErrorCodes: package wire has the codes of the newest client, with their names, and
+// retries what that one retries.
+func TestErrorCodes(t *testing.T) {
+	jars := artifacts(t, "org.apache.kafka:kafka-clients:"+schemaReleases[0], "org.slf4j:slf4j-simple:1.7.36")
+	said := runTool(t, exec.CommandContext(deadline(t), "java", "-cp", string(jars), "errorcodes/ErrorCodes.java"))
+	codes := 0
+	for line := range strings.Lines(string(said)) {
+		var (
+			want      wire.Error
+			retriable bool
+		)
+		if _, err := fmt.Sscanf(line, "%d %s %t", &want.Code, &want.Name, &retriable); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if got := wire.ErrorOf(want.Code); got.Name != want.Name || got.Retriable != retriable {
+			t.Errorf("%d is %s, retriable %v; Kafka says %s, %v", want.Code, got.Name, got.Retriable, want.Name, retriable)
+		}
+		codes++
+	}
+	if all := wire.Errors(); codes != len(all) {
+		t.Errorf("%d codes, Kafka has %d", len(all), codes)
 	}
 }
 

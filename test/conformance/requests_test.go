@@ -1,0 +1,152 @@
+//go:build conformance
+
+package conformance
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/inspect"
+	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
+	"github.com/kafka-tunnel/kafka-tunnel/wire"
+)
+
+var requestsOut = flag.String("requests.out", "", "write what a broker answers to each request into this file")
+
+// TestRequests sends the template of every API in every version that a broker has, and reads
+// the answers: docs/protocol-answers.md lists them.
+func TestRequests(t *testing.T) {
+	const release = "4.3.1"
+	c := ownCluster(t, realkafka.Options{Release: releaseOf(t, release), Brokers: 1})
+	server := inspect.Server{Address: c.Brokers[0].Internal}
+	conn, err := server.Dial(deadline(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	var text strings.Builder
+	fmt.Fprintf(&text, `<!-- Written by a run: go test -tags conformance ./test/conformance -run TestRequests -requests.out FILE. Do not edit. -->
+
+# What a broker answers
+
+`+"`kafka-tunnel request API:VERSION`"+` with what `+"`--template`"+` prints, nothing filled in, for every API and version that a broker of Apache Kafka %s has: the errors in the answer, by name. "none" says that there is none; no answer that cannot be read was met.
+
+| API | versions | errors |
+|---|---|---|
+`, release)
+	versions := 0
+	for _, api := range wire.APIs() {
+		r, ok := conn.Versions(api.Key)
+		if !ok {
+			continue
+		}
+		var rows []answered
+		for version := r.Min; version <= min(r.Max, api.MaxVersion); version++ {
+			rows = addAnswer(rows, version, answerTo(t, server, api, version))
+			versions++
+		}
+		for _, row := range rows {
+			fmt.Fprintf(&text, "| %s | %s | %s |\n", api.Name, row.versions(), row.said)
+		}
+	}
+	fmt.Fprintf(&text, "\n%d requests.\n", versions)
+	if *requestsOut != "" {
+		if err := os.WriteFile(*requestsOut, []byte(text.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile("../../docs/protocol-answers.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := text.String(); got != string(want) {
+		t.Errorf("docs/protocol-answers.md says other than the broker:\n%s", got)
+	}
+}
+
+// answered are versions of an API with the same answer.
+type answered struct {
+	from, to int16
+	said     string
+}
+
+func (a answered) versions() string {
+	if a.from == a.to {
+		return fmt.Sprint(a.from)
+	}
+	return fmt.Sprintf("%d-%d", a.from, a.to)
+}
+
+func addAnswer(rows []answered, version int16, said string) []answered {
+	if last := len(rows) - 1; last >= 0 && rows[last].said == said {
+		rows[last].to = version
+		return rows
+	}
+	return append(rows, answered{version, version, said})
+}
+
+// answerTo sends one template, on a connection of its own: brokers close some.
+func answerTo(t *testing.T, server inspect.Server, api wire.API, version int16) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(deadline(t), 30*time.Second)
+	defer cancel()
+	name := fmt.Sprintf("%s:%d", api.Name, version)
+	body, err := inspect.Template(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := server.Dial(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	answer, err := inspect.Request{API: name, Body: body}.Do(ctx, conn)
+	switch {
+	case errors.Is(err, inspect.ErrNoAnswer):
+		return "no answer, for acks is 0"
+	case errors.Is(err, io.EOF):
+		return "the broker closes the connection"
+	case err != nil:
+		t.Errorf("%s: %v", name, err)
+		return err.Error()
+	}
+	var tree any
+	if err := json.Unmarshal(answer, &tree); err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	errorNames(tree, found)
+	if len(found) == 0 {
+		return "none"
+	}
+	return strings.Join(slices.Sorted(maps.Keys(found)), ", ")
+}
+
+// errorNames collects the names of the errors in an answer.
+func errorNames(tree any, found map[string]bool) {
+	switch v := tree.(type) {
+	case []any:
+		for _, one := range v {
+			errorNames(one, found)
+		}
+	case map[string]any:
+		if _, ok := v["retriable"]; ok {
+			found[v["name"].(string)] = true
+			return
+		}
+		for _, one := range v {
+			errorNames(one, found)
+		}
+	}
+}
