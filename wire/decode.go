@@ -12,7 +12,7 @@ import (
 // A DecodeError is one at a byte of a body.
 type DecodeError struct {
 	Path   string // topics[2].partitions[0].index; empty: the whole
-	Offset int    // in the body
+	Offset int    // in the body; in the frame, if it is one that was read
 	Err    error
 }
 

@@ -68,7 +68,7 @@ func (c *Codec) ParseRequest(frame []byte) (h RequestHeader, m Message, err erro
 	if m.IsFlexible() {
 		r.tags()
 	}
-	m, err = c.body(Request, h.Key, h.Version, r)
+	m, err = c.body(Request, h.Key, h.Version, len(frame), r)
 	return h, m, err
 }
 
@@ -86,16 +86,21 @@ func (c *Codec) ParseResponse(frame []byte, key, version int16) (correlationID i
 	if m.IsFlexible() && key != kafka.KeyApiVersions {
 		r.tags()
 	}
-	m, err = c.body(Response, key, version, r)
+	m, err = c.body(Response, key, version, len(frame), r)
 	return correlationID, m, err
 }
 
-// body reads what stands behind a header.
-func (c *Codec) body(d Direction, key, version int16, r cursor) (m Message, err error) {
+// body reads what stands behind the header of a frame. Offsets of errors count from the
+// beginning of the frame.
+func (c *Codec) body(d Direction, key, version int16, frame int, r cursor) (m Message, err error) {
 	if r.failed {
 		err = fmt.Errorf("header: %w", ErrShort)
 	} else {
 		m, err = c.Decode(d, key, version, r.b)
+	}
+	var at *DecodeError
+	if errors.As(err, &at) {
+		at.Offset += frame - len(r.b)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s %v, version %d: %w", kafka.Name(key), d, version, err)

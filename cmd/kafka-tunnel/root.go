@@ -37,6 +37,7 @@ connect to localhost:9092; one variable is enough on Cloud Foundry:
 		newConfigCommand(),
 		newAccessListCommand(),
 		newRequestCommand(),
+		newDecodeCommand(),
 		newAPIsCommand(),
 		newErrorsCommand(),
 		newVersionCommand(),

@@ -1,0 +1,132 @@
+package inspect
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/kafka-tunnel/kafka-tunnel/wire"
+)
+
+// frame is a request as it stands on the wire.
+func frame(key, version int16, id int32) []byte {
+	m := kmsg.RequestForKey(key)
+	m.SetVersion(version)
+	client := "app"
+	return wire.AppendRequest(nil, m, id, &client)
+}
+
+// TestDecode: frames with and without their lengths, in every encoding.
+func TestDecode(t *testing.T) {
+	two := append(frame(3, 12, 7), frame(12, 0, 8)...)
+	heartbeat := []byte("\x00\x00\x00\x06\x00\x00\x00\x09\x00\x1b")
+	for _, tt := range []struct {
+		name     string
+		d        Decoder
+		input    []byte
+		want     []string // parts of the values
+		err      string
+		encoding string
+	}{
+		{"two requests", Decoder{}, two, []string{`"offset":0,"api":"Metadata","key":3,"version":12,"correlationId":7,"clientId":"app","request":{"topics":`, `"api":"Heartbeat"`}, "", "raw"},
+		{"hex", Decoder{}, []byte(hex.EncodeToString(two)), []string{`"Metadata"`, `"Heartbeat"`}, "", "hex"},
+		{"hex in lines", Decoder{}, []byte(fmt.Sprintf("% x\n% x\n", two[:20], two[20:])), []string{`"Metadata"`, `"Heartbeat"`}, "", "hex"},
+		{"hexdump -C", Decoder{}, []byte(hex.Dump(two)), []string{`"Metadata"`, `"Heartbeat"`}, "", "hex"},
+		{"base64", Decoder{}, []byte(base64.StdEncoding.EncodeToString(two) + "\n"), []string{`"Metadata"`, `"Heartbeat"`}, "", "base64"},
+		{"without length", Decoder{}, frame(3, 12, 7)[4:], []string{`"Metadata"`}, "", "raw"},
+		{"Produce without length", Decoder{}, frame(0, 9, 7)[4:], []string{`"Produce"`}, "", "raw"},
+		{"a response", Decoder{Response: "Heartbeat:0"}, heartbeat, []string{`"correlationId":9,"response":{"errorCode":27,"error":{"code":27,"name":"REBALANCE_IN_PROGRESS"`}, "", "raw"},
+		{"a response without length", Decoder{Response: "12:0"}, heartbeat[4:], []string{`"correlationId":9`}, "", "raw"},
+		{"a response that is taken for a request", Decoder{}, heartbeat, nil, "byte 0 of the input: no request: ", "raw"},
+		{"a response without a version", Decoder{Response: "Heartbeat"}, heartbeat, nil, "does not say its version", "raw"},
+		{"cut off", Decoder{}, two[:len(two)-3], []string{`"Metadata"`}, "the stream ends in a frame", "raw"},
+		{"a body that is too short", Decoder{Response: "Metadata:0"}, []byte("\x00\x00\x00\x0a\x00\x00\x00\x01\x00\x00\x00\x05\x00\x00"), nil, "byte 12 of the input: Metadata response, version 0: at byte 8, brokers: the message ends too early: 5, and 2 bytes are left", "raw"},
+		{"nothing", Decoder{}, nil, nil, "there are no bytes", "raw"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b, encoding, err := ReadBytes(tt.input, "auto")
+			if err != nil || encoding != tt.encoding {
+				t.Fatalf("%s, want %s, %v", encoding, tt.encoding, err)
+			}
+			var got []string
+			err = tt.d.Decode(b, func(value []byte) error { got = append(got, string(value)); return nil })
+			if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+				t.Errorf("%v, want %s", err, tt.err)
+			}
+			if len(got) != len(tt.want) {
+				t.Fatalf("%q", got)
+			}
+			for i, want := range tt.want {
+				if !strings.Contains(got[i], want) {
+					t.Errorf("%s, want %s", got[i], want)
+				}
+			}
+		})
+	}
+}
+
+// TestReadBytes: the dumps of well-known tools.
+func TestReadBytes(t *testing.T) {
+	want := []byte("\x00\x00\x00\x15\x00\x12\x00\x00\x00\x00\x00\x01\x00\x0bkafka-tunnel")
+	for name, text := range map[string]string{
+		"digits": "00000015001200000000000100 0b6b61666b612d74756e6e656c",
+		"colons": "00:00:00:15:00:12:00:00:00:00:00:01:00:0b:6b:61:66:6b:61:2d:74:75:6e:6e:65:6c",
+		"xxd": `00000000: 0000 0015 0012 0000 0000 0001 000b 6b61  ..............ka
+00000010: 666b 612d 7475 6e6e 656c                 fka-tunnel
+`,
+		"hexdump -C": `00000000  00 00 00 15 00 12 00 00  00 00 00 01 00 0b 6b 61  |..............ka|
+00000010  66 6b 61 2d 74 75 6e 6e  65 6c                    |fka-tunnel|
+0000001a
+`,
+		"tcpdump -X": "\t0x0000:  0000 0015 0012 0000 0000 0001 000b 6b61  ..............ka\n\t0x0010:  666b 612d 7475 6e6e 656c                 fka-tunnel\n",
+		"Wireshark":  "0000   00 00 00 15 00 12 00 00 00 00 00 01 00 0b 6b 61   ..............ka\r\n0010   66 6b 61 2d 74 75 6e 6e 65 6c                     fka-tunnel\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got, found, err := ReadBytes([]byte(text), "auto"); err != nil || found != "hex" || !bytes.Equal(got, want) {
+				t.Errorf("%s %x %v", found, got, err)
+			}
+		})
+	}
+	for encoding, text := range map[string]string{"hex": "0g", "base64": "?", "gzip": ""} {
+		if _, _, err := ReadBytes([]byte(text), encoding); err == nil {
+			t.Errorf("%s: %q was read", encoding, text)
+		}
+	}
+	if _, _, err := ReadBytes([]byte(strings.Replace(hex.Dump(make([]byte, 40)), "00000010  ", "", 1)), "hex"); err == nil || !strings.Contains(err.Error(), "line 2") {
+		t.Errorf("%v", err)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add(frame(3, 12, 7), "", false)
+	f.Add(append(frame(0, 9, 7), frame(1, 18, 8)...), "", true)
+	f.Add([]byte("\x00\x00\x00\x06\x00\x00\x00\x09\x00\x1b"), "Heartbeat:0", false)
+	f.Fuzz(func(t *testing.T, input []byte, response string, records bool) {
+		b, _, err := ReadBytes(input, "auto")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var last int64 = -1
+		err = Decoder{Response: response, Records: records}.Decode(b, func(value []byte) error {
+			if !bytes.HasPrefix(value, []byte(`{"offset":`)) {
+				t.Errorf("%s", value)
+			}
+			last++
+			return nil
+		})
+		var at *wire.DecodeError
+		if errors.As(err, &at) && at.Offset > len(b) {
+			t.Errorf("%v: there are %d bytes", err, len(b))
+		}
+		if n := len(b); err == nil && n >= 4 && last < 0 && binary.BigEndian.Uint32(b) > 0 {
+			t.Errorf("nothing came of %d bytes", n)
+		}
+	})
+}
