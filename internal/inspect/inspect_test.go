@@ -174,7 +174,19 @@ func TestTables(t *testing.T) {
 	if err := Fields(&b, api, wire.Request); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"LeaveGroup request, versions 0 to 5", "\nmemberId           string    0-2\n", "\nmembers[]          []struct  3+\n", "\n  groupInstanceId  string    3+  3+\n"} {
+	for _, want := range []string{"LeaveGroup request, versions 0 to 5", "\nmemberId           string    0-2\n", "\nmembers[]          []struct  3+\n", "\n  groupInstanceId  string    3+        3+\n"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+	b.Reset()
+	if api, err = wire.Lookup("Fetch"); err != nil {
+		t.Fatal(err)
+	}
+	if err := Fields(&b, api, wire.Request); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"\nclusterId               string    12+       12+   0\n", "\nreplicaState            struct    15+             1\n", "\n  replicaId             int32     15+\n"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}

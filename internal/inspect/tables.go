@@ -10,13 +10,21 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/wire"
 )
 
-// A table aligns columns that are separated by tabs.
+// A table aligns columns that are separated by tabs. All rows have all of them: a shorter one
+// would begin another table for what is below it.
 func table(out io.Writer, heading string, rows []string) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	for _, row := range append([]string{heading}, rows...) {
 		fmt.Fprintln(w, row)
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for line := range strings.Lines(text.String()) {
+		fmt.Fprintln(out, strings.TrimRight(line, " \n"))
+	}
+	return nil
 }
 
 // APIs prints all APIs: the versions that are known here, those that a broker has if there is
@@ -82,7 +90,7 @@ func Fields(out io.Writer, api wire.API, directions ...wire.Direction) error {
 		var rows []string
 		for _, f := range all {
 			name := strings.Repeat("  ", strings.Count(f.Path, ".")) + f.Path[strings.LastIndex(f.Path, ".")+1:]
-			rows = append(rows, strings.TrimRight(strings.Join([]string{name, f.Type, f.Versions, f.Nullable, f.Tag}, "\t"), "\t"))
+			rows = append(rows, strings.Join([]string{name, f.Type, f.Versions, f.Nullable, f.Tag}, "\t"))
 		}
 		if len(rows) == 0 {
 			fmt.Fprintln(out, "no fields")
