@@ -34,6 +34,7 @@ type Conn struct {
 	conn    net.Conn
 	reading chan struct{} // closed when the reader has ended
 	ranges  map[int16]Range
+	codec   Codec // remembers the messages that it has met
 
 	sending sync.Mutex // held while a request is written, and while nothing may come between two
 	expires time.Time  // of the SASL session (KIP-368); zero: never
@@ -238,7 +239,7 @@ func (c *Conn) wait(ctx context.Context, waiting *call) (Message, error) {
 		if waiting.key == kafka.KeyApiVersions && len(frame) >= 6 && binary.BigEndian.Uint16(frame[4:]) == unsupportedVersion {
 			version = 0
 		}
-		_, m, err := new(Codec).ParseResponse(frame, waiting.key, version)
+		_, m, err := c.codec.ParseResponse(frame, waiting.key, version)
 		return m, err
 	case <-ctx.Done():
 		return nil, fmt.Errorf("wire: no answer to %s: %w", kafka.Name(waiting.key), ctx.Err())

@@ -264,3 +264,21 @@ func (s *script) answer(conn net.Conn, key, version uint16, id int32) {
 	}
 	_, _ = conn.Write(responseFrame(versions, id))
 }
+
+func BenchmarkRequest(b *testing.B) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer cluster.Close()
+	c, err := Dial(b.Context(), cluster.ListenAddrs()[0], DialOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	for b.Loop() {
+		if _, err := metadata(b.Context(), c); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
