@@ -39,6 +39,7 @@ API, list its fields.`,
 		},
 	}
 	server.register(cmd)
+	server.registerNode(cmd)
 	cmd.Flags().BoolVar(&ask, "broker", false, "ask a broker for its versions")
 	return cmd
 }

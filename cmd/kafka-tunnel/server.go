@@ -24,7 +24,6 @@ type serverFlags struct {
 func (s *serverFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&s.server.Address, "bootstrap-server", "", "host:port of the tunnel or of a broker (default: $KAFKA_BOOTSTRAP_SERVERS, or where the tunnel listens)")
-	flags.StringVar(&s.server.Node, "node", "", "ask the broker with this node id, or the "+inspect.Controller+"")
 	flags.BoolVar(&s.server.TLS, "tls", false, "TLS, for a broker without the tunnel")
 	flags.StringVar(&s.server.CAFile, "tls-ca-file", "", "who has issued the broker's certificate, PEM (default: whom the system trusts)")
 	flags.StringVar(&s.server.Mechanism, "sasl-mechanism", "", "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER")
@@ -33,19 +32,48 @@ func (s *serverFlags) register(cmd *cobra.Command) {
 	flags.DurationVar(&s.max, "max", 30*time.Second, "how long to wait")
 }
 
-// with calls do with a connection.
-func (s *serverFlags) with(cmd *cobra.Command, do func(context.Context, *wire.Conn) error) error {
+// registerNode registers the flag of commands that ask one broker.
+func (s *serverFlags) registerNode(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.server.Node, "node", "", "ask the broker with this node id, or the "+inspect.Controller)
+}
+
+// reached says what may be wrong where nobody answers.
+func reached(err error) error {
+	if errors.Is(err, wire.ErrConnect) {
+		return fmt.Errorf("%w; is the tunnel running? --bootstrap-server says another address", err)
+	}
+	return err
+}
+
+// complete fills in the address.
+func (s *serverFlags) complete() {
+	s.server.Wait = s.max
 	if s.server.Address == "" {
 		s.server.Address = defaultServer()
 	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), s.max)
+}
+
+// context completes the flags and returns a context that ends when --max is over.
+func (s *serverFlags) context(cmd *cobra.Command) (context.Context, context.CancelFunc) {
+	s.complete()
+	return context.WithTimeout(cmd.Context(), s.max)
+}
+
+// failed is the error of something that was tried.
+func failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return exitWith(exitFailed, reached(err))
+}
+
+// with calls do with a connection.
+func (s *serverFlags) with(cmd *cobra.Command, do func(context.Context, *wire.Conn) error) error {
+	ctx, cancel := s.context(cmd)
 	defer cancel()
 	conn, err := s.server.Dial(ctx)
-	if errors.Is(err, wire.ErrConnect) {
-		err = fmt.Errorf("%w; is the tunnel running? --bootstrap-server says another address", err)
-	}
 	if err != nil {
-		return exitWith(exitFailed, err)
+		return failed(err)
 	}
 	defer conn.Close()
 	return do(ctx, conn)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/sasl"
@@ -31,6 +32,8 @@ type Server struct {
 	Mechanism    string // of SASL; empty: none
 	Username     string
 	PasswordFile string // for OAUTHBEARER that of a token
+
+	Wait time.Duration // for the first answer; 0: 30 s. Dial is bounded by its context alone
 }
 
 // Controller is, in place of a node id, the broker to which requests that change topics go.

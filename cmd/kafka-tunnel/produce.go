@@ -1,0 +1,91 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/inspect"
+)
+
+func newProduceCommand() *cobra.Command {
+	var server serverFlags
+	p := inspect.Producer{}
+	cmd := &cobra.Command{
+		Use:   "produce TOPIC",
+		Short: "Write the lines of standard input as records",
+		Example: `  echo hello | kafka-tunnel produce orders
+  kafka-tunnel produce orders --key-separator : --header source=hand < lines.txt`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			server.complete()
+			p.Server, p.Topic = server.server, args[0]
+			if isTerminal(os.Stderr) {
+				p.Progress = progress(cmd.ErrOrStderr())
+			}
+			n, err := p.Run(ctx, cmd.InOrStdin())
+			if err != nil {
+				return failed(fmt.Errorf("%w; %d records were acknowledged", err, n))
+			}
+			_, err = fmt.Fprintf(cmd.ErrOrStderr(), "%d records\n", n)
+			return err
+		},
+	}
+	server.register(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&p.KeySeparator, "key-separator", "", "what stands before it in a line is the key")
+	flags.StringArrayVar(&p.Headers, "header", nil, "KEY=VALUE of each record; may be given again")
+	flags.StringVar(&p.Acks, "acks", "all", "all, 1 or 0")
+	flags.StringVar(&p.Compression, "compression", "none", "none, gzip, snappy, lz4 or zstd")
+	flags.IntVar(&p.Count, "count", 0, "stop after so many lines (default: all)")
+	flags.Float64Var(&p.Rate, "rate", 0, "records a second (default: as fast as it goes)")
+	return cmd
+}
+
+func newConsumeCommand() *cobra.Command {
+	var server serverFlags
+	c := inspect.Consumer{}
+	cmd := &cobra.Command{
+		Use:   "consume TOPIC",
+		Short: "Print records",
+		Long: `Print records until Ctrl-C, or --count of them, or with --end all that are there. The
+format is that of franz-go and rpk: %k key, %v value, %h headers (%h{2}{%k=%v }), %t
+topic, %p partition, %o offset, %d timestamp, %v{base64}, %v{hex}.`,
+		Example: `  kafka-tunnel consume orders --end
+  kafka-tunnel consume orders --from 1h --count 10 -f '%p %o %k: %v\n'`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			server.complete()
+			c.Server, c.Topic = server.server, args[0]
+			_, err := c.Run(ctx, cmd.OutOrStdout())
+			return failed(err)
+		},
+	}
+	server.register(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&c.Group, "group", "", "as a member of a consumer group, whose offsets are committed")
+	flags.StringVar(&c.From, "from", "start", "start, end, an offset, a time such as 2006-01-02T15:04:05Z, or a duration ago such as 1h; where a group has not committed any")
+	flags.IntVar(&c.Count, "count", 0, "stop after so many records (default: do not)")
+	flags.BoolVar(&c.End, "end", false, "stop where the partitions end now")
+	flags.StringVarP(&c.Format, "format", "f", "%v\\n", "what to print of a record")
+	return cmd
+}
+
+// progress shows a number on a terminal, at most ten times a second.
+func progress(out interface{ Write([]byte) (int, error) }) func(int) {
+	var last time.Time
+	return func(n int) {
+		if now := time.Now(); now.Sub(last) > 100*time.Millisecond {
+			last = now
+			_, _ = fmt.Fprintf(out, "\r%d records ", n)
+		}
+	}
+}

@@ -1,0 +1,127 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+)
+
+// Topics prints all topics, without Kafka's own, or the partitions of some of them.
+func (s Server) Topics(ctx context.Context, out io.Writer, names ...string) error {
+	return s.admin(ctx, func(admin *kadm.Client) error {
+		if len(names) == 0 {
+			return listTopics(ctx, out, admin)
+		}
+		return describeTopics(ctx, out, admin, names)
+	})
+}
+
+func listTopics(ctx context.Context, out io.Writer, admin *kadm.Client) error {
+	topics, err := admin.ListTopics(ctx)
+	if err != nil {
+		return err
+	}
+	var rows []string
+	for _, t := range topics.Sorted() {
+		trouble := "-"
+		if n := withoutLeader(t); n > 0 {
+			trouble = fmt.Sprintf("%d without a leader", n)
+		} else if n := outOfSync(t); n > 0 {
+			trouble = fmt.Sprintf("%d not in sync", n)
+		}
+		rows = append(rows, fmt.Sprintf("%s\t%d\t%d\t%s", t.Topic, len(t.Partitions), t.Partitions.NumReplicas(), trouble))
+		err = errors.Join(err, wrapTopic(t.Topic, t.Err))
+	}
+	return errors.Join(table(out, "TOPIC\tPARTITIONS\tREPLICAS\tTROUBLE", rows), err)
+}
+
+func withoutLeader(t kadm.TopicDetail) (n int) {
+	for _, p := range t.Partitions {
+		if p.Leader < 0 {
+			n++
+		}
+	}
+	return n
+}
+
+func outOfSync(t kadm.TopicDetail) (n int) {
+	for _, p := range t.Partitions {
+		if len(p.ISR) < len(p.Replicas) {
+			n++
+		}
+	}
+	return n
+}
+
+func wrapTopic(topic string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", topic, err)
+}
+
+func describeTopics(ctx context.Context, out io.Writer, admin *kadm.Client, names []string) error {
+	topics, err := admin.ListTopicsWithInternal(ctx, names...)
+	if err != nil {
+		return err
+	}
+	starts, err1 := admin.ListStartOffsets(ctx, names...)
+	ends, err2 := admin.ListEndOffsets(ctx, names...)
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	var rows []string
+	for _, t := range topics.Sorted() {
+		if t.Err != nil {
+			err = errors.Join(err, wrapTopic(t.Topic, t.Err))
+			continue
+		}
+		for _, p := range t.Partitions.Sorted() {
+			start, _ := starts.Lookup(t.Topic, p.Partition)
+			end, _ := ends.Lookup(t.Topic, p.Partition)
+			rows = append(rows, strings.Join([]string{t.Topic, strconv.Itoa(int(p.Partition)), node(p.Leader), ids(p.Replicas), ids(p.ISR), offset(start), offset(end)}, "\t"))
+			err = errors.Join(err, wrapTopic(fmt.Sprintf("%s, partition %d", t.Topic, p.Partition), firstError(p.Err, start.Err, end.Err)))
+		}
+	}
+	if len(rows) == 0 {
+		return err
+	}
+	return errors.Join(table(out, "TOPIC\tPARTITION\tLEADER\tREPLICAS\tIN SYNC\tFIRST OFFSET\tNEXT OFFSET", rows), err)
+}
+
+func firstError(all ...error) error {
+	for _, err := range all {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// node is a node id, - for none.
+func node(id int32) string {
+	if id < 0 {
+		return "-"
+	}
+	return strconv.Itoa(int(id))
+}
+
+func ids(all []int32) string {
+	var words []string
+	for _, id := range all {
+		words = append(words, strconv.Itoa(int(id)))
+	}
+	return strings.Join(words, ",")
+}
+
+func offset(o kadm.ListedOffset) string {
+	if o.Err != nil || o.Offset < 0 {
+		return "-"
+	}
+	return strconv.FormatInt(o.Offset, 10)
+}
