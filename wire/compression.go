@@ -131,14 +131,31 @@ func unsnappyBlock(out, block []byte) ([]byte, error) {
 	return append(out, text...), err
 }
 
+// Codec returns what franz-go calls it.
+func (c Compression) Codec() (kgo.CompressionCodec, error) {
+	switch c {
+	case None:
+		return kgo.NoCompression(), nil
+	case Gzip:
+		return kgo.GzipCompression(), nil
+	case Snappy:
+		return kgo.SnappyCompression(), nil
+	case LZ4:
+		return kgo.Lz4Compression(), nil
+	case Zstd:
+		return kgo.ZstdCompression(), nil
+	}
+	return kgo.CompressionCodec{}, fmt.Errorf("%v is not known", c)
+}
+
 // compress is franz-go's.
 func (c Compression) compress(src []byte) ([]byte, error) {
 	if c == None {
 		return src, nil
 	}
-	codec, ok := map[Compression]kgo.CompressionCodec{Gzip: kgo.GzipCompression(), Snappy: kgo.SnappyCompression(), LZ4: kgo.Lz4Compression(), Zstd: kgo.ZstdCompression()}[c]
-	if !ok {
-		return nil, fmt.Errorf("%v is not known", c)
+	codec, err := c.Codec()
+	if err != nil {
+		return nil, err
 	}
 	compressor, err := kgo.DefaultCompressor(codec)
 	if err != nil {

@@ -14,16 +14,7 @@ func TestDecodeCut(t *testing.T) {
 	var c Codec
 	eachVersion(t, func(t *testing.T, d Direction, api API, version int16) {
 		t.Helper()
-		m, err := New(d, api.Key, version)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fields, err := c.Fields(d, api.Key, version)
-		if err != nil {
-			t.Fatal(err)
-		}
-		randomise(rand.New(rand.NewPCG(9, uint64(version))), fields, reflect.ValueOf(m).Elem(), m.IsFlexible())
-		body := m.AppendTo(nil)
+		body := randomMessage(t, &c, rand.New(rand.NewPCG(9, uint64(version))), d, api.Key, version).AppendTo(nil)
 		for n := range min(len(body), 200) {
 			var at *DecodeError
 			if _, err := c.Decode(d, api.Key, version, body[:n]); !errors.As(err, &at) || at.Offset > n {

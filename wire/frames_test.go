@@ -25,15 +25,7 @@ func TestResponses(t *testing.T) {
 		for i := range rapid.IntRange(0, 6).Draw(t, "responses") {
 			api := APIs()[rapid.IntRange(0, len(APIs())-1).Draw(t, "key")]
 			version := int16(rapid.IntRange(0, int(api.MaxVersion)).Draw(t, "version"))
-			m, err := New(Response, api.Key, version)
-			if err != nil {
-				t.Fatal(err)
-			}
-			fields, err := codec.Fields(Response, api.Key, version)
-			if err != nil {
-				t.Fatal(err)
-			}
-			randomise(rand.New(rand.NewPCG(1, rapid.Uint64().Draw(t, "seed"))), fields, reflect.ValueOf(m).Elem(), m.IsFlexible())
+			m := randomMessage(t, &codec, rand.New(rand.NewPCG(1, rapid.Uint64().Draw(t, "seed"))), Response, api.Key, version)
 			stream = append(stream, responseFrame(m, int32(i))...)
 			wanted = append(wanted, m)
 			r.Expect(int32(i), api.Key, version)
@@ -84,15 +76,7 @@ func TestRequests(t *testing.T) {
 		if d != Request {
 			return
 		}
-		m, err := New(d, api.Key, version)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fields, err := codec.Fields(d, api.Key, version)
-		if err != nil {
-			t.Fatal(err)
-		}
-		randomise(rand.New(rand.NewPCG(3, uint64(version))), fields, reflect.ValueOf(m).Elem(), m.IsFlexible())
+		m := randomMessage(t, &codec, rand.New(rand.NewPCG(3, uint64(version))), d, api.Key, version)
 		for _, clientID := range []*string{nil, &id} {
 			frame := AppendRequest(nil, m, 77, clientID)
 			h, got, err := codec.ParseRequest(frame[4:])

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"pgregory.net/rapid"
 )
 
 // eachVersion calls f for every API, direction and version.
@@ -22,6 +23,21 @@ func eachVersion(t *testing.T, f func(t *testing.T, d Direction, api API, versio
 			}
 		}
 	}
+}
+
+// randomMessage makes one up.
+func randomMessage(t rapid.TB, c *Codec, r *rand.Rand, d Direction, key, version int16) Message {
+	t.Helper()
+	m, err := New(d, key, version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields, err := c.Fields(d, key, version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	randomise(r, fields, reflect.ValueOf(m).Elem(), m.IsFlexible())
+	return m
 }
 
 // randomise gives the fields of a version any values.
@@ -89,20 +105,11 @@ func TestRoundTrip(t *testing.T) {
 	var c Codec
 	eachVersion(t, func(t *testing.T, d Direction, api API, version int16) {
 		t.Helper()
-		fields, err := c.Fields(d, api.Key, version)
-		if err != nil {
-			t.Fatal(err)
-		}
 		r := rand.New(rand.NewPCG(uint64(api.Key), uint64(version)))
 		for range 20 {
 			messages++
 			what := fmt.Sprintf("%s %v %d", api.Name, d, version)
-			made, err := New(d, api.Key, version)
-			if err != nil {
-				t.Fatal(err)
-			}
-			randomise(r, fields, reflect.ValueOf(made).Elem(), made.IsFlexible())
-			body := made.AppendTo(nil)
+			body := randomMessage(t, &c, r, d, api.Key, version).AppendTo(nil)
 			before, _ := New(d, api.Key, version)
 			if err := before.ReadFrom(body); err != nil {
 				t.Fatalf("%s: %v", what, err)

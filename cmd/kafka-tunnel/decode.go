@@ -36,11 +36,7 @@ base64, or the bytes themselves; frames with their lengths, or one frame without
 			if err != nil {
 				return err
 			}
-			err = decoder.Decode(b, func(value []byte) error { return inspect.Print(cmd.OutOrStdout(), format, value) })
-			if err != nil {
-				return exitWith(exitFailed, err)
-			}
-			return nil
+			return failed(decoder.Decode(b, func(value []byte) error { return inspect.Print(cmd.OutOrStdout(), format, value) }))
 		},
 	}
 	cmd.Flags().StringVar(&decoder.Response, "response", "", "the frames are responses to this API:VERSION")

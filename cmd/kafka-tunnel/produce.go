@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -80,7 +81,7 @@ topic, %p partition, %o offset, %d timestamp, %v{base64}, %v{hex}.`,
 }
 
 // progress shows a number on a terminal, at most ten times a second.
-func progress(out interface{ Write([]byte) (int, error) }) func(int) {
+func progress(out io.Writer) func(int) {
 	var last time.Time
 	return func(n int) {
 		if now := time.Now(); now.Sub(last) > 100*time.Millisecond {

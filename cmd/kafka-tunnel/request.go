@@ -63,7 +63,7 @@ know. --template prints a request to fill in, --types what the fields are.`,
 					return err
 				}
 				if err != nil {
-					return exitWith(exitFailed, err)
+					return failed(err)
 				}
 				return inspect.Print(out, format, answer)
 			})

@@ -16,10 +16,7 @@ import (
 )
 
 // serverFlags are the flags of commands that speak with a broker.
-type serverFlags struct {
-	server inspect.Server
-	max    time.Duration
-}
+type serverFlags struct{ server inspect.Server }
 
 func (s *serverFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
@@ -29,7 +26,7 @@ func (s *serverFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&s.server.Mechanism, "sasl-mechanism", "", "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER")
 	flags.StringVar(&s.server.Username, "sasl-username", "", "who comes in")
 	flags.StringVar(&s.server.PasswordFile, "sasl-password-file", "", "file with the password; with OAUTHBEARER with a token")
-	flags.DurationVar(&s.max, "max", 30*time.Second, "how long to wait")
+	flags.DurationVar(&s.server.Wait, "max", 30*time.Second, "how long to wait")
 }
 
 // registerNode registers the flag of commands that ask one broker.
@@ -47,7 +44,6 @@ func reached(err error) error {
 
 // complete fills in the address.
 func (s *serverFlags) complete() {
-	s.server.Wait = s.max
 	if s.server.Address == "" {
 		s.server.Address = defaultServer()
 	}
@@ -56,7 +52,7 @@ func (s *serverFlags) complete() {
 // context completes the flags and returns a context that ends when --max is over.
 func (s *serverFlags) context(cmd *cobra.Command) (context.Context, context.CancelFunc) {
 	s.complete()
-	return context.WithTimeout(cmd.Context(), s.max)
+	return context.WithTimeout(cmd.Context(), s.server.Wait)
 }
 
 // failed is the error of something that was tried.

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 	"github.com/kafka-tunnel/kafka-tunnel/wire"
@@ -138,11 +137,7 @@ func (d Decoder) parse(codec *wire.Codec, frame []byte) (out decoded, err error)
 	if err != nil {
 		return out, fmt.Errorf("no request: %w; if it is a response, say of what: --response API:VERSION", err)
 	}
-	api, err := wire.Lookup(strconv.Itoa(int(h.Key)))
-	if err != nil {
-		return out, err
-	}
-	out = decoded{API: api.Name, Key: h.Key, Version: h.Version, CorrelationID: h.CorrelationID, ClientID: h.ClientID}
+	out = decoded{API: kafka.Name(h.Key), Key: h.Key, Version: h.Version, CorrelationID: h.CorrelationID, ClientID: h.ClientID}
 	out.Request, err = codec.AppendJSON(nil, m)
 	return out, err
 }

@@ -84,7 +84,7 @@ func TestServerOptions(t *testing.T) {
 		{"no password", "SASL needs a file with the password", Server{Mechanism: "PLAIN"}},
 		{"no such mechanism", `SASL mechanism "GSSAPI" is not one of PLAIN, `, Server{Mechanism: "GSSAPI", PasswordFile: password}},
 		{"no such file", "no such file", Server{Mechanism: "PLAIN", PasswordFile: filepath.Join(dir, "none")}},
-		{"no certificate", "has no certificate in PEM form", Server{TLS: true, CAFile: password}},
+		{"no certificate", "password holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)", Server{TLS: true, CAFile: password}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if _, err := tt.s.Dial(t.Context()); err == nil || !strings.Contains(err.Error(), tt.want) {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/time/rate"
+
+	"github.com/kafka-tunnel/kafka-tunnel/wire"
 )
 
 // A Producer writes lines as records.
@@ -119,9 +121,10 @@ func (p Producer) options() ([]kgo.Opt, error) {
 	default:
 		return nil, fmt.Errorf("acks %q is not one of all, 1, 0", p.Acks)
 	}
-	codec, ok := map[string]kgo.CompressionCodec{"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression()}[p.Compression]
-	if !ok {
+	var compression wire.Compression
+	if compression.UnmarshalText([]byte(p.Compression)) != nil {
 		return nil, fmt.Errorf("compression %q is not one of none, gzip, snappy, lz4, zstd", p.Compression)
 	}
-	return append(opts, kgo.ProducerBatchCompression(codec)), nil
+	codec, err := compression.Codec()
+	return append(opts, kgo.ProducerBatchCompression(codec)), err
 }

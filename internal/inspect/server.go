@@ -2,7 +2,6 @@ package inspect
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -19,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/secure"
 	"github.com/kafka-tunnel/kafka-tunnel/wire"
 )
 
@@ -82,17 +82,17 @@ func addressOf(ctx context.Context, conn *wire.Conn, node string) (string, error
 
 func (s Server) options() (o wire.DialOptions, err error) {
 	if s.TLS {
-		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+		var roots *x509.CertPool
 		if s.CAFile != "" {
 			text, err := os.ReadFile(s.CAFile)
 			if err != nil {
 				return o, err
 			}
-			o.TLS.RootCAs = x509.NewCertPool()
-			if !o.TLS.RootCAs.AppendCertsFromPEM(text) {
-				return o, fmt.Errorf("%s has no certificate in PEM form", s.CAFile)
+			if roots, err = secure.ParseRoots(text); err != nil {
+				return o, fmt.Errorf("%s %w", s.CAFile, err)
 			}
 		}
+		o.TLS = secure.Config(roots)
 	}
 	o.SASL, err = s.mechanism()
 	return o, err

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -85,22 +86,13 @@ func describeTopics(ctx context.Context, out io.Writer, admin *kadm.Client, name
 			start, _ := starts.Lookup(t.Topic, p.Partition)
 			end, _ := ends.Lookup(t.Topic, p.Partition)
 			rows = append(rows, strings.Join([]string{t.Topic, strconv.Itoa(int(p.Partition)), node(p.Leader), ids(p.Replicas), ids(p.ISR), offset(start), offset(end)}, "\t"))
-			err = errors.Join(err, wrapTopic(fmt.Sprintf("%s, partition %d", t.Topic, p.Partition), firstError(p.Err, start.Err, end.Err)))
+			err = errors.Join(err, wrapTopic(fmt.Sprintf("%s, partition %d", t.Topic, p.Partition), cmp.Or(p.Err, start.Err, end.Err)))
 		}
 	}
 	if len(rows) == 0 {
 		return err
 	}
 	return errors.Join(table(out, "TOPIC\tPARTITION\tLEADER\tREPLICAS\tIN SYNC\tFIRST OFFSET\tNEXT OFFSET", rows), err)
-}
-
-func firstError(all ...error) error {
-	for _, err := range all {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // node is a node id, - for none.
