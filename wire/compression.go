@@ -101,15 +101,15 @@ func unsnappy(src []byte) (out []byte, err error) {
 	}
 	const head = 16
 	if len(src) < head {
-		return nil, errShort
+		return nil, ErrShort
 	}
 	for src = src[head:]; len(src) > 0; {
 		if len(src) < 4 {
-			return nil, errShort
+			return nil, ErrShort
 		}
 		n := int64(binary.BigEndian.Uint32(src))
 		if src = src[4:]; n > int64(len(src)) {
-			return nil, errShort
+			return nil, ErrShort
 		}
 		if out, err = unsnappyBlock(out, src[:n]); err != nil {
 			return nil, err

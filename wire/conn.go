@@ -240,7 +240,10 @@ func (c *Conn) wait(ctx context.Context, waiting *call) (Message, error) {
 			version = 0
 		}
 		_, m, err := c.codec.ParseResponse(frame, waiting.key, version)
-		return m, err
+		if err != nil {
+			return nil, err
+		}
+		return m, nil
 	case <-ctx.Done():
 		return nil, fmt.Errorf("wire: no answer to %s: %w", kafka.Name(waiting.key), ctx.Err())
 	}

@@ -35,7 +35,8 @@ var (
 )
 
 // Decode reads a body. Unlike kmsg's own ReadFrom it says where something is wrong, wants
-// nothing to be left over, and takes no more memory and time than the bytes are worth.
+// nothing to be left over, and takes no more memory and time than the bytes are worth. With
+// a [*DecodeError] the message holds what stands before the byte.
 //
 //	field | field | ... | number of tagged fields | tag | length | field | ...
 //
@@ -47,17 +48,19 @@ func (c *Codec) Decode(d Direction, key, version int16, body []byte) (Message, e
 	if err != nil {
 		return nil, err
 	}
-	fields, err := c.Fields(d, key, version)
+	return m, c.into(m, d, body)
+}
+
+// into reads a body into a message that holds its defaults.
+func (c *Codec) into(m Message, d Direction, body []byte) error {
+	fields, err := c.Fields(d, m.Key(), m.GetVersion())
 	if err != nil {
-		return nil, err
+		return err
 	}
 	r := decoder{b: body, flexible: m.IsFlexible()}
 	r.object("", fields, reflect.ValueOf(m).Elem())
 	r.end("")
-	if r.err != nil {
-		return nil, r.err
-	}
-	return m, nil
+	return r.err
 }
 
 // A decoder reads from the front of b until something is wrong.

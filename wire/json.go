@@ -22,17 +22,24 @@ const unknownTags = "unknownTaggedFields"
 // -Infinity.
 //
 // Beside an error code other than 0 in a response stands what it means: beside errorCode
-// error, beside partitionErrorCode partitionError.
+// error, beside partitionErrorCode partitionError. Beside records that cannot be read, and
+// are base64 though batches are wanted, stands why: recordsUnread.
 func (c *Codec) AppendJSON(dst []byte, m Message) ([]byte, error) {
 	fields, err := c.Fields(directionOf(m), m.Key(), m.GetVersion())
 	if err != nil {
 		return dst, err
 	}
-	w := jsonWriter{directionOf(m) == Response, c.Records}
+	w := jsonWriter{response: directionOf(m) == Response, records: c.Records}
+	if c.Hide {
+		w.hidden = confidential(m.Key())
+	}
 	return w.object(dst, fields, reflect.ValueOf(m).Elem()), nil
 }
 
-type jsonWriter struct{ response, records bool }
+type jsonWriter struct {
+	response, records bool
+	hidden            func(Field) bool // nil: nothing is
+}
 
 func (w jsonWriter) object(dst []byte, fields []Field, v reflect.Value) []byte {
 	dst = append(dst, '{')
@@ -42,6 +49,9 @@ func (w jsonWriter) object(dst []byte, fields []Field, v reflect.Value) []byte {
 		}
 		dst = append(strconv.AppendQuote(dst, f.Name), ':')
 		dst = w.value(dst, f, f.Type, v.Field(f.index))
+		if f.Type == "records" && w.records {
+			dst = appendUnread(dst, f, v.Field(f.index).Bytes())
+		}
 		if name, ok := f.meaning(); ok && w.response && v.Field(f.index).Int() != 0 {
 			dst = append(strconv.AppendQuote(append(dst, ','), name), ':')
 			dst = appendMarshalled(dst, ErrorOf(int16(v.Field(f.index).Int())))
@@ -66,6 +76,19 @@ func (w jsonWriter) object(dst []byte, fields []Field, v reflect.Value) []byte {
 	return append(dst, '}')
 }
 
+// appendUnread says beside records why they are base64, if they cannot be read.
+func appendUnread(dst []byte, f Field, raw []byte) []byte {
+	_, _, err := DecodeRecords(raw)
+	if err == nil {
+		return dst
+	}
+	dst = append(strconv.AppendQuote(append(dst, ','), f.Name+unread), ':')
+	return appendMarshalled(dst, err.Error())
+}
+
+// unread is added to the name of records.
+const unread = "Unread"
+
 // meaning returns the name under which the meaning of an error code stands.
 func (f Field) meaning() (name string, ok bool) {
 	if f.Type != "int16" || !strings.HasSuffix(f.Name, "rrorCode") {
@@ -86,6 +109,9 @@ func (w jsonWriter) value(dst []byte, f Field, kind string, v reflect.Value) []b
 	}
 	if v.Kind() == reflect.Slice && v.IsNil() && f.Nullable {
 		return append(dst, "null"...)
+	}
+	if w.hidden != nil && w.hidden(f) {
+		return append(strconv.AppendInt(append(dst, `{"hiddenBytes":`...), int64(v.Len()), 10), '}')
 	}
 	switch kind {
 	case "bool":

@@ -48,7 +48,8 @@ func AppendRequest(dst []byte, m Message, correlationID int32, clientID *string)
 	return dst
 }
 
-// ParseRequest reads a frame without its length. An error names the API where that is known.
+// ParseRequest reads a frame without its length. An error names the API where that is known;
+// with a [*DecodeError] the message holds what stands before the byte.
 func (c *Codec) ParseRequest(frame []byte) (h RequestHeader, m Message, err error) {
 	head, err := kafka.ParseRequestHeader(frame)
 	if err != nil {
@@ -68,12 +69,11 @@ func (c *Codec) ParseRequest(frame []byte) (h RequestHeader, m Message, err erro
 	if m.IsFlexible() {
 		r.tags()
 	}
-	m, err = c.body(Request, h.Key, h.Version, len(frame), r)
-	return h, m, err
+	return h, m, c.body(m, Request, len(frame), r)
 }
 
 // ParseResponse reads a frame without its length, the answer to a request of a key and a
-// version.
+// version, with errors as [Codec.ParseRequest].
 //
 //	v0: correlation id int32
 //	v1: the same and tagged fields, with a flexible version, but never of ApiVersions (KIP-511)
@@ -86,26 +86,25 @@ func (c *Codec) ParseResponse(frame []byte, key, version int16) (correlationID i
 	if m.IsFlexible() && key != kafka.KeyApiVersions {
 		r.tags()
 	}
-	m, err = c.body(Response, key, version, len(frame), r)
-	return correlationID, m, err
+	return correlationID, m, c.body(m, Response, len(frame), r)
 }
 
 // body reads what stands behind the header of a frame. Offsets of errors count from the
 // beginning of the frame.
-func (c *Codec) body(d Direction, key, version int16, frame int, r cursor) (m Message, err error) {
+func (c *Codec) body(m Message, d Direction, frame int, r cursor) (err error) {
 	if r.failed {
-		err = fmt.Errorf("header: %w", ErrShort)
+		err = &DecodeError{"header", len(r.b) - r.behind(), ErrShort}
 	} else {
-		m, err = c.Decode(d, key, version, r.b)
+		err = c.into(m, d, r.b)
 	}
 	var at *DecodeError
 	if errors.As(err, &at) {
 		at.Offset += frame - len(r.b)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s %v, version %d: %w", kafka.Name(key), d, version, err)
+		return fmt.Errorf("%s %v, version %d: %w", kafka.Name(m.Key()), d, m.GetVersion(), err)
 	}
-	return m, nil
+	return nil
 }
 
 // tags skips tagged fields.
@@ -114,21 +113,11 @@ func (c *cursor) tags() {
 		c.uvarint()
 		length := c.uvarint()
 		if length > uint64(len(c.b)) {
-			c.failed = true
+			c.fail()
 			return
 		}
 		c.take(int(length))
 	}
-}
-
-func (c *cursor) uvarint() uint64 {
-	v, n := binary.Uvarint(c.b)
-	if n <= 0 {
-		c.failed, c.b = true, nil
-		return 0
-	}
-	c.b = c.b[n:]
-	return v
 }
 
 // Responses puts the responses of one connection together, whatever chunks they come in. It

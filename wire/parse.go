@@ -94,6 +94,7 @@ func (p parser) object(path string, fields []Field, v reflect.Value, tree any) e
 				return err
 			}
 		case p.d == Response && isMeaning(fields, name): // of a code that is there too
+		case isUnread(fields, name): // of records that are there too
 		default:
 			return &PathError{at, p.stranger(fields, at)}
 		}
@@ -107,6 +108,11 @@ func isMeaning(fields []Field, name string) bool {
 		meaning, ok := f.meaning()
 		return ok && meaning == name
 	})
+}
+
+// isUnread reports whether a name is that of what is said beside records.
+func isUnread(fields []Field, name string) bool {
+	return slices.ContainsFunc(fields, func(f Field) bool { return f.Type == "records" && f.Name+unread == name })
 }
 
 // stranger says of a name what would be right.

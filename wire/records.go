@@ -58,8 +58,9 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // DecodeRecords reads the records of a Produce or Fetch message: batches, or a message set.
 // Brokers cut the last one off where a limit of the request ends; it is returned as rest.
+// What cannot be read is a [*DecodeError] with the byte of b.
 func DecodeRecords(b []byte) (batches []Batch, rest []byte, err error) {
-	for len(b) > 0 {
+	for whole := len(b); len(b) > 0; {
 		if len(b) < lengthHead {
 			return batches, b, nil
 		}
@@ -68,17 +69,25 @@ func DecodeRecords(b []byte) (batches []Batch, rest []byte, err error) {
 			return batches, b, nil
 		}
 		if n <= magicAt {
-			return batches, b, fmt.Errorf("wire: batch %d: a length of %d", len(batches), n-lengthHead)
+			return batches, b, &DecodeError{pathOf(batches), whole - len(b) + 8, fmt.Errorf("%w: %d", ErrLength, n-lengthHead)}
 		}
 		one, err := decodeBatch(b[:n])
 		if err != nil {
-			return batches, b, fmt.Errorf("wire: batch %d at offset %d: %w", len(batches), binary.BigEndian.Uint64(b), err)
+			at, ok := errors.AsType[*DecodeError](err)
+			if !ok {
+				at = &DecodeError{Err: err}
+			}
+			return batches, b, &DecodeError{pathOf(batches) + at.Path, whole - len(b) + at.Offset, at.Err}
 		}
 		batches, b = append(batches, one), b[n:]
 	}
 	return batches, nil, nil
 }
 
+// pathOf is that of the batch behind some.
+func pathOf(batches []Batch) string { return fmt.Sprintf("batch %d", len(batches)) }
+
+// decodeBatch reads one. A [*DecodeError] counts from its beginning.
 func decodeBatch(b []byte) (Batch, error) {
 	switch magic := int8(b[magicAt]); magic {
 	case 0, 1:
@@ -86,7 +95,7 @@ func decodeBatch(b []byte) (Batch, error) {
 	case 2:
 		return decodeBatch2(b)
 	default:
-		return Batch{}, fmt.Errorf("magic %d is not known", magic)
+		return Batch{}, &DecodeError{Offset: magicAt, Err: fmt.Errorf("magic %d is not known", magic)}
 	}
 }
 
@@ -97,7 +106,7 @@ func decodeBatch(b []byte) (Batch, error) {
 //	producer id int64 | producer epoch int16 | base sequence int32 | number int32 | records, compressed
 func decodeBatch2(b []byte) (Batch, error) {
 	if len(b) < batchHead {
-		return Batch{}, errShort
+		return Batch{}, &DecodeError{Offset: len(b), Err: ErrShort}
 	}
 	c := cursor{b: b}
 	base := c.int64()
@@ -118,21 +127,29 @@ func decodeBatch2(b []byte) (Batch, error) {
 	number := c.int32()
 	body, err := batch.Compression.decompress(c.b)
 	if err != nil {
-		return Batch{}, fmt.Errorf("decompress: %w", err)
+		return Batch{}, &DecodeError{Offset: batchHead, Err: fmt.Errorf("decompress: %w", err)}
 	}
 	r := cursor{b: body}
-	for range number {
+	// at is an error where r stands.
+	at := func(record int, err error) error {
+		path, offset := fmt.Sprintf(", record %d", record), len(body)-r.behind()
+		if batch.Compression == None {
+			return &DecodeError{path, batchHead + offset, err}
+		}
+		return &DecodeError{path, batchHead, fmt.Errorf("byte %d of what was compressed: %w", offset, err)}
+	}
+	for i := range int(number) {
 		record := r.record(base, first)
 		if batch.LogAppendTime {
 			record.Timestamp = last
 		}
 		if r.failed {
-			return Batch{}, errShort
+			return Batch{}, at(i, ErrShort)
 		}
 		batch.Records = append(batch.Records, record)
 	}
 	if len(r.b) > 0 {
-		return Batch{}, fmt.Errorf("%d bytes stand behind its %d records", len(r.b), number)
+		return Batch{}, at(int(number), fmt.Errorf("%w: %d", ErrLeftOver, len(r.b)))
 	}
 	return batch, nil
 }
@@ -158,7 +175,7 @@ func decodeMessage(b []byte, depth int) (Batch, error) {
 	}
 	record.Key, record.Value = c.bytes32(), c.bytes32()
 	if c.failed {
-		return Batch{}, errShort
+		return Batch{}, &DecodeError{Offset: len(b) - c.behind(), Err: ErrShort}
 	}
 	batch := Batch{
 		Magic: magic, BaseOffset: offset, CRC: crc, CRCValid: valid,
@@ -170,23 +187,26 @@ func decodeMessage(b []byte, depth int) (Batch, error) {
 		return batch, nil
 	}
 	if depth >= nested {
-		return Batch{}, errors.New("a compressed message in a compressed message")
+		return Batch{}, &DecodeError{Offset: magicAt, Err: errors.New("a compressed message in a compressed message")}
 	}
 	body, err := batch.Compression.decompress(record.Value)
 	if err != nil {
-		return Batch{}, fmt.Errorf("decompress: %w", err)
+		return Batch{}, &DecodeError{Offset: magicAt + 1, Err: fmt.Errorf("decompress: %w", err)}
 	}
-	for len(body) > 0 {
+	for whole := len(body); len(body) > 0; {
+		at := func(err error) error {
+			return &DecodeError{Offset: magicAt + 1, Err: fmt.Errorf("byte %d of what was compressed: %w", whole-len(body), err)}
+		}
 		if len(body) < lengthHead {
-			return Batch{}, errShort
+			return Batch{}, at(ErrShort)
 		}
 		n := int64(int32(binary.BigEndian.Uint32(body[8:]))) + lengthHead
 		if n > int64(len(body)) || n <= magicAt {
-			return Batch{}, errShort
+			return Batch{}, at(fmt.Errorf("%w: %d", ErrLength, n-lengthHead))
 		}
 		inner, err := decodeMessage(body[:n], depth+1)
 		if err != nil {
-			return Batch{}, err
+			return Batch{}, at(err)
 		}
 		batch.CRCValid = batch.CRCValid && inner.CRCValid
 		batch.Records = append(batch.Records, inner.Records...)
@@ -208,79 +228,6 @@ func decodeMessage(b []byte, depth int) (Batch, error) {
 	return batch, nil
 }
 
-var errShort = errors.New("it ends too early")
-
-// A cursor reads from the front of b. What does not fit makes it fail, and read zeros from
-// then on.
-type cursor struct {
-	b      []byte
-	failed bool
-}
-
-func (c *cursor) take(n int) []byte {
-	if n < 0 || n > len(c.b) {
-		c.failed, c.b = true, nil
-		return nil
-	}
-	taken := c.b[:n:n]
-	c.b = c.b[n:]
-	return taken
-}
-
-func (c *cursor) int8() int8 {
-	if b := c.take(1); b != nil {
-		return int8(b[0])
-	}
-	return 0
-}
-
-func (c *cursor) int16() int16 {
-	if b := c.take(2); b != nil {
-		return int16(binary.BigEndian.Uint16(b))
-	}
-	return 0
-}
-
-func (c *cursor) int32() int32 {
-	if b := c.take(4); b != nil {
-		return int32(binary.BigEndian.Uint32(b))
-	}
-	return 0
-}
-
-func (c *cursor) int64() int64 {
-	if b := c.take(8); b != nil {
-		return int64(binary.BigEndian.Uint64(b))
-	}
-	return 0
-}
-
-// varint is zigzag-encoded.
-func (c *cursor) varint() int64 {
-	v, n := binary.Varint(c.b)
-	if n <= 0 {
-		c.failed, c.b = true, nil
-		return 0
-	}
-	c.b = c.b[n:]
-	return v
-}
-
-func (c *cursor) bytes32() []byte { return c.nullable(int64(c.int32())) }
-
-func (c *cursor) bytesVarint() []byte { return c.nullable(c.varint()) }
-
-func (c *cursor) nullable(n int64) []byte {
-	if n == -1 || c.failed {
-		return nil
-	}
-	if n < 0 || n > int64(len(c.b)) {
-		c.failed, c.b = true, nil
-		return nil
-	}
-	return c.take(int(n))
-}
-
 // record reads one record of magic 2. A length of -1 is null.
 //
 //	length varint | attributes int8 | timestamp delta varint | offset delta varint |
@@ -288,7 +235,7 @@ func (c *cursor) nullable(n int64) []byte {
 func (c *cursor) record(base, first int64) Record {
 	length := c.varint()
 	if length < 0 || length > int64(len(c.b)) {
-		c.failed = true
+		c.fail()
 		return Record{}
 	}
 	own := cursor{b: c.take(int(length))}
@@ -297,6 +244,10 @@ func (c *cursor) record(base, first int64) Record {
 	for n := own.varint(); n > 0 && !own.failed; n-- {
 		r.Headers = append(r.Headers, Header{Key: own.bytesVarint(), Value: own.bytesVarint()})
 	}
-	c.failed = c.failed || own.failed || len(own.b) > 0
+	if own.failed || len(own.b) > 0 {
+		behind := own.behind() + len(c.b)
+		c.fail()
+		c.left = behind
+	}
 	return r
 }

@@ -152,17 +152,24 @@ func TestRecordsWrong(t *testing.T) {
 	if got, _, err := DecodeRecords(change(17, good[17]+1)); err != nil || got[0].CRCValid {
 		t.Errorf("a wrong checksum was not seen: %v", err)
 	}
-	for name, b := range map[string][]byte{
-		"magic 3":               change(16, 3),
-		"negative length":       change(8, 0xff),
-		"more records":          change(60, good[60]+1),
-		"fewer records":         change(60, good[60]-1),
-		"compression 7":         change(22, 7),
-		"gzip that is not":      change(22, 1),
-		"a record that is long": change(61, 0x7e),
+	n := len(good)
+	for name, tt := range map[string]struct {
+		b    []byte
+		want string
+	}{
+		"magic 3":               {change(16, 3), "at byte 16, batch 0: magic 3 is not known"},
+		"negative length":       {change(8, 0xff), "at byte 8, batch 0: a length that cannot be: -16777"},
+		"more records":          {change(60, good[60]+1), fmt.Sprintf("at byte %d, batch 0, record %d: the message ends too early", n, good[60])},
+		"fewer records":         {change(60, good[60]-1), fmt.Sprintf("batch 0, record %d: bytes stand behind the message: ", good[60]-1)},
+		"compression 7":         {change(22, 7), "at byte 61, batch 0: decompress: "},
+		"gzip that is not":      {change(22, 1), "at byte 61, batch 0: decompress: gzip: "},
+		"a record that is long": {change(61, 0x7e), "batch 0, record 0: "},
+		"the second batch":      {append(bytes.Clone(good), change(16, 3)...), fmt.Sprintf("at byte %d, batch 1: magic 3 is not known", n+16)},
 	} {
-		if got, _, err := DecodeRecords(b); err == nil {
-			t.Errorf("%s: %+v", name, got)
+		b := tt.b
+		_, _, err := DecodeRecords(b)
+		if _, ok := errors.AsType[*DecodeError](err); !ok || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %s", name, err, tt.want)
 		}
 		if text := appendRecords(nil, b); text[0] != '"' {
 			t.Errorf("%s is not base64: %s", name, text)

@@ -27,6 +27,9 @@ type Codec struct {
 	// Records decodes the records of Produce and Fetch messages into batches; without it
 	// they are base64. ParseJSON takes both.
 	Records bool
+	// Hide leaves out of JSON what is only for the two sides, records too: see hide.go. In
+	// its place stands {"hiddenBytes": LENGTH}, which ParseJSON does not take.
+	Hide bool
 
 	known sync.Map // of shape to []Field
 }
