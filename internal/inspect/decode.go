@@ -1,11 +1,13 @@
 package inspect
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 	"github.com/kafka-tunnel/kafka-tunnel/wire"
@@ -29,6 +31,31 @@ type decoded struct {
 	ClientID      *string         `json:"clientId,omitempty"`
 	Request       json.RawMessage `json:"request,omitempty"`
 	Response      json.RawMessage `json:"response,omitempty"`
+}
+
+// maxInput bounds an input that is no capture: a broker takes no larger frame.
+const maxInput = wire.MaxFrame
+
+// Run decodes an input in one of [Encodings]: [Decoder.Capture] for a capture of packets,
+// [Decoder.Decode] for everything else. It says to note what it could not read.
+func (d Decoder) Run(in io.Reader, encoding string, print func(value []byte) error, note func(text string)) error {
+	r := bufio.NewReader(in)
+	begins, _ := r.Peek(4) // an error comes again
+	if encoding == "pcap" || encoding == "auto" && IsCapture(begins) {
+		return d.Capture(r, print, note)
+	}
+	input, err := io.ReadAll(io.LimitReader(r, maxInput+1))
+	if err != nil {
+		return err
+	}
+	if len(input) > maxInput {
+		return fmt.Errorf("more than %d MiB", maxInput>>20)
+	}
+	b, _, err := ReadBytes(input, encoding)
+	if err != nil {
+		return err
+	}
+	return d.Decode(b, print)
 }
 
 // Decode reads frames with their lengths, one behind the other, or one frame without its

@@ -12,7 +12,7 @@ import (
 )
 
 // Formats are those in which answers are printed.
-var formats = []string{"json", "yaml"}
+var formats = []string{"json", "yaml", "table"}
 
 // Formats returns the names of the formats.
 func Formats() []string { return slices.Clone(formats) }
@@ -41,6 +41,8 @@ func Print(out io.Writer, format string, value []byte) error {
 			return err
 		}
 		return w.Close()
+	case "table":
+		return printTables(out, value)
 	}
 	return fmt.Errorf("format %q is not one of %s", format, strings.Join(formats, ", "))
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // Encodings are those in which bytes are given; auto guesses.
-var encodings = []string{"auto", "hex", "base64", "raw"}
+var encodings = []string{"auto", "hex", "base64", "raw", "pcap"}
 
 // Encodings returns the names of the encodings.
 func Encodings() []string { return slices.Clone(encodings) }

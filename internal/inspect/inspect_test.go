@@ -195,3 +195,45 @@ func TestTables(t *testing.T) {
 		t.Errorf("%s %v", text, err)
 	}
 }
+
+// TestPrintTable: arrays of structs are tables, with what they are part of.
+func TestPrintTable(t *testing.T) {
+	const value = `{"throttleTimeMs":0,"clusterId":"c","brokers":[{"nodeId":1,"host":"a","rack":null},{"nodeId":20,"host":"bb","rack":"r"}],` +
+		`"topics":[{"errorCode":0,"name":"orders","partitions":[{"errorCode":5,"error":{"code":5,"name":"LEADER_NOT_AVAILABLE","retriable":true,"message":"m"},"partitionIndex":0,"replicas":[1,2]},{"errorCode":0,"partitionIndex":1,"replicas":[]}]},` +
+		`{"errorCode":0,"name":"","partitions":[]}],"one":{"a":"x\ty","inner":[{"a":2}]},"none":[]}`
+	const want = `throttleTimeMs: 0
+clusterId: c
+none: []
+
+brokers
+nodeId  host  rack
+1       a     -
+20      bb    r
+
+topics
+errorCode  name    partitions
+0          orders
+0          ""      []
+
+topics.partitions
+name    errorCode  error                 partitionIndex  replicas
+orders  5          LEADER_NOT_AVAILABLE  0               1,2
+orders  0                                1               []
+
+one
+a
+x?y
+
+one.inner
+a    a'
+x?y  2
+`
+	var b bytes.Buffer
+	if err := Print(&b, "table", []byte(value)); err != nil || b.String() != want {
+		t.Errorf("%v\n%s\nwant\n%s", err, b.String(), want)
+	}
+	b.Reset()
+	if err := Print(&b, "table", []byte(`{}`)); err != nil || b.String() != "" {
+		t.Errorf("%v %q", err, b.String())
+	}
+}

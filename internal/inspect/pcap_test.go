@@ -1,0 +1,167 @@
+package inspect
+
+import (
+	"bytes"
+	"encoding/json"
+	"net"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
+	"github.com/gopacket/gopacket/pcapgo"
+)
+
+// A packet of a capture: bytes of one side of a connection, at a place of its stream.
+type packet struct {
+	port   uint16 // of the client; the broker has 9092
+	broker bool   // it comes from the broker
+	at     int    // in the stream of its side; 0: the SYN
+	bytes  string
+	syn    bool
+}
+
+// writePackets makes a capture, with a millisecond between packets.
+func writePackets(t testing.TB, ng bool, packets ...packet) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	var write func(gopacket.CaptureInfo, []byte) error
+	if ng {
+		w, err := pcapgo.NewNgWriter(&out, layers.LinkTypeEthernet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = w.Flush() }()
+		write = func(ci gopacket.CaptureInfo, b []byte) error {
+			if err := w.WritePacket(ci, b); err != nil {
+				return err
+			}
+			return w.Flush()
+		}
+	} else {
+		w := pcapgo.NewWriter(&out)
+		if err := w.WriteFileHeader(65536, layers.LinkTypeEthernet); err != nil {
+			t.Fatal(err)
+		}
+		write = w.WritePacket
+	}
+	when := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
+	for _, p := range packets {
+		when = when.Add(time.Millisecond)
+		ip := &layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolTCP, SrcIP: net.IPv4(10, 0, 0, 1), DstIP: net.IPv4(10, 0, 0, 2)}
+		tcp := &layers.TCP{SrcPort: layers.TCPPort(p.port), DstPort: 9092, Seq: 1000 + uint32(p.at), SYN: p.syn, ACK: !p.syn || p.broker, PSH: true, Window: 65535}
+		if p.broker {
+			ip.SrcIP, ip.DstIP = ip.DstIP, ip.SrcIP
+			tcp.SrcPort, tcp.DstPort = tcp.DstPort, tcp.SrcPort
+		}
+		if err := tcp.SetNetworkLayerForChecksum(ip); err != nil {
+			t.Fatal(err)
+		}
+		buffer := gopacket.NewSerializeBuffer()
+		err := gopacket.SerializeLayers(buffer, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true},
+			&layers.Ethernet{SrcMAC: make([]byte, 6), DstMAC: make([]byte, 6), EthernetType: layers.EthernetTypeIPv4}, ip, tcp, gopacket.Payload(p.bytes))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := buffer.Bytes()
+		if err := write(gopacket.CaptureInfo{Timestamp: when, CaptureLength: len(b), Length: len(b)}, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out.Bytes()
+}
+
+// TestCapture: connections of a capture, with all that happens to packets.
+func TestCapture(t *testing.T) {
+	ask := string(frame(12, 0, 7))
+	answer := "\x00\x00\x00\x06\x00\x00\x00\x07\x00\x1b"
+	next := strings.Replace(ask, "\x00\x00\x00\x07", "\x00\x00\x00\x08", 1)
+	nextAnswer := "\x00\x00\x00\x06\x00\x00\x00\x08\x00\x00"
+	n := len(ask)
+	syn, synAck := packet{port: 5000, syn: true}, packet{port: 5000, broker: true, syn: true}
+	both := []string{"> Heartbeat:0 7", "< Heartbeat:0 7 REBALANCE_IN_PROGRESS"}
+	all := append(both[:2:2], "> Heartbeat:0 8", "< Heartbeat:0 8 ")
+	for _, tt := range []struct {
+		name    string
+		packets []packet
+		cut     int // bytes of the capture that are missing
+		want    []string
+		notes   string
+		err     string
+	}{
+		{"whole", []packet{syn, synAck, {5000, false, 1, ask, false}, {5000, true, 1, answer, false}}, 0, both, "", ""},
+		{"in pieces", []packet{syn, synAck, {5000, false, 1, ask[:5], false}, {5000, false, 6, ask[5:], false}, {5000, true, 1, answer[:1], false}, {5000, true, 2, answer[1:], false}}, 0, both, "", ""},
+		{"two in one", []packet{syn, synAck, {5000, false, 1, ask + next, false}, {5000, true, 1, answer + nextAnswer, false}}, 0, []string{"> Heartbeat:0 7", "> Heartbeat:0 8", both[1], all[3]}, "", ""},
+		{"out of order, and again", []packet{syn, synAck, {5000, false, 6, ask[5:], false}, {5000, false, 1, ask[:5], false}, {5000, false, 1, ask[:5], false}, {5000, true, 1, answer, false}, {5000, true, 1, answer, false}}, 0, both, "", ""},
+		{"begun before", []packet{{5000, false, 1, "the end of what was sent before", false}, {5000, false, 32, ask, false}, {5000, true, 1, answer, false}}, 0, both, "31 bytes were not read", ""},
+		{"an answer from before", []packet{{5000, true, 1, nextAnswer, false}, {5000, false, 1, ask, false}, {5000, true, 11, answer, false}}, 0, both, "10 bytes were not read", ""},
+		{"a packet is missing", []packet{syn, synAck, {5000, false, 1, ask, false}, {5000, true, 1, answer, false}, {5000, false, 1 + n + 100, next, false}, {5000, true, 11, nextAnswer, false}}, 0, all, "100 bytes were not read", ""},
+		{"the request is missing", []packet{syn, synAck, {5000, false, 1, ask, false}, {5000, true, 1, answer + nextAnswer, false}}, 0, append(both[:2:2], "< :0 8 the request that it answers is not in the capture"), "", ""},
+		{"two connections", []packet{{5000, false, 1, ask, false}, {5001, false, 1, next, false}, {5001, true, 1, nextAnswer, false}, {5000, true, 1, answer, false}}, 0, []string{"> Heartbeat:0 7", "> Heartbeat:0 8", "< Heartbeat:0 8 ", both[1]}, "", ""},
+		{"a body that is none", []packet{{5000, false, 1, ask, false}, {5000, true, 1, "\x00\x00\x00\x05\x00\x00\x00\x07\x00", false}}, 0, []string{both[0], "< Heartbeat:0 7 Heartbeat response, version 0: at byte 4, errorCode: the message ends too early"}, "", ""},
+		{"others", []packet{{5000, false, 1, ask, false}, {5002, false, 1, "\x16\x03\x01\x00\x05hello", false}, {5003, false, 1, "GET / HTTP/1.1\r\n\r\n", false}}, 0, both[:1], "what 10.0.0.1:5002 and 10.0.0.2:9092 say is TLS and cannot be read; what 10.0.0.1:5003 and 10.0.0.2:9092 say is not Kafka's protocol, as far as can be told", ""},
+		{"others alone", []packet{{5003, false, 1, "GET / HTTP/1.1\r\n\r\n", false}}, 0, nil, "not Kafka's", "no frames of Kafka's protocol in 1 packets and 1 TCP connections"},
+		{"the capture is cut off", []packet{{5000, false, 1, ask, false}, {5000, true, 1, answer, false}}, 3, both[:1], "the capture ends inside a packet", ""},
+	} {
+		for _, ng := range []bool{false, true} {
+			t.Run(tt.name, func(t *testing.T) {
+				in := writePackets(t, ng, tt.packets...)
+				var got, notes []string
+				err := Decoder{}.Run(bytes.NewReader(in[:len(in)-tt.cut]), "auto", func(value []byte) error {
+					got = append(got, saidOf(t, value))
+					return nil
+				}, func(text string) { notes = append(notes, text) })
+				if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+					t.Errorf("%v, want %s", err, tt.err)
+				}
+				if strings.Join(got, "\n") != strings.Join(tt.want, "\n") {
+					t.Errorf("%q\nwant %q", got, tt.want)
+				}
+				if said := strings.Join(notes, "; "); !strings.Contains(said, tt.notes) || tt.notes == "" && said != "" {
+					t.Errorf("noted %q, want %q", said, tt.notes)
+				}
+			})
+		}
+	}
+}
+
+// saidOf is what a frame says, in short.
+func saidOf(t *testing.T, value []byte) string {
+	t.Helper()
+	var f capturedFrame
+	if err := json.Unmarshal(value, &f); err != nil {
+		t.Fatal(err)
+	}
+	if f.Time.IsZero() || !strings.HasPrefix(f.From, "10.0.0.") {
+		t.Errorf("%s", value)
+	}
+	text := "> "
+	if strings.HasSuffix(f.From, ":9092") {
+		text = "< "
+	}
+	text += f.API + ":0 " + strconv.Itoa(int(f.CorrelationID))
+	if text[0] == '>' {
+		return text
+	}
+	if f.API != "" && (f.LatencySeconds == nil || *f.LatencySeconds <= 0) {
+		t.Errorf("latency: %s", value)
+	}
+	var body struct{ Error struct{ Name string } }
+	_ = json.Unmarshal(f.Response, &body)
+	return text + " " + body.Error.Name + f.Unread
+}
+
+func FuzzCapture(f *testing.F) {
+	f.Add(writePackets(f, false, packet{5000, false, 1, string(frame(12, 0, 7)), false}))
+	f.Add(writePackets(f, true, packet{5000, false, 1, string(frame(3, 12, 7)), false}, packet{5000, true, 1, "\x00\x00\x00\x06\x00\x00\x00\x07\x00\x1b", false}))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		_ = Decoder{Records: true}.Capture(bytes.NewReader(in), func(value []byte) error {
+			if !json.Valid(value) {
+				t.Errorf("%s", value)
+			}
+			return nil
+		}, func(string) {})
+	})
+}
