@@ -80,12 +80,11 @@ func defaultServer() string {
 	if first, _, _ := strings.Cut(os.Getenv("KAFKA_BOOTSTRAP_SERVERS"), ","); first != "" {
 		return first
 	}
-	// Where the command runs the rest of the configuration may be missing.
-	effective, err := config.Load(config.Input{Environ: os.Environ()})
-	if err == nil && len(effective.Config.Clusters) > 0 {
-		if listen := effective.Config.Clusters[0].Listen; listen.Port > 0 {
-			return listen.String()
-		}
+	text, err := inEffect(config.Input{Environ: os.Environ()}, func(key string) bool {
+		return strings.HasPrefix(key, "clusters.") && strings.HasSuffix(key, ".listen")
+	})
+	if listen, failed := config.ParseHostPort(text); err == nil && failed == nil && listen.Port > 0 {
+		return listen.String()
 	}
 	return "localhost:9092"
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -136,27 +137,34 @@ func adminClient(cmd *cobra.Command) (*admin.Client, error) {
 	return &admin.Client{BaseURL: admin.BaseURL(listen.Host, listen.Port)}, nil
 }
 
-// adminListen returns the admin address. Only that matters here: where the command
-// runs, the rest of the configuration may be missing, such as the bootstrap
-// address in a shell beside the tunnel.
+// adminListen returns the admin address.
 func adminListen(cmd *cobra.Command) (config.HostPort, error) {
-	effective, err := config.Load(config.Input{Flags: cmd.Flags(), Environ: os.Environ()})
-	if err == nil {
-		return effective.Config.Admin.Listen, nil
-	}
-	problems, ok := errors.AsType[*config.Error](err)
-	if !ok {
+	text, err := inEffect(config.Input{Flags: cmd.Flags(), Environ: os.Environ()}, func(key string) bool { return key == "admin.listen" })
+	if err != nil {
 		return config.HostPort{}, err
 	}
-	for _, p := range problems.Problems {
-		if p.Key == "admin.listen" {
-			return config.HostPort{}, err
+	return config.ParseHostPort(text)
+}
+
+// inEffect returns the value of the first key that is wanted. Only that one matters here:
+// where the command runs, the rest of the configuration may be missing, such as the
+// bootstrap address in a shell beside the tunnel.
+func inEffect(in config.Input, wanted func(key string) bool) (string, error) {
+	effective, err := config.Load(in)
+	var values []config.Value
+	if problems, ok := errors.AsType[*config.Error](err); ok {
+		if slices.ContainsFunc(problems.Problems, func(p config.Problem) bool { return wanted(p.Key) }) {
+			return "", err
 		}
+		values = problems.Values
+	} else if err != nil {
+		return "", err
+	} else {
+		values = effective.Values
 	}
-	for _, v := range problems.Values {
-		if v.Key == "admin.listen" {
-			return config.ParseHostPort(v.Value)
-		}
+	i := slices.IndexFunc(values, func(v config.Value) bool { return wanted(v.Key) })
+	if i < 0 {
+		return "", err
 	}
-	return config.HostPort{}, err
+	return values[i].Value, nil
 }
