@@ -49,10 +49,11 @@ func TestEverythingRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, w := range workloads() {
-		for _, name := range []string{tunnelDirect, tunnelProxy, relaySplice, relayCopy, tunnelTLS, relayTLS} {
+		for _, name := range []string{tunnelDirect, tunnelProxy, relaySplice, relayCopy, tunnelTLS, relayTLS, tunnelTap, tunnelWatched} {
 			measured := slices.ContainsFunc(r.Samples, func(s sample) bool { return s.Workload == w.name && s.Candidate == name })
 			secured := name == tunnelTLS || name == relayTLS
-			wanted := !secured || w.tls
+			tapped := name == tunnelTap || name == tunnelWatched
+			wanted := (!secured || w.tls) && (!tapped || w.tap)
 			if w.alone {
 				wanted = name == tunnelDirect
 			} else if w.of != "" {

@@ -18,10 +18,17 @@ const (
 	tunnelTLS    = "tunnel-tls"
 )
 
+// The tunnel with admin.tap, while nobody watches, and while somebody does.
+const (
+	tunnelTap     = "tunnel-tap"
+	tunnelWatched = "tunnel-watched"
+)
+
 // A candidate is something that relays.
 type candidate struct {
 	name  string
 	tls   bool // it speaks TLS to the broker
+	tap   bool // its frames may be watched
 	start func(ctx context.Context) (*child, error)
 	// restart starts it with a limit on descriptors; nil: that is not asked of it.
 	restart func(ctx context.Context, nofile uint64) (*child, error)
@@ -53,6 +60,10 @@ func candidates(o options, b *broker, dir string, r *result) ([]candidate, error
 		}},
 		{name: "direct", start: func(context.Context) (*child, error) { return itself(b.address()), nil }},
 	}
+	tapped := append(slices.Clone(direct), "KAFKA_TUNNEL_ADMIN_TAP=true")
+	all = append(all,
+		candidate{name: tunnelTap, tap: true, start: func(ctx context.Context) (*child, error) { return startTunnel(ctx, o.binary, tapped...) }},
+		candidate{name: tunnelWatched, tap: true, start: func(ctx context.Context) (*child, error) { return startWatched(ctx, o.binary, tapped...) }})
 	for _, mode := range []string{relaySplice, relayCopy} {
 		all = append(all, candidate{name: mode, start: func(ctx context.Context) (*child, error) { return startRelay(ctx, mode, b.address()) }})
 	}

@@ -18,6 +18,7 @@ import (
 type child struct {
 	cmd     *exec.Cmd
 	address string        // where clients connect
+	admin   string        // of a tunnel
 	started time.Duration // from the start of the process to the first answer
 	env     []string      // what a landscape gives the tunnel in it; nil: there is none
 	cleanup func()        // nil: nothing else to end
@@ -89,7 +90,36 @@ func startTunnel(ctx context.Context, binary string, env ...string) (*child, err
 		"KAFKA_TUNNEL_BROKER_PORTS=0",
 		"KAFKA_TUNNEL_ADMIN_LISTEN=127.0.0.1:" + ports[1],
 	}, env...)
-	return launch(ctx, cmd, "127.0.0.1:"+ports[0], func() bool { return startedUp("127.0.0.1:" + ports[1]) })
+	c, err := launch(ctx, cmd, "127.0.0.1:"+ports[0], func() bool { return startedUp("127.0.0.1:" + ports[1]) })
+	if err == nil {
+		c.admin = "127.0.0.1:" + ports[1]
+	}
+	return c, err
+}
+
+// startWatched starts the tunnel, and who watches its frames.
+func startWatched(ctx context.Context, binary string, env ...string) (*child, error) {
+	c, err := startTunnel(ctx, binary, env...)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, binary, "tap", "--json", "--admin-listen", c.admin)
+	said, err := cmd.StderrPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err == nil {
+		c.cleanup = func() {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+		_, err = bufio.NewReader(said).ReadString('\n') // that it watches
+	}
+	if err != nil {
+		c.stop()
+		return nil, err
+	}
+	return c, nil
 }
 
 // startLandscape starts the lab without a tunnel, in front of a broker, and returns

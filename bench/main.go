@@ -15,6 +15,8 @@
 //	relay-splice  accepts, dials, io.Copy between bare TCP connections
 //	relay-copy    the same with a loop of 32 KiB
 //	tunnel        via: direct
+//	tunnel-tap    the same with admin.tap, while nobody watches
+//	tunnel-watched  while somebody does (kafka-tunnel tap --json)
 //	tunnel-tls    the same with TLS to the broker
 //	relay-tls     relay-copy with TLS to the broker
 //	tunnel-proxy  through the lab's connectivity proxy and Cloud Connector
@@ -119,7 +121,7 @@ func measure(ctx context.Context, o options) (*result, error) {
 					r.Notes = append(r.Notes, "The run was interrupted.")
 					return r, nil
 				}
-				if w.alone && c.restart == nil || w.of != "" && c.name != w.of || w.process && c.name == "direct" || c.tls && !w.tls {
+				if w.alone && c.restart == nil || w.of != "" && c.name != w.of || w.process && c.name == "direct" || c.tls && !w.tls || c.tap && !w.tap {
 					continue
 				}
 				fmt.Fprintf(os.Stderr, "round %d of %d: %s, %s\n", round+1, o.pairs, w.name, c.name)

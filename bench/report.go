@@ -24,9 +24,10 @@ func bars() []bar {
 		small, large = "consume, responses of 1 MiB", "consume, responses of 50 MiB"
 		sent, idle   = "produce, requests of 1 MB", "idle connections"
 		alone, rest  = "one small request at a time", "RSS KiB each, after 1m5s"
+		flight       = "64 small requests in flight"
 		perGB        = "CPU s per GB"
 	)
-	relays, loop, peer, secured := []string{relaySplice, relayCopy}, []string{relayCopy}, []string{"kafka-proxy"}, []string{relayTLS}
+	relays, loop, peer, secured, off := []string{relaySplice, relayCopy}, []string{relayCopy}, []string{"kafka-proxy"}, []string{relayTLS}, []string{tunnelDirect}
 	return []bar{
 		{small, perGB, "", relays, 1.10},
 		{small, perGB, "", peer, 0.5},
@@ -36,7 +37,7 @@ func bars() []bar {
 		{large, "peak RSS, MB", "", nil, 40},
 		{alone, "p50 µs", "", loop, 1.10},
 		{alone, "successful data calls per request", "", loop, 1},
-		{"64 small requests in flight", "CPU µs per request", "", loop, 1.15},
+		{flight, "CPU µs per request", "", loop, 1.15},
 		{"many busy connections", "growth", "", loop, 1.10},
 		{idle, rest, "", nil, 10},
 		{"start", "to the first answer, ms", "", nil, 50},
@@ -46,6 +47,10 @@ func bars() []bar {
 		{large, perGB, tunnelTLS, secured, 1.10},
 		{sent, perGB, tunnelTLS, secured, 1.10},
 		{idle, rest, tunnelTLS, nil, 48},
+		{small, perGB, tunnelTap, off, 1.05},
+		{sent, perGB, tunnelTap, off, 1.05},
+		{alone, "p50 µs", tunnelTap, off, 1.05},
+		{flight, "CPU µs per request", tunnelTap, off, 1.05},
 	}
 }
 
@@ -112,7 +117,7 @@ func (r *result) candidates() []string {
 		}
 	}
 	rank := func(name string) int {
-		return slices.Index([]string{tunnelDirect, tunnelProxy, relaySplice, relayCopy, "direct", tunnelTLS, relayTLS}, name)
+		return slices.Index([]string{tunnelDirect, tunnelProxy, relaySplice, relayCopy, "direct", tunnelTap, tunnelWatched, tunnelTLS, relayTLS}, name)
 	}
 	slices.SortFunc(names, func(a, b string) int {
 		return cmp.Or(cmp.Compare(uint(rank(a)), uint(rank(b))), cmp.Compare(a, b))

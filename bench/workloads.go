@@ -16,6 +16,7 @@ type workload struct {
 	alone   bool   // of the tunnel: there is nothing to compare
 	of      string // the one candidate that it is about; "": all of them
 	tls     bool   // worth measuring with TLS to the broker
+	tap     bool   // worth measuring while frames may be watched
 	process bool   // what is measured is a process, so not of the broker itself
 	rounds  int    // at most; 0: as many as there are
 	run     func(m *measurement) error
@@ -63,11 +64,11 @@ const gib = 1.048576
 func workloads() []workload {
 	return []workload{
 		{name: "start", process: true, run: start},
-		{name: "consume, responses of 1 MiB", tls: true, run: consume},
+		{name: "consume, responses of 1 MiB", tls: true, tap: true, run: consume},
 		{name: "consume, responses of 50 MiB", tls: true, run: consumeLarge},
-		{name: "produce, requests of 1 MB", tls: true, run: produce},
-		{name: "one small request at a time", tls: true, run: oneByOne},
-		{name: "64 small requests in flight", run: inFlight},
+		{name: "produce, requests of 1 MB", tls: true, tap: true, run: produce},
+		{name: "one small request at a time", tls: true, tap: true, run: oneByOne},
+		{name: "64 small requests in flight", tap: true, run: inFlight},
 		{name: "many busy connections", run: growth},
 		{name: "connect and leave", tls: true, run: leave},
 		{name: dialsName, of: tunnelProxy, run: dials},

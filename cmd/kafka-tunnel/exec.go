@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -95,9 +96,12 @@ func child(ctx context.Context, t *running, args []string, signals <-chan os.Sig
 		case <-ctx.Done():
 		}
 	})
+	env := process.WithDefault(os.Environ(), process.BootstrapServers, t.Address(""))
+	// For status, wait and tap, where the port is any.
+	env = process.WithDefault(env, "KAFKA_TUNNEL_ADMIN_LISTEN", strings.TrimPrefix(t.AdminURL(), "http://"))
 	code, err := process.Run(ctx, process.Options{
 		Args:    args,
-		Env:     process.WithDefault(os.Environ(), process.BootstrapServers, t.Address("")),
+		Env:     env,
 		Signals: signals,
 	})
 	if t.Alive() != nil {

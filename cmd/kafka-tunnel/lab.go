@@ -191,13 +191,13 @@ func startInLab(cmd *cobra.Command, o *labOptions, landscape *lab.Landscape) (*r
 // tunnelFlags are the flags of the tunnel that make sense in the lab. --advertise
 // is the lab's own.
 func tunnelFlags() []string {
-	return []string{"listen", "broker-ports", "admin-listen", "connectivity-hold", "drain-timeout", "drain-quiet", "limits-max-connections", "log-level", "log-format"}
+	return []string{"listen", "broker-ports", "admin-listen", "admin-tap", "connectivity-hold", "drain-timeout", "drain-quiet", "limits-max-connections", "log-level", "log-format"}
 }
 
 // labDefaults are the values of those flags that differ in the lab, so that it
 // starts beside whatever else runs on the machine.
 func labDefaults() map[string]string {
-	return map[string]string{"admin-listen": "127.0.0.1:0", "broker-ports": "0", "log-level": "warn"}
+	return map[string]string{"admin-listen": "127.0.0.1:0", "admin-tap": "true", "broker-ports": "0", "log-level": "warn"}
 }
 
 // prove produces and consumes one record through every hop.
@@ -247,6 +247,7 @@ ready: any Kafka client can use %[1]s, for example
   KafkaConsumer('hello', bootstrap_servers='%[1]s')      # kafka-python
 
   kafka-tunnel status --admin-listen %[2]s
+  kafka-tunnel tap --admin-listen %[2]s
 
 Ctrl-C ends it.
 `, address, strings.TrimPrefix(t.AdminURL(), "http://"))

@@ -42,6 +42,7 @@ connect to localhost:9092; one variable is enough on Cloud Foundry:
 		newConsumeCommand(),
 		newRequestCommand(),
 		newDecodeCommand(),
+		newTapCommand(),
 		newAPIsCommand(),
 		newErrorsCommand(),
 		newVersionCommand(),

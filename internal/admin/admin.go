@@ -15,6 +15,7 @@
 //	           its code and advice as JSON; ?cluster=NAME asks for one
 //	/metrics   Prometheus
 //	/status    everything the tunnel knows of itself as JSON ([Status])
+//	/tap       frames as they pass, as JSON, a line a frame, until the client leaves
 //	/          the list of these and the state in plain text
 //
 // A listener beyond loopback serves the first four only, and without hosts,

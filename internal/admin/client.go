@@ -79,31 +79,12 @@ func (a answer) refusal() error {
 func (c *Client) get(ctx context.Context, path string) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	target := strings.TrimSuffix(c.BaseURL, "/") + path
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	response, err := c.roundTrip(ctx, path)
 	if err != nil {
-		return answer{}, fmt.Errorf("the admin address is malformed: %w", err)
-	}
-	request.Header.Set("User-Agent", serverName)
-	transport := c.Transport
-	if transport == nil {
-		own := &http.Transport{
-			DialContext:            (&net.Dialer{}).DialContext,
-			DisableKeepAlives:      true,
-			DisableCompression:     true,
-			MaxResponseHeaderBytes: maxHeaderBytes,
-		}
-		defer own.CloseIdleConnections()
-		transport = own
-	}
-	response, err := transport.RoundTrip(request)
-	if err != nil {
-		return answer{}, c.unreachable(err)
+		return answer{}, err
 	}
 	defer response.Body.Close()
-	if response.Header.Get("Server") != serverName {
-		return answer{}, fmt.Errorf("%s: %w", target, ErrNotOurs)
-	}
+	target := response.Request.URL.String()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
 	if err != nil {
 		return answer{}, c.unreachable(err)
@@ -112,6 +93,70 @@ func (c *Client) get(ctx context.Context, path string) (answer, error) {
 		return answer{}, fmt.Errorf("%s: the answer is larger than %d bytes", target, maxBody)
 	}
 	return answer{url: target, code: response.StatusCode, body: body}, nil
+}
+
+// roundTrip sends one request; the connection ends with the body of the response.
+func (c *Client) roundTrip(ctx context.Context, path string) (*http.Response, error) {
+	target := strings.TrimSuffix(c.BaseURL, "/") + path
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return nil, fmt.Errorf("the admin address is malformed: %w", err)
+	}
+	request.Header.Set("User-Agent", serverName)
+	transport := c.Transport
+	if transport == nil {
+		transport = &http.Transport{
+			DialContext:            (&net.Dialer{}).DialContext,
+			DisableKeepAlives:      true,
+			DisableCompression:     true,
+			MaxResponseHeaderBytes: maxHeaderBytes,
+		}
+	}
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return nil, c.unreachable(err)
+	}
+	if response.Header.Get("Server") != serverName {
+		response.Body.Close()
+		return nil, fmt.Errorf("%s: %w", target, ErrNotOurs)
+	}
+	response.Request = request
+	return response, nil
+}
+
+// open asks for what has no end. The first answer is bounded as that of others.
+func (c *Client) open(ctx context.Context, path string) (io.ReadCloser, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	impatient := time.AfterFunc(requestTimeout, cancel)
+	response, err := c.roundTrip(ctx, path) //nolint:bodyclose // the stream does
+	switch {
+	case err != nil && !impatient.Stop():
+		err = c.unreachable(context.DeadlineExceeded)
+		fallthrough
+	case err != nil:
+		cancel()
+		return nil, err
+	}
+	impatient.Stop()
+	body := &stream{response.Body, cancel}
+	if response.StatusCode == http.StatusOK {
+		return body, nil
+	}
+	defer body.Close()
+	text, _ := io.ReadAll(io.LimitReader(response.Body, maxBody))
+	return nil, answer{url: response.Request.URL.String(), code: response.StatusCode, body: text}.refusal()
+}
+
+// A stream is the body of an answer without an end.
+type stream struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+// Close ends the request.
+func (s *stream) Close() error {
+	s.cancel()
+	return s.ReadCloser.Close()
 }
 
 // unreachable says in the words of the shell why nobody answered.

@@ -30,6 +30,7 @@ func endpoints() []endpoint {
 		{"/readyz", "200 if brokers can be reached, else 503 and why (?cluster=NAME for one cluster); never for liveness", false, (*handler).readyz},
 		{"/metrics", "metrics for Prometheus", false, (*handler).metrics},
 		{"/status", "what the tunnel is doing, as JSON", true, (*handler).status},
+		{"/tap", "the frames that pass, as JSON, a line a frame (kafka-tunnel tap); off unless admin.tap is on", true, (*handler).tap},
 		{"/", "this page", true, (*handler).index},
 	}
 }

@@ -15,6 +15,9 @@ import (
 func Render(w io.Writer, s Status) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "kafka-tunnel %s   %s   up %s   %s\n", plain(s.Version), s.state(), age(s.UptimeSeconds), s.connections())
+	if s.Tap == "watched" {
+		fmt.Fprintln(&b, "somebody watches the frames (kafka-tunnel tap)")
+	}
 	for _, warning := range s.Warnings {
 		fmt.Fprintf(&b, "warning: %s\n", plain(warning))
 	}

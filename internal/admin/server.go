@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
 )
 
 // The bounds of the server. Nobody needs more: a request has a short path, a few
@@ -28,8 +30,10 @@ type Server struct {
 	Source Source
 	// Metrics serves /metrics; nil: 404.
 	Metrics http.Handler
-	// Logger hears of errors of the HTTP server itself, at debug level (a client
-	// that breaks off is nobody's concern); nil: silent.
+	// Tap serves /tap; nil: 404.
+	Tap *tap.Tap
+	// Logger hears who watches frames, and of errors of the HTTP server itself, at
+	// debug level (a client that breaks off is nobody's concern); nil: silent.
 	Logger *slog.Logger
 }
 
@@ -62,10 +66,6 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 }
 
 func (s *Server) httpServer(ctx context.Context, run *serving, local bool) *http.Server {
-	logger := s.Logger
-	if logger == nil {
-		logger = slog.New(slog.DiscardHandler)
-	}
 	// Answers under way outlive ctx by up to stopTimeout.
 	base := context.WithoutCancel(ctx)
 	return &http.Server{
@@ -75,10 +75,17 @@ func (s *Server) httpServer(ctx context.Context, run *serving, local bool) *http
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(s.log().Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ConnState:         run.track,
 	}
+}
+
+func (s *Server) log() *slog.Logger {
+	if s.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return s.Logger
 }
 
 // serving is one call of Serve.

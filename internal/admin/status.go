@@ -32,6 +32,8 @@ type Status struct {
 	OpenConnections []ConnectionStatus `json:"open_connections,omitempty"`
 	// LogLinesDropped is how many lines the log lacks, because it is limited.
 	LogLinesDropped uint64 `json:"log_lines_dropped,omitempty"`
+	// Tap is empty where nobody may watch the frames that pass, else on, or watched.
+	Tap string `json:"tap,omitempty"`
 	// Tokens are the sources of tokens; none where no token is needed.
 	Tokens []TokenStatus `json:"tokens,omitempty"`
 	// Warnings are what an operator should know of the configuration, one

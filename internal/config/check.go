@@ -29,6 +29,7 @@ func (l *loader) check() {
 	l.checkForwards()
 	l.checkPorts()
 	l.checkDurations()
+	l.checkTap()
 }
 
 // understood reports whether all these keys can be relied on.
@@ -64,6 +65,13 @@ func (l *loader) checkNames() {
 			continue
 		}
 		first[folded] = name
+	}
+}
+
+// checkTap wants what may show passwords to stay on this machine.
+func (l *loader) checkTap() {
+	if l.config.Admin.Tap && l.understood("admin.tap", "admin.listen") && !isLoopback(l.config.Admin.Listen.Host) {
+		l.blame("admin.tap", "shows what passes, and admin.listen is beyond loopback", "")
 	}
 }
 

@@ -184,6 +184,7 @@ type Drain struct {
 // Admin is the HTTP server for probes, metrics and status.
 type Admin struct {
 	Listen HostPort // port 0: any
+	Tap    bool     // whoever reaches it may watch the frames that pass
 }
 
 // Log is how the tunnel logs.

@@ -67,6 +67,7 @@ func TestPrecedence(t *testing.T) {
 		"token.client_secret": {"", "b", "c"}, "token.client_secret_file": {"", "", ""},
 		"token.certificate_file": {"", "", ""}, "token.key_file": {"", "", ""}, "token.ca_file": {"a.pem", "b.pem", "c.pem"},
 		"limits.max_connections": {"1", "2", "3"}, "limits.max_request_bytes": {"1KiB", "2KiB", "3KiB"}, "limits.memory": {"17MiB", "18MiB", "19MiB"},
+		"admin.tap":    {"true", "true", "true"},
 		"admin.listen": {"127.0.0.1:4", "127.0.0.1:5", "127.0.0.1:6"},
 	}
 	for _, k := range schema() {

@@ -130,6 +130,7 @@ func TestBadValues(t *testing.T) {
 		{"listen in broker_ports", conf{env: []string{bootstrap, "KAFKA_TUNNEL_LISTEN=localhost:19150"}}, "clusters.default.listen", "variable KAFKA_TUNNEL_LISTEN", "localhost:19150", "overlaps with clusters.default.broker_ports 19100-19199 (default)", ""},
 		{"admin in broker_ports", conf{env: []string{bootstrap, "KAFKA_TUNNEL_BROKER_PORTS=19000-19199"}}, "clusters.default.broker_ports", "variable KAFKA_TUNNEL_BROKER_PORTS", "19000-19199", "overlaps with admin.listen 127.0.0.1:19099 (default)", ""},
 		{"admin on listen", conf{env: []string{bootstrap, "KAFKA_TUNNEL_ADMIN_LISTEN=:9092"}}, "admin.listen", "variable KAFKA_TUNNEL_ADMIN_LISTEN", ":9092", "overlaps with clusters.default.listen 127.0.0.1:9092 (default)", ""},
+		{"watching beyond loopback", conf{env: []string{bootstrap, "KAFKA_TUNNEL_ADMIN_LISTEN=0.0.0.0:19099", "KAFKA_TUNNEL_ADMIN_TAP=true"}}, "admin.tap", "variable KAFKA_TUNNEL_ADMIN_TAP", "true", "admin.listen is beyond loopback", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got := test.problems(t)

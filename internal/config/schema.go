@@ -185,6 +185,8 @@ func schema() []key {
 
 		one("admin.listen", "127.0.0.1:19099", "address of probes, metrics and status; port 0: any",
 			listenAddress, HostPort.String, func(t target) *HostPort { return &t.Admin.Listen }),
+		one("admin.tap", "false", "kafka-tunnel tap may watch the frames that pass; on loopback only",
+			boolean, showBool, func(t target) *bool { return &t.Admin.Tap }),
 
 		one("log.level", "info", "debug, info, warn or error",
 			oneOf("debug", "info", "warn", "error"), plain, func(t target) *string { return &t.Log.Level }),

@@ -20,6 +20,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/authority"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/secure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
 )
 
 // The model: a random program of pipelined requests runs through a session whose
@@ -370,7 +371,7 @@ func runModel(t *testing.T, rests bool, secured func(t *rapid.T, upstream, broke
 		}
 		return a.(*net.TCPConn), b.(*net.TCPConn)
 	}
-	h := &Handler{Mapper: kafka.MapperFunc(toLocalhost), Hold: time.Minute, Stall: time.Minute}
+	h := &Handler{Mapper: kafka.MapperFunc(toLocalhost), Hold: time.Minute, Stall: time.Minute, Tap: &tap.Tap{}}
 	if rests {
 		h.every = 50 * time.Microsecond
 	}
@@ -392,8 +393,13 @@ func runModel(t *testing.T, rests bool, secured func(t *rapid.T, upstream, broke
 			upstream, broker = secured(t, upstream, broker)
 		}
 		var run sync.WaitGroup
-		ctx, cancel := context.WithCancel(parent)
+		ctx, cancel := context.WithCancel(tap.WithConnection(parent, &tap.Connection{Node: "1"}))
 		defer cancel()
+		var viewer *tap.Viewer
+		if rapid.Bool().Draw(t, "watched") {
+			viewer = h.Tap.Watch(tap.Filter{Bodies: true, Records: true})
+			defer viewer.Close()
+		}
 		over := make(chan Summary, 1)
 		run.Go(func() {
 			h.Serve(ctx, inner, func(context.Context) (net.Conn, string, error) { return upstream, "broker", nil }, func(s Summary) { over <- s })
@@ -416,6 +422,11 @@ func runModel(t *testing.T, rests bool, secured func(t *rapid.T, upstream, broke
 		case err := <-m.problem:
 			t.Fatalf("%v (the session ended with %s %v)", err, summary.Result, summary.Err)
 		default:
+		}
+		if viewer != nil {
+			if err := m.shown(viewer); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if end == (ending{-1, -1}) && summary.Err != nil {
 			t.Fatalf("the session ended with %s %v", summary.Result, summary.Err)

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
 )
 
 // bufferSize is how much a pump reads at once. Everything that one read brought
@@ -57,6 +59,9 @@ type pump struct {
 	active          atomic.Bool // bytes have come since the last look
 	buf             []byte
 	start, pos, end int
+
+	tee   *tap.Capture // who watches gets a copy of the frame; nil: nobody
+	ahead int          // bytes behind pos that were copied already
 
 	large  bool // the span before went by the kernel's way; the next one may, too
 	peeked bool // what the buffer holds is still in the socket, see take
@@ -141,6 +146,24 @@ func (p *pump) room() []byte {
 	return room
 }
 
+// step moves over the next n buffered bytes.
+func (p *pump) step(n int) {
+	if p.tee != nil {
+		p.copyOut(n)
+		p.ahead -= min(p.ahead, n)
+	}
+	p.pos += n
+}
+
+// copyOut gives who watches the next n buffered bytes, which may be rewritten where they
+// stand afterwards.
+func (p *pump) copyOut(n int) {
+	if p.tee != nil && n > p.ahead {
+		p.tee.Write(p.buf[p.pos+p.ahead : p.pos+n])
+		p.ahead = n
+	}
+}
+
 // forget drops what the buffer holds, which is still in the socket, and returns how
 // much that was.
 func (p *pump) forget() int64 {
@@ -150,15 +173,18 @@ func (p *pump) forget() int64 {
 	return n
 }
 
+// watched reports whether the bytes that come have to be seen.
+func (p *pump) watched() bool { return p.tee != nil && p.tee.Wants() }
+
 // pass lets the next n bytes through, reading the rest of them as needed.
 func (p *pump) pass(n int64) error {
 	for {
 		have := min(int64(p.end-p.pos), n)
-		p.pos += int(have)
+		p.step(int(have))
 		if n -= have; n == 0 {
 			return nil
 		}
-		if p.peeked && n >= spliceMin {
+		if p.peeked && n >= spliceMin && !p.watched() {
 			n += p.forget() // the kernel moves that as well
 		}
 		moved, err := p.passByKernel(n)
@@ -183,7 +209,7 @@ func (p *pump) drop(n int64) error {
 			return err
 		}
 		have := min(int64(p.end-p.pos), n)
-		p.pos += int(have)
+		p.step(int(have))
 		p.start = p.pos
 		if n -= have; n == 0 {
 			return nil
@@ -199,7 +225,7 @@ func (p *pump) drop(n int64) error {
 func (p *pump) replace(n int, with ...[]byte) error {
 	p.take()
 	span := p.buf[p.start:p.pos]
-	p.pos += n
+	p.step(n)
 	p.start = p.pos
 	out := make(net.Buffers, 0, 1+len(with))
 	if len(span) > 0 {

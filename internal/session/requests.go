@@ -21,7 +21,9 @@ func frameSize(b []byte) int32 { return int32(binary.BigEndian.Uint32(b)) }
 // something breaks.
 func (c *connection) pumpRequests() error {
 	for {
-		if err := c.request(); err != nil {
+		err := c.request()
+		c.requests.shown(err != nil)
+		if err != nil {
 			if side, ok := errors.AsType[*sideError](err); ok && side.write {
 				return err
 			}
@@ -62,8 +64,16 @@ func (c *connection) request() error {
 	}
 	entry := inFlight{key: header.Key, version: header.Version, correlation: header.CorrelationID}
 	whole := kafka.SizeLen + int64(size)
-
-	if header.Key == kafka.KeyApiVersions && kafka.ApiVersionsTooNew(header.Version) {
+	tooNew := header.Key == kafka.KeyApiVersions && kafka.ApiVersionsTooNew(header.Version)
+	if header.Key == kafka.KeyApiVersions && !tooNew {
+		if err := c.noteSoftware(header, size); err != nil {
+			return err
+		}
+	}
+	if v := c.h.Tap.Viewer(); v != nil {
+		c.showRequest(v, entry, size)
+	}
+	if tooNew {
 		if err := p.drop(whole); err != nil {
 			return err
 		}
@@ -72,12 +82,7 @@ func (c *connection) request() error {
 	if kafka.TreatmentOf(header.Key, header.Version) == kafka.Refuse {
 		return c.refused(header)
 	}
-	switch {
-	case header.Key == kafka.KeyApiVersions:
-		if err := c.noteSoftware(header, size); err != nil {
-			return err
-		}
-	case header.Key == kafka.KeySaslHandshake && header.Version == 0:
+	if header.Key == kafka.KeySaslHandshake && header.Version == 0 {
 		return c.handshake(entry, whole)
 	}
 	silent, err := c.acksZero(header, size)
@@ -98,8 +103,8 @@ func (c *connection) refused(h kafka.RequestHeader) error {
 	if api, ok := kafka.Lookup(h.Key); ok {
 		detail += fmt.Sprintf(", the highest known is %d", api.MaxVersion)
 	}
-	if c.software != "" {
-		detail += ", client " + c.software
+	if name := c.calledItself(); name != "" {
+		detail += ", client " + name
 	}
 	return failure.New(failure.VersionTooNew, nil).With(detail)
 }
@@ -118,7 +123,8 @@ func (c *connection) noteSoftware(h kafka.RequestHeader, size int32) error {
 		return unexpected(err, c.requests.from)
 	}
 	if name, release, ok := kafka.ClientSoftware(h.Version, b[kafka.SizeLen:kafka.SizeLen+int(size)]); ok {
-		c.software = name + " " + release
+		software := name + " " + release
+		c.software.Store(&software)
 	}
 	return nil
 }
@@ -204,10 +210,14 @@ func (c *connection) answer(e inFlight) error {
 	if !ok {
 		return errStopped
 	}
+	frame := kafka.AppendApiVersionsTooNew(nil, e.correlation)
+	if v := c.h.Tap.Viewer(); v != nil {
+		c.showLocal(v, e, len(frame)-kafka.SizeLen)
+	}
 	if !now {
 		return nil
 	}
-	n, err := c.client.Write(kafka.AppendApiVersionsTooNew(nil, e.correlation))
+	n, err := c.client.Write(frame)
 	c.received(n)
 	if err != nil {
 		return &sideError{"client", true, err}

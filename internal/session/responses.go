@@ -35,7 +35,9 @@ func (c *connection) pumpResponses() (Result, error) {
 			return Failed, c.classify(err)
 		}
 		p.mid = true
-		if err := c.response(); err != nil {
+		err := c.response()
+		p.shown(err != nil)
+		if err != nil {
 			return Failed, c.classify(unexpected(err, p.from))
 		}
 	}
@@ -97,6 +99,9 @@ func (c *connection) response() error {
 	}
 	e, ok := c.queue.take(head[kafka.SizeLen:begin])
 	if ok && e.kind == token {
+		if v := c.h.Tap.Viewer(); v != nil {
+			c.showToken(v, p, size, false)
+		}
 		return p.pass(kafka.SizeLen + int64(size))
 	}
 	if size < 4 {
@@ -110,8 +115,12 @@ func (c *connection) response() error {
 		return failure.New(failure.UnexpectedResponse, nil).For(c.summary.Target, "").
 			With(fmt.Sprintf("correlation id %d, expected %d", correlation, e.correlation))
 	}
+	latency := time.Since(c.start) - e.sent
 	if o := c.h.Observer; o != nil {
-		o.Answered(e.key, time.Since(c.start)-e.sent)
+		o.Answered(e.key, latency)
+	}
+	if v := c.h.Tap.Viewer(); v != nil {
+		c.showResponse(v, e, size, latency)
 	}
 	if e.key == kafka.KeySaslHandshake && e.version == 0 {
 		if err := c.handshakeAnswered(); err != nil {
@@ -173,6 +182,7 @@ func (c *connection) rewriteWhole(info kafka.ResponseInfo) error {
 	if err != nil {
 		return err
 	}
+	p.copyOut(whole)
 	out, result, err := kafka.RewriteWhole(nil, info, b[kafka.SizeLen:whole], c.h.Mapper)
 	if err != nil {
 		return c.responseFailure(info, err)
@@ -217,11 +227,12 @@ func (c *connection) rewriteTail(info kafka.ResponseInfo) error {
 		if w.Left() <= int64(len(p.buffered())) {
 			p.take() // the tail may be rewritten where it stands
 		}
+		p.copyOut(int(min(w.Left(), int64(len(p.buffered())))))
 		pass, held, err := w.Feed(p.buffered())
 		if err != nil {
 			return c.responseFailure(info, err)
 		}
-		p.pos += pass
+		p.step(pass)
 		if held > 0 {
 			if err := p.replace(held); err != nil {
 				return err
@@ -245,6 +256,9 @@ func sizePrefix(size int64) []byte {
 }
 
 func (c *connection) rewritten(key int16, r kafka.Result) {
+	if tee := c.responses.tee; tee != nil {
+		tee.Rewritten(r.Rewritten + r.Hidden)
+	}
 	if o := c.h.Observer; o != nil {
 		o.Rewritten(key, r)
 	}

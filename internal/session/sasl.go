@@ -53,6 +53,9 @@ func (c *connection) bareToken() (done bool, err error) {
 			return false, nil
 		}
 	}
+	if v := c.h.Tap.Viewer(); v != nil {
+		c.showToken(v, p, size, true)
+	}
 	if err := c.enqueue(inFlight{kind: token}); err != nil {
 		return false, err
 	}

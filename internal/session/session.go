@@ -41,6 +41,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/secure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
 )
 
 // A DialFunc opens the upstream connection. target is what was reached, for
@@ -72,6 +73,7 @@ type Handler struct {
 	Hold       time.Duration // from the first request to the upstream connection; 0: 9 s
 	Lost       time.Duration // how long the broker's side may acknowledge nothing; 0: 60 s
 	Observer   Observer      // nil: nobody counts
+	Tap        *tap.Tap      // where frames are shown; nil: nowhere
 
 	// Freed hears of each pump that has given its stack back; nil: nobody. What the
 	// runtime keeps of it can then be returned to the system.
@@ -129,8 +131,9 @@ type connection struct {
 
 	bare     atomic.Bool // the client's next frame may be a bare SASL token
 	sentry   sentry
-	software string        // how the client calls itself, "" until it does
-	walker   *kafka.Walker // nil until a response needs one
+	software atomic.Pointer[string] // how the client calls itself, nil until it does
+	who      *tap.Connection        // nil: it is not known, and frames are not shown
+	walker   *kafka.Walker          // nil until a response needs one
 
 	requests  pump // client -> broker
 	responses pump // broker -> client
@@ -162,8 +165,13 @@ func (v *verdict) decide(result Result, err error) {
 
 // Serve relays conn until it ends and closes it; then it calls over, once, and
 // nothing of it runs any more. It may return earlier. It ends early when ctx does.
+//
+// Frames are shown under the name that ctx has by [tap.WithConnection].
 func (h *Handler) Serve(ctx context.Context, conn net.Conn, dial DialFunc, over func(Summary)) {
 	c := &connection{h: h, client: conn, start: time.Now(), over: over}
+	if h.Tap != nil {
+		c.who = tap.ConnectionOf(ctx)
+	}
 	c.queue.init()
 	c.requests.init("client", "broker", h, c.runRequests, c.sent)
 	c.responses.init("broker", "client", h, c.runResponses, c.received)
@@ -296,9 +304,11 @@ func (c *connection) finish(result Result, err error) {
 		result, err = Stopped, nil
 	}
 	c.close(result, err)
+	c.requests.shown(true)
+	c.responses.shown(true)
 	c.requests.discard()
 	c.responses.discard()
-	c.summary.Result, c.summary.Err, c.summary.Software = result, err, c.software
+	c.summary.Result, c.summary.Err, c.summary.Software = result, err, c.calledItself()
 	c.summary.Duration = time.Since(c.start)
 	c.over(c.summary)
 }

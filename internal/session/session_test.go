@@ -19,6 +19,7 @@ import (
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
 )
 
 func TestMain(m *testing.M) {
@@ -77,7 +78,7 @@ func start(t *testing.T, change func(*Handler), dial DialFunc) *bench {
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	go func() {
-		h.Serve(ctx, inner, func(ctx context.Context) (net.Conn, string, error) {
+		h.Serve(tap.WithConnection(ctx, &tap.Connection{Number: 7, Node: "1"}), inner, func(ctx context.Context) (net.Conn, string, error) {
 			once.Do(func() { close(b.dialed) })
 			return dial(ctx)
 		}, func(s Summary) { b.over <- s })

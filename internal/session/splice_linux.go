@@ -234,7 +234,7 @@ func (p *pump) dropLooked(fd uintptr) {
 // passByKernel lets some of the next n bytes through, none of which were read yet. It
 // returns 0 without an error when they have to be read.
 func (p *pump) passByKernel(n int64) (int64, error) {
-	if n < spliceMin {
+	if n < spliceMin || p.watched() {
 		return 0, nil
 	}
 	if p.splicer == nil {

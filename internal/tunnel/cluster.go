@@ -15,6 +15,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/logging"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/metrics"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/session"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
 )
 
@@ -60,7 +61,7 @@ func (t *Tunnel) startCluster(ctx context.Context, cfg config.Cluster) (*cluster
 	})
 	cl.handler = &session.Handler{
 		Mapper: cl.topo, MaxRequest: t.cfg.Limits.MaxRequestBytes, Stall: t.cfg.Limits.FrameStall,
-		Hold: conn.Hold, Observer: observer{cl}, Freed: t.tidy.note,
+		Hold: conn.Hold, Observer: observer{cl}, Tap: t.tap, Freed: t.tidy.note,
 	}
 	t.metrics.ReadyFunc(cfg.Name, cl.ready)
 	port, err := t.server.Listen(ctx, cfg.Listen.Host, cfg.Listen.Port, cl.serveBootstrap)
@@ -172,6 +173,9 @@ func (cl *cluster) serve(ctx context.Context, conn net.Conn, node string, over f
 	open := &cl.tunnel.connections
 	one := open.add(cl.cfg.Name, node, conn.RemoteAddr().String())
 	ctx = logging.WithConnection(ctx, one.number)
+	if cl.tunnel.tap != nil {
+		ctx = tap.WithConnection(ctx, &tap.Connection{Number: one.number, Cluster: one.cluster, Node: node, Client: one.client})
+	}
 	n := cl.metrics.Node(node)
 	n.Opened()
 	var reached topology.Target

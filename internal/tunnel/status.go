@@ -111,7 +111,7 @@ func (t *Tunnel) Status() admin.Status {
 	s := admin.Status{
 		Version: t.version, PID: os.Getpid(), StartedAt: t.started, UptimeSeconds: admin.Seconds(now.Sub(t.started)),
 		Bound: t.bound.Load(), Draining: t.draining.Load(),
-		Connections: activity.Open, MaxConnections: t.server.Limit, Warnings: t.warnings,
+		Connections: activity.Open, MaxConnections: t.server.Limit, Tap: t.tap.State(), Warnings: t.warnings,
 	}
 	s.Warnings = append(slices.Clone(s.Warnings), t.passing(now)...)
 	if !s.Bound {

@@ -28,6 +28,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/listener"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/logging"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/metrics"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/token"
 )
 
@@ -67,6 +68,7 @@ type Tunnel struct {
 
 	server                         *listener.Server
 	connections                    connections
+	tap                            *tap.Tap // nil: nobody may watch
 	tidy                           *tidy
 	dropped                        func() uint64
 	first                          time.Duration
@@ -114,7 +116,10 @@ func (t *Tunnel) start(ctx context.Context, o Options) error {
 		return err
 	}
 	t.adminPort = port
-	endpoints := &admin.Server{Source: t, Metrics: t.metrics.Handler(), Logger: t.logger}
+	if t.cfg.Admin.Tap {
+		t.tap = &tap.Tap{}
+	}
+	endpoints := &admin.Server{Source: t, Metrics: t.metrics.Handler(), Tap: t.tap, Logger: t.logger}
 	t.work.Go(func() { t.serveAdmin(ctx, endpoints, sockets) })
 	t.work.Go(func() { t.tidy.run(ctx) })
 	if t.cfg.Connectivity.Via != config.ViaDirect && t.cfg.Connectivity.Auth == config.AuthJWT {
@@ -255,6 +260,7 @@ func (t *Tunnel) quietFor(begin time.Time) time.Duration {
 // Close ends everything at once and waits for it.
 func (t *Tunnel) Close() {
 	t.cancel()
+	t.tap.Close()
 	t.server.Close()
 	t.work.Wait()
 }

@@ -1,0 +1,62 @@
+package session
+
+import (
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
+)
+
+// What follows is for who watches the frames (package tap). With nobody there, a frame costs
+// one load of a pointer.
+
+// shown ends the frame that who watches gets a copy of. cut: it did not pass as a whole.
+func (p *pump) shown(cut bool) {
+	if p.tee != nil {
+		p.tee.End(cut)
+		p.tee, p.ahead = nil, 0
+	}
+}
+
+// show begins to copy a frame out of a pump.
+func (c *connection) show(v *tap.Viewer, p *pump, f tap.Frame) {
+	if c.who == nil {
+		return
+	}
+	f.Time, f.Connection, f.Target, f.Software = time.Now(), c.who, c.summary.Target, c.calledItself()
+	p.tee, p.ahead = v.Begin(f), 0
+}
+
+func (c *connection) showRequest(v *tap.Viewer, e inFlight, size int32) {
+	c.show(v, &c.requests, tap.Frame{Request: true, Key: e.key, Version: e.version, CorrelationID: e.correlation, Size: int(size)})
+}
+
+func (c *connection) showResponse(v *tap.Viewer, e inFlight, size int32, latency time.Duration) {
+	c.show(v, &c.responses, tap.Frame{Key: e.key, Version: e.version, CorrelationID: e.correlation, Size: int(size), Latency: latency})
+}
+
+func (c *connection) showToken(v *tap.Viewer, p *pump, size int32, request bool) {
+	c.show(v, p, tap.Frame{Token: true, Request: request, Size: int(size)})
+}
+
+// calledItself returns the name and the version that the client has said, or "".
+func (c *connection) calledItself() string {
+	if name := c.software.Load(); name != nil {
+		return *name
+	}
+	return ""
+}
+
+// showLocal shows an answer of the tunnel's own.
+func (c *connection) showLocal(v *tap.Viewer, e inFlight, size int) {
+	if c.who == nil {
+		return
+	}
+	c.requests.shown(false) // the request first
+	one := v.Begin(tap.Frame{
+		Time: time.Now(), Connection: c.who, Target: c.summary.Target, Software: c.calledItself(),
+		Local: true, Key: e.key, Version: e.version, CorrelationID: e.correlation, Size: size,
+	})
+	if one != nil {
+		one.End(false)
+	}
+}

@@ -1,0 +1,41 @@
+package tap
+
+// A Capture collects one frame while it passes. It belongs to one pump.
+type Capture struct {
+	viewer *Viewer
+	frame  Frame
+	left   int // bytes that are still wanted
+	prefix int // bytes of the size that have passed
+}
+
+// sizeLen is what stands before a frame.
+const sizeLen = 4
+
+// Wants reports whether more bytes are wanted.
+func (c *Capture) Wants() bool { return c.left > 0 }
+
+// Write copies bytes of the frame, which begin with its size. What is too much is left out.
+func (c *Capture) Write(b []byte) {
+	n := min(sizeLen-c.prefix, len(b))
+	c.prefix, b = c.prefix+n, b[n:]
+	b = b[:min(len(b), c.left)]
+	if len(b) == 0 {
+		return
+	}
+	if c.viewer.held.Add(int64(len(b))) > maxHeld {
+		c.viewer.held.Add(-int64(len(b)))
+		c.left = 0 // who watches is behind: the frame is shown without the rest
+		return
+	}
+	c.left -= len(b)
+	c.frame.Bytes = append(c.frame.Bytes, b...)
+}
+
+// Rewritten says how many addresses of a response were replaced or left out.
+func (c *Capture) Rewritten(addresses int) { c.frame.Addresses = addresses }
+
+// End shows the frame. cut: the connection has ended inside it.
+func (c *Capture) End(cut bool) {
+	c.frame.Cut = cut
+	c.viewer.show(&c.frame)
+}

@@ -1,0 +1,127 @@
+package tap
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
+	"github.com/kafka-tunnel/kafka-tunnel/wire"
+)
+
+// A Notice is a line that is no frame.
+type Notice struct {
+	// Dropped is how many frames should stand here, and were dropped because who watches
+	// did not take them fast enough.
+	Dropped uint64 `json:"dropped,omitempty"`
+	// Over says why nothing more will come.
+	Over string `json:"over,omitempty"`
+}
+
+// An Event is a line of what is shown: a frame, or a notice, which has no Kind.
+type Event struct {
+	Notice
+
+	Time     time.Time `json:"time,omitzero"`
+	Conn     uint64    `json:"conn,omitempty"`
+	Cluster  string    `json:"cluster,omitempty"`
+	Node     string    `json:"node,omitempty"`
+	Client   string    `json:"client,omitempty"`   // address
+	Software string    `json:"software,omitempty"` // and version, as the client says (KIP-511)
+	Target   string    `json:"target,omitempty"`
+
+	Kind          string `json:"kind,omitempty"` // request, response, or token: of SASL, bare
+	API           string `json:"api,omitempty"`
+	Key           int16  `json:"key"`
+	Version       int16  `json:"version"`
+	CorrelationID int32  `json:"correlationId"`
+	Size          int    `json:"size"` // bytes
+
+	LatencySeconds *float64            `json:"latencySeconds,omitempty"` // of a response
+	Addresses      int                 `json:"addresses,omitempty"`      // that the tunnel replaced or left out
+	Local          bool                `json:"local,omitempty"`          // the tunnel answered
+	Cut            bool                `json:"cut,omitempty"`            // the connection ended inside it
+	Errors         []wire.LocatedError `json:"errors,omitempty"`
+	Body           json.RawMessage     `json:"body,omitempty"`
+	// Unread says why there is no body, and why there may be errors that are not shown.
+	Unread string `json:"unread,omitempty"`
+}
+
+// The kinds of frames.
+const (
+	Request  = "request"
+	Response = "response"
+	Token    = "token"
+)
+
+// A Describer decodes frames.
+type Describer struct {
+	filter Filter
+	codec  wire.Codec
+}
+
+// NewDescriber returns one for what a filter wants.
+func NewDescriber(f Filter) *Describer {
+	return &Describer{filter: f, codec: wire.Codec{Records: f.Records, Hide: !f.Records}}
+}
+
+// Describe makes an event of a frame; false: it is not to be shown.
+func (d *Describer) Describe(f *Frame) (Event, bool) {
+	c := f.Connection
+	e := Event{
+		Time: f.Time, Conn: c.Number, Cluster: c.Cluster, Node: c.Node, Client: c.Client, Software: f.Software, Target: f.Target,
+		Kind: Request, Key: f.Key, Version: f.Version, CorrelationID: f.CorrelationID, Size: f.Size,
+		Addresses: f.Addresses, Local: f.Local, Cut: f.Cut,
+	}
+	if f.Token {
+		e.Kind, e.Key, e.Version = Token, -1, -1
+		if d.filter.Records {
+			e.Body, _ = json.Marshal(base64.StdEncoding.EncodeToString(f.Bytes))
+		}
+		return e, true
+	}
+	e.API = kafka.Name(f.Key)
+	if !f.Request {
+		e.Kind = Response
+		seconds := f.Latency.Seconds()
+		e.LatencySeconds = &seconds
+	}
+	if !f.Request || d.filter.Bodies {
+		d.read(&e, f)
+	}
+	return e, !d.filter.Errors || len(e.Errors) > 0 || e.Unread != "" && len(f.Bytes) == f.Size
+}
+
+// read fills in what the frame's bytes say.
+func (d *Describer) read(e *Event, f *Frame) {
+	if f.Local {
+		e.Errors = []wire.LocatedError{{Path: "errorCode", Error: wire.ErrorOf(unsupportedVersion)}}
+		return
+	}
+	m, err := d.parse(f)
+	if m != nil {
+		e.Errors, _ = d.codec.ErrorsOf(m) // as far as it was read
+	}
+	switch {
+	case len(f.Bytes) < f.Size:
+		e.Unread = fmt.Sprintf("%d of its %d bytes are there", len(f.Bytes), f.Size)
+	case err != nil:
+		e.Unread = err.Error()
+	case d.filter.Bodies:
+		e.Body, _ = d.codec.AppendJSON(nil, m)
+	}
+}
+
+func (d *Describer) parse(f *Frame) (m wire.Message, err error) {
+	if f.Request {
+		_, m, err = d.codec.ParseRequest(f.Bytes)
+	} else {
+		_, m, err = d.codec.ParseResponse(f.Bytes, f.Key, f.Version)
+	}
+	return m, err
+}
+
+// unsupportedVersion is what the tunnel answers to an ApiVersions request that is newer than
+// it knows (KIP-511).
+const unsupportedVersion = 35

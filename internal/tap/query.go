@@ -1,0 +1,80 @@
+package tap
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+
+	"github.com/kafka-tunnel/kafka-tunnel/wire"
+)
+
+// ParseQuery reads a filter from a query: api, node and conn may come several times; errors,
+// bodies and records are true or false.
+func ParseQuery(q url.Values) (f Filter, err error) {
+	for name, values := range q {
+		for _, value := range values {
+			if err := f.set(name, value); err != nil {
+				return f, err
+			}
+		}
+	}
+	f.Bodies = f.Bodies || f.Records
+	return f, nil
+}
+
+func (f *Filter) set(name, value string) (err error) {
+	switch name {
+	case "api":
+		api, err := wire.Lookup(value)
+		if err != nil {
+			return fmt.Errorf("%q is no API: `kafka-tunnel apis` lists them", value)
+		}
+		f.APIs = append(f.APIs, api.Key)
+		return nil
+	case "node":
+		if _, err := strconv.ParseInt(value, 10, 32); err != nil && value != "bootstrap" {
+			return fmt.Errorf("node %q is neither an id nor bootstrap", value)
+		}
+		f.Nodes = append(f.Nodes, value)
+		return nil
+	case "conn":
+		n, err := strconv.ParseUint(value, 10, 64)
+		if err != nil {
+			return fmt.Errorf("conn %q is not the number of a connection: log lines have it, and `kafka-tunnel status --connections`", value)
+		}
+		f.Conns = append(f.Conns, n)
+		return nil
+	case "errors":
+		f.Errors, err = strconv.ParseBool(value)
+	case "bodies":
+		f.Bodies, err = strconv.ParseBool(value)
+	case "records":
+		f.Records, err = strconv.ParseBool(value)
+	default:
+		return fmt.Errorf("%q is not understood: api, node, conn, errors, bodies and records are", name)
+	}
+	if err != nil {
+		return fmt.Errorf("%s=%s: true or false", name, value)
+	}
+	return nil
+}
+
+// Query is what ParseQuery reads.
+func (f Filter) Query() url.Values {
+	q := url.Values{}
+	for _, key := range f.APIs {
+		q.Add("api", strconv.Itoa(int(key)))
+	}
+	for _, node := range f.Nodes {
+		q.Add("node", node)
+	}
+	for _, conn := range f.Conns {
+		q.Add("conn", strconv.FormatUint(conn, 10))
+	}
+	for name, on := range map[string]bool{"errors": f.Errors, "bodies": f.Bodies, "records": f.Records} {
+		if on {
+			q.Set(name, "true")
+		}
+	}
+	return q
+}

@@ -1,0 +1,121 @@
+package tap
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// A Filter says which frames are shown, and what of them.
+type Filter struct {
+	APIs  []int16 // keys; empty: all, and SASL tokens
+	Nodes []string
+	Conns []uint64
+	// Errors shows only responses with an error code, or which cannot be read.
+	Errors bool
+	Bodies bool // as JSON
+	// Records shows in bodies what is hidden otherwise: records, SASL tokens, passwords.
+	Records bool
+}
+
+// wants reports whether a frame may be shown. Errors are not known yet.
+func (f *Filter) wants(one *Frame) bool {
+	return (len(f.APIs) == 0 || !one.Token && slices.Contains(f.APIs, one.Key)) &&
+		(len(f.Nodes) == 0 || slices.Contains(f.Nodes, one.Connection.Node)) &&
+		(len(f.Conns) == 0 || slices.Contains(f.Conns, one.Connection.Number)) &&
+		(!f.Errors || !one.Request && !one.Token)
+}
+
+// keeps returns how many bytes of a frame are needed.
+func (f *Filter) keeps(one *Frame) int {
+	switch {
+	case one.Token && !f.Records, one.Request && !f.Bodies:
+		return 0
+	}
+	return min(one.Size, MaxBytes)
+}
+
+// ErrReplaced ends a viewer when another one has begun.
+var ErrReplaced = errors.New("somebody else watches now")
+
+// ErrClosed ends a viewer that was closed, or whose tunnel was.
+var ErrClosed = errors.New("closed")
+
+// A Viewer is who watches.
+type Viewer struct {
+	tap     *Tap
+	filter  Filter
+	queue   chan *Frame
+	held    atomic.Int64 // bytes of frames that were not taken by Next
+	dropped atomic.Uint64
+
+	once sync.Once
+	over chan struct{}
+	why  error // set before over is closed
+}
+
+// Over is closed when nothing more will come.
+func (v *Viewer) Over() <-chan struct{} { return v.over }
+
+// Waiting reports whether frames are there that Next has not returned.
+func (v *Viewer) Waiting() bool { return len(v.queue) > 0 }
+
+// Filter returns what the viewer was made with.
+func (v *Viewer) Filter() Filter { return v.filter }
+
+// Next waits for a frame. It is nil when frames were dropped and none has come since; then,
+// dropped says how many. The error is [ErrReplaced], [ErrClosed] or that of ctx.
+func (v *Viewer) Next(ctx context.Context) (f *Frame, dropped uint64, err error) {
+	select {
+	case f = <-v.queue:
+		return v.taken(f), f.Dropped, nil
+	default:
+	}
+	if n := v.dropped.Swap(0); n > 0 {
+		return nil, n, nil
+	}
+	select {
+	case f = <-v.queue:
+		return v.taken(f), f.Dropped, nil
+	case <-v.over:
+		return nil, 0, v.why
+	case <-ctx.Done():
+		return nil, 0, ctx.Err()
+	}
+}
+
+func (v *Viewer) taken(f *Frame) *Frame {
+	v.held.Add(-int64(len(f.Bytes)))
+	return f
+}
+
+// show puts a frame into the queue, or counts it.
+func (v *Viewer) show(f *Frame) {
+	f.Dropped = v.dropped.Swap(0)
+	select {
+	case v.queue <- f:
+	default:
+		v.held.Add(-int64(len(f.Bytes)))
+		v.dropped.Add(f.Dropped + 1)
+	}
+}
+
+// Close ends it.
+func (v *Viewer) Close() {
+	v.tap.viewer.CompareAndSwap(v, nil)
+	v.once.Do(func() { v.why = ErrClosed; close(v.over) })
+}
+
+// Begin notes that a frame has begun to pass; nil: it is not shown.
+func (v *Viewer) Begin(f Frame) *Capture {
+	if !v.filter.wants(&f) {
+		return nil
+	}
+	if len(v.queue) == cap(v.queue) {
+		v.dropped.Add(1)
+		return nil
+	}
+	return &Capture{viewer: v, frame: f, left: v.filter.keeps(&f)}
+}
