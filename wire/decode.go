@@ -57,7 +57,7 @@ func (c *Codec) into(m Message, d Direction, body []byte) error {
 	if err != nil {
 		return err
 	}
-	r := decoder{b: body, flexible: m.IsFlexible()}
+	r := decoder{b: body, flexible: m.IsFlexible(), share: c.Share}
 	r.object("", fields, reflect.ValueOf(m).Elem())
 	r.end("")
 	return r.err
@@ -68,6 +68,7 @@ type decoder struct {
 	b        []byte
 	at       int // of b[0] in the body
 	flexible bool
+	share    bool
 	err      error
 }
 
@@ -112,7 +113,7 @@ func (r *decoder) tagged(path string, fields []Field, v reflect.Value) {
 			r.fail(join(path, unknownTags), ErrShort)
 			return
 		}
-		one := decoder{at: r.at, flexible: true}
+		one := decoder{at: r.at, flexible: true, share: r.share}
 		one.b = r.take(path, int(length))
 		known := false
 		for _, f := range fields {
@@ -216,7 +217,10 @@ func (r *decoder) value(path string, f Field, kind string, v reflect.Value) {
 		if n, null := r.length(path, 4); null {
 			v.SetZero()
 		} else if b := r.take(path, n); r.err == nil {
-			v.SetBytes(append([]byte{}, b...))
+			if !r.share {
+				b = append([]byte{}, b...)
+			}
+			v.SetBytes(b)
 		}
 	case "struct":
 		if v.Kind() == reflect.Pointer {

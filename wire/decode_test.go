@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // TestDecodeCut: a message that ends too early is told, with the byte and the field where it
@@ -82,4 +84,21 @@ func FuzzDecode(f *testing.F) {
 			t.Error("other bytes")
 		}
 	})
+}
+
+// TestShare: bytes are those of the frame if that is wanted, and copies if not.
+func TestShare(t *testing.T) {
+	m := kmsg.NewPtrSASLAuthenticateRequest()
+	m.SASLAuthBytes = []byte("token")
+	body := m.AppendTo(nil)
+	for _, share := range []bool{false, true} {
+		got, err := (&Codec{Share: share}).Decode(Request, m.Key(), m.Version, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := got.(*kmsg.SASLAuthenticateRequest).SASLAuthBytes
+		if string(b) != "token" || (&b[len(b)-1] == &body[len(body)-1]) != share {
+			t.Errorf("share %t: %q", share, b)
+		}
+	}
 }

@@ -30,6 +30,9 @@ type Codec struct {
 	// Hide leaves out of JSON what is only for the two sides, records too: see hide.go. In
 	// its place stands {"hiddenBytes": LENGTH}, which ParseJSON does not take.
 	Hide bool
+	// Share lets the bytes of messages be those of the frame that they are read from, which
+	// must not change then. Without it they are copies.
+	Share bool
 
 	known sync.Map // of shape to []Field
 }

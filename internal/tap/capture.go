@@ -1,5 +1,7 @@
 package tap
 
+import "slices"
+
 // A Capture collects one frame while it passes. It belongs to one pump.
 type Capture struct {
 	viewer *Viewer
@@ -26,6 +28,10 @@ func (c *Capture) Write(b []byte) {
 		c.viewer.held.Add(-int64(len(b)))
 		c.left = 0 // who watches is behind: the frame is shown without the rest
 		return
+	}
+	// A length alone costs no memory; what has proved to be long gets all at once.
+	if have := len(c.frame.Bytes); have > 0 && have+len(b) > cap(c.frame.Bytes) {
+		c.frame.Bytes = slices.Grow(c.frame.Bytes, c.left)
 	}
 	c.left -= len(b)
 	c.frame.Bytes = append(c.frame.Bytes, b...)

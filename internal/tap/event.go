@@ -63,7 +63,7 @@ type Describer struct {
 
 // NewDescriber returns one for what a filter wants.
 func NewDescriber(f Filter) *Describer {
-	return &Describer{filter: f, codec: wire.Codec{Records: f.Records, Hide: !f.Records}}
+	return &Describer{filter: f, codec: wire.Codec{Records: f.Records, Hide: !f.Records, Share: true}}
 }
 
 // Describe makes an event of a frame; false: it is not to be shown.
