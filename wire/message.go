@@ -166,3 +166,14 @@ func (r *Responses) NextReply() (reply Reply, ok bool, err error) {
 	_, reply.Message, err = r.Codec.ParseResponse(frame, asked.key, asked.version)
 	return reply, true, err
 }
+
+// IsRequest reports whether a frame without its length begins as a request does: with the key
+// of an API and a version that it has. A response may do so by chance.
+func IsRequest(frame []byte) bool {
+	h, err := kafka.ParseRequestHeader(frame)
+	if err != nil {
+		return false
+	}
+	api, ok := kafka.Lookup(h.Key)
+	return ok && h.Version >= 0 && h.Version <= api.MaxVersion
+}

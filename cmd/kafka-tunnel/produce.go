@@ -66,6 +66,9 @@ topic, %p partition, %o offset, %d timestamp, %v{base64}, %v{hex}.`,
 			defer stop()
 			server.complete()
 			c.Server, c.Topic = server.server, args[0]
+			if isTerminal(os.Stderr) && !isTerminal(os.Stdout) {
+				c.Progress = progress(cmd.ErrOrStderr())
+			}
 			_, err := c.Run(ctx, cmd.OutOrStdout())
 			return failed(err)
 		},

@@ -21,7 +21,9 @@ type Consumer struct {
 	From   string // start, end, an offset, or a time (RFC 3339, or a duration ago such as 1h)
 	Count  int    // of records; 0: all
 	End    bool   // stop where the partitions ended when it began
-	Format string // that of franz-go, and of rpk: "%k %v\n"
+	// Progress hears how many records have been printed; nil: nobody.
+	Progress func(records int)
+	Format   string // that of franz-go, and of rpk: "%k %v\n"
 }
 
 // Run prints until it has printed Count records, or all that were there, or ctx ends, which
@@ -69,6 +71,9 @@ func (c Consumer) Run(ctx context.Context, out io.Writer) (printed int, err erro
 		})
 		if err := w.Flush(); err != nil {
 			return printed, err
+		}
+		if c.Progress != nil {
+			c.Progress(printed)
 		}
 		if c.Group != "" {
 			if err := client.CommitUncommittedOffsets(ctx); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 	"github.com/kafka-tunnel/kafka-tunnel/wire"
+	"github.com/kafka-tunnel/kafka-tunnel/wire/pcap"
 )
 
 // A Decoder turns the bytes of one side of a connection into JSON, a value a frame.
@@ -36,13 +37,17 @@ type decoded struct {
 // maxInput bounds an input that is no capture: a broker takes no larger frame.
 const maxInput = wire.MaxFrame
 
-// Run decodes an input in one of [Encodings]: [Decoder.Capture] for a capture of packets,
-// [Decoder.Decode] for everything else. It says to note what it could not read.
+// Encodings returns the names of the encodings of inputs; auto guesses.
+func Encodings() []string { return append(wire.Encodings(), "pcap") }
+
+// Run decodes an input in one of [Encodings]: a capture of packets with all that both sides of
+// its connections say, everything else as [Decoder.Decode] does. It says to note what it could
+// not read.
 func (d Decoder) Run(in io.Reader, encoding string, print func(value []byte) error, note func(text string)) error {
 	r := bufio.NewReader(in)
 	begins, _ := r.Peek(4) // an error comes again
-	if encoding == "pcap" || encoding == "auto" && IsCapture(begins) {
-		return d.Capture(r, print, note)
+	if encoding == "pcap" || encoding == "auto" && pcap.Is(begins) {
+		return d.capture(r, print, note)
 	}
 	input, err := io.ReadAll(io.LimitReader(r, maxInput+1))
 	if err != nil {
@@ -51,7 +56,7 @@ func (d Decoder) Run(in io.Reader, encoding string, print func(value []byte) err
 	if len(input) > maxInput {
 		return fmt.Errorf("more than %d MiB", maxInput>>20)
 	}
-	b, _, err := ReadBytes(input, encoding)
+	b, _, err := wire.ReadDump(input, encoding)
 	if err != nil {
 		return err
 	}
@@ -96,7 +101,7 @@ func (d Decoder) framed(b []byte) bool {
 		return true
 	}
 	if d.Response == "" {
-		return isRequest(b[4:]) && !isRequest(b)
+		return wire.IsRequest(b[4:]) && !wire.IsRequest(b)
 	}
 	const shortest = 8 // anything shorter is rather a correlation id
 	n := int64(int32(binary.BigEndian.Uint32(b)))
@@ -113,16 +118,6 @@ func chain(b []byte) bool {
 		b = b[4+n:]
 	}
 	return len(b) == 0
-}
-
-// isRequest reports whether a frame begins as a request does.
-func isRequest(frame []byte) bool {
-	h, err := kafka.ParseRequestHeader(frame)
-	if err != nil {
-		return false
-	}
-	api, ok := kafka.Lookup(h.Key)
-	return ok && h.Version >= 0 && h.Version <= api.MaxVersion
 }
 
 // frame decodes one; head is what stands before it in the input, from offset on.

@@ -1,10 +1,10 @@
-package inspect
+package pcap
 
 import (
 	"bytes"
-	"encoding/json"
+	"errors"
+	"fmt"
 	"net"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +12,20 @@ import (
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/goleak"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
+	"github.com/kafka-tunnel/kafka-tunnel/wire"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// heartbeat is a request as it stands on the wire.
+func heartbeat(id int32) string {
+	client := "app"
+	return string(wire.AppendRequest(nil, kmsg.NewPtrHeartbeatRequest(), id, &client))
+}
 
 // A packet of a capture: bytes of one side of a connection, at a place of its stream.
 type packet struct {
@@ -75,7 +88,7 @@ func writePackets(t testing.TB, ng bool, packets ...packet) []byte {
 
 // TestCapture: connections of a capture, with all that happens to packets.
 func TestCapture(t *testing.T) {
-	ask := string(frame(12, 0, 7))
+	ask := heartbeat(7)
 	answer := "\x00\x00\x00\x06\x00\x00\x00\x07\x00\x1b"
 	next := strings.Replace(ask, "\x00\x00\x00\x07", "\x00\x00\x00\x08", 1)
 	nextAnswer := "\x00\x00\x00\x06\x00\x00\x00\x08\x00\x00"
@@ -109,8 +122,11 @@ func TestCapture(t *testing.T) {
 			t.Run(tt.name, func(t *testing.T) {
 				in := writePackets(t, ng, tt.packets...)
 				var got, notes []string
-				err := Decoder{}.Run(bytes.NewReader(in[:len(in)-tt.cut]), "auto", func(value []byte) error {
-					got = append(got, saidOf(t, value))
+				if !Is(in) {
+					t.Fatal("it is not seen to be a capture")
+				}
+				err := Read(bytes.NewReader(in[:len(in)-tt.cut]), &wire.Codec{}, func(f Frame) error {
+					got = append(got, saidOf(t, f))
 					return nil
 				}, func(text string) { notes = append(notes, text) })
 				if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
@@ -128,40 +144,44 @@ func TestCapture(t *testing.T) {
 }
 
 // saidOf is what a frame says, in short.
-func saidOf(t *testing.T, value []byte) string {
+func saidOf(t *testing.T, f Frame) string {
 	t.Helper()
-	var f capturedFrame
-	if err := json.Unmarshal(value, &f); err != nil {
-		t.Fatal(err)
+	if f.Time.IsZero() || !strings.HasPrefix(f.From, "10.0.0.") || f.Size < 5 {
+		t.Errorf("%+v", f)
 	}
-	if f.Time.IsZero() || !strings.HasPrefix(f.From, "10.0.0.") {
-		t.Errorf("%s", value)
+	name := ""
+	if !errors.Is(f.Err, ErrUnasked) {
+		name = kafka.Name(f.Header.Key)
 	}
-	text := "> "
-	if strings.HasSuffix(f.From, ":9092") {
-		text = "< "
+	text := fmt.Sprintf("%s:%d %d", name, f.Header.Version, f.Header.CorrelationID)
+	if strings.HasSuffix(f.To, ":9092") {
+		if f.Request == nil || f.Err != nil {
+			t.Errorf("%+v", f)
+		}
+		return "> " + text
 	}
-	text += f.API + ":0 " + strconv.Itoa(int(f.CorrelationID))
-	if text[0] == '>' {
-		return text
+	if f.Err != nil {
+		return "< " + text + " " + f.Err.Error()
 	}
-	if f.API != "" && (f.LatencySeconds == nil || *f.LatencySeconds <= 0) {
-		t.Errorf("latency: %s", value)
+	if f.Latency <= 0 {
+		t.Errorf("%s took %v", text, f.Latency)
 	}
-	var body struct{ Error struct{ Name string } }
-	_ = json.Unmarshal(f.Response, &body)
-	return text + " " + body.Error.Name + f.Unread
+	code := f.Response.(*kmsg.HeartbeatResponse).ErrorCode
+	if code == 0 {
+		return "< " + text + " "
+	}
+	return "< " + text + " " + wire.ErrorOf(code).Name
 }
 
 func FuzzCapture(f *testing.F) {
-	f.Add(writePackets(f, false, packet{5000, false, 1, string(frame(12, 0, 7)), false}))
-	f.Add(writePackets(f, true, packet{5000, false, 1, string(frame(3, 12, 7)), false}, packet{5000, true, 1, "\x00\x00\x00\x06\x00\x00\x00\x07\x00\x1b", false}))
+	f.Add(writePackets(f, false, packet{5000, false, 1, heartbeat(7), false}))
+	f.Add(writePackets(f, true, packet{5000, false, 1, heartbeat(9), false}, packet{5000, true, 1, "\x00\x00\x00\x06\x00\x00\x00\x07\x00\x1b", false}))
 	f.Fuzz(func(t *testing.T, in []byte) {
-		_ = Decoder{Records: true}.Capture(bytes.NewReader(in), func(value []byte) error {
-			if !json.Valid(value) {
-				t.Errorf("%s", value)
+		_ = Read(bytes.NewReader(in), &wire.Codec{}, func(f Frame) error {
+			if f.Request == nil && f.Response == nil && f.Err == nil {
+				t.Errorf("%+v", f)
 			}
 			return nil
-		}, func(string) {})
+		}, nil)
 	})
 }

@@ -1,9 +1,8 @@
-package inspect
+package pcap
 
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,12 +12,11 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/wire"
 )
 
-// A captured is a TCP connection of a capture.
-type captured struct {
+// A connection is a TCP connection of a capture.
+type connection struct {
 	capture *capture
-	sides   [2]*side // of whoever began it, as far as can be told, and the other one
-	client  *side    // who sends requests; nil: nobody has
-	codec   *wire.Codec
+	sides   [2]*side        // of whoever began it, as far as can be told, and the other one
+	client  *side           // who sends requests; nil: nobody has
 	waiting map[int32]asked // by correlation id
 	orphans map[int32]orphan
 	kept    int // bytes of orphans
@@ -47,23 +45,23 @@ const maxOrphans = 16 << 20
 
 // An asked is a request whose response has not come.
 type asked struct {
-	key, version int16
-	when         time.Time
+	header wire.RequestHeader
+	when   time.Time
 }
 
 // maxAsked bounds requests without a response: a connection has fewer in flight.
 const maxAsked = 10_000
 
-func newCaptured(c *capture, a, b string) *captured {
-	return &captured{
-		capture: c, codec: &wire.Codec{Records: c.decoder.Records}, waiting: map[int32]asked{}, orphans: map[int32]orphan{},
+func newConnection(c *capture, a, b string) *connection {
+	return &connection{
+		capture: c, waiting: map[int32]asked{}, orphans: map[int32]orphan{},
 		sides: [2]*side{{from: a, to: b}, {from: b, to: a}},
 	}
 }
 
 // chunk takes bytes of one side. skip is how many are missing before them, or negative where
 // that is not known.
-func (c *captured) chunk(s *side, b []byte, skip int, when time.Time) {
+func (c *connection) chunk(s *side, b []byte, skip int, when time.Time) {
 	if skip > 0 {
 		s.lost += skip + len(s.first)
 		s.inStep, s.stream, s.first = false, wire.Frames{}, nil
@@ -100,7 +98,7 @@ func (c *captured) chunk(s *side, b []byte, skip int, when time.Time) {
 
 // enough is how many bytes tell what a side says: a request its header, a response its
 // correlation id.
-func (c *captured) enough(s *side) int {
+func (c *connection) enough(s *side) int {
 	if c.client != nil && c.client != s {
 		return kafka.SizeLen + 4
 	}
@@ -109,7 +107,7 @@ func (c *captured) enough(s *side) int {
 
 // findStep reports whether a frame begins where a chunk does. Both sides write whole frames,
 // so the packets in which they begin are found sooner or later.
-func (c *captured) findStep(s *side, b []byte) bool {
+func (c *connection) findStep(s *side, b []byte) bool {
 	if c.client == nil && len(b) > 1 && b[0] == 0x16 && b[1] == 3 {
 		c.tls = true
 	}
@@ -120,7 +118,7 @@ func (c *captured) findStep(s *side, b []byte) bool {
 	switch {
 	case n < 4 || n > wire.MaxFrame:
 		return false
-	case n >= kafka.RequestHeaderLen && isRequest(b[4:]) && (c.client == nil || c.client == s):
+	case n >= kafka.RequestHeaderLen && wire.IsRequest(b[4:]) && (c.client == nil || c.client == s):
 		c.client = s
 	case c.client == nil || c.client == s:
 		return false
@@ -133,31 +131,14 @@ func (c *captured) findStep(s *side, b []byte) bool {
 	return true
 }
 
-// A capturedFrame is what is printed of a frame of a capture.
-type capturedFrame struct {
-	Time           time.Time       `json:"time"`
-	From           string          `json:"from"`
-	To             string          `json:"to"`
-	API            string          `json:"api,omitempty"`
-	Key            int16           `json:"key"`
-	Version        int16           `json:"version"`
-	CorrelationID  int32           `json:"correlationId"`
-	ClientID       *string         `json:"clientId,omitempty"`
-	Size           int             `json:"size"`
-	LatencySeconds *float64        `json:"latencySeconds,omitempty"`
-	Request        json.RawMessage `json:"request,omitempty"`
-	Response       json.RawMessage `json:"response,omitempty"`
-	Unread         string          `json:"unread,omitempty"` // why there is neither
-}
-
-func (c *captured) frame(s *side, frame []byte, when time.Time) {
+func (c *connection) frame(s *side, frame []byte, when time.Time) {
 	c.capture.frames++
-	out := capturedFrame{Time: when, From: s.from, To: s.to, Size: len(frame)}
+	out := Frame{Time: when, From: s.from, To: s.to, Size: len(frame)}
 	if s == c.client {
 		err := c.request(&out, frame, when)
 		c.show(out, err)
-		if o, ok := c.orphans[out.CorrelationID]; ok {
-			delete(c.orphans, out.CorrelationID)
+		if o, ok := c.orphans[out.Header.CorrelationID]; ok {
+			delete(c.orphans, out.Header.CorrelationID)
 			c.kept -= len(o.frame)
 			c.frame(c.server(), o.frame, o.when)
 		}
@@ -176,7 +157,7 @@ func (c *captured) frame(s *side, frame []byte, when time.Time) {
 }
 
 // server is the side that sends responses.
-func (c *captured) server() *side {
+func (c *connection) server() *side {
 	if c.client == c.sides[0] {
 		return c.sides[1]
 	}
@@ -184,10 +165,10 @@ func (c *captured) server() *side {
 }
 
 // end shows what has waited in vain.
-func (c *captured) end() {
+func (c *connection) end() {
 	for _, id := range slices.Sorted(maps.Keys(c.orphans)) {
 		o, s := c.orphans[id], c.server()
-		out := capturedFrame{Time: o.when, From: s.from, To: s.to, Size: len(o.frame)}
+		out := Frame{Time: o.when, From: s.from, To: s.to, Size: len(o.frame)}
 		err := c.response(&out, o.frame, o.when)
 		c.show(out, err)
 	}
@@ -196,54 +177,38 @@ func (c *captured) end() {
 	}
 }
 
-// show prints a frame; err is why it could not be read.
-func (c *captured) show(out capturedFrame, err error) {
-	if err != nil {
-		out.Unread = err.Error()
-	}
-	text, err := marshal(out)
-	if err == nil {
-		err = c.capture.print(text)
-	}
-	if c.capture.err == nil {
-		c.capture.err = err
+// show tells of a frame; err is why it could not be read.
+func (c *connection) show(out Frame, err error) {
+	if out.Err = err; c.capture.err == nil {
+		c.capture.err = c.capture.each(out)
 	}
 }
 
-func (c *captured) request(out *capturedFrame, frame []byte, when time.Time) error {
-	h, m, err := c.codec.ParseRequest(frame)
-	out.API, out.Key, out.Version, out.CorrelationID, out.ClientID = kafka.Name(h.Key), h.Key, h.Version, h.CorrelationID, h.ClientID
-	if len(c.waiting) < maxAsked {
-		c.waiting[h.CorrelationID] = asked{h.Key, h.Version, when}
-	}
-	if err == nil {
-		out.Request, err = c.codec.AppendJSON(nil, m)
+func (c *connection) request(out *Frame, frame []byte, when time.Time) (err error) {
+	out.Header, out.Request, err = c.capture.codec.ParseRequest(frame)
+	if h := out.Header; len(c.waiting) < maxAsked {
+		c.waiting[h.CorrelationID] = asked{h, when}
 	}
 	return err
 }
 
-func (c *captured) response(out *capturedFrame, frame []byte, when time.Time) error {
+func (c *connection) response(out *Frame, frame []byte, when time.Time) (err error) {
 	if len(frame) < 4 {
 		return wire.ErrShort
 	}
-	out.CorrelationID = int32(binary.BigEndian.Uint32(frame))
-	a, ok := c.waiting[out.CorrelationID]
+	out.Header.CorrelationID = int32(binary.BigEndian.Uint32(frame))
+	a, ok := c.waiting[out.Header.CorrelationID]
 	if !ok {
-		return fmt.Errorf("the request that it answers is not in the capture")
+		return ErrUnasked
 	}
-	delete(c.waiting, out.CorrelationID)
-	out.API, out.Key, out.Version = kafka.Name(a.key), a.key, a.version
-	latency := when.Sub(a.when).Seconds()
-	out.LatencySeconds = &latency
-	_, m, err := c.codec.ParseResponse(frame, a.key, a.version)
-	if err == nil {
-		out.Response, err = c.codec.AppendJSON(nil, m)
-	}
+	delete(c.waiting, out.Header.CorrelationID)
+	out.Header, out.Latency = a.header, when.Sub(a.when)
+	_, out.Response, err = c.capture.codec.ParseResponse(frame, a.header.Key, a.header.Version)
 	return err
 }
 
 // remark says what was not read; empty: everything was, or it is none of Kafka's.
-func (c *captured) remark() string {
+func (c *connection) remark() string {
 	between := c.sides[0].from + " and " + c.sides[0].to
 	lost := c.sides[0].lost + c.sides[1].lost
 	switch {

@@ -1,4 +1,4 @@
-package inspect
+package wire
 
 import (
 	"bytes"
@@ -11,11 +11,8 @@ import (
 	"strings"
 )
 
-// Encodings are those in which bytes are given; auto guesses.
-var encodings = []string{"auto", "hex", "base64", "raw", "pcap"}
-
-// Encodings returns the names of the encodings.
-func Encodings() []string { return slices.Clone(encodings) }
+// Encodings returns the names of the encodings that ReadDump knows; auto guesses.
+func Encodings() []string { return []string{"auto", "hex", "base64", "raw"} }
 
 // dumps are the forms of a line of a hex dump: the offset, the bytes, and what stands behind
 // them.
@@ -34,9 +31,9 @@ var dumps = []*regexp.Regexp{
 // end is the last line of hexdump -C: an offset alone.
 var end = regexp.MustCompile(`^[0-9a-fA-F]{7,8}$`)
 
-// ReadBytes decodes an input: hex digits, with or without the trimmings of a dump, base64, or
-// the bytes themselves. The second result says which it was.
-func ReadBytes(input []byte, encoding string) (b []byte, found string, err error) {
+// ReadDump decodes bytes as people pass them on: hex digits, with or without the trimmings of
+// a dump, base64, or the bytes themselves. The second result says which it was.
+func ReadDump(input []byte, encoding string) (b []byte, found string, err error) {
 	switch encoding {
 	case "hex":
 		b, err = fromHex(input)
@@ -55,7 +52,7 @@ func ReadBytes(input []byte, encoding string) (b []byte, found string, err error
 		}
 		return input, "raw", nil
 	}
-	return nil, "", fmt.Errorf("encoding %q is not one of %s", encoding, strings.Join(encodings, ", "))
+	return nil, "", fmt.Errorf("encoding %q is not one of %s", encoding, strings.Join(Encodings(), ", "))
 }
 
 func fromHex(input []byte) ([]byte, error) {
