@@ -72,10 +72,9 @@ know. --template prints a request to fill in, --types what the fields are.`,
 	server.register(cmd)
 	server.registerNode(cmd)
 	cmd.Flags().BoolVar(&template, "template", false, "print a request to fill in, and send nothing")
-	cmd.Flags().BoolVar(&types, "types", false, "print the fields with types and versions, and send nothing")
+	cmd.Flags().BoolVar(&types, "types", false, "print the fields with types and versions, and what may be null, and send nothing; with --template too")
 	cmd.Flags().BoolVar(&records, "records", false, "print records of the answer as batches, and not as base64")
 	cmd.Flags().StringVarP(&format, "output", "o", "json", strings.Join(inspect.Formats(), " or "))
-	cmd.MarkFlagsMutuallyExclusive("template", "types")
 	return cmd
 }
 
