@@ -1,7 +1,5 @@
 package tap
 
-import "slices"
-
 // A Capture collects one frame while it passes. It belongs to one pump.
 type Capture struct {
 	viewer *Viewer
@@ -24,17 +22,32 @@ func (c *Capture) Write(b []byte) {
 	if len(b) == 0 {
 		return
 	}
-	if c.viewer.held.Add(int64(len(b))) > maxHeld {
-		c.viewer.held.Add(-int64(len(b)))
+	if !c.room(len(b)) {
 		c.left = 0 // who watches is behind: the frame is shown without the rest
 		return
 	}
-	// A length alone costs no memory; what has proved to be long gets all at once.
-	if have := len(c.frame.Bytes); have > 0 && have+len(b) > cap(c.frame.Bytes) {
-		c.frame.Bytes = slices.Grow(c.frame.Bytes, c.left)
-	}
 	c.left -= len(b)
 	c.frame.Bytes = append(c.frame.Bytes, b...)
+}
+
+// room makes room for n bytes more; false if too much is held already. A length alone costs
+// no memory: what has proved to be long gets all at once.
+func (c *Capture) room(n int) bool {
+	have := len(c.frame.Bytes)
+	if have+n <= cap(c.frame.Bytes) {
+		return true
+	}
+	if have > 0 {
+		n = c.left
+	}
+	if c.viewer.held.Add(int64(n)) > maxHeld {
+		c.viewer.held.Add(-int64(n))
+		return false
+	}
+	bytes := make([]byte, have, cap(c.frame.Bytes)+n)
+	copy(bytes, c.frame.Bytes)
+	c.frame.Bytes = bytes
+	return true
 }
 
 // Rewritten says how many addresses of a response were replaced or left out.

@@ -137,6 +137,9 @@ func TestBounds(t *testing.T) {
 	if f, dropped, err := v.Next(t.Context()); f != nil || dropped != 3 || err != nil {
 		t.Errorf("%v, %d dropped, %v", f, dropped, err)
 	}
+	if held := v.held.Load(); held != 0 {
+		t.Errorf("%d bytes are held by nobody", held)
+	}
 	pass(v, Frame{}, large) // what was held is free again
 	if f := next(t, v); len(f.Bytes) != MaxBytes {
 		t.Errorf("%d bytes were kept", len(f.Bytes))

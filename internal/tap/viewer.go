@@ -48,7 +48,7 @@ type Viewer struct {
 	tap     *Tap
 	filter  Filter
 	queue   chan *Frame
-	held    atomic.Int64 // bytes of frames that were not taken by Next
+	held    atomic.Int64 // bytes that frames have room for which were not taken by Next
 	dropped atomic.Uint64
 
 	once sync.Once
@@ -87,7 +87,7 @@ func (v *Viewer) Next(ctx context.Context) (f *Frame, dropped uint64, err error)
 }
 
 func (v *Viewer) taken(f *Frame) *Frame {
-	v.held.Add(-int64(len(f.Bytes)))
+	v.held.Add(-int64(cap(f.Bytes)))
 	return f
 }
 
@@ -97,7 +97,7 @@ func (v *Viewer) show(f *Frame) {
 	select {
 	case v.queue <- f:
 	default:
-		v.held.Add(-int64(len(f.Bytes)))
+		v.held.Add(-int64(cap(f.Bytes)))
 		v.dropped.Add(f.Dropped + 1)
 	}
 }
