@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/sasl"
 
@@ -118,7 +119,7 @@ func (c *Conn) askVersions(ctx context.Context) error {
 			return err
 		}
 		versions := answer.(*kmsg.ApiVersionsResponse)
-		if e := ErrorOf(versions.ErrorCode); e.Code == unsupportedVersion && request.Version > 0 {
+		if e := ErrorOf(versions.ErrorCode); e.Code == kerr.UnsupportedVersion.Code && request.Version > 0 {
 			request.Version = 0
 			continue
 		} else if e.Code != 0 {
@@ -131,8 +132,6 @@ func (c *Conn) askVersions(ctx context.Context) error {
 		return nil
 	}
 }
-
-const unsupportedVersion = 35
 
 // Versions returns what the broker knows of an API.
 func (c *Conn) Versions(key int16) (r Range, ok bool) {
@@ -236,7 +235,7 @@ func (c *Conn) wait(ctx context.Context, waiting *call) (Message, error) {
 			return nil, c.broken
 		}
 		version := waiting.version
-		if waiting.key == kafka.KeyApiVersions && len(frame) >= 6 && binary.BigEndian.Uint16(frame[4:]) == unsupportedVersion {
+		if waiting.key == kafka.KeyApiVersions && len(frame) >= 6 && int16(binary.BigEndian.Uint16(frame[4:])) == kerr.UnsupportedVersion.Code {
 			version = 0
 		}
 		_, m, err := c.codec.ParseResponse(frame, waiting.key, version)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/sasl"
@@ -255,7 +256,7 @@ func (s *script) answer(conn net.Conn, key, version uint16, id int32) {
 	}
 	versions := kmsg.NewPtrApiVersionsResponse()
 	if version > 0 {
-		versions.ErrorCode = unsupportedVersion
+		versions.ErrorCode = kerr.UnsupportedVersion.Code
 	}
 	for key, r := range map[int16]Range{12: {0, 2}, 1: {19, 20}} {
 		k := kmsg.NewApiVersionsResponseApiKey()

@@ -63,8 +63,13 @@ func (c *cursor) int64() int64 {
 }
 
 // varint is zigzag-encoded.
-func (c *cursor) varint() int64 {
-	v, n := binary.Varint(c.b)
+func (c *cursor) varint() int64 { return number(c, binary.Varint) }
+
+func (c *cursor) uvarint() uint64 { return number(c, binary.Uvarint) }
+
+// number reads one whose length is in it.
+func number[T int64 | uint64](c *cursor, read func([]byte) (T, int)) T {
+	v, n := read(c.b)
 	if n <= 0 {
 		c.fail()
 		return 0
@@ -86,14 +91,4 @@ func (c *cursor) nullable(n int64) []byte {
 		return nil
 	}
 	return c.take(int(n))
-}
-
-func (c *cursor) uvarint() uint64 {
-	v, n := binary.Uvarint(c.b)
-	if n <= 0 {
-		c.fail()
-		return 0
-	}
-	c.b = c.b[n:]
-	return v
 }

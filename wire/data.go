@@ -80,10 +80,11 @@ func (b *Batch) UnmarshalJSON(text []byte) error {
 
 // appendRecords appends records as JSON: an array of batches, with what the broker has cut
 // off behind them as {"rest": "BASE64"}. What cannot be read stays base64.
-func appendRecords(dst, raw []byte) []byte {
+// The error says why.
+func appendRecords(dst, raw []byte) ([]byte, error) {
 	batches, rest, err := DecodeRecords(raw)
 	if err != nil {
-		return appendBase64(dst, raw)
+		return appendBase64(dst, raw), err
 	}
 	dst = append(dst, '[')
 	for i, b := range batches {
@@ -98,7 +99,7 @@ func appendRecords(dst, raw []byte) []byte {
 		}
 		dst = append(appendBase64(append(dst, `{"rest":`...), rest), '}')
 	}
-	return append(dst, ']')
+	return append(dst, ']'), nil
 }
 
 // parseRecords reads what appendRecords writes.

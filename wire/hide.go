@@ -1,21 +1,25 @@
 package wire
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
 
 // secrets are the fields of APIs, by their keys, that let whoever reads them in, or may: SASL
 // tokens, what passwords are checked with, keys of delegation tokens, and the values of
 // configurations, of which only a broker knows which ones are passwords.
 func secrets(key int16) []string {
-	switch key {
-	case 36: // SaslAuthenticate
+	switch kmsg.Key(key) {
+	case kmsg.SASLAuthenticate:
 		return []string{"authBytes"}
-	case 51: // AlterUserScramCredentials
+	case kmsg.AlterUserSCRAMCredentials:
 		return []string{"salt", "saltedPassword"}
-	case 38, 39, 40, 41: // Create-, Renew-, Expire-, DescribeDelegationToken
+	case kmsg.CreateDelegationToken, kmsg.RenewDelegationToken, kmsg.ExpireDelegationToken, kmsg.DescribeDelegationToken:
 		return []string{"hmac"}
-	case 19, 32, 33, 44: // CreateTopics, DescribeConfigs, AlterConfigs, IncrementalAlterConfigs
+	case kmsg.CreateTopics, kmsg.DescribeConfigs, kmsg.AlterConfigs, kmsg.IncrementalAlterConfigs:
 		return []string{"value"}
-	case 72: // PushTelemetry
+	case kmsg.PushTelemetry:
 		return []string{"metrics"}
 	}
 	return nil

@@ -29,7 +29,7 @@ func (c *Codec) AppendJSON(dst []byte, m Message) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	w := jsonWriter{response: directionOf(m) == Response, records: c.Records}
+	w := &jsonWriter{response: directionOf(m) == Response, records: c.Records}
 	if c.Hide {
 		w.hidden = confidential(m.Key())
 	}
@@ -39,9 +39,10 @@ func (c *Codec) AppendJSON(dst []byte, m Message) ([]byte, error) {
 type jsonWriter struct {
 	response, records bool
 	hidden            func(Field) bool // nil: nothing is
+	unread            error            // why the records that were written last are base64
 }
 
-func (w jsonWriter) object(dst []byte, fields []Field, v reflect.Value) []byte {
+func (w *jsonWriter) object(dst []byte, fields []Field, v reflect.Value) []byte {
 	dst = append(dst, '{')
 	for i, f := range fields {
 		if i > 0 {
@@ -49,8 +50,10 @@ func (w jsonWriter) object(dst []byte, fields []Field, v reflect.Value) []byte {
 		}
 		dst = append(strconv.AppendQuote(dst, f.Name), ':')
 		dst = w.value(dst, f, f.Type, v.Field(f.index))
-		if f.Type == "records" && w.records {
-			dst = appendUnread(dst, f, v.Field(f.index).Bytes())
+		if w.unread != nil {
+			dst = append(strconv.AppendQuote(append(dst, ','), f.Name+unread), ':')
+			dst = appendMarshalled(dst, w.unread.Error())
+			w.unread = nil
 		}
 		if name, ok := f.meaning(); ok && w.response && v.Field(f.index).Int() != 0 {
 			dst = append(strconv.AppendQuote(append(dst, ','), name), ':')
@@ -76,16 +79,6 @@ func (w jsonWriter) object(dst []byte, fields []Field, v reflect.Value) []byte {
 	return append(dst, '}')
 }
 
-// appendUnread says beside records why they are base64, if they cannot be read.
-func appendUnread(dst []byte, f Field, raw []byte) []byte {
-	_, _, err := DecodeRecords(raw)
-	if err == nil {
-		return dst
-	}
-	dst = append(strconv.AppendQuote(append(dst, ','), f.Name+unread), ':')
-	return appendMarshalled(dst, err.Error())
-}
-
 // unread is added to the name of records.
 const unread = "Unread"
 
@@ -97,7 +90,7 @@ func (f Field) meaning() (name string, ok bool) {
 	return strings.TrimSuffix(f.Name, "Code"), true
 }
 
-func (w jsonWriter) value(dst []byte, f Field, kind string, v reflect.Value) []byte {
+func (w *jsonWriter) value(dst []byte, f Field, kind string, v reflect.Value) []byte {
 	for v.Kind() == reflect.Pointer {
 		switch {
 		case v.IsNil() && kind == "string" && !f.Nullable:
@@ -126,7 +119,8 @@ func (w jsonWriter) value(dst []byte, f Field, kind string, v reflect.Value) []b
 		return appendString(dst, v.String())
 	case "records":
 		if w.records {
-			return appendRecords(dst, v.Bytes())
+			dst, w.unread = appendRecords(dst, v.Bytes())
+			return dst
 		}
 		return appendBase64(dst, v.Bytes())
 	case "bytes":

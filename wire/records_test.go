@@ -122,7 +122,11 @@ func TestRecordsCut(t *testing.T) {
 		if err != nil || len(batches) != 1 || !bytes.Equal(rest, both[:n]) {
 			t.Fatalf("at %d: %d batches, %d bytes left, %v", n, len(batches), len(rest), err)
 		}
-		back, err := parseRecords("records", mustTree(t, appendRecords(nil, cut)))
+		text, err := appendRecords(nil, cut)
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := parseRecords("records", mustTree(t, text))
 		if err != nil || !bytes.Equal(back[len(back)-n:], both[:n]) {
 			t.Fatalf("at %d: %v", n, err)
 		}
@@ -171,7 +175,7 @@ func TestRecordsWrong(t *testing.T) {
 		if _, ok := errors.AsType[*DecodeError](err); !ok || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %s", name, err, tt.want)
 		}
-		if text := appendRecords(nil, b); text[0] != '"' {
+		if text, _ := appendRecords(nil, b); text[0] != '"' {
 			t.Errorf("%s is not base64: %s", name, text)
 		}
 	}
