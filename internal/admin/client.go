@@ -84,21 +84,26 @@ func (c *Client) get(ctx context.Context, path string) (answer, error) {
 		return answer{}, err
 	}
 	defer response.Body.Close()
-	target := response.Request.URL.String()
+	return c.read(path, response)
+}
+
+// read takes the whole of an answer.
+func (c *Client) read(path string, response *http.Response) (answer, error) {
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
 	if err != nil {
 		return answer{}, c.unreachable(err)
 	}
 	if len(body) > maxBody {
-		return answer{}, fmt.Errorf("%s: the answer is larger than %d bytes", target, maxBody)
+		return answer{}, fmt.Errorf("%s: the answer is larger than %d bytes", c.url(path), maxBody)
 	}
-	return answer{url: target, code: response.StatusCode, body: body}, nil
+	return answer{url: c.url(path), code: response.StatusCode, body: body}, nil
 }
+
+func (c *Client) url(path string) string { return strings.TrimSuffix(c.BaseURL, "/") + path }
 
 // roundTrip sends one request; the connection ends with the body of the response.
 func (c *Client) roundTrip(ctx context.Context, path string) (*http.Response, error) {
-	target := strings.TrimSuffix(c.BaseURL, "/") + path
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url(path), nil)
 	if err != nil {
 		return nil, fmt.Errorf("the admin address is malformed: %w", err)
 	}
@@ -118,9 +123,8 @@ func (c *Client) roundTrip(ctx context.Context, path string) (*http.Response, er
 	}
 	if response.Header.Get("Server") != serverName {
 		response.Body.Close()
-		return nil, fmt.Errorf("%s: %w", target, ErrNotOurs)
+		return nil, fmt.Errorf("%s: %w", c.url(path), ErrNotOurs)
 	}
-	response.Request = request
 	return response, nil
 }
 
@@ -129,22 +133,23 @@ func (c *Client) open(ctx context.Context, path string) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	impatient := time.AfterFunc(requestTimeout, cancel)
 	response, err := c.roundTrip(ctx, path) //nolint:bodyclose // the stream does
-	switch {
-	case err != nil && !impatient.Stop():
-		err = c.unreachable(context.DeadlineExceeded)
-		fallthrough
-	case err != nil:
+	if inTime := impatient.Stop(); err != nil {
 		cancel()
+		if !inTime {
+			err = c.unreachable(context.DeadlineExceeded)
+		}
 		return nil, err
 	}
-	impatient.Stop()
 	body := &stream{response.Body, cancel}
 	if response.StatusCode == http.StatusOK {
 		return body, nil
 	}
 	defer body.Close()
-	text, _ := io.ReadAll(io.LimitReader(response.Body, maxBody))
-	return nil, answer{url: response.Request.URL.String(), code: response.StatusCode, body: text}.refusal()
+	a, err := c.read(path, response)
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.refusal()
 }
 
 // A stream is the body of an answer without an end.

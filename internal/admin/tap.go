@@ -55,18 +55,18 @@ func (h *handler) tap(w http.ResponseWriter, r *http.Request) {
 		<-viewer.Over()
 		_ = conn.SetWriteDeadline(time.Now().Add(stopTimeout / 2))
 	})
-	if err := show(r.Context(), w, conn, viewer); errors.Is(err, tap.ErrReplaced) {
-		_ = json.NewEncoder(w).Encode(tap.Notice{Over: err.Error()})
-	}
+	_ = show(r.Context(), w, conn, viewer, tap.NewDescriber(filter)) // nobody is there to be told
 }
 
 // show writes frames; those that have come already leave together.
-func show(ctx context.Context, w io.Writer, conn *http.ResponseController, viewer *tap.Viewer) error {
-	describer := tap.NewDescriber(viewer.Filter())
+func show(ctx context.Context, w io.Writer, conn *http.ResponseController, viewer *tap.Viewer, describer *tap.Describer) error {
 	lines := json.NewEncoder(w)
 	lines.SetEscapeHTML(false)
 	for {
 		frame, dropped, err := viewer.Next(ctx)
+		if errors.Is(err, tap.ErrReplaced) {
+			return lines.Encode(tap.Notice{Over: err.Error()})
+		}
 		if err != nil {
 			return err
 		}

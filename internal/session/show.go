@@ -19,11 +19,16 @@ func (p *pump) shown(cut bool) {
 
 // show begins to copy a frame out of a pump.
 func (c *connection) show(v *tap.Viewer, p *pump, f tap.Frame) {
+	p.tee, p.ahead = c.begin(v, f), 0
+}
+
+// begin says of a frame what is the same for all of the connection; nil: it is not shown.
+func (c *connection) begin(v *tap.Viewer, f tap.Frame) *tap.Capture {
 	if c.who == nil {
-		return
+		return nil
 	}
 	f.Time, f.Connection, f.Target, f.Software = time.Now(), c.who, c.summary.Target, c.calledItself()
-	p.tee, p.ahead = v.Begin(f), 0
+	return v.Begin(f)
 }
 
 func (c *connection) showRequest(v *tap.Viewer, e inFlight, size int32) {
@@ -48,14 +53,8 @@ func (c *connection) calledItself() string {
 
 // showLocal shows an answer of the tunnel's own.
 func (c *connection) showLocal(v *tap.Viewer, e inFlight, size int) {
-	if c.who == nil {
-		return
-	}
 	c.requests.shown(false) // the request first
-	one := v.Begin(tap.Frame{
-		Time: time.Now(), Connection: c.who, Target: c.summary.Target, Software: c.calledItself(),
-		Local: true, Key: e.key, Version: e.version, CorrelationID: e.correlation, Size: size,
-	})
+	one := c.begin(v, tap.Frame{Local: true, Key: e.key, Version: e.version, CorrelationID: e.correlation, Size: size})
 	if one != nil {
 		one.End(false)
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 	"github.com/kafka-tunnel/kafka-tunnel/wire"
 )
@@ -95,8 +97,8 @@ func (d *Describer) Describe(f *Frame) (Event, bool) {
 
 // read fills in what the frame's bytes say.
 func (d *Describer) read(e *Event, f *Frame) {
-	if f.Local {
-		e.Errors = []wire.LocatedError{{Path: "errorCode", Error: wire.ErrorOf(unsupportedVersion)}}
+	if f.Local { // to an ApiVersions request that is newer than the tunnel knows (KIP-511)
+		e.Errors = []wire.LocatedError{{Path: "errorCode", Error: wire.ErrorOf(kerr.UnsupportedVersion.Code)}}
 		return
 	}
 	m, err := d.parse(f)
@@ -121,7 +123,3 @@ func (d *Describer) parse(f *Frame) (m wire.Message, err error) {
 	}
 	return m, err
 }
-
-// unsupportedVersion is what the tunnel answers to an ApiVersions request that is newer than
-// it knows (KIP-511).
-const unsupportedVersion = 35

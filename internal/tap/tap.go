@@ -96,7 +96,7 @@ func (t *Tap) State() string {
 func (t *Tap) Watch(f Filter) *Viewer {
 	v := &Viewer{tap: t, filter: f, queue: make(chan *Frame, queueLength), over: make(chan struct{})}
 	if before := t.viewer.Swap(v); before != nil {
-		before.once.Do(func() { before.why = ErrReplaced; close(before.over) })
+		before.end(ErrReplaced)
 	}
 	return v
 }

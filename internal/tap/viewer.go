@@ -62,9 +62,6 @@ func (v *Viewer) Over() <-chan struct{} { return v.over }
 // Waiting reports whether frames are there that Next has not returned.
 func (v *Viewer) Waiting() bool { return len(v.queue) > 0 }
 
-// Filter returns what the viewer was made with.
-func (v *Viewer) Filter() Filter { return v.filter }
-
 // Next waits for a frame. It is nil when frames were dropped and none has come since; then,
 // dropped says how many. The error is [ErrReplaced], [ErrClosed] or that of ctx.
 func (v *Viewer) Next(ctx context.Context) (f *Frame, dropped uint64, err error) {
@@ -105,7 +102,11 @@ func (v *Viewer) show(f *Frame) {
 // Close ends it.
 func (v *Viewer) Close() {
 	v.tap.viewer.CompareAndSwap(v, nil)
-	v.once.Do(func() { v.why = ErrClosed; close(v.over) })
+	v.end(ErrClosed)
+}
+
+func (v *Viewer) end(why error) {
+	v.once.Do(func() { v.why = why; close(v.over) })
 }
 
 // Begin notes that a frame has begun to pass; nil: it is not shown.
