@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -98,7 +97,7 @@ func child(ctx context.Context, t *running, args []string, signals <-chan os.Sig
 	})
 	env := process.WithDefault(os.Environ(), process.BootstrapServers, t.Address(""))
 	// For status, wait and tap, where the port is any.
-	env = process.WithDefault(env, "KAFKA_TUNNEL_ADMIN_LISTEN", strings.TrimPrefix(t.AdminURL(), "http://"))
+	env = process.WithDefault(env, "KAFKA_TUNNEL_ADMIN_LISTEN", t.AdminAddress())
 	code, err := process.Run(ctx, process.Options{
 		Args:    args,
 		Env:     env,

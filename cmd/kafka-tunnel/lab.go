@@ -184,7 +184,7 @@ func startInLab(cmd *cobra.Command, o *labOptions, landscape *lab.Landscape) (*r
 	if address := t.Forward("registry"); address != "" {
 		say(o.out, "  %-20s %-24s %s\n", "forward", address, "registry: http://"+address+"/subjects")
 	}
-	say(o.out, "  %-20s %-24s %s\n", "admin", strings.TrimPrefix(t.AdminURL(), "http://"), t.AdminURL()+"/status")
+	say(o.out, "  %-20s %-24s %s\n", "admin", t.AdminAddress(), t.AdminURL()+"/status")
 	return t, nil
 }
 
@@ -250,7 +250,7 @@ ready: any Kafka client can use %[1]s, for example
   kafka-tunnel tap --admin-listen %[2]s
 
 Ctrl-C ends it.
-`, address, strings.TrimPrefix(t.AdminURL(), "http://"))
+`, address, t.AdminAddress())
 }
 
 // waitForEnd waits for a signal that ends programs.

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,7 +21,7 @@ func newProduceCommand() *cobra.Command {
   kafka-tunnel produce orders --key-separator : --header source=hand < lines.txt`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			ctx, stop := interruptible(cmd)
 			defer stop()
 			server.complete()
 			p.Server, p.Topic = server.server, args[0]
@@ -62,7 +60,7 @@ topic, %p partition, %o offset, %d timestamp, %v{base64}, %v{hex}.`,
   kafka-tunnel consume orders --from 1h --count 10 -f '%p %o %k: %v\n'`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			ctx, stop := interruptible(cmd)
 			defer stop()
 			server.complete()
 			c.Server, c.Topic = server.server, args[0]

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -53,4 +56,10 @@ connect to localhost:9092; one variable is enough on Cloud Foundry:
 	root.SetOut(os.Stdout)
 	root.SetErr(os.Stderr)
 	return root
+}
+
+// interruptible returns a context that Ctrl-C and SIGTERM end: being told to end is how a
+// command without an end of its own ends in good order.
+func interruptible(cmd *cobra.Command) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 }

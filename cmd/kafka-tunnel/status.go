@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,7 +24,7 @@ func newStatusCommand() *cobra.Command {
 			out := cmd.OutOrStdout()
 			switch {
 			case watch:
-				ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+				ctx, stop := interruptible(cmd)
 				defer stop()
 				return client.Watch(ctx, out, admin.WatchOptions{Every: 2 * time.Second, Clear: isTerminal(os.Stdout)})
 			case asJSON:

@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"time"
 
@@ -31,7 +32,7 @@ func (d Decoder) capture(in io.Reader, print func(value []byte) error, note func
 	codec := &wire.Codec{Records: d.Records, Share: true}
 	return pcap.Read(in, codec, func(f pcap.Frame) error {
 		out := captured{Time: f.Time, From: f.From, To: f.To, Key: f.Header.Key, Version: f.Header.Version, CorrelationID: f.Header.CorrelationID, ClientID: f.Header.ClientID, Size: f.Size}
-		if f.Err != pcap.ErrUnasked { //nolint:errorlint // it is not wrapped
+		if !errors.Is(f.Err, pcap.ErrUnasked) {
 			out.API = kafka.Name(f.Header.Key)
 		}
 		if f.Latency > 0 {

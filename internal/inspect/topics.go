@@ -30,9 +30,9 @@ func listTopics(ctx context.Context, out io.Writer, admin *kadm.Client) error {
 	var rows []string
 	for _, t := range topics.Sorted() {
 		trouble := "-"
-		if n := withoutLeader(t); n > 0 {
+		if n := count(t, func(p kadm.PartitionDetail) bool { return p.Leader < 0 }); n > 0 {
 			trouble = fmt.Sprintf("%d without a leader", n)
-		} else if n := outOfSync(t); n > 0 {
+		} else if n := count(t, func(p kadm.PartitionDetail) bool { return len(p.ISR) < len(p.Replicas) }); n > 0 {
 			trouble = fmt.Sprintf("%d not in sync", n)
 		}
 		rows = append(rows, fmt.Sprintf("%s\t%d\t%d\t%s", t.Topic, len(t.Partitions), t.Partitions.NumReplicas(), trouble))
@@ -41,18 +41,10 @@ func listTopics(ctx context.Context, out io.Writer, admin *kadm.Client) error {
 	return errors.Join(table(out, "TOPIC\tPARTITIONS\tREPLICAS\tTROUBLE", rows), err)
 }
 
-func withoutLeader(t kadm.TopicDetail) (n int) {
+// count returns how many partitions are as they are asked to be.
+func count(t kadm.TopicDetail, is func(kadm.PartitionDetail) bool) (n int) {
 	for _, p := range t.Partitions {
-		if p.Leader < 0 {
-			n++
-		}
-	}
-	return n
-}
-
-func outOfSync(t kadm.TopicDetail) (n int) {
-	for _, p := range t.Partitions {
-		if len(p.ISR) < len(p.Replicas) {
+		if is(p) {
 			n++
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"net"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -212,6 +213,9 @@ func (t *Tunnel) Forward(name string) string {
 
 // AdminURL returns the base URL of the admin endpoints.
 func (t *Tunnel) AdminURL() string { return admin.BaseURL(t.cfg.Admin.Listen.Host, t.adminPort) }
+
+// AdminAddress returns host:port of the admin endpoints, for clients on this machine.
+func (t *Tunnel) AdminAddress() string { return strings.TrimPrefix(t.AdminURL(), "http://") }
 
 // Metrics returns the tunnel's instruments.
 func (t *Tunnel) Metrics() *metrics.Metrics { return t.metrics }
