@@ -6,21 +6,16 @@ import (
 	"io"
 	"time"
 
-	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 	"github.com/kafka-tunnel/kafka-tunnel/wire"
 	"github.com/kafka-tunnel/kafka-tunnel/wire/pcap"
 )
 
 // A captured is what is printed of a frame of a capture.
 type captured struct {
-	Time           time.Time       `json:"time"`
-	From           string          `json:"from"`
-	To             string          `json:"to"`
-	API            string          `json:"api,omitempty"`
-	Key            int16           `json:"key"`
-	Version        int16           `json:"version"`
-	CorrelationID  int32           `json:"correlationId"`
-	ClientID       *string         `json:"clientId,omitempty"`
+	Time time.Time `json:"time"`
+	From string    `json:"from"`
+	To   string    `json:"to"`
+	head
 	Size           int             `json:"size"`
 	LatencySeconds *float64        `json:"latencySeconds,omitempty"`
 	Request        json.RawMessage `json:"request,omitempty"`
@@ -31,9 +26,9 @@ type captured struct {
 func (d Decoder) capture(in io.Reader, print func(value []byte) error, note func(text string)) error {
 	codec := &wire.Codec{Records: d.Records, Share: true}
 	return pcap.Read(in, codec, func(f pcap.Frame) error {
-		out := captured{Time: f.Time, From: f.From, To: f.To, Key: f.Header.Key, Version: f.Header.Version, CorrelationID: f.Header.CorrelationID, ClientID: f.Header.ClientID, Size: f.Size}
-		if !errors.Is(f.Err, pcap.ErrUnasked) {
-			out.API = kafka.Name(f.Header.Key)
+		out := captured{Time: f.Time, From: f.From, To: f.To, head: headOf(f.Header), Size: f.Size}
+		if errors.Is(f.Err, pcap.ErrUnasked) {
+			out.API = ""
 		}
 		if f.Latency > 0 {
 			seconds := f.Latency.Seconds()

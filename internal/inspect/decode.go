@@ -24,14 +24,23 @@ type Decoder struct {
 
 // A decoded is what is printed of a frame.
 type decoded struct {
-	Offset        int64           `json:"offset"` // of the frame in the input
-	API           string          `json:"api"`
-	Key           int16           `json:"key"`
-	Version       int16           `json:"version"`
-	CorrelationID int32           `json:"correlationId"`
-	ClientID      *string         `json:"clientId,omitempty"`
-	Request       json.RawMessage `json:"request,omitempty"`
-	Response      json.RawMessage `json:"response,omitempty"`
+	Offset int64 `json:"offset"` // of the frame in the input
+	head
+	Request  json.RawMessage `json:"request,omitempty"`
+	Response json.RawMessage `json:"response,omitempty"`
+}
+
+// A head is what is printed of any frame.
+type head struct {
+	API           string  `json:"api,omitempty"` // empty: not known
+	Key           int16   `json:"key"`
+	Version       int16   `json:"version"`
+	CorrelationID int32   `json:"correlationId"`
+	ClientID      *string `json:"clientId,omitempty"`
+}
+
+func headOf(h wire.RequestHeader) head {
+	return head{kafka.Name(h.Key), h.Key, h.Version, h.CorrelationID, h.ClientID}
 }
 
 // maxInput bounds an input that is no capture: a broker takes no larger frame.
@@ -151,7 +160,7 @@ func (d Decoder) parse(codec *wire.Codec, frame []byte) (out decoded, err error)
 		if err != nil {
 			return out, err
 		}
-		out = decoded{API: api.Name, Key: api.Key, Version: version, CorrelationID: id}
+		out.head = headOf(wire.RequestHeader{Key: api.Key, Version: version, CorrelationID: id})
 		out.Response, err = codec.AppendJSON(nil, m)
 		return out, err
 	}
@@ -159,7 +168,7 @@ func (d Decoder) parse(codec *wire.Codec, frame []byte) (out decoded, err error)
 	if err != nil {
 		return out, fmt.Errorf("no request: %w; if it is a response, say of what: --response API:VERSION", err)
 	}
-	out = decoded{API: kafka.Name(h.Key), Key: h.Key, Version: h.Version, CorrelationID: h.CorrelationID, ClientID: h.ClientID}
+	out.head = headOf(h)
 	out.Request, err = codec.AppendJSON(nil, m)
 	return out, err
 }
