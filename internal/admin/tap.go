@@ -43,7 +43,7 @@ func (h *handler) tap(w http.ResponseWriter, r *http.Request) {
 	// the end of the connection alone.
 	_ = conn.SetReadDeadline(time.Time{})
 	_ = conn.SetWriteDeadline(time.Time{})
-	if r.Method == http.MethodHead || conn.Flush() != nil {
+	if r.Method == http.MethodHead {
 		return
 	}
 	viewer := h.s.Tap.Watch(filter)
@@ -55,6 +55,10 @@ func (h *handler) tap(w http.ResponseWriter, r *http.Request) {
 		<-viewer.Over()
 		_ = conn.SetWriteDeadline(time.Now().Add(stopTimeout / 2))
 	})
+	// Only now: whoever has the head of the answer misses no frame.
+	if conn.Flush() != nil {
+		return
+	}
 	_ = show(r.Context(), w, conn, viewer, tap.NewDescriber(filter)) // nobody is there to be told
 }
 

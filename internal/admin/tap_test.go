@@ -74,6 +74,9 @@ func TestTapIsNotRead(t *testing.T) {
 	const shown = 200_000 // more than all buffers on the way take
 	var seen, dropped uint64
 	err := client.Tap(t.Context(), tap.Filter{}, func() {
+		if frames.Viewer() == nil {
+			t.Error("frames are not shown yet")
+		}
 		for range shown {
 			heartbeat(frames, 1, 0) // nobody reads yet
 		}
