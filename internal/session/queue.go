@@ -41,8 +41,8 @@ type queue struct {
 	ring    []inFlight // its length is a power of two
 	head, n int        // entries not taken yet
 	taken   int        // entries taken whose response has not been written yet
-	ended   bool       // nobody will take entries any more
-	noMore  bool       // nobody will push entries any more
+	ended   bool       // no entry will be taken any more
+	closed  bool       // no entry will be pushed any more
 }
 
 func (q *queue) init() {
@@ -170,18 +170,27 @@ func (q *queue) empty() bool {
 	return !q.ended
 }
 
-// close says that no request will follow.
-func (q *queue) close() {
+// close notes that no request will follow. It reports whether nothing is in flight: a
+// response that was taken is, until all of it has been written.
+func (q *queue) close() (idle bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.noMore = true
+	q.closed = true
+	return q.n == 0 && q.taken == 0
 }
 
-// drained reports whether no request will follow and none is in flight.
+// isClosed reports whether the client has ended its side.
+func (q *queue) isClosed() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.closed
+}
+
+// drained reports whether no response will follow the ones that were taken.
 func (q *queue) drained() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.noMore && q.n == 0
+	return q.closed && q.n == 0
 }
 
 // end wakes a waiting push and refuses further ones.

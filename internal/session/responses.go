@@ -20,7 +20,10 @@ func (c *connection) pumpResponses() (Result, error) {
 	p := &c.responses
 	for {
 		if c.queue.drained() {
-			return ClientClosed, c.classify(p.flush())
+			if err := p.flush(); err != nil {
+				return c.broken(err)
+			}
+			return ClientClosed, nil
 		}
 		p.mid = false
 		if _, err := c.nextByte(); err != nil {
@@ -29,18 +32,36 @@ func (c *connection) pumpResponses() (Result, error) {
 				return "", err
 			case errors.Is(err, io.EOF):
 				return BrokerClosed, nil
-			case errors.Is(err, errStalled) && p.finishing():
-				return ClientClosed, nil // the last words took too long, or there were none
+			case errors.Is(err, errDrained):
+				return ClientClosed, nil
 			}
-			return Failed, c.classify(err)
+			return c.broken(err)
 		}
 		p.mid = true
 		err := c.response()
 		p.shown(err != nil)
 		if err != nil {
-			return Failed, c.classify(unexpected(err, p.from))
+			return c.broken(unexpected(err, p.from))
 		}
 	}
+}
+
+// errDrained is the end of the response pump: the client sends no more requests and
+// has every response.
+var errDrained = errors.New("every response has been written")
+
+// broken returns how a connection ends whose response pump has met err. A client that
+// has ended its side may close the socket at any time, and after that the broker is
+// not waited for (R14): neither is a failure.
+func (c *connection) broken(err error) (Result, error) {
+	side, _ := errors.AsType[*sideError](err)
+	switch {
+	case errors.Is(err, errStalled) && c.responses.finishing():
+		return ClientClosed, nil
+	case side != nil && side.write && isReset(err) && c.queue.isClosed():
+		return ClientClosed, nil
+	}
+	return Failed, c.classify(err)
 }
 
 // nextByte waits for the first byte of a response. While nothing else is
@@ -55,6 +76,11 @@ func (c *connection) nextByte() ([]byte, error) {
 			if err := c.localAnswers(); err != nil {
 				return nil, err
 			}
+		}
+		// Only now: until then the request pump took the last response for one that is
+		// in flight, and left it to this pump to end.
+		if c.queue.drained() {
+			return nil, errDrained
 		}
 	}
 	return p.peek(1)

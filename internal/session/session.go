@@ -83,6 +83,7 @@ type Handler struct {
 	pipes     pipes
 	dormitory dormitory
 	looks     func()        // hears of each look of a sentry; for tests
+	closing   func()        // is called when the client's end was read; for tests
 	every     time.Duration // between two looks; for tests; 0: a third of Lost
 }
 
@@ -315,12 +316,15 @@ func (c *connection) finish(result Result, err error) {
 
 // lastWords lets the response pump finish what is in flight.
 func (c *connection) lastWords() {
-	c.queue.close()
-	if c.queue.drained() {
+	idle := c.queue.close()
+	if idle {
 		c.responses.finish(0)
-		return
+	} else {
+		c.responses.finish(lastWords)
 	}
-	c.responses.finish(lastWords)
+	if c.h.closing != nil {
+		c.h.closing()
+	}
 }
 
 func (c *connection) sent(n int) {

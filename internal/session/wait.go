@@ -35,7 +35,7 @@ func (p *pump) limit() error {
 	case p.interrupted:
 		return errInterrupted
 	case p.finished > 0:
-		p.until = time.Now().Add(p.finished)
+		p.until = time.Now().Add(p.finished + p.grace)
 	case p.mid && p.stall > 0:
 		p.until = time.Now().Add(p.stall + p.grace)
 	case p.until.IsZero():
