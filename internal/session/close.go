@@ -30,7 +30,7 @@ func (c *connection) close(result Result, err error) {
 			continue
 		}
 		mine := side != nil && side.side == p.from
-		if reset && !mine {
+		if reset && !mine || c.undelivered.Load() && p == &c.responses {
 			abort(p.src)
 			continue
 		}

@@ -56,7 +56,8 @@ type pump struct {
 
 	dormitory       *dormitory
 	reader          reader
-	active          atomic.Bool // bytes have come since the last look
+	active          atomic.Bool // bytes have come since the last check
+	waiting         atomic.Bool // the owner waits for something else than bytes of src
 	buf             []byte
 	start, pos, end int
 
@@ -246,7 +247,9 @@ func (p *pump) flush() error {
 		return nil
 	}
 	p.take()
+	p.waiting.Store(true)
 	n, err := p.dst.Write(p.buf[p.start:p.pos])
+	p.waiting.Store(false)
 	p.start += n
 	p.count(n)
 	if err != nil {

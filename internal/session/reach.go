@@ -28,6 +28,10 @@ func (c *connection) reach(ctx context.Context, dial DialFunc) (net.Conn, string
 	done := make(chan outcome, 1)
 	go c.dial(ctx, dial, done)
 	gone := c.watch()
+	if gone == nil { // nothing reads now: the monitor notices when the client leaves
+		c.dialing.Store(&dialing{cancel: cancel, records: c.unanswered()})
+		c.requests.waiting.Store(true)
+	}
 	var left error
 	switch {
 	case errors.Is(gone, io.EOF) && !c.unanswered():
@@ -38,7 +42,12 @@ func (c *connection) reach(ctx context.Context, dial DialFunc) (net.Conn, string
 		cancel()
 	}
 	o := <-done
+	c.requests.waiting.Store(false)
+	departed := c.dialing.Swap(nil).departed()
 	c.requests.resume()
+	if left == nil && departed {
+		left = failure.New(failure.ClientGone, nil)
+	}
 	if left != nil && o.conn != nil {
 		_ = o.conn.Close()
 		o.conn = nil

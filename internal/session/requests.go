@@ -89,10 +89,10 @@ func (c *connection) request() error {
 	if err != nil {
 		return err
 	}
-	if !silent {
-		if err := c.enqueue(entry); err != nil {
-			return err
-		}
+	if silent {
+		c.unacknowledged.Store(true)
+	} else if err := c.enqueue(entry); err != nil {
+		return err
 	}
 	return p.pass(whole)
 }
@@ -193,6 +193,8 @@ func (c *connection) enqueue(e inFlight) error {
 		if err := c.requests.flush(); err != nil {
 			return err
 		}
+		c.requests.waiting.Store(true)
+		defer c.requests.waiting.Store(false)
 	}
 	e.sent = time.Since(c.start)
 	if !c.queue.push(e) {

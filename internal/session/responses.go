@@ -108,7 +108,7 @@ func (c *connection) response() error {
 	if err != nil {
 		return err
 	}
-	if c.summary.ToClient == 0 && p.start == p.pos && isAlert(head) {
+	if c.toClient.Load() == 0 && p.start == p.pos && isAlert(head) {
 		return failure.New(failure.BrokerExpectsTLS, nil).For(c.summary.Target, "")
 	}
 	size := frameSize(head)

@@ -74,6 +74,8 @@ func (c *connection) handshake(e inFlight, whole int64) error {
 	if err := c.requests.flush(); err != nil {
 		return err
 	}
+	c.requests.waiting.Store(true)
+	defer c.requests.waiting.Store(false)
 	if !c.queue.empty() {
 		return errStopped
 	}

@@ -82,9 +82,10 @@ type Handler struct {
 	buffers   buffers
 	pipes     pipes
 	dormitory dormitory
-	looks     func()        // hears of each look of a sentry; for tests
+	monitor   monitor
+	looks     func()        // is called at each check of a connection; for tests
 	closing   func()        // is called when the client's end was read; for tests
-	every     time.Duration // between two looks; for tests; 0: a third of Lost
+	every     time.Duration // between two checks; for tests; 0: a third of Lost
 }
 
 // The defaults of a Handler.
@@ -130,8 +131,7 @@ type connection struct {
 	queue  queue
 	start  time.Time
 
-	bare     atomic.Bool // the client's next frame may be a bare SASL token
-	sentry   sentry
+	bare     atomic.Bool            // the client's next frame may be a bare SASL token
 	software atomic.Pointer[string] // how the client calls itself, nil until it does
 	who      *tap.Connection        // nil: it is not known, and frames are not shown
 	walker   *kafka.Walker          // nil until a response needs one
@@ -144,7 +144,19 @@ type connection struct {
 	stopped atomic.Bool
 	pumps   atomic.Int32 // pumps that have not ended
 	verdict verdict
-	summary Summary
+	summary Summary // its bytes are filled in at the end
+
+	toBroker, toClient atomic.Int64 // bytes
+
+	// Owned by the monitor.
+	acks      ackMonitor
+	departure departure
+	nextCheck time.Time
+
+	dialing        atomic.Pointer[dialing]  // the dial that the request pump waits for; nil: there is none
+	relaying       atomic.Pointer[net.Conn] // the upstream connection; nil: not yet
+	unacknowledged atomic.Bool              // a request came that has no response (acks=0)
+	undelivered    atomic.Bool              // it has gone, and the broker does not take what it sent
 }
 
 // verdict is how a connection ends: as the pump says that ends first.
@@ -179,6 +191,7 @@ func (h *Handler) Serve(ctx context.Context, conn net.Conn, dial DialFunc, over 
 	c.requests.attach(conn, nil)
 	c.responses.attach(nil, conn)
 	c.unstop = context.AfterFunc(ctx, c.stop)
+	h.monitor.add(c)
 	if result, err := c.open(ctx, dial); result != "" {
 		if ctx.Err() != nil {
 			c.stopped.Store(true)
@@ -222,19 +235,10 @@ func (c *connection) open(ctx context.Context, dial DialFunc) (Result, error) {
 func (c *connection) relay() {
 	c.requests.attach(nil, c.up)
 	c.responses.attach(c.up, nil)
-	c.sentry.start(c.up, c.h.Lost, c.h.every, c.look, c.responses.getUp)
 	c.pumps.Store(2)
+	c.relaying.Store(&c.up)
 	go c.runResponses()
 	c.runRequests()
-}
-
-// look is called by the sentry from time to time.
-func (c *connection) look() {
-	c.requests.askRest()
-	c.responses.askRest()
-	if c.h.looks != nil {
-		c.h.looks()
-	}
 }
 
 // runRequests runs the request pump until it rests or ends.
@@ -287,7 +291,6 @@ func (c *connection) pumpOver() {
 		c.freed()
 		return
 	}
-	c.sentry.stop()
 	v := &c.verdict
 	// A reset by the broker is told once: to the write or to the read, and the other
 	// one then finds the end of the stream.
@@ -301,6 +304,7 @@ func (c *connection) pumpOver() {
 // finish closes both connections and tells the summary.
 func (c *connection) finish(result Result, err error) {
 	c.unstop()
+	c.h.monitor.remove(c)
 	if c.stopped.Load() {
 		result, err = Stopped, nil
 	}
@@ -310,6 +314,7 @@ func (c *connection) finish(result Result, err error) {
 	c.requests.discard()
 	c.responses.discard()
 	c.summary.Result, c.summary.Err, c.summary.Software = result, err, c.calledItself()
+	c.summary.ToBroker, c.summary.ToClient = c.toBroker.Load(), c.toClient.Load()
 	c.summary.Duration = time.Since(c.start)
 	c.over(c.summary)
 }
@@ -328,14 +333,14 @@ func (c *connection) lastWords() {
 }
 
 func (c *connection) sent(n int) {
-	c.summary.ToBroker += int64(n)
+	c.toBroker.Add(int64(n))
 	if o := c.h.Observer; o != nil {
 		o.Bytes(n, 0)
 	}
 }
 
 func (c *connection) received(n int) {
-	c.summary.ToClient += int64(n)
+	c.toClient.Add(int64(n))
 	if o := c.h.Observer; o != nil {
 		o.Bytes(0, n)
 	}
@@ -352,7 +357,7 @@ func (c *connection) classify(err error) error {
 	if f := secure.Refusal(err); f != nil {
 		return f.For(c.summary.Target, "")
 	}
-	if lost := c.sentry.err(); lost != nil {
+	if lost := c.acks.err(); lost != nil {
 		return failure.New(failure.BrokerReset, lost).For(c.summary.Target, "")
 	}
 	side, ok := errors.AsType[*sideError](err)

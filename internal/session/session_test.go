@@ -56,6 +56,7 @@ type bench struct {
 	broker *net.TCPConn // the test's end
 
 	upstream *net.TCPConn // the session's own end towards the broker
+	handler  *Handler
 
 	dialed chan struct{}
 	over   chan Summary
@@ -68,10 +69,12 @@ func start(t *testing.T, change func(*Handler), dial DialFunc) *bench {
 	var inner, upstream *net.TCPConn
 	b.client, inner = pair(t)
 	b.broker, upstream = pair(t)
+	b.upstream = upstream
 	h := &Handler{Mapper: kafka.MapperFunc(toLocalhost), Hold: time.Minute}
 	if change != nil {
 		change(h)
 	}
+	b.handler = h
 	var once sync.Once
 	if dial == nil {
 		dial = func(context.Context) (net.Conn, string, error) { return upstream, "kafka-1.corp:9092", nil }

@@ -301,7 +301,9 @@ func (s *splicer) crowd(crowded bool) {
 // unload writes what the pipe holds.
 func (p *pump) unload(s *splicer) (int64, error) {
 	loaded, begin := s.held, time.Now()
+	p.waiting.Store(true)
 	err := s.dst.Write(s.out)
+	p.waiting.Store(false)
 	if err == nil {
 		err = s.err
 	}

@@ -1,0 +1,53 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// defaultLost is how long the broker's side may leave everything without
+// acknowledgement before it counts as lost.
+const defaultLost = 60 * time.Second
+
+// errLost is the end of a connection whose other side does not answer any more,
+// not even to its kernel.
+var errLost = errors.New("the other side acknowledges nothing")
+
+// An ackMonitor checks from time to time whether the upstream connection still has
+// another side (R13). TCP_USER_TIMEOUT would be the kernel's way, but it also cuts
+// a connection whose reader is only slow: it counts the time that bytes wait for
+// the window to open, although the other side acknowledges each probe of it.
+//
+// Its owner is the goroutine of the [monitor]; err may be called by others.
+type ackMonitor struct {
+	pendingSince time.Time    // the first check at which an acknowledgement was owed; zero: none is
+	lost         atomic.Int64 // for how long nothing was acknowledged; 0: the other side is there
+}
+
+// check reports whether the other side has owed an acknowledgement for as long as
+// after: since a check that saw the debt, and none has come since.
+func (a *ackMonitor) check(conn net.Conn, after time.Duration, now time.Time) (lost bool) {
+	silent, owes := unacknowledged(conn)
+	switch {
+	case !owes:
+		a.pendingSince = time.Time{}
+	case a.pendingSince.IsZero() || now.Add(-silent).After(a.pendingSince):
+		a.pendingSince = now
+	}
+	if !owes || now.Sub(a.pendingSince) < after {
+		return false
+	}
+	a.lost.Store(int64(after))
+	return true
+}
+
+// err returns why the connection was cut, nil if it was not.
+func (a *ackMonitor) err() error {
+	if after := a.lost.Load(); after > 0 {
+		return fmt.Errorf("%w for %v", errLost, time.Duration(after))
+	}
+	return nil
+}

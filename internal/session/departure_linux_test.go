@@ -1,0 +1,207 @@
+package session
+
+import (
+	"context"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
+)
+
+// waits are the places where the request pump waits for something other than the client.
+// Each brings a session there, with a broker that is stuck.
+func waits() map[string]func(t *testing.T, b *bench) {
+	return map[string]func(t *testing.T, b *bench){
+		"room in the queue": func(t *testing.T, b *bench) {
+			for id := range int32(queueCapacity + 1) {
+				write(t, b.client, request(heartbeat, 0, id, ""))
+			}
+		},
+		"the answer to a handshake": func(t *testing.T, b *bench) {
+			write(t, b.client, request(kafka.KeySaslHandshake, 0, 1, "\x00\x05PLAIN"))
+		},
+		"a broker that takes no more": func(t *testing.T, b *bench) {
+			fillUpstream(t, b, strings.Repeat(string(request(heartbeat, 0, 1, strings.Repeat("x", 16<<10))), 1000))
+		},
+		"a broker that takes no more, spliced": func(t *testing.T, b *bench) {
+			fillUpstream(t, b, string(request(heartbeat, 0, 1, strings.Repeat("x", 16<<20))))
+		},
+		"a broker that takes no more, and leaves bytes to be read": func(t *testing.T, b *bench) {
+			fillUpstream(t, b, strings.Repeat(string(request(heartbeat, 0, 1, strings.Repeat("x", 16<<10))), 1000))
+			write(t, b.client, request(heartbeat, 0, 2, ""))
+		},
+	}
+}
+
+// fillUpstream sends bytes until the broker's side takes no more. Then nothing that was sent is
+// left to be read from the client.
+func fillUpstream(t *testing.T, b *bench, bytes string) {
+	t.Helper()
+	_ = b.upstream.SetWriteBuffer(64 << 10)
+	_ = b.broker.SetReadBuffer(64 << 10)
+	c := only(b.handler)
+	for len(bytes) > 0 {
+		n := min(len(bytes), 16<<10)
+		write(t, b.client, []byte(bytes[:n]))
+		bytes = bytes[n:]
+		if stuck(c) {
+			return
+		}
+	}
+	t.Fatal("the broker takes everything")
+}
+
+// stuck returns false when all that was sent has been read, and true when the request
+// pump waits for the broker and no byte has moved for a while.
+func stuck(c *connection) bool {
+	moved, still := c.toBroker.Load(), 0
+	for still < 100 {
+		<-time.After(time.Millisecond)
+		switch now := c.toBroker.Load(); {
+		case !c.requests.waiting.Load() && unreadBytes(c.client) == 0:
+			return false
+		case now == moved && c.requests.waiting.Load():
+			still++
+		default:
+			moved, still = now, 0
+		}
+	}
+	return true
+}
+
+// only returns the only connection of a handler.
+func only(h *Handler) *connection {
+	for {
+		h.monitor.mu.Lock()
+		for c := range h.monitor.open {
+			h.monitor.mu.Unlock()
+			return c
+		}
+		h.monitor.mu.Unlock()
+		<-time.After(time.Millisecond)
+	}
+}
+
+// TestAClientThatLeavesIsNoticed wherever the request pump waits, by its end and by its
+// reset: the connection is closed, and with it everything that it held (R13).
+func TestAClientThatLeavesIsNoticed(t *testing.T) {
+	if 2*roundEvery >= 5*time.Second {
+		t.Errorf("two rounds take %v: a client that has gone is to be noticed within 5 s", 2*roundEvery)
+	}
+	ends := map[string]struct {
+		end    func(conn *net.TCPConn)
+		result Result
+	}{
+		"reset": {abort0, Failed},
+		"end":   {func(conn *net.TCPConn) { _ = conn.CloseWrite() }, ClientClosed},
+	}
+	for place, wait := range waits() {
+		for name, end := range ends {
+			t.Run(name+" while it waits for "+place, func(t *testing.T) {
+				t.Parallel()
+				b := start(t, func(h *Handler) { h.Stall = time.Minute }, nil)
+				h := b.handler
+				wait(t, b)
+				waitUntilWaiting(h)
+				begin := time.Now()
+				end.end(b.client)
+				s := <-b.over
+				t.Logf("noticed after %v", time.Since(begin).Round(time.Millisecond))
+				if s.Result != end.result || s.Err != nil && !failure.Is(s.Err, failure.ClientReset) {
+					t.Errorf("summary %+v", s)
+				}
+				if raw, err := b.upstream.SyscallConn(); err == nil && raw.Control(func(uintptr) {}) == nil {
+					t.Error("the upstream connection is open")
+				}
+				h.pipes.mu.Lock()
+				defer h.pipes.mu.Unlock()
+				if held := h.pipes.open - len(h.pipes.free); held != 0 {
+					t.Errorf("%d pipes are held", held)
+				}
+			})
+		}
+	}
+}
+
+// waitUntilWaiting returns when the request pump of the only connection waits.
+func waitUntilWaiting(h *Handler) {
+	for c := only(h); !c.requests.waiting.Load(); {
+		<-time.After(time.Millisecond)
+	}
+}
+
+func abort0(conn *net.TCPConn) { abort(conn) }
+
+// TestAClientThatLeavesADialIsNoticed with a full buffer, when nothing reads from it:
+// the dial is cancelled. Records without acknowledgement are delivered all the same.
+func TestAClientThatLeavesADialIsNoticed(t *testing.T) {
+	heartbeats := strings.Repeat(string(request(heartbeat, 0, 1, strings.Repeat("x", 1000))), 60)
+	records := string(produce(1, 0, "app")) + heartbeats
+	for name, test := range map[string]struct {
+		sent   string
+		end    func(conn *net.TCPConn)
+		goesOn bool
+	}{
+		"reset":              {heartbeats[:patience+2000], abort0, false},
+		"reset with records": {records[:patience+2000], abort0, false},
+		"end":                {heartbeats[:bufferSize], func(conn *net.TCPConn) { _ = conn.CloseWrite() }, false},
+		"end with records":   {records[:bufferSize], func(conn *net.TCPConn) { _ = conn.CloseWrite() }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			proceed, canceled := make(chan struct{}), make(chan struct{})
+			_, upstream := pair(t)
+			b := start(t, func(h *Handler) { h.every = time.Millisecond }, func(ctx context.Context) (net.Conn, string, error) {
+				select {
+				case <-proceed:
+					return upstream, "kafka-1.corp:9092", nil
+				case <-ctx.Done():
+					close(canceled)
+					return nil, "kafka-1.corp:9092", failure.New(failure.ConnectorAway, ctx.Err())
+				}
+			})
+			write(t, b.client, []byte(test.sent))
+			waitUntilWaiting(b.handler)
+			test.end(b.client)
+			if !test.goesOn {
+				<-canceled
+				if s := <-b.over; s.Result != NotReached || !failure.Is(s.Err, failure.ClientGone) {
+					t.Errorf("summary %+v", s)
+				}
+				return
+			}
+			select {
+			case <-canceled:
+				t.Error("the dial was cancelled")
+			case <-time.After(50 * time.Millisecond): // fifty rounds
+				close(proceed)
+			}
+		})
+	}
+}
+
+// TestASlowBrokerKeepsItsClient: a client that has ended its side waits for as long as
+// bytes move, and so does one that left bytes to be read.
+func TestASlowBrokerKeepsItsClient(t *testing.T) {
+	b := start(t, func(h *Handler) { h.every, h.Stall = time.Millisecond, time.Minute }, nil)
+	frame := request(heartbeat, 0, 1, strings.Repeat("x", 8<<20))
+	sent := make(chan error, 1)
+	go func() {
+		_, err := b.client.Write(frame)
+		if err == nil {
+			err = b.client.CloseWrite()
+		}
+		sent <- err
+	}()
+	for at := 0; at < len(frame); at += 1 << 20 {
+		expect(t, b.broker, frame[at:min(at+1<<20, len(frame))])
+	}
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
+	write(t, b.broker, response(1, "late"))
+	expect(t, b.client, response(1, "late"))
+}

@@ -1,0 +1,74 @@
+package session
+
+import (
+	"net"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// unacknowledged reports whether the other side of a connection owes an
+// acknowledgement, of bytes or of a probe of its window, and how long ago it has
+// last sent one (tcp(7), TCP_INFO).
+func unacknowledged(conn net.Conn) (time.Duration, bool) {
+	info := tcpInfo(conn)
+	if info == nil {
+		return 0, false
+	}
+	// A reader that is slow may leave bytes unacknowledged as well: its kernel drops
+	// what it has no room for, and says so to each repetition of them. Only what was
+	// sent after its last word is owed. One probe of its window may be lost, or left
+	// without answer because kernels limit the rate of such answers.
+	owes := info.Probes > 1 || info.Unacked > 0 && info.Last_data_sent < info.Last_ack_recv
+	if !owes {
+		return 0, false
+	}
+	return time.Duration(info.Last_ack_recv) * time.Millisecond, true
+}
+
+func tcpInfo(conn net.Conn) *unix.TCPInfo {
+	var info *unix.TCPInfo
+	var err error
+	if !control(conn, func(fd int) { info, err = unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO) }) || err != nil {
+		return nil
+	}
+	return info
+}
+
+// control calls f with the descriptor of a connection; false: it has none.
+func control(conn net.Conn, f func(fd int)) bool {
+	socket, ok := conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return false
+	}
+	return raw.Control(func(fd uintptr) { f(int(fd)) }) == nil
+}
+
+// peerStateOf asks the kernel about the other end of a connection.
+func peerStateOf(conn net.Conn) peerState {
+	info := tcpInfo(conn)
+	switch {
+	case info == nil:
+		return peerOpen
+	case info.State == unix.BPF_TCP_CLOSE:
+		return peerReset
+	case info.State != unix.BPF_TCP_CLOSE_WAIT:
+		return peerOpen
+	}
+	if unreadBytes(conn) > 0 {
+		return peerUnread
+	}
+	return peerEnded
+}
+
+// unreadBytes returns how many bytes have come and were not read, without the FIN behind
+// them (tcp(7), SIOCINQ).
+func unreadBytes(conn net.Conn) (n int) {
+	control(conn, func(fd int) { n, _ = unix.IoctlGetInt(fd, unix.SIOCINQ) })
+	return n
+}
