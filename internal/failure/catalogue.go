@@ -24,6 +24,8 @@ const (
 	IdentityUnbound    Code = "identity_unbound"
 	DestinationUnbound Code = "destination_unbound"
 
+	OwnAddress Code = "own_address"
+
 	PortTaken          Code = "port_taken"
 	NoPort             Code = "no_port"
 	AdvertisedLoopback Code = "advertised_loopback"
@@ -33,6 +35,7 @@ const (
 
 	DescriptorsExhausted Code = "descriptors_exhausted"
 	AcceptFailed         Code = "accept_failed"
+	ConnectionsExhausted Code = "connections_exhausted"
 
 	TLSOnPlainPort         Code = "tls_on_plain_port"
 	HTTPOnKafkaPort        Code = "http_on_kafka_port"
@@ -155,6 +158,11 @@ var catalogue = []Entry{
 		"Create an instance (cf create-service destination lite my-destination), bind it (cf bind-service APP my-destination) and restage the application; where several are bound, set KAFKA_TUNNEL_CONNECTIVITY_DESTINATION_SERVICE to the name of one.", noStart,
 		restart},
 
+	{OwnAddress, HopConfig, RetryAddress,
+		"{target} is an address of the tunnel itself",
+		"The name resolves to this machine and the port is one of the tunnel's own, so that each connection would open another one. Correct the bootstrap address, the forward's `to` or connectivity.proxy; where a broker advertises this address, add an address_map rule: {from: \"{target}\", to: \"HOST:PORT\"}.", closedOnce,
+		"after a restart with the correction, or by itself when the name resolves to another machine: the address is tried again as one of a broker that is down"},
+
 	{PortTaken, HopLocal, RetryNever,
 		"the local address {target} is taken",
 		"Another process listens there. On Cloud Foundry it may be an old sidecar of another name, because a manifest never removes sidecars. List them with cf curl /v3/apps/GUID/sidecars and delete the old one, or change the tunnel's port.", noStart,
@@ -186,6 +194,10 @@ var catalogue = []Entry{
 		"a client's connection could not be accepted at local port {target}",
 		"The system refused it, most likely for want of memory. Look at the memory of the container.", "waits to be accepted",
 		"by itself: accepting goes on after a pause of at most 1 s"},
+	{ConnectionsExhausted, HopLocal, RetryNever,
+		"the limit of {target} client connections is reached",
+		"Most likely the application opens connections and does not close them: look for a client that leaks them in `kafka-tunnel status --connections`. If all are in use, raise limits.max_connections, or where that is not set the limit of file descriptors or of memory from which it is derived.", "waits to be accepted",
+		"by itself, when connections are closed: the next client is accepted at once"},
 	{Internal, HopLocal, RetryNever,
 		"the tunnel met an error of its own",
 		"Report this with the log lines around it.", closed,

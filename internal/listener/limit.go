@@ -4,13 +4,13 @@ package listener
 // connection: the admin address, the token service, files.
 const reserved = 256
 
-// DefaultLimit returns how many client connections the process can serve with
-// its descriptor limit, when it listens on so many sockets: each connection takes
-// two descriptors, its own and the upstream one. 0 means that no limit is known.
-func DefaultLimit(sockets int) int {
-	nofile := descriptors()
-	if nofile <= 0 {
+// DefaultLimit returns how many client connections a process can serve with so many
+// descriptors, when it listens on so many sockets: each connection takes two
+// descriptors, its own and the upstream one. It is at least 1; 0 means that no limit of
+// descriptors is known.
+func DefaultLimit(descriptors, sockets int) int {
+	if descriptors <= 0 {
 		return 0
 	}
-	return max((nofile-reserved-sockets)/2, 1)
+	return max((descriptors-reserved-sockets)/2, 1)
 }

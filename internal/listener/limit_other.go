@@ -2,5 +2,5 @@
 
 package listener
 
-// descriptors returns 0: the system has no such limit.
-func descriptors() int { return 0 }
+// Descriptors returns 0: the system has no such limit.
+func Descriptors() int { return 0 }

@@ -4,9 +4,9 @@ package listener
 
 import "golang.org/x/sys/unix"
 
-// descriptors returns the soft limit of open files, which the Go runtime has
+// Descriptors returns the soft limit of open files, which the Go runtime has
 // raised to the hard limit at the start of the process.
-func descriptors() int {
+func Descriptors() int {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return 0

@@ -41,6 +41,10 @@ type Handler func(ctx context.Context, conn net.Conn, port uint16, over func())
 type Server struct {
 	// Limit is how many connections may be open on all ports; 0: no limit.
 	Limit int
+	// Full is called by an accept loop that has to wait because Limit is reached, once per
+	// episode. An episode lasts until a tenth of the limit is free again, so that clients
+	// that come and go at the limit are one. nil: not called.
+	Full func()
 	// AcceptError hears of each error of accept at a port; nil: nobody.
 	AcceptError func(port uint16, err error)
 	// Beat is the time between two beats of the watchdog; 0: 10 s.
@@ -48,13 +52,18 @@ type Server struct {
 
 	loops sync.WaitGroup // accept loops and the watchdog
 	conns sync.WaitGroup // connections that are not over
+	local interfaces
 
+	// mu guards what follows. It is held for moments only: no system call and no callback
+	// is made under it, so that callers may hold locks of their own.
 	mu       sync.Mutex
 	open     int
+	full     time.Time     // when the present episode of a full limit began; zero: there is none
 	ever     bool          // there was a connection
 	lastOpen time.Time     // when the last connection closed
 	room     chan struct{} // closed and replaced when open falls below the limit
 	ports    map[uint16]*Port
+	claimed  []net.Listener
 	watchdog watchdog
 }
 
@@ -69,7 +78,8 @@ type Port struct {
 }
 
 // Listen opens port on host, or any port for 0, and serves its connections until
-// the server is closed. A port that is taken is the failure port_taken.
+// the server is closed. A port that is taken is the failure port_taken; [WithOwner]
+// adds the process that holds it.
 func (s *Server) Listen(ctx context.Context, host string, port uint16, handler Handler) (*Port, error) {
 	listeners, number, err := Sockets(ctx, host, port)
 	if err != nil {
@@ -141,14 +151,7 @@ func absent(err error) bool {
 }
 
 func taken(host string, port uint16, err error) error {
-	address := net.JoinHostPort(host, strconv.Itoa(int(port)))
-	f := failure.New(failure.PortTaken, err).For(address, "")
-	if errors.Is(err, syscall.EADDRINUSE) {
-		if owner := portOwner(port); owner != "" {
-			f = f.With("held by " + owner)
-		}
-	}
-	return f
+	return failure.New(failure.PortTaken, err).For(net.JoinHostPort(host, strconv.Itoa(int(port))), "")
 }
 
 // accept is the loop of one listening socket.
@@ -206,7 +209,14 @@ func (s *Server) waitForRoom(ctx context.Context, loop *loop) bool {
 			s.room = make(chan struct{})
 		}
 		room := s.room
+		first := s.full.IsZero()
+		if first {
+			s.full = time.Now()
+		}
 		s.mu.Unlock()
+		if first && s.Full != nil {
+			s.Full()
+		}
 		select {
 		case <-room:
 		case <-loop.beat:
@@ -240,6 +250,9 @@ func (s *Server) closed(p *Port) {
 	s.open--
 	p.open--
 	s.lastOpen = time.Now()
+	if 10*s.open <= 9*s.Limit {
+		s.full = time.Time{}
+	}
 	if s.room != nil && s.open < s.Limit {
 		close(s.room)
 		s.room = nil
@@ -256,25 +269,19 @@ func (s *Server) Connections(port uint16) int {
 	return 0
 }
 
-// Owns reports whether port is one of the server's.
-func (s *Server) Owns(port uint16) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.ports[port] != nil
-}
-
 // Activity is what a drain needs to know.
 type Activity struct {
 	Open     int       // connections now
 	Ever     bool      // there was one
 	LastOpen time.Time // when the last one closed
+	Full     time.Time // since when the limit has been reached, see Server.Full; zero: it is not
 }
 
 // Activity returns the state of all ports together.
 func (s *Server) Activity() Activity {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Activity{Open: s.open, Ever: s.ever, LastOpen: s.lastOpen}
+	return Activity{Open: s.open, Ever: s.ever, LastOpen: s.lastOpen, Full: s.full}
 }
 
 // Close closes every port, ends the context of every handler and waits for all

@@ -5,10 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
-	"runtime"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -57,27 +54,6 @@ func TestBothLoopbacksAnswer(t *testing.T) {
 		if !s.Owns(p.Number()) || s.Owns(1) {
 			t.Error("Owns is wrong")
 		}
-	}
-}
-
-func TestATakenPortSaysWhoHoldsIt(t *testing.T) {
-	other, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = other.Close() }()
-	port := uint16(other.Addr().(*net.TCPAddr).Port)
-	s := &Server{}
-	defer s.Close()
-	_, err = s.Listen(t.Context(), "127.0.0.1", port, echo)
-	if !failure.Is(err, failure.PortTaken) {
-		t.Fatalf("error %v, want port_taken", err)
-	}
-	if !strings.Contains(err.Error(), address("127.0.0.1", port)) {
-		t.Errorf("the address is missing: %v", err)
-	}
-	if runtime.GOOS == "linux" && !strings.Contains(err.Error(), "pid "+strconv.Itoa(os.Getpid())) {
-		t.Errorf("the holder is missing: %v", err)
 	}
 }
 
@@ -130,41 +106,6 @@ func TestCloseEndsHandlersAndWaits(t *testing.T) {
 	if err := s.Alive(); err != nil {
 		t.Errorf("a closed server is not dead: %v", err)
 	}
-}
-
-func TestLimitLeavesConnectionsInTheKernelsQueue(t *testing.T) {
-	s := &Server{Limit: 1}
-	defer s.Close()
-	served := make(chan net.Conn)
-	release := make(chan struct{})
-	p, err := s.Listen(t.Context(), "127.0.0.1", 0, func(ctx context.Context, conn net.Conn, _ uint16, over func()) {
-		defer over()
-		select {
-		case served <- conn:
-		case <-ctx.Done():
-		}
-		select {
-		case <-release:
-		case <-ctx.Done():
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		conn, err := net.Dial("tcp", address("127.0.0.1", p.Number()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = conn.Close() }()
-	}
-	<-served
-	if n := s.Activity().Open; n != 1 {
-		t.Errorf("%d connections are open at a limit of 1", n)
-	}
-	release <- struct{}{}
-	<-served // the second one, only now
-	release <- struct{}{}
 }
 
 // failing is a listener whose Accept fails a number of times.

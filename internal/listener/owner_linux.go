@@ -2,6 +2,7 @@ package listener
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,40 +10,49 @@ import (
 	"strings"
 )
 
-// portOwner names the process that listens on a local TCP port: "name (pid 7)",
-// or "" when it cannot be told, as for processes of other users.
-//
-// /proc/net/tcp gives the socket's inode, /proc/PID/fd the process that holds it
-// (proc(5)).
-func portOwner(port uint16) string {
-	inodes := map[string]bool{}
+// portOwners reads /proc/net/tcp, which has the inodes of the listening sockets, and
+// then /proc/PID/fd of one process after the other, until every socket is found or ctx
+// ends (proc(5)).
+func portOwners(ctx context.Context, ports []uint16) map[uint16]string {
+	inodes := map[string]uint16{}
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		listeningInodes(table, port, inodes)
+		listeningInodes(table, ports, inodes)
 	}
-	if len(inodes) == 0 {
-		return ""
-	}
-	links, _ := filepath.Glob("/proc/[0-9]*/fd/*")
-	for _, link := range links {
-		target, err := os.Readlink(link)
-		if err != nil || !inodes[target] {
-			continue
+	owners := map[uint16]string{}
+	processes, _ := filepath.Glob("/proc/[0-9]*")
+	for _, process := range processes {
+		if len(inodes) == 0 || ctx.Err() != nil {
+			break
 		}
-		pid := strings.Split(link, "/")[2]
-		name, err := os.ReadFile(filepath.Join("/proc", pid, "comm")) // #nosec G304 -- a path below /proc
-		if err != nil {
-			return "pid " + pid
+		descriptors, _ := os.ReadDir(filepath.Join(process, "fd")) // fails for processes of other users
+		for _, fd := range descriptors {
+			target, err := os.Readlink(filepath.Join(process, "fd", fd.Name()))
+			port, listens := inodes[target]
+			if err != nil || !listens {
+				continue
+			}
+			delete(inodes, target)
+			owners[port] = processName(process)
 		}
-		return fmt.Sprintf("%s (pid %s)", strings.TrimSpace(string(name)), pid)
 	}
-	return ""
+	return owners
 }
 
-// listeningInodes adds "socket:[inode]" of every socket that listens on port.
+// processName returns "name (pid 7)" of /proc/7.
+func processName(process string) string {
+	pid := filepath.Base(process)
+	name, err := os.ReadFile(filepath.Join(process, "comm")) // #nosec G304 -- a path below /proc
+	if err != nil {
+		return "pid " + pid
+	}
+	return fmt.Sprintf("%s (pid %s)", strings.TrimSpace(string(name)), pid)
+}
+
+// listeningInodes adds "socket:[inode]" of every socket that listens on one of the ports.
 //
 //	sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt uid timeout inode
 //	 0: 0100007F:2384 00000000:0000 0A ...
-func listeningInodes(table string, port uint16, inodes map[string]bool) {
+func listeningInodes(table string, ports []uint16, inodes map[string]uint16) {
 	const stateListen = "0A"
 	f, err := os.Open(table) // #nosec G304 -- one of two constants
 	if err != nil {
@@ -55,8 +65,14 @@ func listeningInodes(table string, port uint16, inodes map[string]bool) {
 			continue
 		}
 		_, hex, _ := strings.Cut(fields[1], ":")
-		if n, err := strconv.ParseUint(hex, 16, 16); err == nil && n == uint64(port) {
-			inodes["socket:["+fields[9]+"]"] = true
+		n, err := strconv.ParseUint(hex, 16, 16)
+		if err != nil {
+			continue
+		}
+		for _, port := range ports {
+			if n == uint64(port) {
+				inodes["socket:["+fields[9]+"]"] = port
+			}
 		}
 	}
 }

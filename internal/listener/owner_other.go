@@ -2,5 +2,7 @@
 
 package listener
 
-// portOwner cannot tell on this system.
-func portOwner(uint16) string { return "" }
+import "context"
+
+// portOwners cannot determine owners on this system.
+func portOwners(context.Context, []uint16) map[uint16]string { return nil }

@@ -66,7 +66,7 @@ func (t *Tunnel) startCluster(ctx context.Context, cfg config.Cluster) (*cluster
 	t.metrics.ReadyFunc(cfg.Name, cl.ready)
 	port, err := t.server.Listen(ctx, cfg.Listen.Host, cfg.Listen.Port, cl.serveBootstrap)
 	if err != nil {
-		return nil, err
+		return nil, listener.WithOwner(ctx, cfg.Listen.Port, err)
 	}
 	cl.port = port.Number()
 	cl.topo.BindHomes()

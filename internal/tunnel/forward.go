@@ -11,6 +11,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/forward"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/listener"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/logging"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/metrics"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
@@ -43,7 +44,7 @@ func (t *Tunnel) startForward(ctx context.Context, cfg config.Forward) (*forward
 	f.dialer = dialer
 	port, err := t.server.Listen(ctx, cfg.Listen.Host, cfg.Listen.Port, f.serve)
 	if err != nil {
-		return nil, err
+		return nil, listener.WithOwner(ctx, cfg.Listen.Port, err)
 	}
 	f.port = port.Number()
 	return f, nil

@@ -101,7 +101,7 @@ func (t *Tunnel) passing(now time.Time) []string {
 	for _, cl := range t.clusters {
 		list = append(list, cl.warnings(now)...)
 	}
-	return list
+	return append(list, t.fullWarning(now)...)
 }
 
 // Status implements [admin.Source].

@@ -54,6 +54,9 @@ type Options struct {
 	DestinationEvery time.Duration
 	// Dropped returns how many lines the log lacks; nil: none.
 	Dropped func() uint64
+	// MemoryLimit is the memory of the container in bytes; 0: unknown. It bounds the
+	// default of limits.max_connections.
+	MemoryLimit int64
 }
 
 // Tunnel is a running tunnel. It implements [admin.Source].
@@ -100,7 +103,8 @@ func Start(ctx context.Context, o Options) (*Tunnel, error) {
 	}
 	t.metrics.DroppedFunc(o.Dropped)
 	t.server = &listener.Server{
-		Limit:       t.limit(),
+		Limit:       t.limit(o.MemoryLimit),
+		Full:        func() { t.report(ctx, t.connectionsExhausted()) },
 		AcceptError: func(port uint16, err error) { t.acceptFailed(ctx, port, err) },
 	}
 	if err := t.start(ctx, o); err != nil {
@@ -114,9 +118,10 @@ func Start(ctx context.Context, o Options) (*Tunnel, error) {
 func (t *Tunnel) start(ctx context.Context, o Options) error {
 	sockets, port, err := listener.Sockets(ctx, t.cfg.Admin.Listen.Host, t.cfg.Admin.Listen.Port)
 	if err != nil {
-		return err
+		return listener.WithOwner(ctx, t.cfg.Admin.Listen.Port, err)
 	}
 	t.adminPort = port
+	t.server.Claim(sockets...)
 	if t.cfg.Admin.Tap {
 		t.tap = &tap.Tap{}
 	}
@@ -153,18 +158,6 @@ func (t *Tunnel) serveAdmin(ctx context.Context, endpoints *admin.Server, socket
 	if err := endpoints.Serve(ctx, sockets...); err != nil {
 		t.logger.Error("the admin endpoints have ended", "error", err)
 	}
-}
-
-// limit is how many client connections may be open.
-func (t *Tunnel) limit() int {
-	if t.cfg.Limits.MaxConnections > 0 {
-		return t.cfg.Limits.MaxConnections
-	}
-	sockets := 2 + 2*len(t.cfg.Forwards)
-	for _, c := range t.cfg.Clusters {
-		sockets += 2 * (1 + c.BrokerPorts.Size())
-	}
-	return listener.DefaultLimit(sockets)
 }
 
 func (t *Tunnel) userAgent() string { return "kafka-tunnel/" + t.version }

@@ -1,0 +1,70 @@
+package tunnel
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/listener"
+)
+
+const (
+	// smallLimit is the default limit of connections below which the tunnel warns at start
+	// (R8).
+	smallLimit = 64
+	// connectionMemory is what one connection is counted with when the default is bounded
+	// by memory: goroutine stacks, buffers in use, and what the Go runtime adds to them.
+	// Connections get half of the memory; the other half is for what is held for them (R25).
+	connectionMemory = 24 << 10
+)
+
+// limit returns how many client connections may be open; 0: any number. It warns when
+// the default is small.
+func (t *Tunnel) limit(memory int64) int {
+	if t.cfg.Limits.MaxConnections > 0 {
+		return t.cfg.Limits.MaxConnections
+	}
+	sockets := 2 + 2*len(t.cfg.Forwards)
+	for _, c := range t.cfg.Clusters {
+		sockets += 2 * (1 + c.BrokerPorts.Size())
+	}
+	limit, warning := defaultLimit(listener.Descriptors(), sockets, memory)
+	if warning != "" {
+		t.logger.Warn(warning)
+		t.warnings = append(slices.Clone(t.warnings), warning)
+	}
+	return limit
+}
+
+// defaultLimit returns how many connections the descriptors and the memory of the process
+// allow, 0 where neither is known, and a warning when that is few.
+func defaultLimit(descriptors, sockets int, memory int64) (limit int, warning string) {
+	limit = listener.DefaultLimit(descriptors, sockets)
+	cause := fmt.Sprintf("the process may open %d file descriptors, its ports take %d, and each connection takes two; raise the limit of descriptors (ulimit -n)", descriptors, sockets)
+	if byMemory := int(memory / 2 / connectionMemory); memory > 0 && (limit == 0 || byMemory < limit) {
+		limit = max(byMemory, 1)
+		cause = fmt.Sprintf("the memory limit is %d KiB, and half of it is for connections at %d KiB each; raise the memory limit", memory>>10, connectionMemory>>10)
+	}
+	if limit == 0 || limit >= smallLimit {
+		return limit, ""
+	}
+	return limit, fmt.Sprintf("only %d client connections may be open at a time: %s, or set limits.max_connections", limit, cause)
+}
+
+// connectionsExhausted is the failure of a full limit.
+func (t *Tunnel) connectionsExhausted() *failure.Failure {
+	return failure.New(failure.ConnectionsExhausted, nil).For(strconv.Itoa(t.server.Limit), "")
+}
+
+// fullWarning is the warning while the limit of connections is reached.
+func (t *Tunnel) fullWarning(now time.Time) []string {
+	a := t.server.Activity()
+	if a.Full.IsZero() {
+		return nil
+	}
+	f := t.connectionsExhausted()
+	return []string{fmt.Sprintf("%s, since %s; %d are open now [%s]. %s",
+		f.Error(), now.Sub(a.Full).Round(time.Second), a.Open, f.Code, f.Advice())}
+}
