@@ -19,6 +19,7 @@ func (t *Tunnel) newDialer(ctx context.Context, name, tenantName string, m *metr
 		ConnectTimeout:   conn.ConnectTimeout,
 		HandshakeTimeout: conn.HandshakeTimeout,
 		Keepalive:        conn.Keepalive,
+		Own:              t.server.Reaches,
 		Phase:            func(phase string, d time.Duration) { observePhase(m, phase, d) },
 		Failed:           func(ctx context.Context, f *failure.Failure) { t.report(ctx, f, "cluster", name) },
 	}

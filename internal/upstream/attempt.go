@@ -85,7 +85,8 @@ func (d *Dialer) token(ctx context.Context) (string, error) {
 // tcp opens a TCP connection. The host is resolved at each dial.
 func (d *Dialer) tcp(ctx context.Context, address string, unreachable, unresolvable failure.Code) (net.Conn, error) {
 	dialer := net.Dialer{
-		Timeout: or(d.ConnectTimeout, 5*time.Second),
+		ControlContext: d.refuseOwn,
+		Timeout:        or(d.ConnectTimeout, 5*time.Second),
 		KeepAliveConfig: net.KeepAliveConfig{
 			Enable: true, Idle: or(d.Keepalive, 20*time.Second), Interval: or(d.Keepalive, 20*time.Second), Count: 3,
 		},
@@ -100,6 +101,9 @@ func (d *Dialer) tcp(ctx context.Context, address string, unreachable, unresolva
 	}
 	if failure.NoDescriptor(err) {
 		code = failure.DescriptorsExhausted
+	}
+	if errors.Is(err, errOwn) {
+		code = failure.OwnAddress
 	}
 	return nil, failure.New(code, err).For(address, "")
 }

@@ -19,6 +19,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -56,6 +57,9 @@ type Dialer struct {
 	// TLS is spoken to targets that have a ServerName, which is filled in; see
 	// [secure.Config].
 	TLS *tls.Config
+	// Own reports whether a resolved address is one on which this process itself listens;
+	// such an address is never connected to. nil: none is.
+	Own func(netip.AddrPort) bool
 	// Phase hears how long each phase of an attempt took: token, tcp, socks, tls.
 	Phase func(phase string, d time.Duration)
 	// Explain may add to the failure of an attempt before anybody sees it.
