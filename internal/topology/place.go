@@ -5,67 +5,76 @@ import (
 	"slices"
 	"time"
 
-	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
-// place gives ports to the nodes of one response that have none: first to all
-// that can go home, by ascending id, then to the guests, by ascending id. So the
-// order in which a response lists its nodes does not matter, and instances agree.
-func (t *Topology) place(endpoints []kafka.Endpoint, now time.Time) {
-	var homeless []*node
-	for _, e := range endpoints {
-		if !e.Hidden && t.nodes[e.NodeID].port == 0 {
-			homeless = append(homeless, t.nodes[e.NodeID])
-		}
-	}
-	if len(homeless) == 0 {
-		return
-	}
-	slices.SortFunc(homeless, func(a, b *node) int { return cmp.Compare(a.id, b.id) })
-	homeless = slices.Compact(homeless) // a response may name a node twice
+// failedFor is how long a port that could not be bound is not tried again.
+const failedFor = time.Minute
+
+// A placement gives ports to the new nodes of one response. Its owner holds t.placing
+// and not t.mu; t.mu is taken for moments, and never around [Binder.Bind].
+type placement struct {
+	t   *Topology
+	now time.Time
+	// During one placement ports are only taken, never freed: the search for a free port
+	// and for an empty home goes on where it ended for the node before.
+	free, home int
+	absent     []*node // whose ports may be reassigned, longest absent first; nil: not asked yet
+	stop       error   // no descriptor is left: nothing more is bound
+}
+
+// place gives ports to nodes that have none: first to all that can go home, by ascending
+// id, then to the guests, by ascending id. So the order in which a response lists its
+// nodes does not matter, and instances agree. It stops at the first node that finds no
+// place; an error is the reason if that is not the size of the range.
+func (t *Topology) place(fresh []*node, now time.Time) error {
+	slices.SortStableFunc(fresh, func(a, b *node) int { return cmp.Compare(a.id, b.id) })
+	fresh = slices.CompactFunc(fresh, func(a, b *node) bool { return a.id == b.id }) // a response may name a node twice
+	p := placement{t: t, now: now, free: int(t.opts.Last), home: int(t.opts.Last)}
 	if t.ephemeral() {
-		for _, n := range homeless {
-			if len(t.ports) < maxEphemeral {
-				t.bind(n, 0)
-			}
-		}
-	} else {
-		var guests []*node
-		for _, n := range homeless {
-			if !t.goHome(n) {
-				guests = append(guests, n)
-			}
-		}
-		for _, n := range guests {
-			// When one guest finds no place the next ones will not either.
-			if !t.highestFree(n) && !t.emptyHome(n) && !t.takeOver(n, now) {
+		for _, n := range fresh {
+			if len(t.ports) >= maxEphemeral || !p.bind(n, 0) {
 				break
 			}
 		}
+		return p.stop
 	}
-	close(t.changed)
-	t.changed = make(chan struct{})
+	var guests []*node
+	for _, n := range fresh {
+		if !p.goHome(n) {
+			guests = append(guests, n)
+		}
+	}
+	for _, n := range guests {
+		if !p.highestFree(n) && (p.stop != nil || !p.emptyHome(n) && !p.takeOver(n)) {
+			break
+		}
+	}
+	return p.stop
 }
 
 // goHome places n at its home if that is free.
-func (t *Topology) goHome(n *node) bool {
-	port := t.home(n.id)
-	owner, bound := t.ports[port]
+func (p *placement) goHome(n *node) bool {
+	port := p.t.home(n.id)
+	owner, bound := p.t.ports[port]
 	if bound {
 		if owner != nil {
 			return false
 		}
-		t.settle(n, port)
+		p.t.settle(n, port)
 		return true
 	}
-	return t.bind(n, port)
+	return p.bind(n, port)
 }
 
-// highestFree places n at the highest port of the range that nobody has bound.
-func (t *Topology) highestFree(n *node) bool {
-	for port := int(t.opts.Last); port >= int(t.opts.First); port-- {
-		if _, bound := t.ports[uint16(port)]; !bound && t.bind(n, uint16(port)) {
+// highestFree places n at the highest port of the range that is not bound.
+func (p *placement) highestFree(n *node) bool {
+	for ; p.free >= int(p.t.opts.First); p.free-- {
+		if _, bound := p.t.ports[uint16(p.free)]; !bound && p.bind(n, uint16(p.free)) {
 			return true
+		}
+		if p.stop != nil {
+			return false
 		}
 	}
 	return false
@@ -74,10 +83,10 @@ func (t *Topology) highestFree(n *node) bool {
 // emptyHome places n at a home that was bound at the start and whose node has
 // never been seen. It comes after every other port, so that a later node of the
 // ids 0 to 9 finds its home taken only in a range that is full anyway.
-func (t *Topology) emptyHome(n *node) bool {
-	for port := int(t.opts.Last); port >= int(t.opts.First); port-- {
-		if owner, bound := t.ports[uint16(port)]; bound && owner == nil {
-			t.settle(n, uint16(port))
+func (p *placement) emptyHome(n *node) bool {
+	for ; p.home >= int(p.t.opts.First); p.home-- {
+		if owner, bound := p.t.ports[uint16(p.home)]; bound && owner == nil {
+			p.t.settle(n, uint16(p.home))
 			return true
 		}
 	}
@@ -85,59 +94,91 @@ func (t *Topology) emptyHome(n *node) bool {
 }
 
 // takeOver gives n the port of the node that has been absent longest, if it was
-// for ten minutes and nobody is connected there.
-func (t *Topology) takeOver(n *node, now time.Time) bool {
-	var oldest *node
-	for _, other := range t.nodes {
-		if other.port == 0 || now.Sub(other.seen) < absence || t.opts.Binder.Connections(other.port) > 0 {
-			continue
-		}
-		if oldest == nil || other.seen.Before(oldest.seen) || other.seen.Equal(oldest.seen) && other.id < oldest.id {
-			oldest = other
-		}
-	}
-	if oldest == nil {
+// for ten minutes and no client is connected there.
+func (p *placement) takeOver(n *node) bool {
+	t := p.t
+	from, ok := p.nextAbsent()
+	if !ok {
 		return false
 	}
 	t.opts.Logger.Info("the range of broker ports is full; the port of an absent broker goes to a new one",
-		"port", oldest.port, "from_node", oldest.id, "to_node", n.id)
-	port := oldest.port
-	delete(t.nodes, oldest.id)
+		"port", from.port, "from_node", from.id, "to_node", n.id)
 	if t.opts.GivenUp != nil {
-		t.opts.GivenUp(oldest.id)
+		t.opts.GivenUp(from.id)
 	}
-	t.settle(n, port)
+	t.settle(n, from.port)
 	return true
 }
 
-func (t *Topology) bind(n *node, port uint16) bool {
-	got, err := t.opts.Binder.Bind(port)
-	if err != nil {
-		t.opts.Logger.Debug("a broker port cannot be bound", "port", port, "error", err)
-		return false
-	}
-	t.settle(n, got)
-	return true
-}
-
-func (t *Topology) settle(n *node, port uint16) {
-	n.port = port
-	t.ports[port] = n
-	t.opts.Logger.Info("a broker has a local port", "node", n.id, "advertised", n.advertised, "virtual", n.target.String(), "port", port)
-}
-
-// Nodes returns what is known of all nodes, by id.
-func (t *Topology) Nodes() []Node {
+// nextAbsent removes the node that has been absent longest from the topology, and returns
+// it.
+func (p *placement) nextAbsent() (*node, bool) {
+	t := p.t
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	nodes := make([]Node, 0, len(t.nodes))
-	for _, n := range t.nodes {
-		out := Node{ID: n.id, Advertised: n.advertised, Virtual: n.target, Local: n.port, LastSeen: n.seen}
-		if n.port != 0 {
-			out.Connections = t.opts.Binder.Connections(n.port)
+	if p.absent == nil {
+		p.absent = []*node{}
+		for _, n := range t.nodes {
+			if t.isAbsent(n, p.now) {
+				p.absent = append(p.absent, n)
+			}
 		}
-		nodes = append(nodes, out)
+		slices.SortFunc(p.absent, func(a, b *node) int { return cmp.Or(a.seen.Compare(b.seen), cmp.Compare(a.id, b.id)) })
 	}
-	slices.SortFunc(nodes, func(a, b Node) int { return cmp.Compare(a.ID, b.ID) })
-	return nodes
+	for len(p.absent) > 0 {
+		n := p.absent[0]
+		p.absent = p.absent[1:]
+		if t.isAbsent(n, p.now) { // it may have been seen meanwhile
+			delete(t.nodes, n.id)
+			return n, true
+		}
+	}
+	return nil, false
+}
+
+// isAbsent reports whether the port of a node may be reassigned. The caller holds t.mu.
+func (t *Topology) isAbsent(n *node, now time.Time) bool {
+	return now.Sub(n.seen) >= absence && t.opts.Binder.Connections(n.port) == 0
+}
+
+// bind opens port for n, unless that has failed a short time ago.
+func (p *placement) bind(n *node, port uint16) bool {
+	t := p.t
+	if p.stop != nil || p.now.Before(t.failed[port]) {
+		return false
+	}
+	got, err := t.opts.Binder.Bind(port)
+	if err == nil {
+		delete(t.failed, port)
+		t.settle(n, got)
+		return true
+	}
+	if failure.NoDescriptor(err) {
+		p.stop = err
+	} else {
+		t.bindFailed(port, p.now)
+	}
+	t.opts.Logger.Debug("a broker port cannot be bound", "port", port, "error", err)
+	return false
+}
+
+// bindFailed remembers a port that is taken. Any port (0) is tried again with the next
+// response.
+func (t *Topology) bindFailed(port uint16, now time.Time) {
+	if port != 0 {
+		t.failed[port] = now.Add(failedFor)
+	}
+}
+
+// settle makes n known, at a port that is bound.
+func (t *Topology) settle(n *node, port uint16) {
+	n.port = port // no other goroutine has n yet
+	advertised, virtual := n.advertised, n.target.String()
+	t.mu.Lock()
+	t.nodes[n.id] = n
+	t.ports[port] = n
+	close(t.changed)
+	t.changed = make(chan struct{})
+	t.mu.Unlock()
+	t.opts.Logger.Info("a broker has a local port", "node", n.id, "advertised", advertised, "virtual", virtual, "port", port)
 }

@@ -15,15 +15,20 @@
 // from the start: a client that still knows a port from an earlier life finds it
 // open and waits there until the node is known.
 //
-// The package opens no sockets itself and does not dial.
+// The package opens no sockets itself, does not dial, and has no goroutines.
+//
+// Two locks: placing is held while new nodes get ports, which takes system calls; mu for
+// moments, by everything else. A response whose nodes are all known does not wait for one
+// whose nodes are being placed. The order is placing, mu, and then the lock of the Binder.
 package topology
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
+	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -53,8 +58,12 @@ func (t Target) String() string {
 // A Binder opens and closes local ports. Implementations accept connections on
 // an open port at once; what they lead to is asked of [Topology.Resolve].
 type Binder interface {
-	// Bind opens port, or any port for 0, and returns its number.
+	// Bind opens port, or any port for 0, and returns its number. It makes system calls
+	// and is called without the topology's mu.
 	Bind(port uint16) (uint16, error)
+	// Connections and Owns are called with the topology's mu held. They must not block,
+	// and not call the topology.
+	//
 	// Connections returns how many connections are open on port.
 	Connections(port uint16) int
 	// Owns reports whether port is one of the tunnel's own, so that nothing is
@@ -81,10 +90,12 @@ type Options struct {
 	// without the connectivity proxy.
 	Direct bool
 	Binder Binder
-	// Report hears of failures and of addresses that were refused; nil: nobody.
+	// Report is called with each failure because of which a response lacks addresses, once
+	// per response and code; nil: not called.
 	Report func(*failure.Failure)
-	// Unmapped counts addresses that were hidden; nil: nobody counts.
-	Unmapped func()
+	// Unmapped is called with the number of addresses of a response that were hidden;
+	// nil: not called.
+	Unmapped func(hidden int)
 	// GivenUp hears of a node whose port went to another one; nil: nobody.
 	GivenUp func(node int32)
 	Logger  *slog.Logger // nil: silent
@@ -102,15 +113,25 @@ type Node struct {
 
 // Topology is safe for concurrent use.
 type Topology struct {
-	opts Options
+	opts Options // of which Names changes, with placing and mu held
 
+	// placing is held by the one call that gives ports to nodes, while it binds them. It is
+	// never taken with mu held.
+	placing sync.Mutex
+	failed  map[uint16]time.Time // ports that could not be bound, and when to try again; guarded by placing
+
+	// mu guards what follows. No system call, callback or log line is made with it held.
+	// nodes, ports and Names are changed only with placing held as well: its holder may
+	// read them without mu.
 	mu      sync.Mutex
-	nodes   map[int32]*node
+	nodes   map[int32]*node  // each has a port
 	ports   map[uint16]*node // value nil: bound as a home, its node not known yet
 	changed chan struct{}    // closed and replaced when a port gets a node
 	implied bool             // the implied rule was logged
 }
 
+// A node is a broker that has a port, or is about to get one. Once it is in Topology.nodes
+// its fields are guarded by mu; id and port do not change.
 type node struct {
 	id         int32
 	advertised string
@@ -138,32 +159,38 @@ func New(opts Options) *Topology {
 		opts.Report = func(*failure.Failure) {}
 	}
 	if opts.Unmapped == nil {
-		opts.Unmapped = func() {}
+		opts.Unmapped = func(int) {}
 	}
 	return &Topology{
 		opts:    opts,
+		failed:  map[uint16]time.Time{},
 		nodes:   map[int32]*node{},
 		ports:   map[uint16]*node{},
 		changed: make(chan struct{}),
 	}
 }
 
-// BindHomes opens the homes of the ids 0 to 9. A home that is taken by another
-// process is left out: its node becomes a guest.
-func (t *Topology) BindHomes() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+// BindHomes opens the homes of the ids 0 to 9. A home that cannot be bound is left out:
+// its node becomes a guest. The errors are returned by port.
+func (t *Topology) BindHomes() map[uint16]error {
+	t.placing.Lock()
+	defer t.placing.Unlock()
 	if t.ephemeral() {
-		return
+		return nil
 	}
+	errs := map[uint16]error{}
 	for id := int32(0); id < prebound && int(id) < t.size(); id++ {
 		port := t.home(id)
 		if _, err := t.opts.Binder.Bind(port); err != nil {
-			t.opts.Logger.Warn("a broker port is taken; its broker will get another one", "port", port, "error", err)
+			t.bindFailed(port, time.Now())
+			errs[port] = err
 			continue
 		}
+		t.mu.Lock()
 		t.ports[port] = nil
+		t.mu.Unlock()
 	}
+	return errs
 }
 
 func (t *Topology) ephemeral() bool { return t.opts.First == 0 }
@@ -178,46 +205,91 @@ func (t *Topology) home(id int32) uint16 {
 // Map implements [kafka.Mapper]: it replaces the addresses of one response and
 // hides those that lead nowhere.
 func (t *Topology) Map(endpoints []kafka.Endpoint) error {
+	var r report
+	if !t.mapKnown(endpoints, &r) {
+		t.mapNew(endpoints, &r)
+	}
+	r.send(&t.opts)
+	return nil
+}
+
+// mapKnown maps a response whose nodes all have ports; false when one has none.
+func (t *Topology) mapKnown(endpoints []kafka.Endpoint, r *report) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	for i := range endpoints {
+		if t.nodes[endpoints[i].NodeID] == nil {
+			return false
+		}
+	}
+	t.record(endpoints, time.Now(), r)
+	t.fill(endpoints, nil, r)
+	return true
+}
+
+// mapNew maps a response with nodes that have no port. A call that needs the same node as
+// another one waits until that has placed it.
+func (t *Topology) mapNew(endpoints []kafka.Endpoint, r *report) {
+	t.placing.Lock()
+	defer t.placing.Unlock()
 	now := time.Now()
+	t.mu.Lock()
+	fresh := t.record(endpoints, now, r)
+	t.mu.Unlock()
+	stop := t.place(fresh, now)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.fill(endpoints, stop, r)
+}
+
+// record notes what a response says of known nodes, hides addresses that lead nowhere, and
+// returns the nodes that are new. The caller holds mu.
+func (t *Topology) record(endpoints []kafka.Endpoint, now time.Time, r *report) (fresh []*node) {
 	single := t.singleBroker(endpoints)
 	for i := range endpoints {
 		e := &endpoints[i]
-		target, err := t.target(e, single)
+		target, err := t.target(e, single, r)
 		if err != nil {
-			t.hide(e, err)
+			r.hide(e, err)
 			continue
 		}
-		t.know(e, target, now)
+		n := t.nodes[e.NodeID]
+		if n == nil {
+			n = &node{id: e.NodeID}
+			fresh = append(fresh, n)
+		}
+		t.know(n, e, target, now, r)
 	}
-	t.place(endpoints, now)
+	return fresh
+}
+
+// fill writes the local addresses, and hides nodes that have got none: because of stop, or
+// because the range is full. The caller holds mu.
+func (t *Topology) fill(endpoints []kafka.Endpoint, stop error, r *report) {
 	for i := range endpoints {
 		e := &endpoints[i]
 		if e.Hidden {
 			continue
 		}
 		n := t.nodes[e.NodeID]
-		if n == nil || n.port == 0 {
-			// Not kept: what has no port must not fill memory either.
-			delete(t.nodes, e.NodeID)
-			t.hide(e, failure.New(failure.NoPort, nil).For(strconv.Itoa(int(e.NodeID)), ""))
-			continue
+		switch {
+		case n != nil:
+			e.Host, e.Port = t.opts.Advertise, int32(n.port)
+		case stop != nil:
+			r.hide(e, failure.New(failure.DescriptorsExhausted, stop))
+		default:
+			r.hide(e, failure.New(failure.NoPort, nil).For(strconv.Itoa(int(e.NodeID)), ""))
 		}
-		e.Host, e.Port = t.opts.Advertise, int32(n.port)
 	}
-	return nil
-}
-
-func (t *Topology) hide(e *kafka.Endpoint, why *failure.Failure) {
-	e.Hidden = true
-	t.opts.Report(why)
-	t.opts.Unmapped()
 }
 
 // Follow translates by other names from now on, known nodes too: the next connection to
 // one leads to its new address. Where a node has none, the next response decides.
 func (t *Topology) Follow(names Names) {
+	var r report
+	defer r.send(&t.opts)
+	t.placing.Lock()
+	defer t.placing.Unlock()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.opts.Names = names
@@ -228,89 +300,21 @@ func (t *Topology) Follow(names Names) {
 			continue
 		}
 		e := kafka.Endpoint{NodeID: n.id, Host: host, Port: int32(number)}
-		if target, failed := t.target(&e, len(t.nodes) == 1); failed == nil {
-			t.know(&e, target, n.seen)
+		if target, failed := t.target(&e, len(t.nodes) == 1, &r); failed == nil {
+			t.know(n, &e, target, n.seen, &r)
 		}
 	}
 }
 
-// singleBroker reports whether all that is known, with this response, is one
-// node.
-func (t *Topology) singleBroker(endpoints []kafka.Endpoint) bool {
-	if len(endpoints) == 0 || len(t.nodes) > 1 {
-		return false
-	}
-	id := endpoints[0].NodeID
-	for _, e := range endpoints {
-		if e.NodeID != id {
-			return false
-		}
-	}
-	_, known := t.nodes[id]
-	return known || len(t.nodes) == 0
-}
-
-// target translates an advertised address (R7).
-func (t *Topology) target(e *kafka.Endpoint, single bool) (Target, *failure.Failure) {
-	advertised := net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port)))
-	if e.NodeID < 0 || e.Port < 1 || e.Port > 65535 {
-		return Target{}, failure.New(failure.UnmappedAddress, nil).For(advertised, "").With("node " + strconv.Itoa(int(e.NodeID)))
-	}
-	if to, ok := t.opts.Rules.Translate(e.NodeID, e.Host, uint16(e.Port)); ok {
-		target := Target{Host: to.Host, Port: to.Port, LocationID: t.opts.LocationID, ServerName: t.serverName(e.Host)}
-		if to.LocationID != nil {
-			target.LocationID = *to.LocationID
-		}
-		return target, nil
-	}
-	target := Target{Host: e.Host, Port: uint16(e.Port), LocationID: t.opts.LocationID, ServerName: t.serverName(e.Host)}
-	if !localOnly(e.Host) {
-		return target, nil
-	}
-	if t.opts.Direct && !t.opts.Binder.Owns(target.Port) {
-		return target, nil
-	}
-	// One broker behind one virtual address: there is only one place that the
-	// broker can be, so the rule that a user would have to write is implied.
-	if single && len(t.opts.Bootstrap) == 1 && !t.opts.Direct {
-		if !t.implied {
-			t.implied = true
-			t.opts.Logger.Info("the broker advertises a loopback address; it is reached at the bootstrap address",
-				"advertised", advertised, "implied_rule", `{from: "`+advertised+`", to: "`+t.opts.Bootstrap[0].String()+`"}`)
-		}
-		return t.opts.Bootstrap[0], nil
-	}
-	return Target{}, failure.New(failure.AdvertisedLoopback, nil).For(advertised, t.opts.LocationID)
-}
-
-func (t *Topology) serverName(advertised string) string {
-	if t.opts.ServerName == nil {
-		return ""
-	}
-	return t.opts.ServerName(advertised)
-}
-
-// localOnly reports whether a host means the machine on which it is used.
-func localOnly(host string) bool {
-	host = strings.TrimSuffix(strings.ToLower(host), ".")
-	if host == "" || host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && (ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast())
-}
-
-// know records what a response says of a node.
-func (t *Topology) know(e *kafka.Endpoint, target Target, now time.Time) {
-	n := t.nodes[e.NodeID]
-	if n == nil {
-		n = &node{id: e.NodeID}
-		t.nodes[e.NodeID] = n
-	}
+// know records what a response says of a node. The caller holds mu.
+func (t *Topology) know(n *node, e *kafka.Endpoint, target Target, now time.Time, r *report) {
 	if n.target != target && n.port != 0 {
-		t.opts.Logger.Info("a broker has moved", "node", n.id, "from", n.target.String(), "to", target.String())
+		id, from := n.id, n.target.String()
+		r.lines = append(r.lines, func() {
+			t.opts.Logger.Info("a broker has moved", "node", id, "from", from, "to", target.String())
+		})
 	}
-	n.advertised = net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port)))
+	n.advertised = advertised(e)
 	n.target, n.seen = target, now
 }
 
@@ -359,4 +363,19 @@ func (t *Topology) Node(port uint16) (id int32, ok bool) {
 		return -1, false
 	}
 	return n.id, true
+}
+
+// Nodes returns what is known of all nodes, by id.
+func (t *Topology) Nodes() []Node {
+	t.mu.Lock()
+	nodes := make([]Node, 0, len(t.nodes))
+	for _, n := range t.nodes {
+		nodes = append(nodes, Node{ID: n.id, Advertised: n.advertised, Virtual: n.target, Local: n.port, LastSeen: n.seen})
+	}
+	t.mu.Unlock()
+	for i := range nodes {
+		nodes[i].Connections = t.opts.Binder.Connections(nodes[i].Local)
+	}
+	slices.SortFunc(nodes, func(a, b Node) int { return cmp.Compare(a.ID, b.ID) })
+	return nodes
 }

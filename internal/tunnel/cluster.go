@@ -2,7 +2,10 @@ package tunnel
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -54,10 +57,14 @@ func (t *Tunnel) startCluster(ctx context.Context, cfg config.Cluster) (*cluster
 		Binder: &binder{server: t.server, bind: func(port uint16) (*listener.Port, error) {
 			return t.server.Listen(ctx, cfg.Listen.Host, port, cl.serveBroker)
 		}},
-		Report:   func(f *failure.Failure) { t.report(ctx, f, "cluster", cfg.Name) },
-		Unmapped: func() { t.metrics.Unmapped(metrics.ActionHidden) },
-		GivenUp:  func(node int32) { cl.metrics.Forget(strconv.Itoa(int(node))) },
-		Logger:   t.logger,
+		Report: func(f *failure.Failure) { t.report(ctx, f, "cluster", cfg.Name) },
+		Unmapped: func(hidden int) {
+			for range hidden {
+				t.metrics.Unmapped(metrics.ActionHidden)
+			}
+		},
+		GivenUp: func(node int32) { cl.metrics.Forget(strconv.Itoa(int(node))) },
+		Logger:  t.logger,
 	})
 	cl.handler = &session.Handler{
 		Mapper: cl.topo, MaxRequest: t.cfg.Limits.MaxRequestBytes, Stall: t.cfg.Limits.FrameStall,
@@ -69,12 +76,27 @@ func (t *Tunnel) startCluster(ctx context.Context, cfg config.Cluster) (*cluster
 		return nil, listener.WithOwner(ctx, cfg.Listen.Port, err)
 	}
 	cl.port = port.Number()
-	cl.topo.BindHomes()
+	cl.bindHomes(ctx)
 	t.work.Go(func() { cl.probe(ctx) })
 	if cl.watch != nil {
 		t.work.Go(func() { cl.watch.Run(ctx) })
 	}
 	return cl, nil
+}
+
+// bindHomes opens the ports of the first node ids, and warns about those that are taken.
+// Here, at start, and not later, their owners are looked up.
+func (cl *cluster) bindHomes(ctx context.Context) {
+	taken := cl.topo.BindHomes()
+	ports := slices.Sorted(maps.Keys(taken))
+	owners := listener.Owners(ctx, ports...)
+	for _, port := range ports {
+		err := taken[port]
+		if owner := owners[port]; owner != "" {
+			err = fmt.Errorf("%w, held by %s", err, owner)
+		}
+		cl.tunnel.logger.Warn("a broker port is taken; its broker gets another one", "cluster", cl.cfg.Name, "port", port, "error", err)
+	}
 }
 
 // explain adds to a refused address how its broker calls itself: the entry may be
