@@ -15,6 +15,10 @@
 // accept, such as a want of descriptors, make a loop pause for 5 ms to 1 s and
 // never end it. A watchdog looks whether each loop still turns. The package
 // neither reads nor writes connections.
+//
+// The server owns one goroutine for each listening socket, one for each connection until
+// its handler returns, and the watchdog; Close waits for all. Its lock is the innermost
+// one: nothing is called with it held.
 package listener
 
 import (
