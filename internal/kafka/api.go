@@ -9,9 +9,11 @@ type Treatment uint8
 const (
 	// Pass: relay the bytes; they carry no broker address.
 	Pass Treatment = iota
-	// Head: hold the leading broker array, see [RewriteHead], relay the rest.
+	// Head: hold the leading broker array, see [PatchHead], relay the rest.
 	Head
-	// Whole: hold the frame, see [RewriteWhole] and [WholeBound].
+	// Whole: hold the frame, see [PatchWhole] and [WholeBound]; one that is too
+	// large to be held at once may be given to a [Walker] where [Streams] allows
+	// it.
 	Whole
 	// Tail: relay all but the bytes after the last record set, see [Walker].
 	Tail

@@ -18,7 +18,7 @@ const unsupportedVersion = 35
 // The response header has no tags in any version, so that a client that does not
 // know the broker can read it.
 func capVersions(h ResponseInfo, frame []byte) (out []byte, caps []Cap, err error) {
-	c := over(frame, 4)
+	c := newCursor(frame, 4)
 	code := c.int16()
 	flexible := apis[KeyApiVersions].Flexible(h.Version) && code != unsupportedVersion
 	counted := c.off
@@ -70,8 +70,12 @@ func capEntry(c *cursor, flexible bool, caps *[]Cap) bool {
 	return true
 }
 
+// maxCaps is how many caps are noted: twice as many as there are APIs to cap. An
+// array that lists them again and again is not worth more memory.
+const maxCaps = 16
+
 func note(caps *[]Cap, one Cap) {
-	if caps != nil {
+	if caps != nil && len(*caps) < maxCaps {
 		*caps = append(*caps, one)
 	}
 }

@@ -58,6 +58,7 @@ func TestApiVersionsAreCapped(t *testing.T) {
 		if err != nil || res.Changed() {
 			t.Fatal(res, err)
 		}
+		caps = caps[:min(len(caps), maxCaps)]
 		if !slices.Equal(res.Capped, caps) {
 			t.Fatalf("capped %v, want %v", res.Capped, caps)
 		}

@@ -134,6 +134,13 @@ func checkCapturedResponse(t *testing.T, c captured) {
 		head, consumed, _, failed := RewriteHead(nil, h, frame, MapperFunc(toLocalhost))
 		out, err = append(bytes.Clone(head), frame[consumed:]...), failed
 	case Whole:
+		if Streams(c.key, c.version) {
+			walked, failed := walkCaptured(h, frame)
+			if failed != nil || len(walked) != len(frame) || bytes.Contains(walked, realDomain) {
+				t.Errorf("streamed: %d bytes of %d, %v", len(walked), len(frame), failed)
+			}
+			frame = bytes.Clone(c.response)
+		}
 		out, _, err = RewriteWhole(nil, h, frame, MapperFunc(toLocalhost))
 	case Tail:
 		out, err = walkCaptured(h, frame)

@@ -3,13 +3,13 @@ package kafka
 // endpointBrokers is the type of endpoints that clients of brokers ask for.
 const endpointBrokers = 1
 
-// rewriteCluster rewrites a DescribeCluster response (KIP-700, KIP-919).
+// cluster rewrites a DescribeCluster response (KIP-700, KIP-919).
 //
 //	| correlation id i32 | tags | throttle i32 | code i16 | message | type i8 v1+
 //	| cluster id | controller i32 | brokers | not touched ...
 //	brokers: array of | node id i32 | host | port i32 | rack | fenced i8 v2+ | tags |
-func rewriteCluster(buf []byte, h ResponseInfo, frame []byte, m Mapper) ([]byte, Result, error) {
-	c := over(frame, 4)
+func (p *Patch) cluster(h ResponseInfo, frame []byte, m Mapper) error {
+	c := newCursor(frame, 4)
 	c.tags()
 	c.skip(4 + 2)
 	c.nullable(true)
@@ -21,12 +21,12 @@ func rewriteCluster(buf []byte, h ResponseInfo, frame []byte, m Mapper) ([]byte,
 	}
 	c.nullable(true)
 	c.skip(4)
-	brokers := c.readList(shape{flexible: true, text: true, fenced: h.Version >= 2})
-	if c.err == nil && kind != endpointBrokers && brokers.elements > 0 {
+	c.readList(&p.list, shape{flexible: true, text: true, fenced: h.Version >= 2})
+	if c.err == nil && kind != endpointBrokers && p.list.elements > 0 {
 		c.fail(ErrControllers)
 	}
 	if c.err != nil {
-		return nil, Result{}, inResponse(h, c.err)
+		return inResponse(h, c.err)
 	}
-	return brokers.splice(buf, frame, m)
+	return p.mapAddresses(frame, m)
 }

@@ -14,7 +14,7 @@ import (
 // After a field that cannot be read err is set and every further read yields
 // zero, so that callers check once per element.
 type cursor struct {
-	b     []byte // the frame as far as received
+	b     []byte // the frame as far as received and held; empty after an error
 	frame int    // bytes of the whole frame
 	bound int    // how far the caller is ready to hold it
 	off   int
@@ -22,49 +22,61 @@ type cursor struct {
 	need  int   // with ErrShort: the bytes that must have been received at least
 }
 
-// over returns a cursor over a frame that was received whole.
-func over(frame []byte, off int) cursor {
-	return cursor{b: frame, frame: len(frame), bound: len(frame), off: off}
+// newCursor returns a cursor over a frame that was received whole, at an offset.
+func newCursor(frame []byte, off int) cursor {
+	return cursor{b: frame, frame: len(frame), bound: len(frame), off: min(off, len(frame))}
+}
+
+// newPartialCursor returns a cursor over what was received of a frame.
+func newPartialCursor(received []byte, frame, bound int) cursor {
+	return cursor{b: received[:max(0, min(len(received), frame, bound))], frame: frame, bound: bound}
 }
 
 // span moves over n bytes and returns them.
 func (c *cursor) span(n int) []byte {
-	if !c.fits(n) {
+	if uint(n) > uint(len(c.b)-c.off) {
+		c.missing(n)
 		return nil
 	}
 	c.off += n
 	return c.b[c.off-n : c.off]
 }
 
-// fits reports whether n more bytes are there and sets err if not.
-func (c *cursor) fits(n int) bool {
+// skip moves over n bytes.
+func (c *cursor) skip(n int) {
+	if uint(n) > uint(len(c.b)-c.off) {
+		c.missing(n)
+		return
+	}
+	c.off += n
+}
+
+// missing sets err because n more bytes are not there.
+func (c *cursor) missing(n int) {
 	switch {
 	case c.err != nil:
 	case n < 0 || n > c.frame-c.off:
 		c.malformed()
 	case n > c.bound-c.off:
-		c.err = ErrTooLarge
-	case n > len(c.b)-c.off:
-		c.err, c.need = ErrShort, c.off+n
+		c.fail(ErrTooLarge)
 	default:
-		return true
+		c.need = c.off + n
+		c.fail(ErrShort)
 	}
-	return false
 }
 
 func (c *cursor) malformed() {
 	if c.err == nil {
-		c.err = fmt.Errorf("%w at byte %d of %d", ErrMalformed, c.off, c.frame)
+		c.fail(fmt.Errorf("%w at byte %d of %d", ErrMalformed, c.off, c.frame))
 	}
 }
 
+// fail sets err, unless it is set. Then nothing can be read any more.
 func (c *cursor) fail(err error) {
 	if c.err == nil {
-		c.err = err
+		c.err, c.b = err, c.b[:min(c.off, len(c.b))]
 	}
 }
-
-func (c *cursor) skip(n int) { c.span(n) }
 
 func (c *cursor) int16() int16 {
 	if b := c.span(2); b != nil {
@@ -84,9 +96,18 @@ func (c *cursor) int32() int32 {
 // lowest first, the top bit set in all bytes but the last (KIP-482). Overlong
 // forms of up to five bytes are numbers too.
 func (c *cursor) uvarint() uint32 {
+	if c.off < len(c.b) && c.b[c.off] < 0x80 {
+		c.off++
+		return uint32(c.b[c.off-1])
+	}
+	return c.longUvarint()
+}
+
+func (c *cursor) longUvarint() uint32 {
 	var v uint32
 	for i := range 5 {
-		if !c.fits(i + 1) {
+		if c.off+i >= len(c.b) {
+			c.missing(i + 1)
 			return 0
 		}
 		b := c.b[c.off+i]
@@ -175,12 +196,10 @@ func appendCount(dst []byte, n int, flexible bool) []byte {
 	return binary.BigEndian.AppendUint32(dst, uint32(n))
 }
 
-// appendString appends a string that is not null.
-func appendString(dst []byte, s string, flexible bool) []byte {
+// appendLength appends the length of a string that is not null.
+func appendLength(dst []byte, n int, flexible bool) []byte {
 	if flexible {
-		dst = appendUvarint(dst, uint32(len(s)+1))
-	} else {
-		dst = binary.BigEndian.AppendUint16(dst, uint16(len(s)))
+		return appendUvarint(dst, uint32(n+1))
 	}
-	return append(dst, s...)
+	return binary.BigEndian.AppendUint16(dst, uint16(n))
 }

@@ -8,7 +8,8 @@
 //
 //	Pass    nothing; relay the bytes                            most APIs
 //	Head    rewrite the leading broker array, relay the rest    Metadata
-//	Whole   hold the frame, rewrite it                          small responses, ApiVersions
+//	Whole   hold the frame, rewrite it                          FindCoordinator, DescribeCluster, ApiVersions,
+//	                                                            Produce, ShareAcknowledge: large ones as Tail
 //	Tail    relay all but the last bytes, rewrite those         Fetch, ShareFetch: see [Walker]
 //	Refuse  the request must not pass: its response could not be rewritten
 //
@@ -18,7 +19,12 @@
 //	h, err := kafka.ParseRequestHeader(request)        // bytes after the size
 //	switch kafka.TreatmentOf(h.Key, h.Version) {
 //	case kafka.Whole:
-//		out, result, err := kafka.RewriteWhole(buf, info, response, mapper)
+//		patch, result, err := kafka.PatchWhole(info, response, mapper)
+//
+// A [Patch] is the rewritten message without a second copy of it: its length is
+// known at once, and it is assembled piece by piece in a buffer of any size.
+// [RewriteCost] and [WalkerCost] bound the memory that a response can take beyond
+// its own bytes. [Streams] names the responses that need not be held at all.
 //
 // A [Mapper] supplies the local addresses, for all endpoints of a response at
 // once. ApiVersions is capped, so that clients do not ask for versions that are
@@ -27,7 +33,9 @@
 // Messages are never decoded into structs: the rewriters walk over the bytes,
 // take out hosts and ports and copy everything else as it is, unknown tags too.
 // Every length is checked against the frame before it is used, and nothing is
-// allocated because a length says so. Deciding about a frame that passes
+// allocated because of a length alone: a long array of addresses is read to its
+// end before anything is kept of it, and then it is the distinct endpoints and two
+// bytes per element. Deciding about a frame that passes
 // untouched allocates nothing.
 //
 // The package has no sockets, no clocks and no state. It does not read records,

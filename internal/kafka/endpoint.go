@@ -13,8 +13,9 @@ type Endpoint struct {
 
 // A Mapper replaces the real addresses of one response by local ones: it sets
 // Host and Port, or Hidden, of each element. All endpoints of a response are
-// given in one call, so that their places can be chosen together. An error ends
-// the connection before a byte of the response has passed.
+// given in one call, each of them once, so that their ports can be chosen
+// together. An error ends the connection before a byte of the response has
+// passed, or of what a [Walker] holds of it.
 type Mapper interface {
 	Map(endpoints []Endpoint) error
 }

@@ -1,13 +1,8 @@
 package kafka
 
-import (
-	"encoding/binary"
-	"errors"
-	"fmt"
-	"math"
-)
+import "encoding/binary"
 
-// A shape says what one element of an array of addresses holds besides them.
+// A shape lists what one element of an array of addresses holds besides them.
 // The seven responses have seven slightly different structs:
 //
 //	| key | node id i32 | host | port i32 | code i16 | text | fenced i8 | tags |
@@ -15,7 +10,7 @@ import (
 //	 v4+                                     v4+     message  v2+       versions
 type shape struct {
 	flexible    bool // compact strings, and tags at the end
-	key         bool // a string stands before the node id
+	key         bool // a string precedes the node id
 	code        bool // an error code follows the port
 	text        bool // a nullable string follows: rack or error message
 	fenced      bool // one byte follows
@@ -29,67 +24,38 @@ var nodeEndpoint = shape{flexible: true, text: true}
 // with i16 lengths, or with one-byte lengths and no tags.
 const minEntry = 10
 
-// A place is where an address stands in the bytes of a message.
+// An endpointSpan is the place of one element and its address in a message.
 //
-//	| ... | node id | host | port | ... |
-//	start           host   port         end
-type place struct {
-	start, host, port, end int
-	endpoint               int // index in the list, -1: hidden without asking
-}
+//	| key | node id | host: length, name | port | ... |
+//	start node                     name    port
+//
+// (No field more: the compiler keeps four in registers.)
+type endpointSpan struct{ start, node, name, port int }
 
-// A list is the addresses of one message.
-type list struct {
-	shape     shape
-	count     int // offset of the number of elements
-	first     int // offset of the first element
-	end       int // offset behind the last element
-	elements  int // how many the message has
-	places    []place
-	endpoints []Endpoint
-	hidden    int // of endpoints, after mapping, and those hidden without asking
-}
+// end returns the offset after the port.
+func (e endpointSpan) end() int { return e.port + 4 }
 
-// maxEndpoints bounds the addresses of one response, and with it the memory
-// that a response can cost beyond its own bytes to about 5 MiB.
-const maxEndpoints = 1 << 16
-
-// readList reads an array of addresses. With ErrShort c.need allows for the
-// elements to come.
-func (c *cursor) readList(s shape) (l list) {
-	l.shape, l.count = s, c.off
-	l.elements = c.count(s.flexible)
-	l.first = c.off
-	if l.elements > (c.frame-c.off)/minEntry {
-		c.malformed() // before anything is made of that number
-	}
-	if l.elements > maxEndpoints {
-		c.fail(ErrTooLarge)
-	}
-	if n := min(l.elements, 32); n > 0 && c.err == nil {
-		l.places, l.endpoints = make([]place, 0, n), make([]Endpoint, 0, n)
-	}
-	for i := 0; i < l.elements && c.err == nil; i++ {
-		c.readEntry(&l)
-		if errors.Is(c.err, ErrShort) {
-			c.need = min(c.need+(l.elements-i-1)*minEntry, c.frame)
+// endpointSpan moves over one element. The span is valid unless c.err is set.
+func (c *cursor) endpointSpan(s shape) endpointSpan {
+	if s.flexible {
+		if e, ok := c.shortSpan(s); ok {
+			return e
 		}
 	}
-	l.end = c.off
-	return l
+	return c.longSpan(s)
 }
 
-// readEntry reads one element and adds its address to l.
-func (c *cursor) readEntry(l *list) {
-	s, p := l.shape, place{start: c.off}
+func (c *cursor) longSpan(s shape) (e endpointSpan) {
+	e.start = c.off
 	if s.key {
 		c.string(s.flexible)
 	}
-	node := c.int32()
-	p.host = c.off
-	host := c.string(s.flexible)
-	p.port = c.off
-	port := c.int32()
+	e.node = c.off
+	c.skip(4)
+	name := c.string(s.flexible)
+	e.port = c.off
+	e.name = e.port - len(name)
+	c.skip(4)
 	if s.code {
 		c.skip(2)
 	}
@@ -102,100 +68,88 @@ func (c *cursor) readEntry(l *list) {
 	if s.flexible {
 		c.tags()
 	}
-	if p.end = c.off; c.err != nil {
-		return
-	}
-	switch {
-	case s.coordinator && len(host) == 0: // nothing to replace
-	case s.coordinator && node < 0: // not found, and yet a host
-		p.endpoint = -1
-		l.places = append(l.places, p)
-		l.hidden++
-	default:
-		p.endpoint = len(l.endpoints)
-		l.places = append(l.places, p)
-		l.endpoints = append(l.endpoints, Endpoint{NodeID: node, Host: string(host), Port: port})
-	}
+	return e
 }
 
-// ask gives the addresses to m, if there are any, and takes stock.
-func (l *list) ask(m Mapper) (Result, error) {
-	if len(l.endpoints) > 0 {
-		if err := m.Map(l.endpoints); err != nil {
-			return Result{}, err
-		}
+// shortSpan does the same for a flexible element whose lengths have one byte each
+// and that has no tags, as nearly all are, and several times as fast.
+func (c *cursor) shortSpan(s shape) (e endpointSpan, ok bool) {
+	b, at := c.b, c.off
+	e.start = at
+	if s.key {
+		at = afterShort(b, at, 1)
 	}
-	for i := range l.endpoints {
-		switch e := &l.endpoints[i]; {
-		case e.Hidden:
-			l.hidden++
-		case len(e.Host) > math.MaxInt16:
-			return Result{}, fmt.Errorf("local host name of %d bytes for node %d", len(e.Host), e.NodeID)
-		}
+	e.node, e.name = at, at+5
+	at = afterShort(b, at+4, 1)
+	e.port = at
+	at += 4
+	if s.code {
+		at += 2
 	}
-	return Result{Rewritten: len(l.places) - l.hidden, Hidden: l.hidden}, nil
+	if s.text {
+		at = afterShort(b, at, 0)
+	}
+	if s.fenced {
+		at++
+	}
+	if at >= len(b) || b[at] != 0 {
+		return e, false
+	}
+	c.off = at + 1
+	return e, true
 }
 
-// address returns what becomes of a place.
-func (l *list) address(p place) (e Endpoint, hidden bool) {
-	if p.endpoint < 0 {
-		return Endpoint{}, true
+// afterShort returns the offset after a compact string, or len(b) if its length
+// is less than least, has more than one byte or is not there. Lengths count from
+// 1, and 0 is null.
+func afterShort(b []byte, at int, least byte) int {
+	if at < len(b) && b[at] >= least && b[at] < 0x80 {
+		return at + max(int(b[at]), 1)
 	}
-	e = l.endpoints[p.endpoint]
-	return e, e.Hidden
+	return len(b)
 }
 
-// size returns how many bytes append will append; not for coordinators.
-func (l *list) size() int {
-	n := len(appendCount(make([]byte, 0, 5), l.elements-l.hidden, l.shape.flexible)) + l.end - l.first
-	for _, p := range l.places {
-		if e, hidden := l.address(p); hidden {
-			n -= p.end - p.start
-		} else {
-			n += uvarintLen(uint32(len(e.Host)+1)) + len(e.Host) - (p.port - p.host)
-		}
-	}
-	return n
+// An edit is what takes the place of src[from:to]: the first part of text, the
+// host, and the second part of text. Any of the three may be empty.
+type edit struct {
+	from, to     int
+	first, total uint8 // lengths of the first part, and of both
+	text         [16]byte
+	host         string
 }
 
-// append appends the array with the new addresses. Hidden elements are left
-// out; hidden coordinators stay and become errors. Everything that is not a host
-// or a port is copied from src, the message in which the list was found.
-func (l *list) append(dst, src []byte) []byte {
-	left := l.elements
-	if !l.shape.coordinator {
-		left -= l.hidden
-	}
-	dst = appendCount(dst, left, l.shape.flexible)
-	at := l.first
-	for _, p := range l.places {
-		e, hidden := l.address(p)
-		switch {
-		case !hidden:
-			dst = append(dst, src[at:p.host]...)
-			dst = appendString(dst, e.Host, l.shape.flexible)
-			dst = binary.BigEndian.AppendUint32(dst, uint32(e.Port))
-			at = p.port + 4
-		case l.shape.coordinator:
-			dst = append(dst, src[at:p.host-4]...)
-			dst = appendNobody(dst, l.shape.flexible)
-			dst = binary.BigEndian.AppendUint16(dst, notAvailable(src[p.port+4:]))
-			at = p.port + 4 + 2
-		default:
-			dst = append(dst, src[at:p.start]...)
-			at = p.end
-		}
-	}
-	return append(dst, src[at:l.end]...)
+// replaceAddress makes e the edit that writes another host and port.
+func (e *edit) replaceAddress(at endpointSpan, s shape, host string, port int32) {
+	e.from, e.to, e.host = at.node+4, at.end(), host
+	text := appendLength(e.text[:0], len(host), s.flexible)
+	e.first = uint8(len(text))
+	e.total = uint8(len(binary.BigEndian.AppendUint32(text, uint32(port))))
 }
 
-// splice asks m and returns the frame with the new addresses, in buf if there is
-// room, or the frame itself if it has none.
-func (l *list) splice(buf, frame []byte, m Mapper) ([]byte, Result, error) {
-	res, err := l.ask(m)
-	if err != nil || !res.Changed() {
-		return frame, res, err
+// addressLen returns the length of a host of n bytes with its length, and a port.
+func (s shape) addressLen(n int) int {
+	if s.flexible {
+		return uvarintLen(uint32(n+1)) + n + 4
 	}
-	out := l.append(append(buf[:0], frame[:l.count]...), frame)
-	return append(out, frame[l.end:]...), res, nil
+	return 2 + n + 4
+}
+
+// replaceText returns the edit that writes a few bytes.
+func replaceText(from, to int, text []byte) (e edit) {
+	e.from, e.to = from, to
+	e.total = uint8(copy(e.text[:], text))
+	return e
+}
+
+// len returns the length of what is written.
+func (e *edit) len() int { return len(e.host) + int(e.total) }
+
+// growth returns how much longer the message becomes.
+func (e *edit) growth() int { return e.len() - (e.to - e.from) }
+
+// append appends what is written.
+func (e *edit) append(dst []byte) []byte {
+	dst = append(dst, e.text[:e.first]...)
+	dst = append(dst, e.host...)
+	return append(dst, e.text[e.first:e.total]...)
 }

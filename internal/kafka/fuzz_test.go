@@ -146,7 +146,7 @@ func FuzzRequestHeader(f *testing.F) {
 		zero, enough, err := AcksZero(version, b)
 		r := kmsg.NewPtrProduceRequest()
 		r.SetVersion(version)
-		c := over(b, RequestHeaderLen)
+		c := newCursor(b, RequestHeaderLen)
 		c.nullable(false)
 		if r.IsFlexible() {
 			c.tags()
@@ -160,10 +160,12 @@ func FuzzRequestHeader(f *testing.F) {
 	})
 }
 
-func FuzzDescribeCluster(f *testing.F)  { fuzzRewrite(f, KeyDescribeCluster) }
-func FuzzShareAcknowledge(f *testing.F) { fuzzRewrite(f, KeyShareAcknowledge) }
-func FuzzWalkerFetch(f *testing.F)      { fuzzWalker(f, KeyFetch) }
-func FuzzWalkerShareFetch(f *testing.F) { fuzzWalker(f, KeyShareFetch) }
+func FuzzDescribeCluster(f *testing.F)        { fuzzRewrite(f, KeyDescribeCluster) }
+func FuzzShareAcknowledge(f *testing.F)       { fuzzRewrite(f, KeyShareAcknowledge) }
+func FuzzWalkerFetch(f *testing.F)            { fuzzWalker(f, KeyFetch) }
+func FuzzWalkerShareFetch(f *testing.F)       { fuzzWalker(f, KeyShareFetch) }
+func FuzzWalkerProduce(f *testing.F)          { fuzzWalker(f, KeyProduce) }
+func FuzzWalkerShareAcknowledge(f *testing.F) { fuzzWalker(f, KeyShareAcknowledge) }
 
 func fuzzWalker(f *testing.F, key int16) {
 	a, _ := Lookup(key)

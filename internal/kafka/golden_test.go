@@ -130,7 +130,7 @@ func TestTailWithManyTags(t *testing.T) {
 			for slack := -3; slack <= 5; slack++ {
 				array := appendUvarint(nil, 2)
 				array = append(array, 0, 0, 0, 1)
-				array = appendString(array, "kafka.corp", true)
+				array = appendTestString(array, "kafka.corp", true)
 				array = append(array, 0, 0, 0, 1, 0, 0)
 				var b []byte
 				if key == KeyFetch {
@@ -151,8 +151,8 @@ func TestTailWithManyTags(t *testing.T) {
 				if err != nil || len(b) != old || (res.Hidden == 1) != (slack < 0) {
 					t.Fatalf("%s, %d tags, slack %d: %+v %v", Name(key), tags, slack, res, err)
 				}
-				c := over(b, 0)
-				c.readTail(key == KeyFetch)
+				c := newCursor(b, 0)
+				c.readTail(&tail{list: &list{}}, key == KeyFetch)
 				if c.err != nil {
 					t.Fatalf("%s, %d tags, slack %d: %v\n%x", Name(key), tags, slack, c.err, b)
 				}

@@ -117,35 +117,6 @@ func TestClaims(t *testing.T) {
 	}
 }
 
-// More addresses than any cluster has are refused, and those that are not cost
-// little beyond the frame.
-func TestManyAddresses(t *testing.T) {
-	build := func(n int) []byte {
-		frame := append(binary.BigEndian.AppendUint32(nil, 1), 0, 0, 0, 0, 0) // header tags, throttle
-		frame = appendUvarint(frame, uint32(n+1))
-		for i := range n {
-			frame = append(frame, 1) // key ""
-			frame = binary.BigEndian.AppendUint32(frame, uint32(i))
-			frame = append(appendString(frame, "b", true), 0, 0, 0, 1, 0, 0, 0, 0) // port, code, message, tags
-		}
-		return append(frame, 0)
-	}
-	frame := build(maxEndpoints)
-	spent := allocated(func() {
-		out, res, err := RewriteWhole(nil, info(KeyFindCoordinator, 4, frame), frame, &testMapper{host: local})
-		if err != nil || res.Rewritten != maxEndpoints || len(out) != len(frame)+8*maxEndpoints {
-			t.Error(len(out), res, err)
-		}
-	})
-	if spent > 32<<20 { // growing slices count each time
-		t.Errorf("%d MiB allocated", spent>>20)
-	}
-	frame = build(maxEndpoints + 1)
-	if _, _, err := RewriteWhole(nil, info(KeyFindCoordinator, 4, frame), frame, nil); !errors.Is(err, ErrTooLarge) {
-		t.Error(err)
-	}
-}
-
 // Errors say where.
 func TestErrorsSayWhere(t *testing.T) {
 	frame := []byte{0, 0, 0, 1, 0xff, 0xff, 0xff, 0xfe}

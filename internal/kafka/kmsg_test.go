@@ -31,7 +31,7 @@ func decode(key, version int16, frame []byte) (kmsg.Response, error) {
 	body := frame[4:]
 	r := newResponse(key, version)
 	if r.IsFlexible() && key != KeyApiVersions {
-		c := over(frame, 4)
+		c := newCursor(frame, 4)
 		c.tags()
 		if c.err != nil {
 			return nil, c.err
@@ -62,6 +62,7 @@ type filler struct {
 	hosts  []int // lengths of host names
 	small  bool  // at most one element in other arrays
 	plain  bool  // no large and no negative numbers, see slow
+	repeat bool  // most elements of an array of addresses have that of another
 }
 
 func newFiller(seed uint64) *filler {
@@ -138,6 +139,12 @@ func (f *filler) slice(v reflect.Value) {
 	v.Set(reflect.MakeSlice(v.Type(), n, n))
 	for i := range n {
 		f.value(v.Index(i))
+		if f.repeat && i > 0 && isAddress(v.Type().Elem()) && f.IntN(4) > 0 {
+			from := v.Index(f.IntN(i))
+			for _, name := range []string{"NodeID", "Host", "Port"} {
+				v.Index(i).FieldByName(name).Set(from.FieldByName(name))
+			}
+		}
 	}
 }
 
@@ -180,7 +187,7 @@ func isAddress(t reflect.Type) bool {
 }
 
 // replace does with the decoded message what the rewriters do with the bytes:
-// every address of it is given to m at once and replaced, or hidden.
+// every distinct address of it is given to m at once and replaced, or hidden.
 func replace(r kmsg.Response, m Mapper) Result {
 	var found []reflect.Value
 	var endpoints []Endpoint
@@ -209,6 +216,8 @@ func replace(r kmsg.Response, m Mapper) Result {
 	collect(reflect.ValueOf(r))
 	var res Result
 	var asked []reflect.Value
+	var of []int // the endpoint of each that is asked
+	known := map[Endpoint]int{}
 	for _, v := range found {
 		host, id := v.FieldByName("Host").String(), int32(v.FieldByName("NodeID").Int())
 		switch {
@@ -217,15 +226,21 @@ func replace(r kmsg.Response, m Mapper) Result {
 			blank(v)
 			res.Hidden++
 		default:
-			asked = append(asked, v)
-			endpoints = append(endpoints, Endpoint{NodeID: id, Host: host, Port: int32(v.FieldByName("Port").Int())})
+			e := Endpoint{NodeID: id, Host: host, Port: int32(v.FieldByName("Port").Int())}
+			k, ok := known[e]
+			if !ok {
+				k = len(endpoints)
+				known[e] = k
+				endpoints = append(endpoints, e)
+			}
+			asked, of = append(asked, v), append(of, k)
 		}
 	}
 	if len(endpoints) > 0 {
 		_ = m.Map(endpoints)
 	}
-	for i, e := range endpoints {
-		v := asked[i]
+	for i, v := range asked {
+		e := endpoints[of[i]]
 		v.FieldByName("Host").SetString(e.Host)
 		v.FieldByName("Port").SetInt(int64(e.Port))
 		if !e.Hidden {
@@ -275,4 +290,8 @@ func dropHidden(v reflect.Value) {
 		}
 		s.Set(kept)
 	}
+}
+
+func appendTestString(dst []byte, s string, flexible bool) []byte {
+	return append(appendLength(dst, len(s), flexible), s...)
 }

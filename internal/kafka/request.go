@@ -58,7 +58,7 @@ const acksBound = 128 << 10
 //	v9-    | header | tags | transactional id: compact nullable string | acks i16
 func AcksZero(version int16, b []byte) (zero, enough bool, err error) {
 	flexible := apis[KeyProduce].Flexible(version)
-	c := cursor{b: b, frame: acksBound, bound: acksBound}
+	c := newPartialCursor(b, acksBound, acksBound)
 	c.skip(RequestHeaderLen)
 	c.nullable(false) // the client id is never compact
 	if flexible {
@@ -86,7 +86,7 @@ func ClientSoftware(version int16, b []byte) (name, release string, ok bool) {
 	if !apis[KeyApiVersions].Flexible(version) {
 		return "", "", false
 	}
-	c := over(b, 0)
+	c := newCursor(b, 0)
 	c.skip(RequestHeaderLen)
 	c.nullable(false)
 	c.tags()

@@ -25,8 +25,8 @@ type Cap struct {
 // Changed reports whether there were addresses at all.
 func (r Result) Changed() bool { return r.Rewritten+r.Hidden > 0 }
 
-// MetadataBound is how large the leading part of a Metadata response may be,
-// up to the end of the broker array.
+// MetadataBound is how large the first part of a Metadata response may be, up to
+// the end of the broker array.
 const MetadataBound = 1 << 20
 
 // WholeBound returns how large a response may be that is held whole, in bytes
@@ -38,47 +38,77 @@ func WholeBound(key int16) int {
 	return 16 << 20
 }
 
-// RewriteHead rewrites the broker array with which a Metadata response starts.
+// PatchHead rewrites the broker array with which a Metadata response starts.
 // src is the response after the size, as far as received.
 //
-// out takes the place of src[:consumed]; what follows is relayed as it is, and
-// the new size of the frame is the old one - consumed + len(out). out lies in buf
-// if there is room, in src if nothing changed; buf and src must not overlap.
+// p takes the place of src[:consumed]; what follows is relayed as it is, and the
+// new size of the frame is the old one - consumed + p.Len().
 //
-// With ErrShort consumed is the least length of src that can be enough. Other
-// errors: ErrMalformed, ErrTooLarge (the array ends behind [MetadataBound]), and
-// those of m as they are.
-func RewriteHead(buf []byte, h ResponseInfo, src []byte, m Mapper) (out []byte, consumed int, res Result, err error) {
-	if h.Key != KeyMetadata {
-		return nil, 0, Result{}, inResponse(h, ErrUnsupported)
-	}
-	return rewriteMetadata(buf, h, src, m)
+// With ErrShort consumed is how long src has to be before it is worth another
+// call: as long as the array is at least, and twice as long as it was, so that an
+// array that comes byte by byte is read a few times and not once a byte. It is
+// never more than the frame and [MetadataBound]. Other errors: ErrMalformed,
+// ErrTooLarge (the array ends behind [MetadataBound], or has too many elements),
+// and those of m as they are.
+func PatchHead(h ResponseInfo, src []byte, m Mapper) (p Patch, consumed int, res Result, err error) {
+	consumed, err = p.head(h, src, m)
+	return p, consumed, p.result(), err
 }
 
-// RewriteWhole rewrites a response that was received whole; frame is the
-// response after the size. The new size of the frame is len(out).
+func (p *Patch) head(h ResponseInfo, src []byte, m Mapper) (consumed int, err error) {
+	if h.Key != KeyMetadata {
+		return 0, inResponse(h, ErrUnsupported)
+	}
+	return p.brokers(h, src, m)
+}
+
+// RewriteHead is [PatchHead] for a caller with room for the result. out lies in
+// buf if there is room, in src if nothing changed; buf and src must not overlap.
+func RewriteHead(buf []byte, h ResponseInfo, src []byte, m Mapper) (out []byte, consumed int, res Result, err error) {
+	var p Patch
+	if consumed, err = p.head(h, src, m); err != nil {
+		return nil, consumed, Result{}, err
+	}
+	return p.assemble(buf), consumed, p.result(), nil
+}
+
+// PatchWhole rewrites a response that was received whole; frame is the response
+// after the size. The new size of the frame is p.Len(). An ApiVersions response
+// is capped in place, in frame.
 //
-// out lies in buf if there is room, in frame if nothing changed, and for
-// ApiVersions always in frame, which is capped in place; buf and frame must not
-// overlap. Errors: ErrMalformed, ErrTooLarge (above [WholeBound]),
+// Errors: ErrMalformed, ErrTooLarge (above [WholeBound], or too many addresses),
 // ErrControllers, and those of m as they are.
-func RewriteWhole(buf []byte, h ResponseInfo, frame []byte, m Mapper) (out []byte, res Result, err error) {
+func PatchWhole(h ResponseInfo, frame []byte, m Mapper) (p Patch, res Result, err error) {
+	err = p.whole(h, frame, m)
+	return p, p.result(), err
+}
+
+func (p *Patch) whole(h ResponseInfo, frame []byte, m Mapper) (err error) {
 	if len(frame) > WholeBound(h.Key) {
-		return nil, Result{}, inResponse(h, ErrTooLarge)
+		return inResponse(h, ErrTooLarge)
 	}
 	switch h.Key {
 	case KeyApiVersions:
-		out, res.Capped, err = capVersions(h, frame)
+		frame, p.capped, err = capVersions(h, frame)
+		p.setInPlace(frame)
+		return err
 	case KeyFindCoordinator:
-		out, res, err = rewriteCoordinators(buf, h, frame, m)
-	case KeyProduce:
-		out, res, err = rewriteProduce(buf, h, frame, m)
+		return p.coordinators(h, frame, m)
 	case KeyDescribeCluster:
-		out, res, err = rewriteCluster(buf, h, frame, m)
-	case KeyShareAcknowledge:
-		out, res, err = rewriteAcknowledge(buf, h, frame, m)
-	default:
-		err = inResponse(h, ErrUnsupported)
+		return p.cluster(h, frame, m)
+	case KeyProduce, KeyShareAcknowledge:
+		return p.newLeaders(h, frame, m)
 	}
-	return out, res, err
+	return inResponse(h, ErrUnsupported)
+}
+
+// RewriteWhole is [PatchWhole] for a caller with room for the result. out lies in
+// buf if there is room, in frame if nothing changed, and for ApiVersions always
+// in frame; buf and frame must not overlap.
+func RewriteWhole(buf []byte, h ResponseInfo, frame []byte, m Mapper) (out []byte, res Result, err error) {
+	var p Patch
+	if err = p.whole(h, frame, m); err != nil {
+		return nil, Result{}, err
+	}
+	return p.assemble(buf), p.result(), nil
 }

@@ -2,8 +2,10 @@ package kafka
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -73,6 +75,7 @@ func TestRewrittenBytesAreThoseOfTheOracle(t *testing.T) {
 			f.counts = []int{rapid.SampledFrom([]int{1, 2, 5, 126, 127, 128, 129}).Draw(t, "brokers")}
 			f.hosts = []int{1, rapid.SampledFrom([]int{1, 126, 127, 128, 255}).Draw(t, "host")}
 			f.small = true
+			f.repeat = rapid.Bool().Draw(t, "repeat")
 			if f.counts[0] <= 5 && rapid.IntRange(0, 9).Draw(t, "long") == 0 {
 				f.hosts = []int{32767}
 			}
@@ -113,7 +116,7 @@ func TestRewrittenBytesAreThoseOfTheOracle(t *testing.T) {
 
 // reencode encodes the message behind the header of the original frame.
 func reencode(key, version int16, original []byte, message interface{ AppendTo([]byte) []byte }) []byte {
-	c := over(original, 4)
+	c := newCursor(original, 4)
 	if apis[key].Flexible(version) && key != KeyApiVersions {
 		c.tags()
 	}
@@ -132,8 +135,8 @@ func sameMessage(t interface{ Fatal(...any) }, key, version int16, a, b []byte) 
 	return bytes.Equal(x.AppendTo(nil), y.AppendTo(nil))
 }
 
-// However little of a Metadata response has come, the answer is to ask for more
-// or the same as for the whole.
+// However little of a Metadata response has come, the answer is to ask for more,
+// at least twice as much, or the same as for the whole.
 func TestHeadAsksForMore(t *testing.T) {
 	for v := int16(0); v <= 13; v++ {
 		f := newFiller(uint64(v))
@@ -157,8 +160,59 @@ func TestHeadAsksForMore(t *testing.T) {
 			if !errors.Is(err, ErrShort) || m.calls != 0 {
 				t.Fatalf("v%d with %d of %d bytes: %v", v, n, len(frame), err)
 			}
-			if k <= n || k > consumed {
+			if k <= n || k > max(consumed, 2*n) || k > len(frame) {
 				t.Fatalf("v%d with %d of %d bytes wants %d, needs %d", v, n, len(frame), k, consumed)
+			}
+		}
+	}
+}
+
+// A broker array that comes in small pieces is read a few times, and nothing is
+// allocated before all of it is there.
+func TestHeadIsReadAFewTimes(t *testing.T) {
+	tags := func(n int) []byte { return append(appendUvarint(nil, uint32(n)), bytes.Repeat([]byte{9, 0}, n)...) }
+	longTail := func() []byte { // few elements are left, each longer than those before it
+		frame := addresses(KeyMetadata, 1, 50_000, 1000, 0, 0)
+		binary.BigEndian.PutUint32(frame[4:], 51_000)
+		rest := addresses(KeyMetadata, 1, 1000, 1000, 100, 300)
+		return append(frame, rest[8:]...)
+	}
+	for _, tc := range []struct {
+		name    string
+		version int16
+		frame   []byte
+	}{
+		{"1 MiB of brokers", 12, addresses(KeyMetadata, 12, 20_000, 10_000, 30, 10)},
+		{"most of the smallest", 0, addresses(KeyMetadata, 0, maxElements, 100, 0, 0)},
+		{"short ones, then long ones", 1, longTail()},
+		{"a header of tags", 9, slices.Concat([]byte{0, 0, 0, 1}, tags(500_000), []byte{0, 0, 0, 0, 1, 0})},
+		{"a broker of tags", 9, slices.Concat([]byte{0, 0, 0, 1, 0, 0, 0, 0, 0, 2}, make([]byte, 4), []byte{2, 'h'}, make([]byte, 4), []byte{0}, tags(500_000), []byte{0})},
+	} {
+		for _, piece := range []int{1, 1 << 10, 64 << 10} {
+			h := info(KeyMetadata, tc.version, tc.frame)
+			h.FrameSize += 1 << 20 // topics
+			calls := 0
+			for n, need := 0, 0; ; n = min(n+piece, len(tc.frame)) {
+				if n < need {
+					if n == len(tc.frame) {
+						n = need // topics that are not looked at
+					} else {
+						continue
+					}
+				}
+				calls++
+				received := append(tc.frame[:min(n, len(tc.frame)):min(n, len(tc.frame))], make([]byte, max(0, n-len(tc.frame)))...)
+				var err error
+				spent := leastAllocated(512, func() { _, need, _, err = PatchHead(h, received, MapperFunc(toLocalhost)) })
+				if err == nil {
+					break
+				}
+				if !errors.Is(err, ErrShort) || spent > 512 || need <= n || need > MetadataBound {
+					t.Fatalf("%s: with %d bytes: %v, %d bytes allocated, wants %d", tc.name, n, err, spent, need)
+				}
+			}
+			if calls > 22 { // from 1 byte to 1 MiB, doubled each time
+				t.Errorf("%s, %d bytes in pieces of %d: read %d times", tc.name, len(tc.frame), piece, calls)
 			}
 		}
 	}

@@ -1,6 +1,6 @@
 package kafka
 
-// What stands before the addresses in the responses of share groups (KIP-932).
+// What precedes the addresses in the responses of share groups (KIP-932).
 //
 //	ShareFetch        | correlation id i32 | tags | throttle i32 | code i16 | message
 //	                  | lock timeout i32 v1+ | topics |
@@ -28,22 +28,3 @@ var (
 		fixed(4+2), compact, fixed(4+4), tags, tags,
 	), tags)
 )
-
-// rewriteAcknowledge rewrites the addresses of new leaders in a ShareAcknowledge
-// response, see [tail].
-func rewriteAcknowledge(buf []byte, h ResponseInfo, frame []byte, m Mapper) ([]byte, Result, error) {
-	l := shareAcknowledge0
-	if h.Version >= 2 {
-		l = shareAcknowledge2
-	}
-	at, err := scanWhole(l, frame)
-	if err != nil {
-		return nil, Result{}, inResponse(h, err)
-	}
-	c := over(frame, at)
-	t := c.readTail(false)
-	if c.err != nil {
-		return nil, Result{}, inResponse(h, c.err)
-	}
-	return t.list.splice(buf, frame, m)
-}

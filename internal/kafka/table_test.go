@@ -100,6 +100,19 @@ func TestTreatmentOf(t *testing.T) {
 			t.Errorf("%s (%d) v%d: %v, want %v", Name(tc.key), tc.key, tc.version, got, tc.want)
 		}
 	}
+	for _, tc := range []struct {
+		key, version int16
+		want         bool
+	}{
+		{KeyProduce, 9, false}, {KeyProduce, 10, true}, {KeyProduce, 13, true}, {KeyProduce, 14, false},
+		{KeyFetch, 15, false}, {KeyFetch, 16, true}, {KeyFetch, 18, true}, {KeyFetch, 19, false},
+		{KeyShareFetch, 0, true}, {KeyShareFetch, 3, false}, {KeyShareAcknowledge, 0, true}, {KeyShareAcknowledge, 2, true},
+		{KeyShareAcknowledge, -1, false}, {KeyMetadata, 12, false}, {KeyFindCoordinator, 6, false}, {KeyApiVersions, 3, false}, {200, 0, false},
+	} {
+		if got := Streams(tc.key, tc.version); got != tc.want {
+			t.Errorf("%s v%d streams: %v", Name(tc.key), tc.version, got)
+		}
+	}
 	if s := fmt.Sprint(Pass, Head, Whole, Tail, Refuse); s != "pass head whole tail refuse" {
 		t.Error(s)
 	}

@@ -9,9 +9,8 @@ import "math"
 //
 // endpoints is an array of nodeEndpoint. It is the whole value of tag 0.
 type tail struct {
-	list list // empty when there is no tag 0
+	list *list // empty when there is no tag 0
 
-	tags  int    // offset of the number of tags
 	count uint32 // the number of tags
 	first int    // offset of the first tag
 	id    int    // tagged: offset of the id of tag 0
@@ -19,13 +18,43 @@ type tail struct {
 	last  uint32 // the highest id of a tag
 }
 
+// beforeTail returns the layout of what precedes the tail of a response; ok is
+// false if it has none.
+func beforeTail(key, version int16) (l layout, ok bool) {
+	if a, known := Lookup(key); !known || version < a.Since || version > a.MaxVersion {
+		return nil, false
+	}
+	switch key {
+	case KeyProduce:
+		if version >= 13 {
+			return produceIDs, true
+		}
+		return produceNames, true
+	case KeyFetch:
+		return fetchTopics, true
+	case KeyShareFetch:
+		if version >= 1 {
+			return shareFetch1, true
+		}
+		return shareFetch0, true
+	case KeyShareAcknowledge:
+		if version >= 2 {
+			return shareAcknowledge2, true
+		}
+		return shareAcknowledge0, true
+	}
+	return nil, false
+}
+
+// taggedTail reports which of the two forms a tail has.
+func taggedTail(key int16) bool { return key == KeyProduce || key == KeyFetch }
+
 // readTail reads a tail up to the end of the frame. Bytes after it are an error:
 // they would mean that the message is not what it was taken for.
-func (c *cursor) readTail(tagged bool) (t tail) {
+func (c *cursor) readTail(t *tail, tagged bool) {
 	if !tagged {
-		t.list = c.readList(nodeEndpoint)
+		c.readList(t.list, nodeEndpoint)
 	}
-	t.tags = c.off
 	t.count = c.uvarint()
 	t.first = c.off
 	for n := t.count; n > 0 && c.err == nil; n-- {
@@ -45,7 +74,7 @@ func (c *cursor) readTail(tagged bool) (t tail) {
 		t.id, t.size = at, c.off
 		end := c.length()
 		end += c.off
-		t.list = c.readList(nodeEndpoint)
+		c.readList(t.list, nodeEndpoint)
 		if c.off != end {
 			c.malformed() // readers differ in what they make of the rest
 		}
@@ -53,5 +82,41 @@ func (c *cursor) readTail(tagged bool) (t tail) {
 	if c.off != c.frame {
 		c.malformed()
 	}
-	return t
+}
+
+// newLeaders rewrites the addresses of new leaders (KIP-951) at the end of a
+// response that was received whole. Its length may change, which makes this
+// simpler than [fitTail] and leaves no address out for want of room.
+func (p *Patch) newLeaders(h ResponseInfo, frame []byte, m Mapper) error {
+	l, ok := beforeTail(h.Key, h.Version)
+	if !ok {
+		return inResponse(h, ErrUnsupported)
+	}
+	var s scan
+	s.reset(l, int64(len(frame)))
+	at, err := s.feed(frame)
+	if err != nil {
+		return inResponse(h, err)
+	}
+	c := newCursor(frame, at)
+	t := tail{list: &p.list}
+	c.readTail(&t, taggedTail(h.Key))
+	if c.err != nil {
+		return inResponse(h, c.err)
+	}
+	if err = p.mapAddresses(frame, m); err == nil && !p.inPlace && taggedTail(h.Key) {
+		p.resize(t.size)
+	}
+	return err
+}
+
+// resize makes the first edit of p write the size of tag 0 too, which is at an
+// offset just before the number of elements.
+func (p *Patch) resize(at int) {
+	l := &p.list
+	array := p.size - len(p.src) + l.end - l.count
+	var text [16]byte
+	size := appendUvarint(text[:0], uint32(array))
+	p.next = replaceText(at, l.first, append(size, p.next.text[:p.next.total]...))
+	p.rewrite(p.src, 0)
 }

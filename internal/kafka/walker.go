@@ -2,19 +2,29 @@ package kafka
 
 import "fmt"
 
+// Streams reports whether a [Walker] can rewrite the response to a request, so
+// that it need not be held, however large it is.
+func Streams(key, version int16) bool {
+	_, ok := beforeTail(key, version)
+	return ok
+}
+
 // TailBound is how large the part of a response may be that a [Walker] holds.
 const TailBound = 64 << 10
 
-// A Walker rewrites a Fetch (v16+) or ShareFetch response while it passes. The
-// addresses stand behind the last record set, so everything before them goes on
-// to the client as it comes, and the rest, a byte or a hundred, is rewritten at
-// equal length: the size of the frame has been passed on already.
+// A Walker rewrites a Fetch (v16+), Produce (v10+), ShareFetch or
+// ShareAcknowledge response while it passes. The addresses are the last field, so
+// everything before them goes on to the client as it comes, and the rest, a byte
+// or a hundred, is rewritten at equal length: the size of the frame has been
+// passed on already.
 //
 //	| correlation id | topics, partitions, records ...  | addresses, tags |
 //	|<----------------- passes ------------------------>|<---- tail ----->|
 //
-// Every response has a tail, also one that is empty, throttled or an error. Give
-// the bytes after the size, split as they come:
+// Every response has a tail, also one that is empty, throttled or an error. A
+// response to Produce or ShareAcknowledge that was received whole anyway, as they
+// nearly all are, is better given to [PatchWhole], which leaves no address out.
+// Give the bytes after the size, split as they come:
 //
 //	w.Reset(info, mapper)
 //	for w.Left() > 0 {
@@ -23,7 +33,7 @@ const TailBound = 64 << 10
 //	write w.Tail()
 //
 // When the next bytes are many and cannot matter (a record set), [Walker.Skip]
-// says so. They may then be moved by other means, without passing memory, if
+// returns their number. They may then be moved by other means, without passing memory, if
 // [Walker.Advance] is told.
 //
 // The zero value is ready for Reset, which makes a Walker good for another
@@ -38,18 +48,11 @@ type Walker struct {
 	err    error
 }
 
-// Reset prepares w for a response. ErrUnsupported: it is none that has a tail;
+// Reset prepares w for a response. ErrUnsupported: it has no tail, see [Streams];
 // ErrMalformed: the frame is too small to be a response.
 func (w *Walker) Reset(h ResponseInfo, m Mapper) error {
-	var l layout
-	switch {
-	case h.Key == KeyFetch && h.Version >= apis[KeyFetch].Since:
-		l = fetchTopics
-	case h.Key == KeyShareFetch && h.Version == 0:
-		l = shareFetch0
-	case h.Key == KeyShareFetch && h.Version > 0:
-		l = shareFetch1
-	default:
+	l, ok := beforeTail(h.Key, h.Version)
+	if !ok {
 		return inResponse(h, ErrUnsupported)
 	}
 	if h.FrameSize < 4 {
@@ -97,11 +100,14 @@ func (w *Walker) feed(p []byte) (pass, held int, err error) {
 	tail := p[pass:]
 	if len(w.held) == 0 {
 		if size := int64(len(tail)) + w.left; size > TailBound {
-			return 0, 0, inResponse(w.info, fmt.Errorf("%w: %d bytes after the records", ErrTooLarge, size))
+			return 0, 0, inResponse(w.info, fmt.Errorf("%w: a tail of %d bytes", ErrTooLarge, size))
 		}
 		if w.left == 0 {
 			w.result, err = fitTail(w.info, tail, w.mapper)
 			return len(p), 0, err
+		}
+		if size := len(tail) + int(w.left); cap(w.held) < size {
+			w.held = make([]byte, 0, size)
 		}
 	}
 	w.held = append(w.held, tail...)

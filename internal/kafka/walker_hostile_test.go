@@ -10,7 +10,7 @@ import (
 
 func TestWalkerErrors(t *testing.T) {
 	var w Walker
-	for _, h := range []ResponseInfo{{KeyFetch, 15, 100}, {KeyProduce, 12, 100}, {KeyShareFetch, -1, 100}, {99, 0, 100}} {
+	for _, h := range []ResponseInfo{{KeyFetch, 15, 100}, {KeyFetch, 19, 100}, {KeyProduce, 9, 100}, {KeyProduce, 14, 100}, {KeyMetadata, 12, 100}, {KeyShareFetch, -1, 100}, {99, 0, 100}} {
 		if err := w.Reset(h, nil); !errors.Is(err, ErrUnsupported) {
 			t.Errorf("%+v: %v", h, err)
 		}
@@ -114,6 +114,21 @@ func TestWalkerMemory(t *testing.T) {
 	})
 	if spent > 4<<10 {
 		t.Errorf("%d bytes allocated for a frame of %d", spent, len(frame))
+	}
+}
+
+// A Produce response of many partitions is not held, and its addresses are
+// replaced.
+func TestWalkerStreamsLargeProduce(t *testing.T) {
+	frame := encode(produceResponse(12, 480_000, 3), headers[0])
+	if len(frame) < 15<<20 {
+		t.Fatalf("only %d bytes", len(frame))
+	}
+	h := info(KeyProduce, 12, frame)
+	var w Walker
+	spent := leastAllocated(4<<10, func() { feed(t, &w, h, frame, 48<<10) })
+	if w.Result().Rewritten != 3 || spent > 4<<10 {
+		t.Errorf("%+v, %d bytes allocated", w.Result(), spent)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 
 // The responses with a tail, in all versions that have one.
 func tailed(yield func(key, version int16) bool) {
-	for _, key := range []int16{KeyFetch, KeyShareFetch} {
+	for _, key := range []int16{KeyProduce, KeyFetch, KeyShareFetch, KeyShareAcknowledge} {
 		a, _ := Lookup(key)
 		for v := a.Since; v <= a.MaxVersion; v++ {
 			if !yield(key, v) {
@@ -122,6 +122,7 @@ func TestWalkerAgainstOracle(t *testing.T) {
 			f := newFiller(uint64(i)<<8 | uint64(uint16(key))<<4 | uint64(version))
 			f.counts = []int{0, 1, 1, 2, 3}
 			f.hosts = []int{1, 5, 20, 127, 200}
+			f.repeat = i%4 == 0
 			switch rng.IntN(100) {
 			case 0:
 				f.counts = []int{126, 127, 128}
@@ -225,13 +226,12 @@ func TestWalkerAgainstOracle(t *testing.T) {
 
 // tailOf returns how long the tail of a frame is.
 func tailOf(t *testing.T, key, version int16, frame []byte) int {
-	l := fetchTopics
-	if key == KeyShareFetch {
-		l = []layout{shareFetch0, shareFetch1}[min(version, 1)]
-	}
-	at, err := scanWhole(l, frame)
-	if err != nil {
-		t.Fatal(err)
+	l, ok := beforeTail(key, version)
+	var s scan
+	s.reset(l, int64(len(frame)))
+	at, err := s.feed(frame)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
 	}
 	return len(frame) - at
 }

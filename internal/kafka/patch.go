@@ -1,0 +1,123 @@
+package kafka
+
+// A Patch is a rewritten message that has not been assembled: the original bytes
+// and what takes the place of some of them. So a message is never held twice.
+//
+//	| original | new | original | new | original |
+//	           edit             edit
+//
+// The edits are not kept either, but made one by one from the list of addresses,
+// whose elements are walked over a second time. A Patch refers to the original
+// bytes, which must not change before the last of it was written. It must not be
+// copied after the first call of Next.
+type Patch struct {
+	src     []byte
+	size    int  // of the message
+	inPlace bool // the message is src
+	capped  []Cap
+	list    list
+	walk    cursor // before the element that follows next
+	walked  int    // elements before that one
+	at      int    // the bytes of src before it have been written, or were replaced
+	next    edit   // the next one; the last one is at the end of src and writes nothing
+	rest    []byte // what is left of an edit that found no room
+	left    int    // bytes of the message that have not been written
+}
+
+// setInPlace makes p a message that needs no edit.
+func (p *Patch) setInPlace(src []byte) {
+	n := len(src)
+	p.src, p.size, p.left, p.inPlace = src, n, n, true
+	p.next.from, p.next.to, p.list.index = n, n, nil
+}
+
+// rewrite makes p the message src[from:] with the addresses of p.list, which have
+// been mapped. The first edit, p.next, precedes the elements.
+func (p *Patch) rewrite(src []byte, from int) {
+	p.src, p.at, p.walk = src, from, newCursor(src, p.list.first)
+	p.size = len(src) - from + p.next.growth() + p.list.growth(src)
+	p.left = p.size
+}
+
+// mapAddresses maps the addresses of p.list and makes p the message with the new
+// ones.
+func (p *Patch) mapAddresses(src []byte, m Mapper) error {
+	err := p.list.mapAddresses(m)
+	switch {
+	case err != nil:
+		return err
+	case p.list.changed() == 0:
+		p.setInPlace(src)
+	default:
+		p.next = p.list.counted()
+		p.rewrite(src, 0)
+	}
+	return nil
+}
+
+// result returns what became of the addresses.
+func (p *Patch) result() Result {
+	return Result{Rewritten: p.list.rewritten, Hidden: p.list.hidden, Capped: p.capped}
+}
+
+// Len returns the length of the message.
+func (p *Patch) Len() int { return p.size }
+
+// InPlace reports whether the message is the first [Patch.Len] of the bytes that
+// were given: they had no address, or it is an ApiVersions response, which is
+// capped in place. Then Next need not be called.
+func (p *Patch) InPlace() bool { return p.inPlace }
+
+// Next returns the next bytes of the message, as many as buf has room for, and
+// reports whether there are more. They are written to buf, whose length does not
+// matter and whose capacity should be 1 KiB at least. buf must not overlap with
+// the original.
+func (p *Patch) Next(buf []byte) (out []byte, more bool) {
+	out = buf[:0]
+	for len(out) < cap(out) && p.left > len(out) {
+		if len(p.rest) > 0 {
+			n := min(len(p.rest), cap(out)-len(out))
+			out, p.rest = append(out, p.rest[:n]...), p.rest[n:]
+			continue
+		}
+		n := min(p.next.from-p.at, cap(out)-len(out))
+		out = append(out, p.src[p.at:p.at+n]...)
+		if p.at += n; p.at < p.next.from {
+			break
+		}
+		if p.next.len() <= cap(out)-len(out) {
+			out = p.next.append(out)
+		} else {
+			p.rest = p.next.append(p.rest[:0])
+		}
+		p.advance()
+	}
+	p.left -= len(out)
+	return out, p.left > 0
+}
+
+// advance moves on to the next edit.
+func (p *Patch) advance() {
+	p.at = p.next.to
+	for p.walked < len(p.list.index) {
+		at := p.walk.endpointSpan(p.list.shape)
+		p.walked++
+		if p.list.edit(&p.next, p.walked-1, at, p.walk.off, p.src) {
+			return
+		}
+	}
+	p.next = edit{from: len(p.src), to: len(p.src)}
+}
+
+// assemble returns the whole message: the original if it is unchanged, or in buf
+// if there is room.
+func (p *Patch) assemble(buf []byte) []byte {
+	if p.inPlace {
+		return p.src
+	}
+	if cap(buf) < p.size {
+		buf = make([]byte, 0, p.size)
+	}
+	out, _ := p.Next(buf)
+	return out
+}
