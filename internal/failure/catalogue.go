@@ -36,6 +36,7 @@ const (
 	DescriptorsExhausted Code = "descriptors_exhausted"
 	AcceptFailed         Code = "accept_failed"
 	ConnectionsExhausted Code = "connections_exhausted"
+	MemoryStalled        Code = "memory_stalled"
 
 	TLSOnPlainPort         Code = "tls_on_plain_port"
 	HTTPOnKafkaPort        Code = "http_on_kafka_port"
@@ -198,6 +199,10 @@ var catalogue = []Entry{
 		"the limit of {target} client connections is reached",
 		"Most likely the application opens connections and does not close them: look for a client that leaks them in `kafka-tunnel status --connections`. If all are in use, raise limits.max_connections, or where that is not set the limit of file descriptors or of memory from which it is derived.", "waits to be accepted",
 		"by itself, when connections are closed: the next client is accepted at once"},
+	{MemoryStalled, HopLocal, RetryNever,
+		"a response from {target} was held for long while others waited for the memory",
+		"The client does not read, or the broker sends very slowly. If it repeats, look for a client that has stopped in `kafka-tunnel status --connections`, or give the tunnel more memory (a quarter of the memory limit is for responses that must be held).", closed,
+		pastHeals},
 	{Internal, HopLocal, RetryNever,
 		"the tunnel met an error of its own",
 		"Report this with the log lines around it.", closed,
@@ -414,7 +419,7 @@ var catalogue = []Entry{
 		fixHeals},
 	{ResponseTooLarge, HopBroker, RetryNever,
 		"{target} sent a response whose rewritten part is larger than the tunnel's bound",
-		"No real cluster needs this much. Check what the Cloud Connector's entry for {target} points to.", closed,
+		"No real cluster needs this much, unless the memory limit is very small: three quarters of a quarter of it are for such responses. Raise the memory of the sidecar if the detail names the memory limit; otherwise check what the Cloud Connector's entry for {target} points to.", closed,
 		fixHeals},
 }
 

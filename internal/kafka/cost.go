@@ -27,9 +27,10 @@ func RewriteCost(key int16, held int) int {
 	return cost + cost/8 + small
 }
 
-// WalkerCost returns how many bytes a [Walker] allocates at most for a response:
-// what it holds of its tail, the same rewritten, and the list of the addresses.
-func WalkerCost(h ResponseInfo) int {
-	tail := min(int(h.FrameSize), TailBound)
-	return 2*tail + RewriteCost(h.Key, tail)
+// WalkerCost returns how many bytes a [Walker] allocates at most for a response to a
+// request of this key with a tail of this size: what it holds of the tail, the same
+// rewritten, and the list of the addresses.
+func WalkerCost(key int16, tail int) int {
+	tail = min(tail, TailBound)
+	return 2*tail + RewriteCost(key, tail)
 }

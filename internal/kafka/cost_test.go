@@ -168,9 +168,9 @@ func TestWalkerCost(t *testing.T) {
 				for _, piece := range []int{len(frame), 1000} {
 					var w Walker
 					work := bytes.Clone(frame)
-					spent := leastAllocated(WalkerCost(h), func() { copy(work, frame); feed(t, &w, h, work, piece) })
-					if spent > uint64(WalkerCost(h)) {
-						t.Errorf("%s, %d hosts of %d in pieces of %d: %d allocated, bound %d", Name(key), n, host, piece, spent, WalkerCost(h))
+					spent := leastAllocated(WalkerCost(h.Key, int(h.FrameSize)), func() { copy(work, frame); feed(t, &w, h, work, piece) })
+					if spent > uint64(WalkerCost(h.Key, int(h.FrameSize))) {
+						t.Errorf("%s, %d hosts of %d in pieces of %d: %d allocated, bound %d", Name(key), n, host, piece, spent, WalkerCost(h.Key, int(h.FrameSize)))
 					}
 				}
 			}

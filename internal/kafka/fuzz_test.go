@@ -154,7 +154,7 @@ func FuzzRequestHeader(f *testing.F) {
 		if c.err != nil || slow(b[c.off:]) || r.ReadFrom(b[c.off:]) != nil {
 			return
 		}
-		if len(b) < acksBound && (err != nil || !enough || zero != (r.Acks == 0)) {
+		if len(b) < AcksBound && (err != nil || !enough || zero != (r.Acks == 0)) {
 			t.Fatalf("v%d: acks %d, got %v %v %v", version, r.Acks, zero, enough, err)
 		}
 	})

@@ -45,9 +45,9 @@ func CorrelationID(b []byte) (int32, error) {
 	return int32(binary.BigEndian.Uint32(b)), nil
 }
 
-// acksBound is how far the acks of a Produce request can stand from its start:
+// AcksBound is how far the acks of a Produce request can stand from its start:
 // two strings of 32767 bytes and tags that are no longer than both.
-const acksBound = 128 << 10
+const AcksBound = 128 << 10
 
 // AcksZero says whether a Produce request wants no response (acks=0). b holds
 // its bytes after the size, as far as received. enough is false when more bytes
@@ -58,7 +58,7 @@ const acksBound = 128 << 10
 //	v9-    | header | tags | transactional id: compact nullable string | acks i16
 func AcksZero(version int16, b []byte) (zero, enough bool, err error) {
 	flexible := apis[KeyProduce].Flexible(version)
-	c := newPartialCursor(b, acksBound, acksBound)
+	c := newPartialCursor(b, AcksBound, AcksBound)
 	c.skip(RequestHeaderLen)
 	c.nullable(false) // the client id is never compact
 	if flexible {

@@ -39,6 +39,10 @@ const TailBound = 64 << 10
 // The zero value is ready for Reset, which makes a Walker good for another
 // response. A response without addresses costs no allocation.
 type Walker struct {
+	// Admit is asked before a tail is held that comes in pieces: size is its length,
+	// [WalkerCost] what it will cost. An error ends the response. nil: it is always held.
+	Admit func(h ResponseInfo, size int) error
+
 	info   ResponseInfo
 	mapper Mapper
 	scan   scan
@@ -61,7 +65,7 @@ func (w *Walker) Reset(h ResponseInfo, m Mapper) error {
 	if cap(w.held) > 4<<10 { // of a rare giant
 		w.held = nil
 	}
-	*w = Walker{info: h, mapper: m, left: int64(h.FrameSize), held: w.held[:0]}
+	*w = Walker{Admit: w.Admit, info: h, mapper: m, left: int64(h.FrameSize), held: w.held[:0]}
 	w.scan.reset(l, w.left)
 	return nil
 }
@@ -106,8 +110,8 @@ func (w *Walker) feed(p []byte) (pass, held int, err error) {
 			w.result, err = fitTail(w.info, tail, w.mapper)
 			return len(p), 0, err
 		}
-		if size := len(tail) + int(w.left); cap(w.held) < size {
-			w.held = make([]byte, 0, size)
+		if err := w.admit(len(tail) + int(w.left)); err != nil {
+			return 0, 0, err
 		}
 	}
 	w.held = append(w.held, tail...)
@@ -115,6 +119,19 @@ func (w *Walker) feed(p []byte) (pass, held int, err error) {
 		w.result, err = fitTail(w.info, w.held, w.mapper)
 	}
 	return pass, len(tail), err
+}
+
+// admit makes room for a tail of this size.
+func (w *Walker) admit(size int) error {
+	if w.Admit != nil {
+		if err := w.Admit(w.info, size); err != nil {
+			return err
+		}
+	}
+	if cap(w.held) < size {
+		w.held = make([]byte, 0, size)
+	}
+	return nil
 }
 
 // Left returns how many bytes of the frame have not been fed.

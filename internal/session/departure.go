@@ -55,7 +55,7 @@ func (d *departure) check(c *connection, now time.Time) {
 }
 
 // clientGone ends a connection whose client has gone; err is nil when it has closed its
-// side cleanly. What the broker has not taken by then is dropped.
+// side cleanly.
 func (c *connection) clientGone(err error) {
 	if d := c.dialing.Load(); d != nil {
 		if err != nil || !d.records {
@@ -72,6 +72,11 @@ func (c *connection) clientGone(err error) {
 		result, err = Failed, c.classify(err)
 	}
 	c.verdict.decide(result, err)
+	c.end()
+}
+
+// end ends both pumps at once. What the broker has not taken by then is dropped.
+func (c *connection) end() {
 	c.undelivered.Store(true)
 	c.queue.end()
 	c.requests.stop()

@@ -9,31 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/budget"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
 )
-
-// bufferSize is how much a pump reads at once. Everything that one read brought
-// leaves in one write, so it is also the largest write. On loopback a segment holds
-// 65483 bytes: a write of 64 KiB would be one and a tiny second one, which nearly
-// doubles the processor time (measured, docs/performance.md).
-const bufferSize = 48 << 10
-
-// buffers is where pumps take their buffers from. A pump that waits for bytes
-// holds none.
-type buffers struct{ pool sync.Pool }
-
-func (b *buffers) get() []byte {
-	if p, ok := b.pool.Get().(*[bufferSize]byte); ok {
-		return p[:]
-	}
-	return new([bufferSize]byte)[:]
-}
-
-func (b *buffers) put(buf []byte) {
-	if cap(buf) == bufferSize { // a grown buffer is left to the collector
-		b.pool.Put((*[bufferSize]byte)(buf[:bufferSize]))
-	}
-}
 
 // A pump moves bytes from src to dst through one buffer and lets its owner look
 // at them on the way. Nothing is copied: what the owner passes stays where it was
@@ -43,16 +21,19 @@ func (b *buffers) put(buf []byte) {
 //	     0       start                            pos                 end     cap
 //
 // The owner calls peek to look, pass to let through, replace to put other bytes
-// in the place of some. The span is written before the pump waits for more.
+// in the place of some. The span is written before the pump waits for more. What the
+// owner has to see at once and the buffer has no room for is held: see hold.
 type pump struct {
 	src, dst net.Conn
-	from, to string // names of the two sides in errors
+	from, to string         // names of the two sides in errors
+	budget   *budget.Budget // of the process
 	buffers  *buffers
 	pipes    *pipes
 	splicer  *splicer      // nil until there is a large span
 	stall    time.Duration // how long src may owe bytes it has begun; 0: for ever
 	run      func()        // pumps, until the pump rests or ends
-	count    func(n int)   // hears of bytes written to dst
+	count    func(n int)   // is called with the bytes written to dst
+	onStall  func()        // is called when held memory does not move and others need it
 
 	dormitory       *dormitory
 	reader          reader
@@ -60,6 +41,7 @@ type pump struct {
 	waiting         atomic.Bool // the owner waits for something else than bytes of src
 	buf             []byte
 	start, pos, end int
+	held            *budget.Hold // the memory of buf; nil: it is one of buffers
 
 	tee   *tap.Capture // who watches gets a copy of the frame; nil: nobody
 	ahead int          // bytes behind pos that were copied already
@@ -80,13 +62,14 @@ type pump struct {
 	interrupted bool          // interrupt was called
 	asked       bool          // askRest was called
 	asleep      bool          // the pump rests in the dormitory
+	admission   *budget.Hold  // held, or the one that the pump waits for
 	restFD      int32         // the descriptor by which the dormitory knows it
 }
 
 // init prepares a pump whose two sides are attached later.
-func (p *pump) init(from, to string, h *Handler, run func(), count func(int)) {
-	p.from, p.to, p.stall, p.run, p.count = from, to, h.Stall, run, count
-	p.buffers, p.pipes, p.dormitory = &h.buffers, &h.pipes, &h.dormitory
+func (p *pump) init(from, to string, h *Handler, run func(), count func(int), onStall func()) {
+	p.from, p.to, p.stall, p.run, p.count, p.onStall = from, to, h.Stall, run, count, onStall
+	p.budget, p.buffers, p.pipes, p.dormitory = h.Budget, &h.buffers, &h.pipes, &h.dormitory
 }
 
 // errStalled is a frame that was begun and not continued in time.
@@ -125,7 +108,12 @@ func (e *sideError) Unwrap() error { return e.err }
 // io.ErrUnexpectedEOF that it ended after it.
 func (p *pump) peek(n int) ([]byte, error) {
 	for p.end-p.pos < n {
-		if err := p.fill(n); err != nil {
+		if p.buf != nil && n > len(p.buf) {
+			if err := p.hold(n, 0); err != nil {
+				return nil, err
+			}
+		}
+		if err := p.fill(); err != nil {
 			if errors.Is(err, io.EOF) && p.end > p.pos {
 				return nil, &sideError{p.from, false, io.ErrUnexpectedEOF}
 			}
@@ -191,7 +179,7 @@ func (p *pump) pass(n int64) error {
 		moved, err := p.passByKernel(n)
 		if n -= moved; err == nil && moved == 0 {
 			p.large = false
-			err = p.fill(1)
+			err = p.fill()
 		}
 		if err != nil {
 			return unexpected(err, p.from)
@@ -215,7 +203,7 @@ func (p *pump) drop(n int64) error {
 		if n -= have; n == 0 {
 			return nil
 		}
-		if err := p.fill(1); err != nil {
+		if err := p.fill(); err != nil {
 			return unexpected(err, p.from)
 		}
 	}
@@ -232,13 +220,7 @@ func (p *pump) replace(n int, with ...[]byte) error {
 	if len(span) > 0 {
 		out = append(out, span)
 	}
-	out = append(out, with...)
-	written, err := out.WriteTo(p.dst)
-	p.count(int(written))
-	if err != nil {
-		return p.writeError(err)
-	}
-	return nil
+	return p.write(append(out, with...))
 }
 
 // flush writes the span.
@@ -276,10 +258,8 @@ func (p *pump) writeError(err error) error {
 	return &sideError{p.to, true, err}
 }
 
-// fill writes the span and reads once. want is how many bytes the owner needs
-// to see together; the buffer grows for it only as bytes come, so that a length
-// from the wire alone costs no memory.
-func (p *pump) fill(want int) error {
+// fill writes the span and reads once.
+func (p *pump) fill() error {
 	p.take()
 	if err := p.flushTimed(); err != nil {
 		return err
@@ -288,7 +268,8 @@ func (p *pump) fill(want int) error {
 	case p.pos == p.end:
 		p.release()
 	case p.end == len(p.buf):
-		p.makeRoom(want)
+		p.end = copy(p.buf, p.buf[p.pos:p.end])
+		p.start, p.pos = 0, 0
 	}
 	if err := p.limit(); err != nil {
 		return err
@@ -302,6 +283,9 @@ func (p *pump) fill(want int) error {
 		if n > 0 {
 			p.end += n
 			p.only = 0
+			if p.held != nil {
+				p.held.Touch()
+			}
 			if !p.active.Load() {
 				p.active.Store(true)
 			}
@@ -316,26 +300,15 @@ func (p *pump) fill(want int) error {
 	}
 }
 
-// makeRoom moves what was not looked at to the front, or into a buffer twice as
-// large when it fills this one.
-func (p *pump) makeRoom(want int) {
-	buf := p.buf
-	if p.end-p.pos > len(buf)/2 && want > len(buf) {
-		buf = make([]byte, 2*len(buf))
-	}
-	n := copy(buf, p.buf[p.pos:p.end])
-	if &buf[0] != &p.buf[0] {
-		p.buffers.put(p.buf)
-	}
-	p.buf, p.start, p.pos, p.end = buf, 0, 0, n
-}
-
 // release gives the buffer back; only valid when it holds nothing.
 func (p *pump) release() {
-	if p.buf != nil {
-		p.buffers.put(p.buf)
-		p.buf = nil
+	switch {
+	case p.held != nil:
+		p.giveBack(p.held)
+	case p.buf != nil:
+		p.putBuffer(p.buf)
 	}
+	p.buf, p.held = nil, nil
 	p.start, p.pos, p.end = 0, 0, 0
 }
 
@@ -343,9 +316,12 @@ func (p *pump) release() {
 // there is something to read.
 func (p *pump) acquire() {
 	if p.buf == nil {
-		p.buf = p.buffers.get()
+		p.buf = p.getBuffer()
 	}
 }
+
+// full reports whether the buffer has room for no more.
+func (p *pump) full() bool { return p.buf != nil && p.pos == 0 && p.end == len(p.buf) }
 
 func unexpected(err error, side string) error {
 	if errors.Is(err, io.EOF) {

@@ -11,7 +11,7 @@ import (
 )
 
 // patience is how many bytes of the client are read while its upstream
-// connection is being opened.
+// connection is being opened, where the buffer has room for them.
 const patience = 16 << 10
 
 // reach opens the upstream connection within the hold time. Meanwhile it keeps
@@ -78,8 +78,8 @@ func (c *connection) dial(ctx context.Context, dial DialFunc, done chan<- outcom
 func (c *connection) watch() error {
 	p := &c.requests
 	p.mid = false
-	for len(p.buffered()) < patience {
-		if err := p.fill(patience); err != nil {
+	for len(p.buffered()) < patience && !p.full() {
+		if err := p.fill(); err != nil {
 			if errors.Is(err, errInterrupted) {
 				return nil
 			}

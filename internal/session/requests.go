@@ -111,11 +111,11 @@ func (c *connection) refused(h kafka.RequestHeader) error {
 
 // maxSoftware bounds the ApiVersions requests in which the client's name is
 // looked for.
-const maxSoftware = 4 << 10
+const maxSoftware = smallBuffer - kafka.SizeLen
 
 // noteSoftware remembers how the client calls itself, for failures.
 func (c *connection) noteSoftware(h kafka.RequestHeader, size int32) error {
-	if h.Version < 3 || size > maxSoftware {
+	if h.Version < 3 || size > maxSoftware { // a buffer of any size has room for it
 		return nil
 	}
 	b, err := c.requests.peek(kafka.SizeLen + int(size))
@@ -182,7 +182,11 @@ func (c *connection) acksZero(h kafka.RequestHeader, size int32) (bool, error) {
 		case len(frame) == int(size):
 			return false, failure.New(failure.BadFrame, nil).With("a Produce request ends before its acks")
 		}
-		need = len(b) + 1
+		if need = len(b) + 1; need > len(c.requests.buf) && c.requests.held == nil {
+			if err := c.requests.hold(kafka.SizeLen+min(int(size), kafka.AcksBound), 0); err != nil {
+				return false, err
+			}
+		}
 	}
 }
 

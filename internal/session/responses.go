@@ -158,6 +158,9 @@ func (c *connection) response() error {
 	case kafka.Head:
 		return c.rewriteHead(info)
 	case kafka.Whole:
+		if kafka.SizeLen+int(info.FrameSize) > len(p.buf) && kafka.Streams(e.key, e.version) {
+			return c.rewriteTail(info)
+		}
 		return c.rewriteWhole(info)
 	case kafka.Tail:
 		return c.rewriteTail(info)
@@ -170,107 +173,6 @@ func (c *connection) response() error {
 // section 5.1): content type 21, version 3.x, a length below 256. As the size of a
 // frame that would be 352 MB.
 func isAlert(b []byte) bool { return b[0] == 21 && b[1] == 3 && b[2] <= 4 && b[3] == 0 }
-
-// rewriteHead replaces the leading part of a response and passes the rest.
-func (c *connection) rewriteHead(info kafka.ResponseInfo) error {
-	p := &c.responses
-	for need := responseHead; ; {
-		b, err := p.peek(need)
-		if err != nil {
-			return err
-		}
-		frame := b[kafka.SizeLen:min(len(b), kafka.SizeLen+int(info.FrameSize))]
-		out, consumed, result, err := kafka.RewriteHead(nil, info, frame, c.h.Mapper)
-		if errors.Is(err, kafka.ErrShort) && len(frame) < int(info.FrameSize) {
-			need = kafka.SizeLen + min(max(consumed, len(frame)+1), int(info.FrameSize))
-			continue
-		}
-		if err != nil {
-			return c.responseFailure(info, err)
-		}
-		c.rewritten(info.Key, result)
-		size := int64(info.FrameSize) - int64(consumed) + int64(len(out))
-		if err := p.replace(kafka.SizeLen+consumed, sizePrefix(size), out); err != nil {
-			return err
-		}
-		return p.pass(int64(info.FrameSize) - int64(consumed))
-	}
-}
-
-// rewriteWhole holds a whole response and replaces it.
-func (c *connection) rewriteWhole(info kafka.ResponseInfo) error {
-	p := &c.responses
-	if int(info.FrameSize) > kafka.WholeBound(info.Key) {
-		return c.responseFailure(info, kafka.ErrTooLarge)
-	}
-	whole := kafka.SizeLen + int(info.FrameSize)
-	b, err := p.peek(whole)
-	if err != nil {
-		return err
-	}
-	p.copyOut(whole)
-	out, result, err := kafka.RewriteWhole(nil, info, b[kafka.SizeLen:whole], c.h.Mapper)
-	if err != nil {
-		return c.responseFailure(info, err)
-	}
-	c.rewritten(info.Key, result)
-	if frame := b[kafka.SizeLen:whole]; len(out) == len(frame) && &out[0] == &frame[0] {
-		return p.pass(int64(whole)) // nothing to do, or done where it stands
-	}
-	return p.replace(whole, sizePrefix(int64(len(out))), out)
-}
-
-// rewriteTail passes a response on as it comes and replaces its last bytes by as
-// many.
-func (c *connection) rewriteTail(info kafka.ResponseInfo) error {
-	if c.walker == nil {
-		c.walker = &kafka.Walker{}
-	}
-	p, w := &c.responses, c.walker
-	if err := w.Reset(info, c.h.Mapper); err != nil {
-		return c.responseFailure(info, err)
-	}
-	if err := p.pass(kafka.SizeLen); err != nil {
-		return err
-	}
-	for w.Left() > 0 {
-		if n := min(w.Skip(), w.Left()); n > 0 {
-			if err := p.pass(n); err != nil {
-				return err
-			}
-			w.Advance(n)
-			continue
-		}
-		if len(p.buffered()) == 0 {
-			if p.large { // what stands behind the records, and not the next frame with it
-				p.only = int(min(w.Left(), bufferSize))
-			}
-			if err := p.fill(1); err != nil {
-				return err
-			}
-			continue
-		}
-		if w.Left() <= int64(len(p.buffered())) {
-			p.take() // the tail may be rewritten where it stands
-		}
-		p.copyOut(int(min(w.Left(), int64(len(p.buffered())))))
-		pass, held, err := w.Feed(p.buffered())
-		if err != nil {
-			return c.responseFailure(info, err)
-		}
-		p.step(pass)
-		if held > 0 {
-			if err := p.replace(held); err != nil {
-				return err
-			}
-		}
-	}
-	c.rewritten(info.Key, w.Result())
-	if tail := w.Tail(); len(tail) > 0 {
-		return p.replace(0, tail)
-	}
-	return nil
-}
 
 func (c *connection) badLength(size int32) error {
 	return failure.New(failure.ResponseMalformed, nil).For(c.summary.Target, "").With(fmt.Sprintf("length %d", size))

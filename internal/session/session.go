@@ -38,6 +38,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/budget"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/secure"
@@ -68,12 +69,13 @@ type Observer interface {
 // after the first Serve.
 type Handler struct {
 	Mapper     kafka.Mapper
-	MaxRequest int64         // largest request, bytes; 0: 100 MiB
-	Stall      time.Duration // how long a side may leave a frame unfinished; 0: for ever
-	Hold       time.Duration // from the first request to the upstream connection; 0: 9 s
-	Lost       time.Duration // how long the broker's side may acknowledge nothing; 0: 60 s
-	Observer   Observer      // nil: nobody counts
-	Tap        *tap.Tap      // where frames are shown; nil: nowhere
+	MaxRequest int64          // largest request, bytes; 0: 100 MiB
+	Stall      time.Duration  // how long a side may leave a frame unfinished; 0: for ever
+	Hold       time.Duration  // from the first request to the upstream connection; 0: 9 s
+	Lost       time.Duration  // how long the broker's side may acknowledge nothing; 0: 60 s
+	Observer   Observer       // nil: nobody counts
+	Tap        *tap.Tap       // where frames are shown; nil: nowhere
+	Budget     *budget.Budget // of the memory that is held; nil: no limit
 
 	// Freed hears of each pump that has given its stack back; nil: nobody. What the
 	// runtime keeps of it can then be returned to the system.
@@ -135,6 +137,7 @@ type connection struct {
 	software atomic.Pointer[string] // how the client calls itself, nil until it does
 	who      *tap.Connection        // nil: it is not known, and frames are not shown
 	walker   *kafka.Walker          // nil until a response needs one
+	tail     *budget.Hold           // the memory of a large tail; nil: there is none
 
 	requests  pump // client -> broker
 	responses pump // broker -> client
@@ -186,8 +189,8 @@ func (h *Handler) Serve(ctx context.Context, conn net.Conn, dial DialFunc, over 
 		c.who = tap.ConnectionOf(ctx)
 	}
 	c.queue.init()
-	c.requests.init("client", "broker", h, c.runRequests, c.sent)
-	c.responses.init("broker", "client", h, c.runResponses, c.received)
+	c.requests.init("client", "broker", h, c.runRequests, c.sent, c.holdStalled)
+	c.responses.init("broker", "client", h, c.runResponses, c.received, c.holdStalled)
 	c.requests.attach(conn, nil)
 	c.responses.attach(nil, conn)
 	c.unstop = context.AfterFunc(ctx, c.stop)
@@ -346,6 +349,13 @@ func (c *connection) received(n int) {
 	}
 }
 
+// holdStalled ends a connection that holds memory and does not move, for the sake of
+// those that wait for it.
+func (c *connection) holdStalled() {
+	c.verdict.decide(Failed, failure.New(failure.MemoryStalled, nil).For(c.summary.Target, ""))
+	c.end()
+}
+
 // classify makes a failure of what ended a pump.
 func (c *connection) classify(err error) error {
 	if err == nil || errors.Is(err, errStopped) {
@@ -359,6 +369,9 @@ func (c *connection) classify(err error) error {
 	}
 	if lost := c.acks.err(); lost != nil {
 		return failure.New(failure.BrokerReset, lost).For(c.summary.Target, "")
+	}
+	if large, ok := errors.AsType[*tooLargeError](err); ok {
+		return failure.New(failure.ResponseTooLarge, nil).For(c.summary.Target, "").With(large.Error())
 	}
 	side, ok := errors.AsType[*sideError](err)
 	if !ok {

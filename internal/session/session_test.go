@@ -55,6 +55,7 @@ type bench struct {
 	client *net.TCPConn // the test's end
 	broker *net.TCPConn // the test's end
 
+	inner    *net.TCPConn // the session's own end towards the client
 	upstream *net.TCPConn // the session's own end towards the broker
 	handler  *Handler
 
@@ -68,6 +69,7 @@ func start(t *testing.T, change func(*Handler), dial DialFunc) *bench {
 	b := &bench{dialed: make(chan struct{}), over: make(chan Summary, 1)}
 	var inner, upstream *net.TCPConn
 	b.client, inner = pair(t)
+	b.inner = inner
 	b.broker, upstream = pair(t)
 	b.upstream = upstream
 	h := &Handler{Mapper: kafka.MapperFunc(toLocalhost), Hold: time.Minute}

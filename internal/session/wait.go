@@ -116,6 +116,9 @@ func (p *pump) stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stopping = true
+	if p.admission != nil {
+		p.admission.Cancel()
+	}
 	p.halt()
 	p.rouse()
 }
