@@ -1,32 +1,48 @@
 package main
 
 import (
+	"os"
 	"runtime/debug"
 	"strconv"
 	"strings"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
-// limitMemory sets the soft memory limit of the runtime (R24): nine tenths of the
-// container's share that Cloud Foundry names in MEMORY_LIMIT ("64m"), but no more
-// than most bytes. A GOMEMLIMIT in the environment wins.
-func limitMemory(getenv func(string) string, most int64) {
-	if getenv("GOMEMLIMIT") != "" {
-		return
+// containerMemory returns how much memory the container has for this process, in bytes:
+// the smaller one of share, the MEMORY_LIMIT ("64m") in which Cloud Foundry names the
+// sidecar's part, and the limit of its cgroup. 0: neither is known.
+func containerMemory(share string, cgroup int64) int64 {
+	limit, _ := megabytes(share)
+	return smaller(limit, cgroup)
+}
+
+// cgroupMemory returns the memory limit of the process's cgroup, 0 for none.
+func cgroupMemory() int64 {
+	limit, err := memlimit.FromCgroup()
+	if err != nil || limit > 1<<62 {
+		return 0
 	}
-	if limit := memoryLimit(getenv("MEMORY_LIMIT"), most); limit > 0 {
+	return int64(limit)
+}
+
+// limitMemory sets the soft memory limit of the runtime (R24): nine tenths of the
+// container's, but no more than most bytes. A GOMEMLIMIT in the environment wins.
+func limitMemory(container, most int64) {
+	if limit := softLimit(container, most); limit > 0 && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(limit)
 	}
 }
 
-// memoryLimit returns the limit in bytes, 0 for none.
-func memoryLimit(share string, most int64) int64 {
-	limit := most
-	if bytes, ok := megabytes(share); ok {
-		if nine := bytes / 10 * 9; limit <= 0 || nine < limit {
-			limit = nine
-		}
+// softLimit returns that limit, 0 for none.
+func softLimit(container, most int64) int64 { return smaller(container/10*9, most) }
+
+// smaller returns the smaller one of two limits, of which 0 is none.
+func smaller(a, b int64) int64 {
+	if a <= 0 || b > 0 && b < a {
+		return b
 	}
-	return limit
+	return a
 }
 
 // megabytes reads what Cloud Foundry writes: a number with m or g.

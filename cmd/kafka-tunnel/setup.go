@@ -80,7 +80,8 @@ func (s *setup) start(ctx context.Context, log io.Writer) (*running, error) {
 	if err != nil {
 		return nil, failure.New(failure.ConfigInvalid, err)
 	}
-	limitMemory(os.Getenv, cfg.Limits.Memory)
+	container := containerMemory(os.Getenv("MEMORY_LIMIT"), cgroupMemory())
+	limitMemory(container, cfg.Limits.Memory)
 	limitProcessors(os.Getenv)
 	for _, warning := range s.effective.Warnings {
 		logger.Warn(warning)
