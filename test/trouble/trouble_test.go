@@ -4,6 +4,7 @@ package trouble
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"testing"
@@ -108,4 +109,25 @@ func TestIdle(t *testing.T) {
 	t.Parallel()
 	r, err := Idle(t.Context(), program, IdleOptions{Connects: 500, Time: 2 * time.Second})
 	judge(t, r, err)
+}
+
+// TestMemory: whatever comes, the manifest's 64 MiB are enough (R25). It is skipped where
+// no memory cgroup can be created; the full length is played by cmd.
+func TestMemory(t *testing.T) {
+	for _, o := range []MemoryOptions{
+		{Response: LargeProduce, Connections: 50, Peer: Reads},
+		{Response: HugeCoordinator, Connections: 20, Peer: Reads},
+		{Response: LargeCoordinator, Connections: 50, Peer: Ignores},
+		{Response: LargeMetadata, Connections: 20, Peer: Trickles},
+		{Response: LargeHeaderTag, Connections: 20, Peer: Reads},
+	} {
+		o.Time = 2 * time.Second
+		t.Run(fmt.Sprintf("%s, %d, %s", o.Response, o.Connections, o.Peer), func(t *testing.T) {
+			r, err := Memory(t.Context(), program, o)
+			if errors.Is(err, ErrNoCgroup) {
+				t.Skip(err)
+			}
+			judge(t, r, err)
+		})
+	}
 }

@@ -43,15 +43,22 @@ type tunnelOptions struct {
 	env         []string // KEY=VALUE, wins
 	descriptors int      // limit of open files, 0: as it is here
 	smallPipe   bool     // stdout is a pipe that holds 4 KiB only
+	cgroup      string   // file to which the process writes its id first, "": none
 }
 
 // startTunnel starts the binary with what the platform would give it and returns
 // when its ports are bound. The caller stops it.
 func startTunnel(ctx context.Context, binary string, environ []string, o tunnelOptions) (*tunnel, error) {
 	command := []string{binary, "run"}
+	script := ""
 	if o.descriptors > 0 {
-		script := fmt.Sprintf("ulimit -n %d && exec \"$0\" \"$@\"", o.descriptors)
-		command = append([]string{"sh", "-c", script}, command...)
+		script += fmt.Sprintf("ulimit -n %d && ", o.descriptors)
+	}
+	if o.cgroup != "" {
+		script += fmt.Sprintf("echo $$ >'%s' && ", o.cgroup)
+	}
+	if script != "" {
+		command = append([]string{"sh", "-c", script + `exec "$0" "$@"`}, command...)
 	}
 	cmd := exec.Command(command[0], command[1:]...) //nolint:noctx // stop ends it, in good order
 	cmd.Env = append([]string{

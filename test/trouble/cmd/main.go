@@ -26,7 +26,7 @@ import (
 
 func main() {
 	short := flag.Bool("short", false, "play everything in about a minute; figures with times mean little then")
-	only := flag.String("only", "", "play these alone: storm, outage, stalled, descriptors, idle")
+	only := flag.String("only", "", "play these alone: storm, outage, stalled, descriptors, idle, memory")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	reports, err := play(ctx, *short, *only)
@@ -81,6 +81,11 @@ func scenarios(short bool) []scenario {
 			return trouble.Outage(ctx, binary, o)
 		}})
 	}
+	for _, o := range memoryMatrix(short) {
+		list = append(list, scenario{"memory", false, func(ctx context.Context, binary string) (*trouble.Report, error) {
+			return trouble.Memory(ctx, binary, o)
+		}})
+	}
 	return append(list,
 		scenario{"stalled", false, func(ctx context.Context, binary string) (*trouble.Report, error) {
 			return trouble.Stalled(ctx, binary, trouble.StalledOptions{Consumers: count(20), Stop: length(5 * time.Second)})
@@ -96,6 +101,26 @@ func scenarios(short bool) []scenario {
 			return trouble.Idle(ctx, binary, trouble.IdleOptions{Connects: count(1000), Time: length(5 * time.Second)})
 		}},
 	)
+}
+
+// memoryMatrix returns every large response, number of connections and kind of peer.
+func memoryMatrix(short bool) (all []trouble.MemoryOptions) {
+	counts := []int{1, 50, 200}
+	if short {
+		counts = counts[:1]
+	}
+	for _, response := range trouble.Larges() {
+		for _, n := range counts {
+			for _, peer := range []trouble.Peer{trouble.Reads, trouble.Ignores, trouble.Trickles} {
+				o := trouble.MemoryOptions{Response: response, Connections: n, Peer: peer}
+				if short {
+					o.Time = 2 * time.Second
+				}
+				all = append(all, o)
+			}
+		}
+	}
+	return all
 }
 
 // or returns v unless it is zero.
