@@ -75,7 +75,8 @@ func (r Retry) String() string {
 	}
 }
 
-// A Failure is one occurrence of a Code.
+// A Failure is one occurrence of a Code. It is shared by all clients that meet it
+// and must not be changed once another goroutine can see it.
 //
 // It never carries a secret: Err must not contain tokens, passwords or bodies
 // of token responses.
@@ -90,17 +91,19 @@ type Failure struct {
 // New returns a Failure of the given kind. err is its cause and may be nil.
 func New(code Code, err error) *Failure { return &Failure{Code: code, Err: err} }
 
-// For sets what was being reached and with which Location ID ("" for none), and
-// returns f.
+// For returns a copy of f that names what was being reached and with which
+// Location ID ("" for none).
 func (f *Failure) For(target, locationID string) *Failure {
-	f.Target, f.LocationID = target, locationID
-	return f
+	changed := *f
+	changed.Target, changed.LocationID = target, locationID
+	return &changed
 }
 
-// With sets the detail and returns f.
+// With returns a copy of f with that detail.
 func (f *Failure) With(detail string) *Failure {
-	f.Detail = detail
-	return f
+	changed := *f
+	changed.Detail = detail
+	return &changed
 }
 
 // Error returns the summary, the detail and the cause in one line.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -46,6 +47,24 @@ func TestFailureFillsInWhatItKnows(t *testing.T) {
 	f = New(AdvertisedLoopback, nil).For("localhost:9092", "")
 	if line := `{from: "localhost:9092", to: "VIRTUAL-HOST:PORT"}`; !strings.Contains(f.Advice(), line) {
 		t.Errorf("advice lacks the line to paste %s: %s", line, f.Advice())
+	}
+}
+
+func TestASharedFailureIsNotChanged(t *testing.T) {
+	shared := New(BrokerUnreachable, io.EOF).For("kafka-1.corp:9092", "LOC1").With("reply 0x04")
+	before := *shared
+	var users sync.WaitGroup
+	for range 4 { // the race detector sees a write
+		users.Go(func() {
+			changed := shared.For("kafka-2.corp:9092", "").With("reply 0x02")
+			if changed.Code != BrokerUnreachable || changed.Target != "kafka-2.corp:9092" || changed.LocationID != "" || changed.Detail != "reply 0x02" {
+				t.Errorf("the copy is %+v", changed)
+			}
+		})
+	}
+	users.Wait()
+	if *shared != before {
+		t.Errorf("the shared failure has become %+v", shared)
 	}
 }
 

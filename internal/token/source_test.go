@@ -48,7 +48,7 @@ func TestAThousandCallersShareAFailure(t *testing.T) {
 					t.Errorf("%v", err)
 					return
 				}
-				f.For("mine", "").With("mine") // each caller has its own
+				f.Target, f.Detail = "mine", "mine" // each caller has its own
 			})
 		}
 		wg.Wait()

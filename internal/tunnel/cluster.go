@@ -99,20 +99,20 @@ func (cl *cluster) bindHomes(ctx context.Context) {
 	}
 }
 
-// explain adds to a refused address how its broker calls itself: the entry may be
-// missing, or stand under another name. A Cloud Connector that is away may be one of a
-// subscriber.
-func (cl *cluster) explain(f *failure.Failure) {
+// explain returns a failure with what the cluster knows about it. For a refused
+// address that is the address that its broker advertises: the entry may be missing, or
+// have another name. For a Cloud Connector that is away it is the subscriber.
+func (cl *cluster) explain(f *failure.Failure) *failure.Failure {
 	if w := cl.way.Load(); f.Code == failure.ConnectorAway && w != nil && w.cfg.Tenant != "" {
-		f.Detail = strings.TrimPrefix(f.Detail+"; the subaccount is that of tenant "+w.cfg.Tenant, "; ")
-		return
+		return f.With(strings.TrimPrefix(f.Detail+"; the subaccount is that of tenant "+w.cfg.Tenant, "; "))
 	}
 	if f.Code != failure.AccessNotAllowed || cl.topo == nil {
-		return
+		return f
 	}
 	if advertised, ok := cl.topo.Advertised(f.Target, f.LocationID); ok {
-		f.Detail += `; the broker advertises ` + advertised + `; if it is exposed by another name: KAFKA_TUNNEL_ADDRESS_MAP=[{from: "` + advertised + `", to: "VIRTUAL-HOST:PORT"}]`
+		return f.With(f.Detail + `; the broker advertises ` + advertised + `; if it is exposed by another name: KAFKA_TUNNEL_ADDRESS_MAP=[{from: "` + advertised + `", to: "VIRTUAL-HOST:PORT"}]`)
 	}
+	return f
 }
 
 // binder opens broker ports for the topology.

@@ -47,9 +47,6 @@ func (d *Dialer) granted() {
 }
 
 func (d *Dialer) failed(ctx context.Context, f *failure.Failure) {
-	if d.Explain != nil {
-		d.Explain(f)
-	}
 	d.mu.Lock()
 	now := time.Now()
 	d.evidence.Last, d.evidence.LastAt = f, now

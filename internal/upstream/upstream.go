@@ -62,8 +62,9 @@ type Dialer struct {
 	Own func(netip.AddrPort) bool
 	// Phase hears how long each phase of an attempt took: token, tcp, socks, tls.
 	Phase func(phase string, d time.Duration)
-	// Explain may add to the failure of an attempt before anybody sees it.
-	Explain func(*failure.Failure)
+	// Explain returns the failure of an attempt with what else is known about it. It
+	// must not change the one that it is called with.
+	Explain func(*failure.Failure) *failure.Failure
 	// Failed hears of each failed attempt, with the context of whoever made it.
 	Failed func(context.Context, *failure.Failure)
 
@@ -159,6 +160,11 @@ func (d *Dialer) once(ctx context.Context, target topology.Target) (net.Conn, ou
 		// The client's time ran out before the landscape could have answered: that
 		// says nothing about the landscape.
 		return nil, outcome{err: err, nothing: true}
+	}
+	if d.Explain != nil {
+		if explained := d.Explain(f); explained != f {
+			f, err = explained, explained
+		}
 	}
 	d.failed(ctx, f)
 	switch {

@@ -230,3 +230,20 @@ func TestDirect(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// TestAnExplainedFailureIsACopy: the caller gets what Explain returns, and the failure
+// that another caller may hold is not changed.
+func TestAnExplainedFailureIsACopy(t *testing.T) {
+	shared := failure.New(failure.AccessNotAllowed, nil).With("reply 0x02")
+	d := &Dialer{
+		connect: func(context.Context, topology.Target) (net.Conn, error) { return nil, shared },
+		Explain: func(f *failure.Failure) *failure.Failure { return f.With(f.Detail + "; explained") },
+	}
+	_, err := d.Dial(t.Context(), target("a"))
+	if f, _ := failure.As(err); f == nil || f.Detail != "reply 0x02; explained" || d.Evidence().Last != f {
+		t.Errorf("the caller gets %v, the evidence is %v", err, d.Evidence().Last)
+	}
+	if shared.Detail != "reply 0x02" {
+		t.Errorf("the shared failure has become %+v", shared)
+	}
+}
