@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
@@ -116,11 +117,24 @@ func concernsAddress(err error) bool {
 func (d *Dialer) Order(targets []topology.Target) []topology.Target {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.order) != len(targets) {
+	if !sameTargets(d.order, targets) {
 		d.order = append([]topology.Target(nil), targets...)
 		rand.Shuffle(len(d.order), func(i, j int) { d.order[i], d.order[j] = d.order[j], d.order[i] })
 	}
 	return append([]topology.Target(nil), d.order...)
+}
+
+// sameTargets reports whether both lists have the same targets, in whatever order.
+func sameTargets(order, targets []topology.Target) bool {
+	if len(order) != len(targets) {
+		return false
+	}
+	for _, t := range targets {
+		if !slices.Contains(order, t) {
+			return false
+		}
+	}
+	return true
 }
 
 // prefer moves a target to the front.

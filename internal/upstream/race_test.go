@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -217,3 +218,25 @@ func (c lateContext) Deadline() (time.Time, bool) { return time.Time(c), true }
 func (lateContext) Done() <-chan struct{}         { return nil }
 func (lateContext) Err() error                    { return nil }
 func (lateContext) Value(any) any                 { return nil }
+
+// TestTheOrderIsOfTheTargetsAskedFor: another list of the same length is another list.
+func TestTheOrderIsOfTheTargetsAskedFor(t *testing.T) {
+	d := &Dialer{}
+	first := []topology.Target{target("a"), target("b"), target("c")}
+	d.Order(first)
+	d.prefer(target("c"))
+	if got := d.Order(first); got[0] != target("c") {
+		t.Errorf("the last good one is not the first: %v", got)
+	}
+	changed := []topology.Target{target("a"), target("b"), target("d")}
+	got := d.Order(changed)
+	slices.SortFunc(got, func(a, b topology.Target) int { return strings.Compare(a.Host, b.Host) })
+	if !slices.Equal(got, changed) {
+		t.Errorf("order %v of %v", got, changed)
+	}
+	tls := slices.Clone(changed)
+	tls[0].ServerName = "a"
+	if !slices.Contains(d.Order(tls), tls[0]) {
+		t.Error("a target that differs in its server name alone is not taken over")
+	}
+}
