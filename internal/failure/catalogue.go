@@ -111,9 +111,9 @@ const (
 // How failures end.
 const (
 	restart   = "after a restart with the correction"
-	gateHeals = "by itself: attempts go on, one at a time, every 0.25 to 1.5 s in the first minute and up to 10 s apart later; the first one that succeeds lets all waiting clients pass"
+	gateHeals = "by itself: attempts go on, one at a time, every 0.25 to 1.5 s in the first minute and up to 10 s apart later; the first one that succeeds releases all waiting clients"
 	pastHeals = "nothing is left of it: the client connects again"
-	addrHeals = "by itself: the address is tried again after 0.25 to 1.5 s in the first minute and up to 10 s later, by one client at a time; other addresses are not affected"
+	addrHeals = "by itself: the address is tried again once a second, after five minutes every 3 s, by one client at a time; the first success releases all waiting clients; other addresses are not affected"
 	fixHeals  = "for new connections as soon as the cause is mended"
 	destHeals = "by itself: the tunnel reads the destination again after 1 to 30 s while it has none, and after 30 s to 5 min while an earlier value serves on"
 )

@@ -20,6 +20,7 @@ func (t *Tunnel) newDialer(ctx context.Context, name, tenantName string, m *metr
 		HandshakeTimeout: conn.HandshakeTimeout,
 		Keepalive:        conn.Keepalive,
 		Own:              t.server.Reaches,
+		Pacer:            &t.pacer,
 		Phase:            func(phase string, d time.Duration) { observePhase(m, phase, d) },
 		Failed:           func(ctx context.Context, f *failure.Failure) { t.report(ctx, f, "cluster", name) },
 	}
@@ -35,7 +36,7 @@ func (t *Tunnel) newDialer(ctx context.Context, name, tenantName string, m *metr
 	if err != nil {
 		return nil, nil, err
 	}
-	d.Tokens = owner.tokens
+	d.Tokens, d.Tenant = owner.tokens, tenantName
 	return d, owner, nil
 }
 

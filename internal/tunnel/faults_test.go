@@ -39,7 +39,7 @@ type pace struct {
 
 var (
 	atGate    = pace{pause: 250 * time.Millisecond} // R11
-	atAddress = pace{pause: 250 * time.Millisecond} // 04, connect_silent
+	atAddress = pace{pause: time.Second}            // 04, connect_silent, TLS
 	atRefusal = pace{pause: 5 * time.Second}        // 02
 	never     = pace{pause: 30 * time.Second}       // 401
 	free      = pace{perClient: 1}

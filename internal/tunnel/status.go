@@ -157,7 +157,9 @@ func (cl *cluster) status(now time.Time) admin.ClusterStatus {
 	for _, target := range w.dialer.Order(w.bootstrap) {
 		c.Bootstrap = append(c.Bootstrap, target.String())
 	}
+	used := slices.Clone(w.bootstrap)
 	for _, n := range cl.topo.Nodes() {
+		used = append(used, n.Virtual)
 		node := admin.NodeStatus{
 			ID: n.ID, Advertised: n.Advertised, Virtual: n.Virtual.String(), ServerName: n.Virtual.ServerName, Connections: n.Connections,
 			Local: net.JoinHostPort(cl.cfg.Advertise, strconv.Itoa(int(n.Local))),
@@ -172,7 +174,7 @@ func (cl *cluster) status(now time.Time) admin.ClusterStatus {
 		f := admin.FailureOf(e.Last, now.Sub(e.LastAt))
 		c.LastFailure = &f
 	}
-	c.Gates, c.Paused, c.Capped = gates(w.dialer.Gates(), now), paused(w.dialer.Paused(), now), cl.caps.status()
+	c.Gates, c.Paused, c.Capped = gates(w.dialer.Gates(used), now), paused(w.dialer.Paused(used), now), cl.caps.status()
 	return c
 }
 

@@ -31,6 +31,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/metrics"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/token"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/upstream"
 )
 
 // Options say what to run.
@@ -77,7 +78,8 @@ type Tunnel struct {
 	dropped                        func() uint64
 	first                          time.Duration
 	destinationEvery               time.Duration
-	proxyTokens, destinationTokens *credentials // nil: they are not needed
+	proxyTokens, destinationTokens *credentials   // nil: they are not needed
+	pacer                          upstream.Pacer // of all clusters and forwards
 	clusters                       []*cluster
 	forwards                       []*forwardPort
 	adminPort                      uint16

@@ -1,24 +1,37 @@
 package upstream
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
 )
+
+func at(host string) endpoint { return endpoint{target: target(host)} }
+
+// tried admits an attempt that has to be admitted.
+func tried(t *testing.T, a *addresses, e endpoint) *try {
+	t.Helper()
+	turn := a.enter(e, addressMaxWait)
+	if turn.try == nil {
+		t.Fatalf("not admitted: %+v", turn)
+	}
+	return turn.try
+}
 
 // attempts counts how many of the clients that come back every 10 ms for so long
 // may try the address, each attempt failing with code.
-func attempts(a *addresses, at topology.Target, code failure.Code, lasts time.Duration) (n int, times []time.Duration) {
+func attempts(a *addresses, e endpoint, code failure.Code, lasts time.Duration) (n int, times []time.Duration) {
 	begin := time.Now()
 	for time.Since(begin) < lasts {
-		if a.enter(at) == nil {
+		if turn := a.enter(e, addressMaxWait); turn.try != nil {
 			n++
 			times = append(times, time.Since(begin))
-			a.leave(at, failure.New(code, nil))
+			a.leave(turn.try, failure.New(code, nil))
 		}
 		time.Sleep(10 * time.Millisecond) // synctest
 	}
@@ -29,77 +42,184 @@ func TestAnAddressInTroubleIsPaced(t *testing.T) {
 	for _, tt := range []struct {
 		code     failure.Code
 		lasts    time.Duration
-		min, max int
+		attempts int
 	}{
-		{failure.AccessNotAllowed, 4 * time.Second, 1, 1},
-		{failure.AccessNotAllowed, 59 * time.Second, 12, 12},
-		{failure.AccessNotAllowed, 10 * time.Minute, 12 + 18, 12 + 19},
-		{failure.BrokerUnreachable, 59 * time.Second, 40, 4 * 59},
-		{failure.BrokerUnreachable, 11 * time.Minute, 60 + 40, 4*60 + 240},
-		{failure.ConnectSilent, 10 * time.Second, 7, 40},
+		{failure.AccessNotAllowed, 4 * time.Second, 1},
+		{failure.AccessNotAllowed, 59 * time.Second, 12},
+		{failure.AccessNotAllowed, 10 * time.Minute, 12 + 18},
+		{failure.BrokerUnreachable, 59 * time.Second, 59},
+		{failure.BrokerUnreachable, 11 * time.Minute, 5*60 + 6*20},
+		{failure.ConnectSilent, 10 * time.Second, 10},
+		{failure.TLSExpired, 10 * time.Second, 10},
 	} {
 		t.Run(fmt.Sprint(tt.code, " ", tt.lasts), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var a addresses
-				n, times := attempts(&a, target("a"), tt.code, tt.lasts)
-				if n < tt.min || n > tt.max {
-					t.Errorf("%d attempts, want %d to %d: %v", n, tt.min, tt.max, times)
+				n, times := attempts(&a, at("a"), tt.code, tt.lasts)
+				if n != tt.attempts {
+					t.Errorf("%d attempts, want %d: %v", n, tt.attempts, times)
 				}
-				if f := a.enter(target("b")); f != nil {
-					t.Errorf("another address is refused: %v", f)
+				tried(t, &a, at("b"))
+			})
+		})
+	}
+}
+
+// inTrouble returns addresses of which one is in trouble.
+func inTrouble(t *testing.T, e endpoint, f *failure.Failure) *addresses {
+	t.Helper()
+	a := &addresses{}
+	a.leave(tried(t, a, e), f)
+	return a
+}
+
+func TestTheFirstClientOfAPauseHasTheNextTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := failure.New(failure.BrokerUnreachable, nil)
+		e := at("a")
+		a := inTrouble(t, e, down)
+		time.Sleep(300 * time.Millisecond) // synctest
+		if a.enter(e, 699*time.Millisecond).refused != down {
+			t.Error("a client waits for a turn that comes later than its patience lasts")
+		}
+		leaves := a.enter(e, addressMaxWait)
+		if leaves.wait == nil || leaves.wait.most != 700*time.Millisecond {
+			t.Fatalf("the first client does not wait for its turn: %+v", leaves)
+		}
+		if a.enter(e, addressMaxWait).refused != down {
+			t.Error("the second client is not refused at once")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := a.pass(ctx, leaves.wait); !errors.Is(err, down) {
+			t.Errorf("a client that leaves gets %v", err)
+		}
+		stays := a.enter(e, addressMaxWait)
+		if stays.wait == nil {
+			t.Fatal("the turn of a client that has left is lost")
+		}
+		if err := a.pass(t.Context(), stays.wait); err != nil {
+			t.Error(err)
+		}
+		tried(t, a, e)
+	})
+}
+
+func TestClientsWaitForTheAttemptInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := failure.New(failure.BrokerUnreachable, nil)
+		e := at("a")
+		a := inTrouble(t, e, down)
+		time.Sleep(addressYoung) // synctest
+		first := tried(t, a, e)
+		time.Sleep(100 * time.Millisecond) // synctest
+		waits := a.enter(e, addressMaxWait)
+		if waits.wait == nil || waits.wait.most != 900*time.Millisecond || a.enter(e, addressMaxWait).wait == nil {
+			t.Fatalf("does not wait: %+v", waits)
+		}
+		if a.enter(e, 0).refused != down {
+			t.Error("waits without patience")
+		}
+		a.abandon(first)
+		if a.pass(t.Context(), waits.wait) != nil || a.enter(e, addressMaxWait).try != nil {
+			t.Error("an abandoned attempt has let another one begin at once")
+		}
+		time.Sleep(900 * time.Millisecond) // synctest
+		second := tried(t, a, e)           // does not end
+		time.Sleep(addressYoung)           // synctest
+		third := tried(t, a, e)
+		waits = a.enter(e, addressMaxWait)
+		a.leave(second, failure.New(failure.ConnectSilent, nil))
+		if n := a.m[e].next(time.Now()).Sub(third.began); n != addressYoung {
+			t.Errorf("the failure of an older attempt has moved the next one to %v", n)
+		}
+		a.leave(third, nil)
+		if a.pass(t.Context(), waits.wait) != nil {
+			t.Error("a success does not end the wait")
+		}
+		for range 2 {
+			tried(t, a, e)
+		}
+	})
+}
+
+// TestFailuresOfAttemptsThatBeganEarlierChangeNothing: of many attempts that are in
+// flight together the first failure counts, and a success more than those that began
+// before it.
+func TestFailuresOfAttemptsThatBeganEarlierChangeNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var a addresses
+		e := at("a")
+		a.leave(tried(t, &a, e), nil)
+		var early []*try
+		for range 4 {
+			early = append(early, tried(t, &a, e))
+		}
+		time.Sleep(time.Second) // synctest
+		down := failure.New(failure.BrokerUnreachable, nil)
+		a.leave(early[0], down)
+		next := a.m[e].next(time.Now())
+		time.Sleep(time.Second) // synctest
+		a.leave(early[1], failure.New(failure.AccessNotAllowed, nil))
+		if one := a.m[e]; one.last != down || !one.next(time.Now()).Equal(next) {
+			t.Errorf("a late failure has changed the address: %+v", one)
+		}
+		a.leave(tried(t, &a, e), nil)
+		a.leave(early[2], down)
+		if a.m[e].paced {
+			t.Error("an attempt that began before another was granted has put the address in trouble")
+		}
+	})
+}
+
+// TestAnAddressInDoubtIsTriedByOne: the others wait for its outcome, however long it
+// takes, because there is no failure yet to refuse them with.
+func TestAnAddressInDoubtIsTriedByOne(t *testing.T) {
+	for name, doubt := range map[string]func(*addresses, endpoint){
+		"new":               func(*addresses, endpoint) {},
+		"not used for long": func(a *addresses, e endpoint) { a.leave(tried(t, a, e), nil); time.Sleep(addressIsKnown + 1) }, // synctest
+		"broken":            func(a *addresses, e endpoint) { a.leave(tried(t, a, e), nil); a.doubt(e) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var a addresses
+				e := at("a")
+				doubt(&a, e)
+				first := tried(t, &a, e)
+				if turn := a.enter(e, 0); turn.wait == nil || turn.wait.most != addressYoung {
+					t.Fatalf("does not wait: %+v", turn)
+				}
+				a.unreached(first)
+				second := tried(t, &a, e) // at once: the first did not get as far
+				down := failure.New(failure.BrokerUnreachable, nil)
+				a.leave(second, down)
+				a.doubt(e)
+				if a.enter(e, 0).refused != down {
+					t.Error("not refused after the failure")
+				}
+				time.Sleep(time.Second) // synctest
+				a.leave(tried(t, &a, e), nil)
+				for range 3 {
+					tried(t, &a, e)
 				}
 			})
 		})
 	}
 }
 
-func TestAnAddressIsTriedByOneAtATime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var a addresses
-		at := target("a")
-		down := failure.New(failure.BrokerUnreachable, nil)
-		a.leave(at, down)
-		if a.enter(at) != down {
-			t.Error("tried before the pause was over")
-		}
-		time.Sleep(time.Second) // synctest
-		if a.enter(at) != nil {
-			t.Fatal("not tried after the pause")
-		}
-		if a.enter(at) != down {
-			t.Error("tried twice at a time")
-		}
-		a.abandon(at)
-		if a.enter(at) != nil {
-			t.Error("an abandoned attempt keeps its place")
-		}
-		a.leave(at, nil)
-		for range 2 {
-			if a.enter(at) != nil {
-				t.Error("a success does not end the pacing")
-			}
-		}
-	})
-}
-
-func TestFailuresOfOneMomentCountOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var a addresses
-		for range 100 {
-			a.leave(target("a"), failure.New(failure.BrokerUnreachable, nil))
-		}
-		if c := a.m[target("a")].backoff.ceiling; c != pauseFloor {
-			t.Errorf("the pause grew to %v", c)
-		}
-	})
-}
-
 func TestMemoryOfAddressesIsBounded(t *testing.T) {
-	var a addresses
-	for i := range 10 * maxAddresses {
-		a.leave(target(fmt.Sprint(i)), failure.New(failure.BrokerUnreachable, nil))
-	}
-	if len(a.m) > maxAddresses {
-		t.Errorf("%d addresses are remembered", len(a.m))
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var a addresses
+		busy := tried(t, &a, at("busy"))
+		for i := range 3 * maxAddresses {
+			a.leave(tried(t, &a, at(fmt.Sprint(i))), failure.New(failure.BrokerUnreachable, nil))
+			time.Sleep(time.Millisecond) // synctest
+		}
+		if len(a.m) != maxAddresses {
+			t.Errorf("%d addresses are remembered", len(a.m))
+		}
+		if a.m[at("busy")] != busy.one || a.m[at(fmt.Sprint(2*maxAddresses+1))] == nil {
+			t.Error("an address with an attempt, or the newest failures, are forgotten")
+		}
+	})
 }

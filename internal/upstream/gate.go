@@ -248,23 +248,3 @@ func (g *gate) failure() error {
 	}
 	return g.last
 }
-
-// gates is a set of gates by Location ID. The zero value is empty.
-type gates struct {
-	mu sync.Mutex
-	m  map[string]*gate
-}
-
-func (g *gates) get(locationID string) *gate {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.m == nil {
-		g.m = map[string]*gate{}
-	}
-	one := g.m[locationID]
-	if one == nil {
-		one = &gate{}
-		g.m[locationID] = one
-	}
-	return one
-}

@@ -83,17 +83,21 @@ func (r *race) start(ctx context.Context) {
 		return
 	}
 	target := r.order[0]
-	if r.running > 0 && r.d.ways.get(target.LocationID).failure() != nil {
+	if way := r.d.pacer().known(r.d.route(target.LocationID)); r.running > 0 && way != nil && way.failure() != nil {
 		return
 	}
 	r.order = r.order[1:]
+	var patience time.Duration
+	if len(r.order) == 0 && r.running == 0 {
+		patience = addressMaxWait // there is no other address
+	}
 	r.running++
-	go r.try(ctx, target)
+	go r.try(ctx, target, patience)
 }
 
 // try makes one attempt; run or end takes its outcome.
-func (r *race) try(ctx context.Context, target topology.Target) {
-	conn, err := r.d.Dial(ctx, target)
+func (r *race) try(ctx context.Context, target topology.Target, patience time.Duration) {
+	conn, err := r.d.dial(ctx, target, patience)
 	r.outcomes <- finish{conn, target, err}
 }
 

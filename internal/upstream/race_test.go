@@ -104,7 +104,7 @@ func TestBootstrapAddressesRace(t *testing.T) {
 				d := &Dialer{connect: s.dial, HandshakeTimeout: time.Hour}
 				all := []topology.Target{target("a"), target("b"), target("c")}
 				d.order = slices.Clone(all)
-				d.ways.get("").leave(ticket{}, nil, time.Time{}) // nobody is in doubt
+				gateOf(d).leave(ticket{}, nil, time.Time{}) // nobody is in doubt
 				ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
 				defer cancel()
 				conn, at, err := d.DialAny(ctx, all)
@@ -136,7 +136,7 @@ func TestBothReach(t *testing.T) {
 		d := &Dialer{connect: s.dial, HandshakeTimeout: time.Hour}
 		all := []topology.Target{target("a"), target("b")}
 		d.order = slices.Clone(all)
-		d.ways.get("").leave(ticket{}, nil, time.Time{})
+		gateOf(d).leave(ticket{}, nil, time.Time{})
 		for range 20 {
 			conn, _, err := d.DialAny(t.Context(), all)
 			if err != nil {
@@ -158,7 +158,7 @@ func TestAShutGateIsNoRace(t *testing.T) {
 		s := &stadium{begin: time.Now(), tracks: map[string]track{"a": {}, "b": {}}}
 		d := &Dialer{connect: s.dial}
 		all := []topology.Target{target("a"), target("b")}
-		d.ways.get("").leave(ticket{}, away, time.Now().Add(time.Minute))
+		gateOf(d).leave(ticket{}, away, time.Now().Add(time.Minute))
 		ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
 		defer cancel()
 		done := make(chan error)
@@ -167,7 +167,7 @@ func TestAShutGateIsNoRace(t *testing.T) {
 			done <- err
 		}()
 		time.Sleep(8 * time.Second) // synctest
-		if g := d.Gates()[0]; g.Waiting != 1 || !g.Shut {
+		if g := d.Gates(all)[0]; g.Waiting != 1 || !g.Shut {
 			t.Errorf("gate %+v", g)
 		}
 		if err := <-done; !errors.Is(err, away) || len(s.started) != 0 {
@@ -186,8 +186,8 @@ func TestACancelledRaceLeavesNothing(t *testing.T) {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v", err)
 		}
-		if s.running != 0 || d.Evidence().Failure != nil || d.Gates()[0].Shut {
-			t.Errorf("%d attempts run on, evidence %+v, gates %+v: a client that leaves is no outage", s.running, d.Evidence(), d.Gates())
+		if s.running != 0 || d.Evidence().Failure != nil || d.Gates([]topology.Target{target("a")})[0].Shut {
+			t.Errorf("%d attempts run on, evidence %+v, gates %+v: a client that leaves is no outage", s.running, d.Evidence(), d.Gates([]topology.Target{target("a")}))
 		}
 	})
 }
@@ -205,8 +205,8 @@ func TestALateClientIsNoOutage(t *testing.T) {
 		if _, err := d.Dial(ctx, target("a")); !failure.Is(err, failure.ProxySilent) {
 			t.Errorf("error %v", err)
 		}
-		if d.Gates()[0].Shut || d.Evidence().Failure != nil {
-			t.Errorf("gates %+v, evidence %+v", d.Gates(), d.Evidence())
+		if d.Gates([]topology.Target{target("a")})[0].Shut || d.Evidence().Failure != nil {
+			t.Errorf("gates %+v, evidence %+v", d.Gates([]topology.Target{target("a")}), d.Evidence())
 		}
 	})
 }

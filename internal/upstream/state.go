@@ -21,13 +21,19 @@ type Gate struct {
 	At         time.Time // of the failure
 }
 
-// Gates returns the state of every way that was used, by Location ID.
-func (d *Dialer) Gates() []Gate {
-	d.ways.mu.Lock()
-	defer d.ways.mu.Unlock()
+// Gates returns the gates of the targets that have been used, by this dialer or by
+// another one with the same [Pacer], by Location ID.
+func (d *Dialer) Gates(targets []topology.Target) []Gate {
 	var out []Gate
-	for id, g := range d.ways.m {
-		out = append(out, g.status(id))
+	seen := map[string]bool{}
+	for _, t := range targets {
+		if seen[t.LocationID] {
+			continue
+		}
+		seen[t.LocationID] = true
+		if g := d.pacer().known(d.route(t.LocationID)); g != nil {
+			out = append(out, g.status(t.LocationID))
+		}
 	}
 	slices.SortFunc(out, func(a, b Gate) int { return cmp.Compare(a.LocationID, b.LocationID) })
 	return out
@@ -43,7 +49,8 @@ func (g *gate) status(id string) Gate {
 	return s
 }
 
-// A Paused is an address in trouble that is not tried before Next.
+// A Paused is an address in trouble that is not tried before Next. Next may have
+// passed: then the next client tries it.
 type Paused struct {
 	Target  topology.Target
 	Since   time.Time
@@ -52,19 +59,32 @@ type Paused struct {
 	At      time.Time // of the failure
 }
 
-// Paused returns the addresses in trouble, by name.
-func (d *Dialer) Paused() []Paused {
-	d.addresses.mu.Lock()
-	defer d.addresses.mu.Unlock()
+// Paused returns those of the targets that are in trouble, by name.
+func (d *Dialer) Paused(targets []topology.Target) []Paused {
+	a := &d.pacer().addresses
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	var out []Paused
-	for t, a := range d.addresses.m {
-		out = append(out, Paused{Target: t, Since: a.since, Next: a.next, Failure: a.last, At: a.failedAt})
+	seen := map[topology.Target]bool{}
+	for _, t := range targets {
+		one := a.m[d.endpoint(t)]
+		if one == nil || one.last == nil || seen[t] {
+			continue
+		}
+		seen[t] = true
+		out = append(out, Paused{Target: t, Since: one.since, Next: one.next(time.Now()), Failure: one.last, At: one.failedAt})
 	}
 	slices.SortFunc(out, func(a, b Paused) int { return cmp.Compare(a.Target.String(), b.Target.String()) })
 	return out
 }
 
-// Broken says that an open connection to target has ended without its client's
-// doing. When many do at the same time, something between here and the brokers
-// has broken: the next attempt goes ahead alone.
-func (d *Dialer) Broken(target topology.Target) { d.ways.get(target.LocationID).doubt() }
+// Broken reports that an open connection to target has ended without its client's
+// doing. When many do at the same time, something between here and the brokers, or
+// the broker, has failed: the next attempt goes ahead alone.
+func (d *Dialer) Broken(target topology.Target) {
+	p := d.pacer()
+	if g := p.known(d.route(target.LocationID)); g != nil {
+		g.doubt()
+	}
+	p.addresses.doubt(d.endpoint(target))
+}

@@ -7,8 +7,8 @@
 // [Dialer.DialAny] the first of several that answers; both try again, paced,
 // until their context ends, when the trouble is one that heals (see the retry
 // classes of package failure). Attempts that meet the same trouble share a gate,
-// so that a thousand waiting clients cost the landscape one attempt at a time;
-// an address in trouble is tried again after a pause of its own.
+// so that a thousand waiting clients make one attempt at a time; an address in
+// trouble has a pace of its own. Dialers with the same [Pacer] share both.
 //
 // What was last seen of the way, a granted connection or a failure, is kept as
 // [Evidence] for readiness and status. Virtual hosts are never resolved here.
@@ -47,6 +47,12 @@ type Dialer struct {
 	// [socks.Password].
 	Auth           socks.Auth
 	User, Password string
+	// Tenant is whose Cloud Connectors the proxy leads to; "": the one of the binding,
+	// or there are no tokens.
+	Tenant string
+	// Pacer paces the attempts of this dialer and of all others that have it; nil: a
+	// pacer of its own.
+	Pacer *Pacer
 	// ConnectTimeout bounds the TCP connection; 0: 5 s.
 	ConnectTimeout time.Duration
 	// HandshakeTimeout bounds one attempt from TCP to CONNECT and TLS; 0: 20 s. An attempt
@@ -70,8 +76,7 @@ type Dialer struct {
 
 	connect func(context.Context, topology.Target) (net.Conn, error) // in tests; nil: attempt
 
-	ways      gates // by Location ID: proxy and tenant are the dialer's own
-	addresses addresses
+	own Pacer // used when Pacer is nil
 
 	alive atomic.Int64 // when a broker last answered, Unix nanoseconds
 
@@ -83,8 +88,13 @@ type Dialer struct {
 // Dial opens a connection to target. It tries again while the failure is one
 // that heals and ctx has not ended.
 func (d *Dialer) Dial(ctx context.Context, target topology.Target) (net.Conn, error) {
+	return d.dial(ctx, target, addressMaxWait)
+}
+
+// dial is Dial for a client that waits so long where target is in trouble.
+func (d *Dialer) dial(ctx context.Context, target topology.Target, patience time.Duration) (net.Conn, error) {
 	for {
-		conn, err := d.paced(ctx, target)
+		conn, err := d.paced(ctx, target, patience)
 		if err == nil {
 			return conn, nil
 		}
@@ -102,40 +112,76 @@ const fairChance = 2 * time.Second
 
 // paced makes one attempt when the gate of the way and the pace of the address
 // allow it.
-func (d *Dialer) paced(ctx context.Context, target topology.Target) (net.Conn, error) {
-	way := d.ways.get(target.LocationID)
-	ticket, err := way.enter(ctx)
+func (d *Dialer) paced(ctx context.Context, target topology.Target, patience time.Duration) (net.Conn, error) {
+	p := d.pacer()
+	way := p.acquire(d.route(target.LocationID))
+	defer p.release(way)
+	ticket, try, err := d.admitted(ctx, way, target, patience)
 	if err != nil {
 		return nil, err
 	}
-	if f := d.addresses.enter(target); f != nil {
-		way.abandon(ticket)
-		return nil, f
-	}
 	conn, o := d.once(ctx, target)
+	// The address comes first: a client that the gate admits must find its new state.
 	switch {
 	case o.way != nil:
+		p.addresses.unreached(try)
 		way.leave(ticket, o.way, retryAt(o.err)) // a paused token source says when it will try again
-		d.addresses.abandon(target)
 	case o.nothing:
+		if o.unreached {
+			p.addresses.unreached(try)
+		} else {
+			p.addresses.abandon(try)
+		}
 		way.abandon(ticket)
-		d.addresses.abandon(target)
 		if last := way.failure(); last != nil && isDeadline(o.err) {
 			return nil, last // what the client has waited for before
 		}
 	default: // the landscape works; the address may not
+		p.addresses.leave(try, o.address)
 		way.leave(ticket, nil, time.Time{})
-		d.addresses.leave(target, o.address)
 	}
 	return conn, o.err
 }
 
+// admitted waits until the gate and the address both admit an attempt. A client that
+// waits at its address does not occupy the gate.
+func (d *Dialer) admitted(ctx context.Context, way *routeGate, target topology.Target, patience time.Duration) (ticket, *try, error) {
+	addresses := &d.pacer().addresses
+	for {
+		passed, err := way.enter(ctx)
+		if err != nil {
+			return ticket{}, nil, err
+		}
+		turn := addresses.enter(d.endpoint(target), patience)
+		if turn.try != nil {
+			return passed, turn.try, nil
+		}
+		way.abandon(passed)
+		if turn.refused != nil {
+			return ticket{}, nil, turn.refused
+		}
+		begin := time.Now()
+		if err := addresses.pass(ctx, turn.wait); err != nil {
+			return ticket{}, nil, err
+		}
+		patience -= time.Since(begin)
+	}
+}
+
+func (d *Dialer) pacer() *Pacer {
+	if d.Pacer != nil {
+		return d.Pacer
+	}
+	return &d.own
+}
+
 // An outcome is what one attempt has taught.
 type outcome struct {
-	err     error
-	nothing bool             // nothing was learnt
-	way     *failure.Failure // the landscape is in trouble
-	address *failure.Failure // the address is, or what is asked of it
+	err       error
+	nothing   bool             // nothing was learnt
+	unreached bool             // and the attempt did not get as far as the proxy
+	way       *failure.Failure // the landscape is in trouble
+	address   *failure.Failure // the address is, or what is asked of it
 }
 
 // once makes one attempt and notes what it has taught.
@@ -171,7 +217,7 @@ func (d *Dialer) once(ctx context.Context, target topology.Target) (net.Conn, ou
 	case f.Entry().Retry == failure.RetryGate:
 		return nil, outcome{err: err, way: f}
 	case f.Entry().Hop == failure.HopToken:
-		return nil, outcome{err: err, nothing: true} // the token cache paces refused credentials itself
+		return nil, outcome{err: err, nothing: true, unreached: true} // the token cache paces refused credentials itself
 	}
 	return nil, outcome{err: err, address: f}
 }
