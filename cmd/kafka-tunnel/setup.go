@@ -88,7 +88,7 @@ func (s *setup) start(ctx context.Context, log io.Writer) (*running, error) {
 	}
 	t, err := tunnel.Start(ctx, tunnel.Options{
 		Config: cfg, Source: s.source(), Version: version(), Warnings: s.effective.Warnings, Logger: logger.Logger, Dropped: logger.Dropped,
-		Reload: s.reload(),
+		Reload: s.reload(), MemoryLimit: container,
 	})
 	if err != nil {
 		logger.Close()

@@ -68,7 +68,7 @@ func (t *Tunnel) startCluster(ctx context.Context, cfg config.Cluster) (*cluster
 	})
 	cl.handler = &session.Handler{
 		Mapper: cl.topo, MaxRequest: t.cfg.Limits.MaxRequestBytes, Stall: t.cfg.Limits.FrameStall,
-		Hold: conn.Hold, Observer: observer{cl}, Tap: t.tap, Freed: t.tidy.note,
+		Hold: conn.Hold, Observer: observer{cl}, Tap: t.tap, Budget: t.budget, Freed: t.tidy.note,
 	}
 	t.metrics.ReadyFunc(cfg.Name, cl.ready)
 	port, err := t.server.Listen(ctx, cfg.Listen.Host, cfg.Listen.Port, cl.serveBootstrap)

@@ -20,6 +20,18 @@ const (
 	connectionMemory = 24 << 10
 )
 
+// heldMemory returns how much may be held for clients and brokers (R25): a quarter of the
+// container's memory, or of most, the limit that is configured. 0: there is no limit.
+func heldMemory(container, most int64) int64 {
+	switch {
+	case container <= 0:
+		return most / 4
+	case most <= 0:
+		return container / 4
+	}
+	return min(container, most) / 4
+}
+
 // limit returns how many client connections may be open; 0: any number. It warns when
 // the default is small.
 func (t *Tunnel) limit(memory int64) int {

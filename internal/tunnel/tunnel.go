@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/admin"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/budget"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/listener"
@@ -56,7 +57,7 @@ type Options struct {
 	// Dropped returns how many lines the log lacks; nil: none.
 	Dropped func() uint64
 	// MemoryLimit is the memory of the container in bytes; 0: unknown. It bounds the
-	// default of limits.max_connections.
+	// default of limits.max_connections and what may be held for clients and brokers.
 	MemoryLimit int64
 }
 
@@ -80,6 +81,7 @@ type Tunnel struct {
 	destinationEvery               time.Duration
 	proxyTokens, destinationTokens *credentials   // nil: they are not needed
 	pacer                          upstream.Pacer // of all clusters and forwards
+	budget                         *budget.Budget // of all that is held
 	clusters                       []*cluster
 	forwards                       []*forwardPort
 	adminPort                      uint16
@@ -103,6 +105,7 @@ func Start(ctx context.Context, o Options) (*Tunnel, error) {
 		logger: o.Logger, failures: logging.NewFailures(o.Logger), metrics: metrics.New(),
 		dropped: o.Dropped, cancel: cancel, tidy: newTidy(debug.FreeOSMemory),
 	}
+	t.budget = budget.New(heldMemory(o.MemoryLimit, t.cfg.Limits.Memory))
 	t.metrics.DroppedFunc(o.Dropped)
 	t.server = &listener.Server{
 		Limit:       t.limit(o.MemoryLimit),
