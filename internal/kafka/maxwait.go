@@ -32,7 +32,7 @@ func MaxWait(h RequestHeader, b []byte) time.Duration {
 		return 0
 	}
 	flexible := apis[h.Key].Flexible(h.Version)
-	c := cursor{b: b, frame: acksBound, bound: acksBound}
+	c := newPartialCursor(b, AcksBound, AcksBound)
 	c.skip(RequestHeaderLen)
 	c.nullable(false) // the client id is never compact
 	if flexible {

@@ -26,6 +26,7 @@ type inFlight struct {
 	key         int16
 	version     int16
 	kind        kind
+	wait        uint32 // how long the broker may leave it unanswered on purpose, milliseconds
 }
 
 // queueCapacity bounds the requests in flight on one connection. Kafka's own

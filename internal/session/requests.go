@@ -59,10 +59,10 @@ func (c *connection) request() error {
 		return err
 	}
 	c.summary.Requests++
-	if o := c.h.Observer; o != nil {
+	if o := c.observer; o != nil {
 		o.Request(header.Key)
 	}
-	entry := inFlight{key: header.Key, version: header.Version, correlation: header.CorrelationID}
+	entry := inFlight{key: header.Key, version: header.Version, correlation: header.CorrelationID, wait: c.maxWait(header, size)}
 	whole := kafka.SizeLen + int64(size)
 	tooNew := header.Key == kafka.KeyApiVersions && kafka.ApiVersionsTooNew(header.Version)
 	if header.Key == kafka.KeyApiVersions && !tooNew {

@@ -142,9 +142,7 @@ func (c *connection) response() error {
 			With(fmt.Sprintf("correlation id %d, expected %d", correlation, e.correlation))
 	}
 	latency := time.Since(c.start) - e.sent
-	if o := c.h.Observer; o != nil {
-		o.Answered(e.key, latency)
-	}
+	c.answered(e, latency)
 	if v := c.h.Tap.Viewer(); v != nil {
 		c.showResponse(v, e, size, latency)
 	}
@@ -187,7 +185,7 @@ func (c *connection) rewritten(key int16, r kafka.Result) {
 	if tee := c.responses.tee; tee != nil {
 		tee.Rewritten(r.Rewritten + r.Hidden)
 	}
-	if o := c.h.Observer; o != nil {
+	if o := c.observer; o != nil {
 		o.Rewritten(key, r)
 	}
 }

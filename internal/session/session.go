@@ -53,9 +53,12 @@ type DialFunc func(ctx context.Context) (conn net.Conn, target string, err error
 type Observer interface {
 	// Request is called for each request that is passed on or answered.
 	Request(key int16)
+	// Connected is called once, when the upstream connection is open. open can be
+	// asked until the connection has ended.
+	Connected(open InFlight)
 	// Answered is called with the time from a request to the first byte of its
-	// response.
-	Answered(key int16, d time.Duration)
+	// response, and with how long the request allowed the broker to wait.
+	Answered(key int16, took, wait time.Duration)
 	// Rewritten is called for each response whose addresses were replaced.
 	Rewritten(key int16, r kafka.Result)
 	// Bytes is called with what was written to the broker and to the client.
@@ -73,7 +76,7 @@ type Handler struct {
 	Stall      time.Duration  // how long a side may leave a frame unfinished; 0: for ever
 	Hold       time.Duration  // from the first request to the upstream connection; 0: 9 s
 	Lost       time.Duration  // how long the broker's side may acknowledge nothing; 0: 60 s
-	Observer   Observer       // nil: nobody counts
+	Observer   Observer       // of connections that have none of their own; nil: none
 	Tap        *tap.Tap       // where frames are shown; nil: nowhere
 	Budget     *budget.Budget // of the memory that is held; nil: no limit
 
@@ -127,11 +130,13 @@ const (
 
 // connection is the state of one client connection.
 type connection struct {
-	h      *Handler
-	client net.Conn
-	up     net.Conn
-	queue  queue
-	start  time.Time
+	h        *Handler
+	observer Observer // nil: none
+	client   net.Conn
+	up       net.Conn
+	queue    queue
+	start    time.Time
+	resumed  atomic.Int64 // when a long poll was last answered, since start
 
 	bare     atomic.Bool            // the client's next frame may be a bare SASL token
 	software atomic.Pointer[string] // how the client calls itself, nil until it does
@@ -184,7 +189,12 @@ func (v *verdict) decide(result Result, err error) {
 //
 // Frames are shown under the name that ctx has by [tap.WithConnection].
 func (h *Handler) Serve(ctx context.Context, conn net.Conn, dial DialFunc, over func(Summary)) {
-	c := &connection{h: h, client: conn, start: time.Now(), over: over}
+	h.ServeObserved(ctx, conn, h.Observer, dial, over)
+}
+
+// ServeObserved is Serve with an observer for this connection alone; nil: none.
+func (h *Handler) ServeObserved(ctx context.Context, conn net.Conn, o Observer, dial DialFunc, over func(Summary)) {
+	c := &connection{h: h, observer: o, client: conn, start: time.Now(), over: over}
 	if h.Tap != nil {
 		c.who = tap.ConnectionOf(ctx)
 	}
@@ -227,8 +237,9 @@ func (c *connection) open(ctx context.Context, dial DialFunc) (Result, error) {
 		return NotReached, err
 	}
 	c.up = up
-	if o := c.h.Observer; o != nil {
+	if o := c.observer; o != nil {
 		o.Held(time.Since(c.start))
+		o.Connected(c)
 	}
 	return "", nil
 }
@@ -337,14 +348,14 @@ func (c *connection) lastWords() {
 
 func (c *connection) sent(n int) {
 	c.toBroker.Add(int64(n))
-	if o := c.h.Observer; o != nil {
+	if o := c.observer; o != nil {
 		o.Bytes(n, 0)
 	}
 }
 
 func (c *connection) received(n int) {
 	c.toClient.Add(int64(n))
-	if o := c.h.Observer; o != nil {
+	if o := c.observer; o != nil {
 		o.Bytes(0, n)
 	}
 }

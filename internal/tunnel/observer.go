@@ -5,6 +5,7 @@ import (
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/metrics"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/session"
 )
 
 // observer counts what the sessions of a cluster do.
@@ -14,7 +15,9 @@ func (o observer) api(key int16) *metrics.API { return o.cl.metrics.API(key, kaf
 
 func (o observer) Request(key int16) { o.api(key).Request() }
 
-func (o observer) Answered(key int16, d time.Duration) {
+func (o observer) Connected(session.InFlight) {}
+
+func (o observer) Answered(key int16, d, _ time.Duration) {
 	o.api(key).Response(d)
 	o.cl.way.Load().dialer.Alive() // who answers was reached
 }

@@ -1,0 +1,66 @@
+package session
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+	"unsafe"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
+)
+
+// TestOldestUnanswered: a request is late beyond what it allowed the broker itself, and
+// not for waiting behind a long poll.
+func TestOldestUnanswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &connection{start: time.Now()}
+		c.queue.init()
+		request := func(correlation int32, wait time.Duration) {
+			c.queue.push(inFlight{key: kafka.KeyFetch, correlation: correlation, sent: time.Since(c.start), wait: uint32(wait.Milliseconds())})
+		}
+		response := func(correlation int32) {
+			e, ok := c.queue.take([]byte{0, 0, 0, byte(correlation)})
+			if !ok {
+				t.Fatalf("no request %d", correlation)
+			}
+			c.answered(e, time.Since(c.start)-e.sent)
+		}
+		want := func(n int, oldest time.Duration) {
+			t.Helper()
+			if gotN, got := c.InFlight(); gotN != n || got != oldest {
+				t.Errorf("after %v: %d in flight, the oldest for %v; want %d, %v", time.Since(c.start), gotN, got, n, oldest)
+			}
+		}
+		want(0, 0)
+		request(1, time.Minute) // a long poll
+		request(2, 0)           // behind it
+		time.Sleep(59 * time.Second)
+		want(2, 0)
+		time.Sleep(5 * time.Second)
+		want(2, 4*time.Second)
+		response(1)
+		want(1, 0) // it could not have been answered before
+		time.Sleep(3 * time.Second)
+		want(1, 3*time.Second)
+		response(2)
+		want(0, 0)
+		request(3, 0)
+		time.Sleep(8 * time.Second)
+		request(4, 0)
+		response(3)
+		want(1, 0)
+		time.Sleep(time.Second)
+		want(1, time.Second)
+		request(5, 0)
+		time.Sleep(11 * time.Second)
+		response(4)
+		want(1, 11*time.Second) // one after the other, each slow: all of them wait
+	})
+}
+
+// TestEntriesStaySmall: the ring has up to 1024 of them for each connection.
+func TestEntriesStaySmall(t *testing.T) {
+	if size := unsafe.Sizeof(inFlight{}); size > 24 {
+		t.Errorf("%d bytes", size)
+	}
+}
