@@ -31,6 +31,7 @@ const (
 	AdvertisedLoopback Code = "advertised_loopback"
 	UnmappedAddress    Code = "unmapped_address"
 	NodeUnknown        Code = "node_unknown"
+	NotTried           Code = "not_tried"
 	Internal           Code = "internal"
 
 	DescriptorsExhausted Code = "descriptors_exhausted"
@@ -92,6 +93,7 @@ const (
 	TLSFailed           Code = "tls_failed"
 
 	BrokerStalled      Code = "broker_stalled"
+	BrokerUnresponsive Code = "broker_unresponsive"
 	BrokerReset        Code = "broker_reset"
 	UnexpectedResponse Code = "unexpected_response"
 	BrokerExpectsTLS   Code = "broker_expects_tls"
@@ -187,6 +189,10 @@ var catalogue = []Entry{
 		"nobody has said yet which broker belongs to local port {target}",
 		"A client connected to a broker port before any client had asked for metadata. Start clients at the bootstrap address.", held,
 		"by itself, with the first metadata response that names the node"},
+	{NotTried, HopLocal, RetryNever,
+		"no connection to a broker has been tried yet",
+		"Let a client connect, or run `kafka-tunnel wait`, which starts an attempt in the background.", "not affected",
+		"by itself, with the first connection that is tried"},
 	{DescriptorsExhausted, HopLocal, RetryGate,
 		"the tunnel has no file descriptor left for another connection",
 		"Each client connection needs two. Most likely the application opens connections and does not close them: see the connections in `kafka-tunnel status`. Else raise the limit of descriptors, or set limits.max_connections so that clients wait in the queue of the port.", "waits to be accepted, or held",
@@ -401,6 +407,10 @@ var catalogue = []Entry{
 		"the broker {target} began a response and did not finish it",
 		"The broker or the way to it is overloaded or was interrupted. Look at the Cloud Connector's monitor and at the broker's log for the same time.", closed,
 		pastHeals},
+	{BrokerUnresponsive, HopBroker, RetryNever,
+		"the broker {target} has left requests unanswered for more than 10 s",
+		"The broker, or the path to it, is overloaded or was interrupted without the connection being closed. Compare the nodes in `kafka-tunnel status`: if it is all of them, look at the Cloud Connector's monitor; if it is one, look at that broker's log and its request queue.", "not affected: it waits",
+		"by itself, when the broker answers in time again, or when the clients have turned to another one"},
 	{BrokerReset, HopBroker, RetryNever,
 		"the connection to the broker {target} was reset",
 		"The Cloud Connector switched over or was restarted, or the broker was; clients reconnect by themselves. If it repeats, look at the Cloud Connector's log (ljs_trace.log) and at the broker's for the same time.", "reset",

@@ -1,0 +1,437 @@
+package health
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var (
+	a = topology.Target{Host: "a", Port: 9092}
+	b = topology.Target{Host: "b", Port: 9092}
+	c = topology.Target{Host: "c", Port: 9092}
+)
+
+// A bed is a state with a record of its changes.
+type bed struct {
+	*testing.T
+	*Health
+	begin   time.Time
+	changes []string // "12s degraded"
+}
+
+func newBed(t *testing.T, known ...topology.Target) *bed {
+	d := &bed{T: t, begin: time.Now()}
+	d.Health = New(func(ch Change) {
+		if ch.From != ch.To {
+			d.changes = append(d.changes, fmt.Sprintf("%v %v", time.Since(d.begin).Round(time.Second), ch.To))
+		}
+	})
+	d.Observe(known, nil)
+	return d
+}
+
+// ready is a bed that was reached at all addresses, with open connections, at 0 s.
+func ready(t *testing.T, open int, known ...topology.Target) *bed {
+	d := newBed(t, known...)
+	for _, to := range known {
+		d.grant(to)
+	}
+	for range open {
+		d.Connected()
+	}
+	d.Proved(known[0], time.Now())
+	d.is(Ready)
+	d.changes = nil
+	d.begin = time.Now()
+	return d
+}
+
+func (d *bed) grant(to topology.Target) { d.Attempt(to, time.Now(), nil) }
+
+func (d *bed) fail(to topology.Target, code failure.Code) {
+	d.Attempt(to, time.Now(), failure.New(code, nil).For(to.String(), to.LocationID))
+}
+
+// during calls do every half second for a time, and looks as the monitor does.
+func (d *bed) during(long time.Duration, do func()) {
+	for end := time.Now().Add(long); time.Now().Before(end); {
+		do()
+		d.Health.State()
+		time.Sleep(500 * time.Millisecond)
+	}
+	d.Health.State()
+}
+
+func (d *bed) is(want State, codes ...failure.Code) {
+	d.Helper()
+	s := d.Snapshot()
+	var got []failure.Code
+	for _, r := range s.Reasons {
+		got = append(got, r.Failure.Code)
+	}
+	if s.State != want || !slices.Equal(got, codes) {
+		d.Errorf("after %v: %v %v, want %v %v", time.Since(d.begin), s.State, got, want, codes)
+	}
+}
+
+func (d *bed) changed(want ...string) {
+	d.Helper()
+	if !slices.Equal(d.changes, want) {
+		d.Errorf("changes %q, want %q", d.changes, want)
+	}
+}
+
+func TestStates(t *testing.T) {
+	const away, refused, broken = failure.ConnectorAway, failure.AccessNotAllowed, failure.BrokerUnreachable
+	nothing := func() {}
+	for name, test := range map[string]func(d *testing.T){
+		"nothing was tried": func(t *testing.T) {
+			d := newBed(t, a)
+			d.is(Down, failure.NotTried)
+			d.during(time.Hour, nothing)
+			d.is(Down, failure.NotTried)
+			d.grant(a)
+			d.Answered()
+			d.is(Ready)
+			d.changed("1h0m0s ready")
+		},
+		"reached without an answer": func(t *testing.T) {
+			d := newBed(t, a)
+			d.grant(a)
+			d.during(2*time.Second, nothing)
+			d.is(Ready)
+		},
+		"idle": func(t *testing.T) {
+			d := ready(t, 0, a, b)
+			d.during(24*time.Hour, nothing)
+			d.is(Ready)
+			d.changed()
+		},
+		"no open connection": func(t *testing.T) {
+			d := ready(t, 0, a, b)
+			d.fail(a, away)
+			d.is(Down, away)
+			d.during(time.Minute, func() { d.fail(a, away) })
+			d.grant(a)
+			d.is(Ready)
+			d.changed("0s down", "1m0s ready")
+			if h := d.Snapshot().Healed; h == nil || h.Failure.Code != away || !h.Recovered.Equal(time.Now()) || h.Recovered.Sub(h.Since) != time.Minute {
+				t.Errorf("healed %+v", h)
+			}
+		},
+		"open connections that answer": func(t *testing.T) {
+			d := ready(t, 1, a, b)
+			d.during(time.Minute, func() { d.Answered(); d.fail(a, away) })
+			d.is(Degraded, away)
+			d.grant(a)
+			d.is(Ready)
+			d.changed("2s degraded", "1m0s ready")
+		},
+		"one that is asked seldom": func(t *testing.T) {
+			d := ready(t, 1, a)
+			i := 0
+			d.during(10*time.Minute, func() {
+				if i++; i%60 == 1 { // every half minute
+					d.Answered()
+				}
+				d.fail(a, away)
+			})
+			d.grant(a)
+			if len(d.changes) > 3 { // down, when it is seen to be silent, degraded, ready
+				t.Errorf("changes %q", d.changes)
+			}
+		},
+		"open connections that are silent": func(t *testing.T) {
+			d := ready(t, 1, a)
+			d.during(time.Minute, func() { d.fail(a, away) })
+			d.grant(a)
+			d.changed("10s down", "1m0s ready")
+		},
+		"open connections that are cut": func(t *testing.T) {
+			d := ready(t, 2, a)
+			d.Answered()
+			d.fail(a, away)
+			d.Answered() // what was under way
+			d.Disconnected()
+			d.is(Ready, away) // it is not known yet
+			d.Disconnected()
+			d.during(time.Minute, func() { d.fail(a, away) })
+			d.grant(a)
+			d.changed("0s down", "1m0s ready")
+		},
+		"open connections that get stuck": func(t *testing.T) {
+			d := ready(t, 1, a)
+			d.during(5*time.Second, func() { d.Answered(); d.fail(a, away) })
+			d.during(30*time.Second, func() { d.fail(a, away) })
+			d.is(Degraded, away) // nothing was asked, as far as is known
+			d.Observe(nil, []Reason{{Failure: failure.New(failure.BrokerUnresponsive, nil), Node: "1", At: time.Now()}})
+			d.is(Down, failure.BrokerUnresponsive, away)
+		},
+		"one of three, clients come and go": func(t *testing.T) {
+			d := ready(t, 0, a, b, c)
+			d.during(time.Minute, func() { d.fail(c, broken); d.grant(a) })
+			d.is(Degraded, broken)
+			d.grant(c)
+			d.is(Ready)
+			d.changed("1s degraded", "1m0s ready")
+		},
+		"one of three, and no client elsewhere": func(t *testing.T) {
+			d := ready(t, 1, a, b, c)
+			d.fail(c, broken)
+			d.during(time.Minute, nothing)
+			d.is(Degraded, broken)
+			d.grant(c)
+			d.changed("10s degraded", "1m0s ready")
+		},
+		"one of three, and nothing else is tried": func(t *testing.T) {
+			d := ready(t, 0, a, b, c)
+			d.during(time.Minute, func() { d.fail(c, broken) })
+			d.is(Down, broken)
+			d.changed("10s down")
+		},
+		"all of three, one after the other": func(t *testing.T) {
+			d := ready(t, 0, a, b, c)
+			d.during(time.Minute, func() { d.fail(a, refused); d.fail(b, refused); d.fail(c, refused) })
+			d.is(Down, refused, refused, refused)
+			d.grant(b)
+			d.is(Ready) // the others are to be tried again
+			if got := d.Failing(); !slices.Equal(got, []topology.Target{a, c}) {
+				t.Errorf("to be tried again: %v", got)
+			}
+			d.grant(a)
+			d.grant(c)
+			d.changed("0s down", "1m0s ready")
+			if got := d.Failing(); len(got) > 0 {
+				t.Errorf("to be tried again: %v", got)
+			}
+		},
+		"all of three, slowly, with one that answers": func(t *testing.T) {
+			d := ready(t, 1, a, b, c)
+			d.during(time.Minute, func() {
+				d.Answered()
+				d.fail(a, refused)
+				if time.Since(d.begin) > 20*time.Second {
+					d.fail(b, refused)
+					d.fail(c, refused)
+				}
+			})
+			d.is(Degraded, refused, refused, refused)
+			d.grant(a)
+			d.changed("2s degraded", "1m0s ready")
+		},
+		"the newest cause": func(t *testing.T) {
+			d := ready(t, 0, a)
+			d.fail(a, failure.ProxyGeneralFailure)
+			d.is(Down, failure.ProxyGeneralFailure)
+			d.during(time.Minute, func() { d.fail(a, refused) })
+			d.is(Down, refused)
+			d.changed("0s down")
+		},
+		"an answer opens nothing": func(t *testing.T) {
+			d := ready(t, 1, a)
+			d.during(time.Hour, func() { d.Answered() })
+			d.fail(a, away)
+			d.during(time.Hour, d.Answered)
+			d.is(Degraded, away)
+		},
+		"late outcomes": func(t *testing.T) {
+			d := ready(t, 0, a)
+			before := time.Now()
+			time.Sleep(time.Second)
+			d.fail(a, away)
+			d.Attempt(a, before, nil) // it began before
+			d.is(Down, away)
+			time.Sleep(time.Second)
+			during := time.Now()
+			time.Sleep(time.Second)
+			d.grant(a)
+			d.Attempt(a, during, failure.New(away, nil))
+			d.is(Ready)
+			d.Attempt(a, during, failure.New(broken, nil))
+			d.is(Ready)
+			d.changed("1s down", "3s ready")
+		},
+		"refused behind a grant": func(t *testing.T) {
+			d := newBed(t, a)
+			opened := time.Now()
+			d.during(time.Minute, func() {
+				d.grant(a)
+				d.Refused(a, failure.New(failure.TLSRefused, nil))
+			})
+			d.is(Down, failure.TLSRefused)
+			d.changed()
+			d.Proved(a, opened) // a connection of before
+			d.is(Down, failure.TLSRefused)
+			d.grant(a)
+			d.Proved(a, time.Now())
+			d.is(Ready)
+			d.changed("1m0s ready")
+		},
+		"one refuses, and is tried alone": func(t *testing.T) {
+			d := ready(t, 0, a, b, c)
+			d.during(time.Minute, func() { d.grant(a); d.Refused(a, failure.New(failure.TLSRefused, nil)) })
+			d.is(Down, failure.TLSRefused)
+			d.changed("10s down")
+		},
+		"unanswered requests": func(t *testing.T) {
+			d := ready(t, 1, a)
+			stall := []Reason{{Failure: failure.New(failure.BrokerUnresponsive, nil), Node: "1", At: time.Now()}}
+			d.during(time.Minute, func() { d.Observe(nil, stall); d.grant(a) })
+			d.is(Degraded, failure.BrokerUnresponsive)
+			d.Observe(nil, nil)
+			d.is(Ready)
+			if h := d.Snapshot().Healed; h == nil || h.Node != "1" {
+				t.Errorf("healed %+v", h)
+			}
+			d.changed("0s degraded", "1m0s ready")
+		},
+		"what is not known any more is forgotten": func(t *testing.T) {
+			d := ready(t, 0, a, b)
+			d.fail(b, broken)
+			d.grant(a)
+			d.during(time.Minute, func() { d.grant(a) })
+			d.is(Degraded, broken)
+			d.Observe([]topology.Target{a}, nil)
+			d.is(Ready)
+			if got := d.Failing(); len(got) > 0 {
+				t.Errorf("to be tried again: %v", got)
+			}
+		},
+		"another Cloud Connector": func(t *testing.T) {
+			other := topology.Target{Host: "d", Port: 9092, LocationID: "OTHER"}
+			d := ready(t, 0, a, other)
+			d.during(time.Minute, func() { d.fail(other, away); d.grant(a) })
+			d.is(Degraded, away)
+			d.during(time.Minute, func() { d.fail(a, failure.ProxyUnreachable); d.fail(other, away) })
+			d.is(Down, failure.ProxyUnreachable, away)
+		},
+		"another route": func(t *testing.T) {
+			d := ready(t, 0, a)
+			d.Moved()
+			d.is(Ready)
+			d.fail(b, away)
+			d.is(Down, away)
+			d.Moved()
+			d.is(Down, failure.NotTried)
+		},
+		"server names do not count": func(t *testing.T) {
+			named := a
+			named.ServerName = "kafka-1"
+			d := ready(t, 0, named)
+			d.fail(a, broken)
+			d.is(Down, broken)
+			if got := d.Failing(); !slices.Equal(got, []topology.Target{named}) {
+				t.Errorf("to be tried again: %v", got)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, test) })
+	}
+}
+
+// TestSteadyAlert samples as an alert does: `state="down" for 1m` during a steady outage.
+func TestSteadyAlert(t *testing.T) {
+	for open, want := range map[int]State{0: Down, 1: Degraded} {
+		synctest.Test(t, func(t *testing.T) {
+			d := ready(t, open, a, b, c)
+			var since time.Time
+			fired := false
+			d.during(5*time.Minute, func() {
+				if open > 0 {
+					d.Answered()
+				}
+				d.fail(a, failure.ConnectorAway)
+				switch d.State() {
+				case want:
+					fired = fired || !since.IsZero() && time.Since(since) >= time.Minute
+					if since.IsZero() {
+						since = time.Now()
+					}
+				default:
+					since = time.Time{}
+				}
+			})
+			if !fired || len(d.changes) != 1 {
+				t.Errorf("%d open: no minute of %v on end: %q", open, want, d.changes)
+			}
+		})
+	}
+}
+
+// TestNoFlapping: whatever the outcomes, a steady fault of one kind makes at most two
+// changes, and the state is one that the definitions allow.
+func TestNoFlapping(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		targets := []topology.Target{a, b, c}[:rapid.IntRange(1, 3).Draw(r, "targets")]
+		bad := rapid.IntRange(1, len(targets)).Draw(r, "failing")
+		code := rapid.SampledFrom([]failure.Code{failure.ConnectorAway, failure.ProxyUnreachable, failure.AccessNotAllowed, failure.BrokerUnreachable, failure.TLSExpired, failure.TokenTimeout}).Draw(r, "code")
+		open := rapid.IntRange(0, 2).Draw(r, "open")
+		answers := rapid.Bool().Draw(r, "answers") && open > 0
+		cut := rapid.Bool().Draw(r, "cut")
+		steps := rapid.SliceOfN(rapid.IntRange(0, len(targets)), 100, 200).Draw(r, "steps")
+		if failure.Lookup(code).Retry == failure.RetryGate {
+			bad = len(targets)
+		}
+		synctest.Test(t, func(t *testing.T) {
+			d := ready(t, open, targets...)
+			for i, s := range steps {
+				if answers {
+					d.Answered()
+				}
+				if s < len(targets) {
+					if s < bad {
+						d.fail(targets[s], code)
+					} else {
+						d.grant(targets[s])
+					}
+				}
+				if cut && i == 0 {
+					answers = false
+					for range open {
+						d.Disconnected()
+					}
+				}
+				time.Sleep(500 * time.Millisecond)
+				d.State()
+			}
+			failed := slices.ContainsFunc(steps, func(s int) bool { return s < bad })
+			// Clients that try one of several after long may find it down a second time.
+			if failed && (bad == len(targets) || !cut && answers) && len(d.changes) != 1 {
+				r.Errorf("during the fault: %s", strings.Join(d.changes, ", "))
+			}
+			for _, to := range targets {
+				d.grant(to)
+			}
+			d.is(Ready)
+			if len(d.changes) > 2 && answers {
+				r.Errorf("%s", strings.Join(d.changes, ", "))
+			}
+		})
+	})
+}
+
+func TestHotPathDoesNotAllocate(t *testing.T) {
+	h := New(nil)
+	if n := testing.AllocsPerRun(100, h.Answered); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkAnswered(b *testing.B) {
+	h := New(nil)
+	for b.Loop() {
+		h.Answered()
+	}
+}

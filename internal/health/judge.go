@@ -1,0 +1,138 @@
+package health
+
+import (
+	"time"
+)
+
+// evaluate finds the state of now and reports a change. The caller holds h.mu.
+func (h *Health) evaluate(now time.Time) {
+	if h.answer.Swap(false) {
+		h.answered, h.reached = now, true
+	}
+	if !h.reached && !h.granted.IsZero() && now.Sub(h.granted) >= settle {
+		h.reached = true
+	}
+	next := h.judge(now)
+	tell := next != h.state
+	if next == Down && !h.told {
+		tell = tell || h.troubled()
+		h.told = tell
+	}
+	if !tell {
+		return
+	}
+	c := Change{From: h.state, To: next, Lasted: now.Sub(h.since), Reasons: h.reasons()}
+	if next != h.state {
+		h.state, h.since = next, now
+	}
+	h.changed(c)
+}
+
+// troubled reports whether a failure was met that has not healed.
+func (h *Health) troubled() bool {
+	if len(h.routes) > 0 {
+		return true
+	}
+	for _, t := range h.targets {
+		if t.trouble != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// extent is for how many of the known addresses new connections fail.
+type extent uint8
+
+const (
+	none extent = iota
+	some
+	all
+)
+
+func (h *Health) extent() extent {
+	failing := 0
+	for to, t := range h.targets {
+		if t.trouble != nil || h.routes[to.LocationID] != nil {
+			failing++
+		}
+	}
+	switch {
+	case failing == 0:
+		return none
+	case failing == len(h.targets):
+		return all
+	}
+	return some
+}
+
+func (h *Health) judge(now time.Time) State {
+	e := h.extent()
+	switch {
+	case e != all:
+		h.allSince = time.Time{}
+	case h.allSince.IsZero():
+		h.allSince = now
+	}
+	switch {
+	case !h.reached:
+		return Down
+	case e == all:
+		return h.judgeAll(now)
+	case e == some:
+		if s := h.judgeSome(now); s != Ready {
+			return s
+		}
+	}
+	if len(h.stalls) > 0 {
+		return Degraded
+	}
+	return Ready
+}
+
+// judgeAll is for when new connections fail for all addresses: it depends on the open
+// ones.
+func (h *Health) judgeAll(now time.Time) State {
+	silent := now.Sub(h.answered) >= patience
+	switch {
+	case h.open == 0:
+		return Down
+	case h.answered.After(h.allSince.Add(settle)) && (!silent || len(h.stalls) == 0):
+		// They work; a connection on which nothing was asked since is no sign that it
+		// does not.
+		return Degraded
+	case silent:
+		return Down
+	}
+	return h.state // it is not known yet
+}
+
+// judgeSome is for when new connections fail for some addresses.
+func (h *Health) judgeSome(now time.Time) State {
+	var first, last time.Time
+	for to, t := range h.targets {
+		for _, tr := range []*trouble{t.trouble, h.routes[to.LocationID]} {
+			if tr == nil {
+				continue
+			}
+			if h.began.After(tr.since) || h.answered.After(tr.since.Add(settle)) {
+				return Degraded // clients can work otherwise
+			}
+			if first.IsZero() || tr.since.Before(first) {
+				first = tr.since
+			}
+			if tr.at.After(last) {
+				last = tr.at
+			}
+		}
+	}
+	switch {
+	case now.Sub(first) < patience:
+		return h.state // it is not known yet
+	case h.state != Degraded && h.open == 0 && last.Sub(first) >= persistent:
+		return Down
+	case h.state == Down:
+		return Down
+	}
+	return Degraded
+}

@@ -1,0 +1,110 @@
+package health
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
+)
+
+// maxReasons is how many reasons are shown.
+const maxReasons = 20
+
+// A Reason is one cause of a state.
+type Reason struct {
+	Failure   *failure.Failure
+	Target    topology.Target // what was being reached
+	Node      string          // that leaves requests unanswered; "" for other reasons
+	Since, At time.Time       // when it was first met, and last
+}
+
+// Healed is a reason that holds no longer.
+type Healed struct {
+	Reason
+	Recovered time.Time
+}
+
+// A Snapshot is what is known at one time.
+type Snapshot struct {
+	State    State
+	Since    time.Time // of the state
+	Reasons  []Reason  // newest first; also those that have not changed the state yet
+	Healed   *Healed   // what healed last; nil: nothing yet
+	Evidence time.Time // when an attempt last succeeded or a broker answered; zero: never
+}
+
+// Snapshot returns what is known now.
+func (h *Health) Snapshot() Snapshot {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.evaluate(time.Now())
+	s := Snapshot{State: h.state, Since: h.since, Reasons: h.reasons(), Healed: h.healed, Evidence: h.success}
+	if h.answered.After(s.Evidence) {
+		s.Evidence = h.answered
+	}
+	return s
+}
+
+// State returns the state of now.
+func (h *Health) State() State {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.evaluate(time.Now())
+	return h.state
+}
+
+// Unsettled reports whether time alone may change the state, or what is reported of it.
+func (h *Health) Unsettled() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.open > 0 || len(h.stalls) > 0 || h.troubled() || !h.reached && !h.granted.IsZero()
+}
+
+// Failing returns the addresses that are to be tried again, because no client may do it.
+func (h *Health) Failing() []topology.Target {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var failing []*target
+	for _, t := range h.targets {
+		if t.trouble != nil || t.suspect {
+			failing = append(failing, t)
+		}
+	}
+	slices.SortFunc(failing, func(a, b *target) int { return cmp.Compare(a.full.String(), b.full.String()) })
+	var list []topology.Target
+	for _, t := range failing {
+		list = append(list, t.full)
+	}
+	return list
+}
+
+func (t *trouble) reason() Reason {
+	return Reason{Failure: t.f, Target: t.target, Since: t.since, At: t.at}
+}
+
+// reasons returns what is failing, newest first. The caller holds h.mu.
+func (h *Health) reasons() []Reason {
+	list := slices.Clone(h.stalls)
+	for _, r := range h.routes {
+		list = append(list, r.reason())
+	}
+	for _, t := range h.targets {
+		if t.trouble != nil {
+			list = append(list, t.trouble.reason())
+		}
+	}
+	if len(list) == 0 && !h.reached {
+		return []Reason{{Failure: failure.New(failure.NotTried, nil), Since: h.since, At: h.since}}
+	}
+	slices.SortFunc(list, func(a, b Reason) int {
+		return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.Target.String(), b.Target.String()), cmp.Compare(a.Node, b.Node))
+	})
+	return list[:min(len(list), maxReasons)]
+}
+
+// contains reports whether the same node is among the stalls.
+func contains(stalls []Reason, r Reason) bool {
+	return slices.ContainsFunc(stalls, func(s Reason) bool { return s.Node == r.Node })
+}
