@@ -1,0 +1,91 @@
+package traffic
+
+import (
+	"math"
+	"math/bits"
+	"sync/atomic"
+	"time"
+)
+
+// The classes of latency: four for each power of two, from 64 µs to over a minute. Their
+// width bounds the error of a percentile to a tenth.
+const (
+	perOctave = 4
+	octaves   = 21
+	classes   = 1 + perOctave*octaves
+	firstBits = 6 // 64 µs
+)
+
+// A histogram counts latencies. It only grows; what happened in a time is the difference
+// of two samples.
+type histogram struct {
+	class [classes]atomic.Uint32
+	other atomic.Uint32 // answered, without a latency of its own
+}
+
+func (h *histogram) add(d time.Duration) { h.class[classOf(d)].Add(1) }
+
+func (h *histogram) uncounted() { h.other.Add(1) }
+
+// classOf returns the class of a latency.
+func classOf(d time.Duration) int {
+	us := uint64(max(0, d.Microseconds()))
+	octave := bits.Len64(us) - 1 - firstBits
+	if octave < 0 {
+		return 0
+	}
+	quarter := int(us>>(octave+firstBits-2)) & (perOctave - 1)
+	return min(1+octave*perOctave+quarter, classes-1)
+}
+
+// middle returns a latency in the middle of a class.
+func middle(class int) time.Duration {
+	if class == 0 {
+		return (1 << firstBits) / 2 * time.Microsecond
+	}
+	octave, quarter := (class-1)/perOctave, (class-1)%perOctave
+	low := math.Ldexp(1+float64(quarter)/perOctave, octave+firstBits)
+	high := math.Ldexp(1+float64(quarter+1)/perOctave, octave+firstBits)
+	return time.Duration((low + high) / 2 * float64(time.Microsecond))
+}
+
+// A sample is a histogram, and the resets, at one time.
+type sample struct {
+	at     time.Time
+	class  [classes]uint32
+	other  uint32
+	resets uint64
+}
+
+func (n *Node) sample(now time.Time) sample {
+	s := sample{at: now, other: n.latency.other.Load(), resets: n.resets.Load()}
+	for i := range s.class {
+		s.class[i] = n.latency.class[i].Load()
+	}
+	return s
+}
+
+// since returns what happened between an earlier sample and s.
+func (s *sample) since(before *sample) (answers int, p50, p99 time.Duration) {
+	var counts [classes]uint32
+	measured := 0
+	for i := range counts {
+		counts[i] = s.class[i] - before.class[i] // also when it has overflowed
+		measured += int(counts[i])
+	}
+	return measured + int(s.other-before.other), percentile(&counts, measured, 0.5), percentile(&counts, measured, 0.99)
+}
+
+// percentile returns the latency below which a part of n answers is.
+func percentile(counts *[classes]uint32, n int, part float64) time.Duration {
+	if n == 0 {
+		return 0
+	}
+	left := int(math.Ceil(part * float64(n)))
+	for i, count := range counts {
+		if left -= int(count); left <= 0 {
+			return middle(i)
+		}
+	}
+	return middle(classes - 1)
+}

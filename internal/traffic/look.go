@@ -1,0 +1,170 @@
+package traffic
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
+)
+
+// Samples are kept every ten seconds for a minute.
+const (
+	windows     = 7
+	windowLasts = 10 * time.Second
+)
+
+// A Stall is a node that leaves requests unanswered.
+type Stall struct {
+	Node    string
+	Target  topology.Target // of one of the clients
+	Clients int             // connections with a late request
+	Oldest  time.Duration   // how long the oldest request is late
+	Since   time.Time       // when the first late request became due
+	At      time.Time       // when one was last seen
+}
+
+// Events are what a look has found to be new.
+type Events struct {
+	Stalled   []Stall
+	Recovered []Stall
+}
+
+// Look looks at all connections. It is to be called about once a second while some are
+// open, or a node is unresponsive.
+func (c *Cluster) Look() Events {
+	now := time.Now()
+	var e Events
+	for _, n := range c.all() {
+		n.look(now, &e)
+	}
+	return e
+}
+
+func (n *Node) look(now time.Time, e *Events) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if last := n.newest(); now.Sub(last.at) >= windowLasts {
+		n.keep(now)
+	}
+	inTime := n.inTime.Swap(false)
+	late := n.flight().late
+	switch {
+	case late.Clients > 0:
+		late.Node, late.At, n.late = n.name, now, now
+		late.Since = now.Add(-late.Oldest)
+		if n.stall == nil {
+			e.Stalled = append(e.Stalled, late)
+		} else {
+			late.Since = n.stall.Since
+		}
+		n.stall = &late
+	case n.stall == nil:
+	case inTime, now.Sub(n.late) >= calm:
+		e.Recovered = append(e.Recovered, *n.stall)
+		n.stall = nil
+	}
+}
+
+// flying is what is in flight at one time.
+type flying struct {
+	requests int
+	oldest   time.Duration
+	late     Stall
+}
+
+// flight asks the open connections. The caller holds n.mu.
+func (n *Node) flight() flying {
+	var f flying
+	for c := range n.open {
+		requests, oldest := c.inFlight.InFlight()
+		f.requests += requests
+		f.oldest = max(f.oldest, oldest)
+		if oldest >= Late {
+			f.late.Clients++
+			if oldest >= f.late.Oldest {
+				f.late.Oldest, f.late.Target = oldest, c.target
+			}
+		}
+	}
+	return f
+}
+
+func (n *Node) newest() *sample { return &n.kept[(n.next+windows-1)%windows] }
+
+// keep keeps a sample. The caller holds n.mu.
+func (n *Node) keep(now time.Time) {
+	n.kept[n.next] = n.sample(now)
+	n.next = (n.next + 1) % windows
+}
+
+// Figures are what is shown of a node.
+type Figures struct {
+	Node      string
+	PerSecond float64       // answers in about the last minute
+	P50, P99  time.Duration // of those, zero for none
+	InFlight  int
+	Oldest    time.Duration // how long the oldest request is unanswered
+	Resets    int           // in about the last minute
+	Total     uint64        // resets
+}
+
+// Figures returns those of all nodes, by name.
+func (c *Cluster) Figures() []Figures {
+	now := time.Now()
+	var list []Figures
+	for _, n := range c.all() {
+		list = append(list, n.figures(now))
+	}
+	return list
+}
+
+func (n *Node) figures(now time.Time) Figures {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s := n.sample(now)
+	before := n.before(&s)
+	fly := n.flight()
+	answers, p50, p99 := s.since(before)
+	f := Figures{Node: n.name, P50: p50, P99: p99, InFlight: fly.requests, Oldest: fly.oldest, Resets: int(s.resets - before.resets), Total: s.resets}
+	if took := now.Sub(before.at); took > 0 {
+		f.PerSecond = float64(answers) / max(took, time.Second).Seconds()
+	}
+	return f
+}
+
+// before returns the oldest sample of about the last minute before now; now itself where
+// there is none, because nothing was open for so long. The caller holds n.mu.
+func (n *Node) before(now *sample) *sample {
+	for i := range windows {
+		s := &n.kept[(n.next+i)%windows]
+		if !s.at.IsZero() && now.at.Sub(s.at) <= windows*windowLasts {
+			return s
+		}
+	}
+	return now
+}
+
+// Flight returns what is in flight: by node, without the rest of the figures.
+func (c *Cluster) Flight(each func(node string, requests int, oldest time.Duration)) {
+	for _, n := range c.all() {
+		n.mu.Lock()
+		f := n.flight()
+		n.mu.Unlock()
+		each(n.name, f.requests, f.oldest)
+	}
+}
+
+// Stalls returns the nodes that leave requests unanswered, by name.
+func (c *Cluster) Stalls() []Stall {
+	var list []Stall
+	for _, n := range c.all() {
+		n.mu.Lock()
+		if n.stall != nil {
+			list = append(list, *n.stall)
+		}
+		n.mu.Unlock()
+	}
+	slices.SortFunc(list, func(a, b Stall) int { return cmp.Compare(a.Node, b.Node) })
+	return list
+}

@@ -1,0 +1,142 @@
+// Package traffic measures what passes between clients and the nodes of one cluster:
+// rate and latency of requests, those in flight, the oldest one that is unanswered, and
+// resets.
+//
+//	n := cluster.Node("1")              // once per connection; "bootstrap" until it is known
+//	conn := n.Open(target, inFlight)    // once the broker is reached
+//	n.Answered(took, wait)              // each response
+//	conn.Close()
+//	events := cluster.Look()            // once a second while connections are open
+//
+// What is called per response is one addition to a counter of its latency class, without
+// a lock or an allocation. All else is found by looking at what is open: a look asks each
+// connection for its requests in flight.
+//
+// A request that allows the broker to wait (a long poll) counts with the time beyond
+// that, and not at all if there was none.
+package traffic
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
+)
+
+const (
+	// Late is how long a request may be unanswered before its node is said to be
+	// unresponsive (R22).
+	Late = 10 * time.Second
+	// calm is after how long without a late request a node counts as recovered although
+	// none was answered in time.
+	calm = time.Minute
+)
+
+// InFlight is an open connection: how many of its requests are unanswered, and for how
+// long the oldest one is.
+type InFlight interface {
+	InFlight() (n int, oldest time.Duration)
+}
+
+// Cluster is the traffic of one cluster. The zero value has none.
+type Cluster struct {
+	mu    sync.Mutex
+	nodes map[string]*Node
+}
+
+// Node returns the traffic of a node, by its id or another name.
+func (c *Cluster) Node(name string) *Node {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.nodes[name]
+	if n == nil {
+		if c.nodes == nil {
+			c.nodes = map[string]*Node{}
+		}
+		n = &Node{name: name, open: map[*Conn]struct{}{}}
+		n.keep(time.Now())
+		c.nodes[name] = n
+	}
+	return n
+}
+
+// Forget drops a node that has no open connection.
+func (c *Cluster) Forget(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.nodes, name)
+}
+
+// all returns the nodes by name.
+func (c *Cluster) all() []*Node {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list := make([]*Node, 0, len(c.nodes))
+	for _, n := range c.nodes {
+		list = append(list, n)
+	}
+	slices.SortFunc(list, func(a, b *Node) int { return cmp.Compare(a.name, b.name) })
+	return list
+}
+
+// Node is the traffic of one node. It is safe for concurrent use.
+type Node struct {
+	name    string
+	latency histogram
+	resets  atomic.Uint64
+	inTime  atomic.Bool // a request was answered in time since the last look
+
+	mu    sync.Mutex
+	open  map[*Conn]struct{}
+	kept  [windows]sample // the newest ones, in a ring
+	next  int             // where the next one goes
+	stall *Stall          // nil: requests are answered in time
+	late  time.Time       // when a request was last seen to be late
+}
+
+// Conn is one open connection.
+type Conn struct {
+	node     *Node
+	target   topology.Target
+	inFlight InFlight
+}
+
+// Open adds a connection that has reached target.
+func (n *Node) Open(target topology.Target, inFlight InFlight) *Conn {
+	c := &Conn{node: n, target: target, inFlight: inFlight}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if now := time.Now(); now.Sub(n.newest().at) >= windowLasts {
+		n.keep(now) // no look has, because nothing was open
+	}
+	n.open[c] = struct{}{}
+	return c
+}
+
+// Close removes the connection.
+func (c *Conn) Close() {
+	c.node.mu.Lock()
+	defer c.node.mu.Unlock()
+	delete(c.node.open, c)
+}
+
+// Answered counts a response with the time that it took and that which the request
+// allowed the broker to wait.
+func (n *Node) Answered(took, wait time.Duration) {
+	if wait > 0 {
+		if took -= wait; took <= 0 {
+			n.latency.uncounted()
+			return
+		}
+	}
+	n.latency.add(took)
+	if took < Late && !n.inTime.Load() {
+		n.inTime.Store(true)
+	}
+}
+
+// Reset counts a connection that was reset on the broker's side.
+func (n *Node) Reset() { n.resets.Add(1) }
