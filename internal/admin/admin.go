@@ -11,8 +11,9 @@
 //
 //	/startup   200 once all ports are bound, else 503
 //	/livez     200; 503 when the tunnel's watchdog says that it no longer works
-//	/readyz    200 if every cluster can be reached, else 503 with the failing hop,
-//	           its code and advice as JSON; ?cluster=NAME asks for one
+//	/readyz    200 if every cluster is ready or degraded, 503 if one is down; the
+//	           state and its reasons, with hop, code and advice, as JSON;
+//	           ?cluster=NAME asks for one
 //	/metrics   Prometheus
 //	/status    everything the tunnel knows of itself as JSON ([Status])
 //	/tap       frames as they pass, as JSON, a line a frame, until the client leaves
@@ -57,9 +58,12 @@ type Source interface {
 
 // Readiness is the answer of /readyz.
 type Readiness struct {
-	// Ready is true if every cluster asked for is ready and the tunnel is not
-	// draining.
+	// Ready is true if no cluster asked for is down and the tunnel is not draining.
 	Ready bool `json:"ready"`
+	// State is the worst state of the clusters asked for.
+	State State `json:"state,omitempty"`
+	// Reasons are those of all clusters asked for, newest first.
+	Reasons []Reason `json:"reasons,omitempty"`
 	// Draining is true once the tunnel was told to stop.
 	Draining bool `json:"draining"`
 	// Clusters has one entry per cluster asked for.
@@ -68,17 +72,57 @@ type Readiness struct {
 	Warnings []string `json:"warnings,omitempty"`
 }
 
-// ClusterReadiness is the readiness of one cluster. When it is not ready, the
-// fields of Failure stand beside its own in JSON and say why.
+// A State is how well the brokers of a cluster can be reached (R22).
+type State string
+
+// The states.
+const (
+	// StateReady: the last attempt to open a connection succeeded, or none has failed
+	// since, and not all known brokers are down.
+	StateReady State = "ready"
+	// StateDegraded: open connections work, but new ones fail for all or some brokers;
+	// or requests have waited longer than 10 s for an answer.
+	StateDegraded State = "degraded"
+	// StateDown: new connections fail and no open connection had an answer for 10 s, or
+	// nothing was ever reached.
+	StateDown State = "down"
+)
+
+// Worse returns the worse of two states; "" is better than all.
+func (s State) Worse(other State) State {
+	for _, worst := range []State{StateDown, StateDegraded, StateReady} {
+		if s == worst || other == worst {
+			return worst
+		}
+	}
+	return s
+}
+
+// A Reason is one cause of a state.
+type Reason struct {
+	// Cluster is the cluster's name, where reasons of several are listed.
+	Cluster string `json:"cluster,omitempty"`
+	// Node is the node that leaves requests unanswered; absent for other reasons.
+	Node string `json:"node,omitempty"`
+	Failure
+}
+
+// ClusterReadiness is the readiness of one cluster. When its state is not ready, the
+// fields of Failure are in JSON with its own: those of the first reason.
 type ClusterReadiness struct {
 	// Name is the cluster's name in the configuration.
 	Name string `json:"name"`
-	// Ready is true if there is recent evidence that brokers can be reached.
+	// Ready is true if the state is ready or degraded.
 	Ready bool `json:"ready"`
+	// State is the state of the cluster.
+	State State `json:"state,omitempty"`
+	// StateSeconds is how long it has been in that state.
+	StateSeconds float64 `json:"state_seconds,omitempty"`
+	// Reasons are what is failing, newest first; also what has not changed the state.
+	Reasons []Reason `json:"reasons,omitempty"`
 	// EvidenceAgeSeconds is the age of the newest evidence; absent without any.
 	EvidenceAgeSeconds *float64 `json:"evidence_age_seconds,omitempty"`
-	// Failure is what stands in the way. It is empty when the cluster is ready,
-	// and when nothing has been tried yet.
+	// Failure is that of the first reason. It is empty when the cluster is ready.
 	Failure
 }
 
@@ -105,6 +149,9 @@ type Failure struct {
 	SinceSeconds float64 `json:"since_seconds,omitempty"`
 	// Count is how often it happened in that row; 0 if that is not known.
 	Count int64 `json:"count,omitempty"`
+	// RecoveredSeconds is the time since it healed; absent if it has not. A failure that
+	// has healed has no advice.
+	RecoveredSeconds *float64 `json:"recovered_seconds,omitempty"`
 }
 
 // FailureOf returns f, which happened age ago, as it is shown. For nil it
@@ -119,6 +166,14 @@ func FailureOf(f *failure.Failure, age time.Duration) Failure {
 	}
 }
 
+// RecoveredOf returns f, which healed some time ago, as it is shown.
+func RecoveredOf(f *failure.Failure, age, recovered time.Duration) Failure {
+	shown := FailureOf(f, age)
+	since := Seconds(recovered)
+	shown.Advice, shown.RecoveredSeconds = "", &since
+	return shown
+}
+
 // Seconds returns d in seconds with three decimals, as all ages are shown.
 func Seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1e3 }
 
@@ -126,14 +181,25 @@ func Seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1e3 }
 func (r Readiness) withoutHosts() Readiness {
 	clusters := make([]ClusterReadiness, len(r.Clusters))
 	for i, c := range r.Clusters {
-		c.Failure = Failure{
-			Code: c.Code, Hop: c.Hop, AgeSeconds: c.AgeSeconds,
-			SinceSeconds: c.SinceSeconds, Count: c.Count,
-		}
+		c.Failure = c.Failure.withoutHosts()
+		c.Reasons = reasonsWithoutHosts(c.Reasons)
 		clusters[i] = c
 	}
-	r.Clusters = clusters
+	r.Clusters, r.Reasons = clusters, reasonsWithoutHosts(r.Reasons)
 	return r
+}
+
+func (f Failure) withoutHosts() Failure {
+	return Failure{Code: f.Code, Hop: f.Hop, AgeSeconds: f.AgeSeconds, SinceSeconds: f.SinceSeconds, Count: f.Count, RecoveredSeconds: f.RecoveredSeconds}
+}
+
+func reasonsWithoutHosts(list []Reason) []Reason {
+	var out []Reason
+	for _, r := range list {
+		r.Failure = r.Failure.withoutHosts()
+		out = append(out, r)
+	}
+	return out
 }
 
 // BaseURL returns the URL at which a client on this machine reaches a server

@@ -73,6 +73,12 @@ func TestWait(t *testing.T) {
 			[]string{"not ready after 1m0s", "cluster default: ", "[access_not_allowed]", "does not expose kafka-1.corp:9092", "12s ago, 42 times in 1m3s", "\n  Its access control"}},
 		{"the other cluster is not", func() *fakeNetwork { return &fakeNetwork{source: trouble()} },
 			WaitOptions{Cluster: "other", Max: time.Minute}, Reached, 0, 0, nil},
+		{"degraded", func() *fakeNetwork {
+			return &fakeNetwork{source: &fakeTunnel{bound: true, clusters: []ClusterReadiness{degraded()}}}
+		}, WaitOptions{Max: time.Second}, NotInTime, 1, time.Second, []string{"cluster default: degraded: ", "[access_not_allowed]"}},
+		{"an earlier version", func() *fakeNetwork {
+			return &fakeNetwork{source: &fakeTunnel{bound: true, clusters: []ClusterReadiness{{Name: "default", Ready: true}}}}
+		}, WaitOptions{Max: time.Second}, Reached, 0, 0, nil},
 		{"nothing tried yet", func() *fakeNetwork {
 			return &fakeNetwork{source: &fakeTunnel{bound: true, clusters: []ClusterReadiness{{Name: "default"}}}}
 		}, WaitOptions{Max: time.Second}, NotInTime, 1, time.Second, []string{"cluster default: nothing has been tried yet"}},

@@ -27,7 +27,7 @@ func endpoints() []endpoint {
 	return []endpoint{
 		{"/startup", "200 once all ports are bound", false, (*handler).startup},
 		{"/livez", "200 while the tunnel works; does not ask whether brokers can be reached", false, (*handler).livez},
-		{"/readyz", "200 if brokers can be reached, else 503 and why (?cluster=NAME for one cluster); never for liveness", false, (*handler).readyz},
+		{"/readyz", "200 if brokers can be reached (ready, degraded), else 503 (down), and why (?cluster=NAME for one cluster); never for liveness", false, (*handler).readyz},
 		{"/metrics", "metrics for Prometheus", false, (*handler).metrics},
 		{"/status", "what the tunnel is doing, as JSON", true, (*handler).status},
 		{"/tap", "the frames that pass, as JSON, a line a frame (kafka-tunnel tap); off unless admin.tap is on", true, (*handler).tap},

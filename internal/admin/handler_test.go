@@ -25,9 +25,25 @@ func ask(source Source, local bool, method, target string) *httptest.ResponseRec
 	return w
 }
 
+// degraded is a cluster whose open connections work.
+func degraded() ClusterReadiness {
+	why := connectorAway()
+	return ClusterReadiness{Name: "default", Ready: true, State: StateDegraded, Failure: why, Reasons: []Reason{{Failure: why}}}
+}
+
+func TestWorse(t *testing.T) {
+	for _, c := range []struct{ a, b, want State }{
+		{"", StateReady, StateReady}, {StateReady, StateDegraded, StateDegraded}, {StateDown, StateReady, StateDown}, {StateDegraded, StateDown, StateDown}, {"", "", ""},
+	} {
+		if got := c.a.Worse(c.b); got != c.want {
+			t.Errorf("%q and %q: %q, want %q", c.a, c.b, got, c.want)
+		}
+	}
+}
+
 func TestStatusCodes(t *testing.T) {
 	healthy := func() *fakeTunnel {
-		return &fakeTunnel{bound: true, clusters: []ClusterReadiness{{Name: "default", Ready: true}}}
+		return &fakeTunnel{bound: true, clusters: []ClusterReadiness{{Name: "default", Ready: true, State: StateReady}}}
 	}
 	with := func(change func(*fakeTunnel)) *fakeTunnel {
 		f := healthy()
@@ -47,6 +63,7 @@ func TestStatusCodes(t *testing.T) {
 		{"stuck", with(func(f *fakeTunnel) { f.alive = errors.New("accept loop ended") }), "/livez", 503, "accept loop ended"},
 		{"alive in trouble", trouble(), "/livez", 200, "ok"},
 		{"ready", healthy(), "/readyz", 200, `"ready": true`},
+		{"degraded", with(func(f *fakeTunnel) { f.clusters[0] = degraded() }), "/readyz", 200, `"state": "degraded"`},
 		{"draining", with(func(f *fakeTunnel) { f.draining = true }), "/readyz", 503, `"draining": true`},
 		{"one of two is not", trouble(), "/readyz", 503, `"code": "access_not_allowed"`},
 		{"the other is", trouble(), "/readyz?cluster=other", 200, `"name": "other"`},
@@ -60,7 +77,7 @@ func TestStatusCodes(t *testing.T) {
 		{"metrics", healthy(), "/metrics", 200, "up 1"},
 		{"status", trouble(), "/status", 200, `"advertised": "kafka-1.onprem.invalid:9092"`},
 		{"index lists", trouble(), "/", 200, "/readyz "},
-		{"index shows", trouble(), "/", 200, "cluster default   NOT READY"},
+		{"index shows", trouble(), "/", 200, "cluster default   DOWN"},
 		{"nothing there", healthy(), "/debug/pprof/", 404, "nothing at this path"},
 		{"no path tricks", healthy(), "//status", 404, "nothing at this path"},
 	}
@@ -100,11 +117,39 @@ func TestReadinessAsJSON(t *testing.T) {
 	}
 	want := `{
   "ready": false,
+  "state": "down",
+  "reasons": [
+    {
+      "code": "access_not_allowed",
+      "hop": "connector",
+      "summary": "the Cloud Connector with Location ID LOC1 does not expose kafka-1.corp:9092",
+      "detail": "reply 0x02",
+      "advice": "ADVICE",
+      "target": "kafka-1.corp:9092",
+      "age_seconds": 12,
+      "since_seconds": 75,
+      "count": 42
+    }
+  ],
   "draining": false,
   "clusters": [
     {
       "name": "default",
       "ready": false,
+      "state": "down",
+      "reasons": [
+        {
+          "code": "access_not_allowed",
+          "hop": "connector",
+          "summary": "the Cloud Connector with Location ID LOC1 does not expose kafka-1.corp:9092",
+          "detail": "reply 0x02",
+          "advice": "ADVICE",
+          "target": "kafka-1.corp:9092",
+          "age_seconds": 12,
+          "since_seconds": 75,
+          "count": 42
+        }
+      ],
       "code": "access_not_allowed",
       "hop": "connector",
       "summary": "the Cloud Connector with Location ID LOC1 does not expose kafka-1.corp:9092",
@@ -120,7 +165,7 @@ func TestReadinessAsJSON(t *testing.T) {
 `
 	// The words of the advice are the catalogue's own concern.
 	advice := connectorAway().Advice
-	if diff := cmp.Diff(strings.Replace(want, "ADVICE", strings.ReplaceAll(advice, `"`, `\"`), 1), got.Body.String()); diff != "" {
+	if diff := cmp.Diff(strings.ReplaceAll(want, "ADVICE", strings.ReplaceAll(advice, `"`, `\"`)), got.Body.String()); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -139,6 +184,10 @@ func TestStatusNamesAreStable(t *testing.T) {
 		"clusters.last_failure.code", "clusters.last_failure.hop", "clusters.last_failure.summary", "clusters.last_failure.detail",
 		"clusters.last_failure.advice", "clusters.last_failure.target", "clusters.last_failure.age_seconds",
 		"clusters.last_failure.since_seconds", "clusters.last_failure.count",
+		"state", "clusters.state", "clusters.state_seconds", "clusters.reasons.code",
+		"clusters.traffic.requests_per_second", "clusters.bootstrap_traffic.resets_last_minute",
+		"clusters.nodes.requests_per_second", "clusters.nodes.p50_seconds", "clusters.nodes.p99_seconds", "clusters.nodes.in_flight",
+		"clusters.nodes.oldest_request_seconds", "clusters.nodes.resets_last_minute",
 		"tokens.source", "tokens.usable_until", "tokens.usable_seconds", "tokens.fetches",
 	} {
 		var at any = got
@@ -196,7 +245,12 @@ func TestBeyondLoopbackNoHostsAndNoAdvice(t *testing.T) {
 	if diff := cmp.Diff(want, got.Clusters[0].Failure); diff != "" {
 		t.Error(diff)
 	}
-	if source.clusters[0].Advice == "" {
+	for _, reasons := range [][]Reason{got.Reasons, got.Clusters[0].Reasons} {
+		if diff := cmp.Diff([]Reason{{Failure: want}}, reasons); diff != "" {
+			t.Error(diff)
+		}
+	}
+	if source.clusters[0].Advice == "" || source.clusters[0].Reasons[0].Advice == "" {
 		t.Error("the source's own readiness was changed")
 	}
 }

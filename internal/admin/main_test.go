@@ -46,7 +46,8 @@ func (f *fakeTunnel) Ready(_ context.Context, cluster string) Readiness {
 	for _, c := range f.clusters {
 		if cluster == "" || cluster == c.Name {
 			r.Clusters = append(r.Clusters, c)
-			r.Ready = r.Ready && c.Ready
+			r.Ready, r.State = r.Ready && c.Ready, r.State.Worse(c.State)
+			r.Reasons = append(r.Reasons, c.Reasons...)
 		}
 	}
 	return r
@@ -75,24 +76,28 @@ func trouble() *fakeTunnel {
 	return &fakeTunnel{
 		bound: true,
 		clusters: []ClusterReadiness{
-			{Name: "default", Failure: last},
-			{Name: "other", Ready: true, EvidenceAgeSeconds: seconds(3)},
+			{Name: "default", State: StateDown, Failure: last, Reasons: []Reason{{Failure: last}}},
+			{Name: "other", Ready: true, State: StateReady, EvidenceAgeSeconds: seconds(3)},
 		},
 		status: Status{
 			Version: "v1.2.3", PID: 42, StartedAt: until.Add(-time.Hour), UptimeSeconds: 3600.5,
-			Bound: true, Connections: 5, MaxConnections: 8000,
+			Bound: true, State: StateDown, Connections: 5, MaxConnections: 8000,
 			Clusters: []ClusterStatus{
 				{
 					Name: "default", Listen: []string{"127.0.0.1:9092", "[::1]:9092"}, Advertise: "localhost",
 					Bootstrap: []string{"kafka-1.corp:9092", "kafka-2.corp:9092"}, Via: "connectivity", Proxy: "proxy.internal:20004",
 					LocationID: "LOC1", Connections: 5, BootstrapConnections: 1,
+					State: StateDown, StateSeconds: 75, Reasons: []Reason{{Failure: last}},
+					Traffic: &TrafficStatus{}, BootstrapTraffic: &TrafficStatus{ResetsLastMinute: 2},
 					Nodes: []NodeStatus{
-						{ID: 1, Advertised: "kafka-1.onprem.invalid:9092", Virtual: "kafka-1.corp:9092", Local: "localhost:19101", Connections: 4},
+						{ID: 1, Advertised: "kafka-1.onprem.invalid:9092", Virtual: "kafka-1.corp:9092", Local: "localhost:19101", Connections: 4, TrafficStatus: TrafficStatus{
+							RequestsPerSecond: 12.34, P50Seconds: 0.00024, P99Seconds: 0.0151, InFlight: 3, OldestRequestSeconds: 12.2,
+						}},
 						{ID: 1001, Advertised: "k.invalid:9092\x1b[2J", Virtual: "k.corp:9092", LocationID: "LOC2"},
 					},
 					LastFailure: &last,
 				},
-				{Name: "other", Ready: true, EvidenceAgeSeconds: seconds(3)},
+				{Name: "other", Ready: true, State: StateReady, EvidenceAgeSeconds: seconds(3)},
 			},
 			Tokens:   []TokenStatus{{Source: "my-connectivity", UsableUntil: &until, UsableSeconds: 1800, Fetches: 2}},
 			Warnings: []string{"the file holds a secret"},

@@ -48,7 +48,7 @@ func (s Status) state() string {
 	case !s.Bound:
 		return "STARTING"
 	default:
-		return readyWord(s.Ready)
+		return stateWord(s.State, s.Ready)
 	}
 }
 
@@ -61,13 +61,12 @@ func (s Status) connections() string {
 }
 
 func (c ClusterStatus) render(b *bytes.Buffer) {
-	fmt.Fprintf(b, "cluster %s   %s   %s\n", plain(c.Name), readyWord(c.Ready), countOf(c.Connections, "connection"))
-	broken := c.LastFailure != nil && c.LastFailure.Code != ""
-	if broken && !c.Ready {
-		fmt.Fprintf(b, "  broken at the hop %s: ", plain(string(c.LastFailure.Hop)))
-		writeFailure(b, *c.LastFailure, "    ")
-		b.WriteByte('\n')
+	fmt.Fprintf(b, "cluster %s   %s", plain(c.Name), stateWord(c.State, c.Ready))
+	if c.StateSeconds > 0 {
+		fmt.Fprintf(b, " for %s", age(c.StateSeconds))
 	}
+	fmt.Fprintf(b, "   %s\n", countOf(c.Connections, "connection"))
+	c.renderReasons(b)
 	t := table(b)
 	row(t, "listens", strings.Join(c.Listen, ", "))
 	row(t, "bootstrap", strings.Join(c.Bootstrap, ", "))
@@ -97,10 +96,32 @@ func (c ClusterStatus) render(b *bytes.Buffer) {
 	for _, v := range c.Capped {
 		v.render(b)
 	}
-	if broken && c.Ready {
+	if f := c.LastFailure; f != nil && f.Code != "" && (f.RecoveredSeconds != nil || len(c.Reasons) == 0 && c.Ready) {
 		b.WriteString("  last failure: ")
-		writeFailure(b, *c.LastFailure, "    ")
+		writeFailure(b, *f, "    ")
 		b.WriteByte('\n')
+	}
+}
+
+// shownReasons is how many reasons are written for a cluster.
+const shownReasons = 3
+
+// renderReasons writes what is failing.
+func (c ClusterStatus) renderReasons(b *bytes.Buffer) {
+	reasons := c.Reasons
+	if f := c.LastFailure; len(reasons) == 0 && !c.Ready && f != nil && f.Code != "" && f.RecoveredSeconds == nil {
+		reasons = []Reason{{Failure: *f}} // of an earlier version
+	}
+	for _, r := range reasons[:min(len(reasons), shownReasons)] {
+		fmt.Fprintf(b, "  failing at: %s: ", plain(string(r.Hop)))
+		if r.Node != "" {
+			fmt.Fprintf(b, "node %s: ", plain(r.Node))
+		}
+		writeFailure(b, r.Failure, "    ")
+		b.WriteByte('\n')
+	}
+	if more := len(reasons) - shownReasons; more > 0 {
+		fmt.Fprintf(b, "  and %s more\n", countOf(more, "failure"))
 	}
 }
 
@@ -123,16 +144,45 @@ func (c ClusterStatus) renderNodes(b *bytes.Buffer) {
 		return
 	}
 	t := table(b)
-	row(t, "NODE", "ADVERTISED", "VIRTUAL", "LOCAL", "CONNECTIONS")
-	row(t, "bootstrap", "-", "-", dash(first(c.Listen)), strconv.Itoa(c.BootstrapConnections))
+	row(t, "NODE", "ADVERTISED", "VIRTUAL", "LOCAL", "CONNECTIONS", "REQ/S", "P50", "P99", "IN FLIGHT", "OLDEST", "RESETS/MIN")
+	var atBootstrap TrafficStatus
+	if c.BootstrapTraffic != nil {
+		atBootstrap = *c.BootstrapTraffic
+	}
+	row(t, append([]string{"bootstrap", "-", "-", dash(first(c.Listen)), strconv.Itoa(c.BootstrapConnections)}, atBootstrap.cells()...)...)
 	for _, n := range c.Nodes {
 		virtual := n.Virtual
 		if n.LocationID != "" {
 			virtual += " (" + n.LocationID + ")"
 		}
-		row(t, strconv.Itoa(int(n.ID)), dash(n.Advertised), dash(virtual), dash(n.Local), strconv.Itoa(n.Connections))
+		row(t, append([]string{strconv.Itoa(int(n.ID)), dash(n.Advertised), dash(virtual), dash(n.Local), strconv.Itoa(n.Connections)}, n.cells()...)...)
 	}
 	flush(t)
+}
+
+// cells are the columns of a node's traffic.
+func (t TrafficStatus) cells() []string {
+	latency := func(seconds float64) string {
+		if seconds == 0 {
+			return "-"
+		}
+		return short(seconds)
+	}
+	return []string{
+		strconv.FormatFloat(t.RequestsPerSecond, 'f', 1, 64), latency(t.P50Seconds), latency(t.P99Seconds),
+		strconv.Itoa(t.InFlight), latency(t.OldestRequestSeconds), strconv.Itoa(t.ResetsLastMinute),
+	}
+}
+
+// short shows a latency with two digits: 240µs, 1.5ms, 12s.
+func short(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
+	for unit := time.Microsecond; unit <= time.Second; unit *= 10 {
+		if d < 100*unit {
+			return fmt.Sprint(d.Round(unit))
+		}
+	}
+	return age(seconds)
 }
 
 func (g GateStatus) render(b *bytes.Buffer) {
@@ -235,6 +285,10 @@ func writeFailure(w io.Writer, f Failure, indent string) {
 	if f.Detail != "" {
 		fmt.Fprintf(w, " (%s)", plain(f.Detail))
 	}
+	if f.RecoveredSeconds != nil {
+		fmt.Fprintf(w, ", recovered %s ago", age(*f.RecoveredSeconds))
+		return
+	}
 	fmt.Fprintf(w, ", %s ago", age(f.AgeSeconds))
 	if f.Count > 1 {
 		fmt.Fprintf(w, ", %d times", f.Count)
@@ -258,9 +312,13 @@ func row(t io.Writer, cells ...string) {
 	fmt.Fprintf(t, "  %s\n", strings.Join(cells, "\t"))
 }
 
-func readyWord(ready bool) string {
-	if ready {
-		return "ready"
+// stateWord shows a state. Earlier versions of the tunnel have none.
+func stateWord(s State, ready bool) string {
+	switch {
+	case s != "":
+		return strings.ToUpper(plain(string(s)))
+	case ready:
+		return "READY"
 	}
 	return "NOT READY"
 }

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
 func render(tb testing.TB, s Status) string {
@@ -21,23 +24,23 @@ func render(tb testing.TB, s Status) string {
 
 func TestRender(t *testing.T) {
 	status := trouble().status
-	status.Clusters[0].LastFailure.Advice = "Do this. Then that."
-	want := `kafka-tunnel v1.2.3   NOT READY   up 1h0m   5 connections of 8000
+	status.Clusters[0].Reasons[0].Advice = "Do this. Then that."
+	want := `kafka-tunnel v1.2.3   DOWN   up 1h0m   5 connections of 8000
 warning: the file holds a secret
 
-cluster default   NOT READY   5 connections
-  broken at the hop connector: the Cloud Connector with Location ID LOC1 does not expose kafka-1.corp:9092 [access_not_allowed] (reply 0x02), 12s ago, 42 times in 1m3s
+cluster default   DOWN for 1m15s   5 connections
+  failing at: connector: the Cloud Connector with Location ID LOC1 does not expose kafka-1.corp:9092 [access_not_allowed] (reply 0x02), 12s ago, 42 times in 1m3s
     Do this. Then that.
   listens      127.0.0.1:9092, [::1]:9092
   bootstrap    kafka-1.corp:9092, kafka-2.corp:9092
   via          connectivity proxy.internal:20004
   location id  LOC1
-  NODE       ADVERTISED                   VIRTUAL             LOCAL            CONNECTIONS
-  bootstrap  -                            -                   127.0.0.1:9092   1
-  1          kafka-1.onprem.invalid:9092  kafka-1.corp:9092   localhost:19101  4
-  1001       k.invalid:9092?[2J           k.corp:9092 (LOC2)  -                0
+  NODE       ADVERTISED                   VIRTUAL             LOCAL            CONNECTIONS  REQ/S  P50    P99   IN FLIGHT  OLDEST  RESETS/MIN
+  bootstrap  -                            -                   127.0.0.1:9092   1            0.0    -      -     0          -       2
+  1          kafka-1.onprem.invalid:9092  kafka-1.corp:9092   localhost:19101  4            12.3   240µs  15ms  3          12s     0
+  1001       k.invalid:9092?[2J           k.corp:9092 (LOC2)  -                0            0.0    -      -     0          -       0
 
-cluster other   ready   0 connections
+cluster other   READY   0 connections
   listens      
   bootstrap    
   last answer  3s ago
@@ -52,6 +55,10 @@ token of my-connectivity   usable for 30m0s   2 requests
 
 func TestRenderStates(t *testing.T) {
 	expired := TokenStatus{Source: "s", UsableUntil: trouble().status.Tokens[0].UsableUntil, UsableSeconds: -5, Fetches: 1}
+	healed := RecoveredOf(failure.New(failure.AccessNotAllowed, nil).For("kafka-1.corp:9092", "LOC1").With("reply 0x02"), 3*time.Minute, 98*time.Second)
+	if healed.Advice != "" {
+		t.Errorf("advice for what has healed: %q", healed.Advice)
+	}
 	failed := TokenStatus{Source: "s", LastFailure: &Failure{Code: "token_timeout", Hop: "token"}}
 	for _, c := range []struct {
 		name   string
@@ -59,7 +66,13 @@ func TestRenderStates(t *testing.T) {
 		want   string
 	}{
 		{"nothing", Status{}, "STARTING"},
-		{"ready", Status{Bound: true, Ready: true, Connections: 1}, "ready   up 0s   1 connection\n"},
+		{"ready", Status{Bound: true, Ready: true, State: StateReady, Connections: 1}, "READY   up 0s   1 connection\n"},
+		{"degraded", Status{Bound: true, Ready: true, State: StateDegraded}, "DEGRADED   up 0s"},
+		{"down", Status{Bound: true, State: StateDown}, "DOWN   up 0s"},
+		{"ready, of an earlier version", Status{Bound: true, Ready: true}, "READY   up 0s"},
+		{"recovered", Status{Clusters: []ClusterStatus{{Ready: true, State: StateReady, LastFailure: &healed}}}, "  last failure: the Cloud Connector with Location ID LOC1 does not expose kafka-1.corp:9092 [access_not_allowed] (reply 0x02), recovered 1m38s ago\n"},
+		{"a node", Status{Clusters: []ClusterStatus{{State: StateDegraded, Reasons: []Reason{{Node: "2", Failure: Failure{Code: "broker_unresponsive", Hop: "broker", Summary: "no answer"}}}}}}, "  failing at: broker: node 2: no answer [broker_unresponsive], 0s ago\n"},
+		{"many", Status{Clusters: []ClusterStatus{{State: StateDown, Reasons: make([]Reason, 5)}}}, "  and 2 failures more\n"},
 		{"not ready", Status{Bound: true}, "NOT READY"},
 		{"stopping", Status{Bound: true, Draining: true}, "STOPPING"},
 		{"expired", Status{Tokens: []TokenStatus{expired}}, "token of s   EXPIRED   1 request\n"},

@@ -17,8 +17,10 @@ type Status struct {
 	Bound bool `json:"bound"`
 	// Draining is true once the tunnel was told to stop.
 	Draining bool `json:"draining"`
-	// Ready is true if all clusters are ready and the tunnel is not draining.
+	// Ready is true if no cluster is down and the tunnel is not draining.
 	Ready bool `json:"ready"`
+	// State is the worst state of the clusters.
+	State State `json:"state,omitempty"`
 	// Connections is how many client connections are open.
 	Connections int `json:"connections"`
 	// MaxConnections is how many may be open; 0: no limit.
@@ -62,8 +64,14 @@ type ClusterStatus struct {
 	LocationID string `json:"location_id,omitempty"`
 	// TLS is true if the brokers are spoken to by TLS.
 	TLS bool `json:"tls,omitempty"`
-	// Ready is true if there is recent evidence that brokers can be reached.
+	// Ready is true if the state is ready or degraded.
 	Ready bool `json:"ready"`
+	// State is the state of the cluster.
+	State State `json:"state,omitempty"`
+	// StateSeconds is how long it has been in that state.
+	StateSeconds float64 `json:"state_seconds,omitempty"`
+	// Reasons are what is failing, newest first; also what has not changed the state.
+	Reasons []Reason `json:"reasons,omitempty"`
 	// EvidenceAgeSeconds is the age of that evidence; absent without any.
 	EvidenceAgeSeconds *float64 `json:"evidence_age_seconds,omitempty"`
 	// Connections is how many client connections are open, at the bootstrap port
@@ -71,6 +79,10 @@ type ClusterStatus struct {
 	Connections int `json:"connections"`
 	// BootstrapConnections are those at the bootstrap port.
 	BootstrapConnections int `json:"bootstrap_connections"`
+	// Traffic is that of all nodes together.
+	Traffic *TrafficStatus `json:"traffic,omitempty"`
+	// BootstrapTraffic is that at the bootstrap port.
+	BootstrapTraffic *TrafficStatus `json:"bootstrap_traffic,omitempty"`
 	// Nodes are the brokers known so far, by ascending id.
 	Nodes []NodeStatus `json:"nodes"`
 	// Gates are the ways through a Cloud Connector that have been used, by
@@ -81,8 +93,25 @@ type ClusterStatus struct {
 	// Capped are the APIs of which the brokers know newer versions than the tunnel
 	// lets clients use.
 	Capped []CappedStatus `json:"versions_capped,omitempty"`
-	// LastFailure is the newest failure of this cluster; absent without any.
+	// LastFailure is the first reason, or what has healed last; absent without any.
 	LastFailure *Failure `json:"last_failure,omitempty"`
+}
+
+// TrafficStatus is what passes between clients and a node, over about the last minute.
+type TrafficStatus struct {
+	// RequestsPerSecond is how many requests were answered a second.
+	RequestsPerSecond float64 `json:"requests_per_second"`
+	// P50Seconds is the time to the first byte of the answer that half of them took at
+	// most; of long polls, the time beyond their own max wait. 0: none was answered.
+	P50Seconds float64 `json:"p50_seconds"`
+	// P99Seconds is the same for 99 of 100.
+	P99Seconds float64 `json:"p99_seconds"`
+	// InFlight is how many requests are unanswered now.
+	InFlight int `json:"in_flight"`
+	// OldestRequestSeconds is for how long the oldest of them is, beyond its own max wait.
+	OldestRequestSeconds float64 `json:"oldest_request_seconds"`
+	// ResetsLastMinute is how many broker connections were reset by the other side.
+	ResetsLastMinute int `json:"resets_last_minute"`
 }
 
 // DestinationStatus is a cluster's destination in [ClusterStatus].
@@ -169,8 +198,9 @@ type NodeStatus struct {
 	Local string `json:"local,omitempty"`
 	// Connections is how many client connections are open to it.
 	Connections int `json:"connections"`
-	// LastFailure is the newest failure of this node; absent without any.
+	// LastFailure is what is failing at this node; absent without any.
 	LastFailure *Failure `json:"last_failure,omitempty"`
+	TrafficStatus
 }
 
 // ForwardStatus is one forward in [Status].
@@ -185,7 +215,7 @@ type ForwardStatus struct {
 	LocationID string `json:"location_id,omitempty"`
 	// Connections is how many client connections are open.
 	Connections int `json:"connections"`
-	// LastFailure is the newest failure, if no connection was granted since.
+	// LastFailure is what is failing, or what has healed last; absent without any.
 	LastFailure *Failure `json:"last_failure,omitempty"`
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -19,7 +20,7 @@ type For string
 
 // What can be waited for.
 const (
-	ForReady For = "ready" // every cluster asked for can be reached
+	ForReady For = "ready" // the state of every cluster asked for is ready
 	ForBound For = "bound" // all ports are bound
 )
 
@@ -93,10 +94,13 @@ func (r WaitResult) Message() string {
 		b.WriteString(": kafka-tunnel is stopping")
 	}
 	for _, c := range r.Readiness.Clusters {
-		if c.Ready {
+		if c.isReady() {
 			continue
 		}
 		fmt.Fprintf(&b, "\ncluster %s: ", plain(c.Name))
+		if c.State == StateDegraded {
+			b.WriteString("degraded: ")
+		}
 		writeFailure(&b, c.Failure, "  ")
 	}
 	if r.Err != nil {
@@ -186,6 +190,15 @@ func (c *Client) ask(ctx context.Context, path string, r *WaitResult) error {
 			return errors.Join(a.refusal(), err)
 		}
 		r.Readiness = ready
+		if r.Outcome == Reached && slices.ContainsFunc(ready.Clusters, func(c ClusterReadiness) bool { return !c.isReady() }) {
+			r.Outcome = NotInTime // 200 is also for degraded
+		}
 	}
 	return nil
+}
+
+// isReady reports whether the state is ready. Earlier versions of the tunnel answer
+// without a state.
+func (c ClusterReadiness) isReady() bool {
+	return c.Ready && (c.State == "" || c.State == StateReady)
 }

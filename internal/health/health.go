@@ -107,6 +107,7 @@ type Health struct {
 
 	routes  map[string]*trouble         // by Location ID; only those that fail
 	targets map[topology.Target]*target // without server names
+	blocked *trouble                    // why nothing can be tried; nil: it can be
 	stalls  []Reason
 	healed  *Healed
 
@@ -343,6 +344,19 @@ func (h *Health) know(known []topology.Target) {
 			delete(h.routes, id)
 		}
 	}
+}
+
+// Blocked takes why no attempt can be made, nil once one can.
+func (h *Health) Blocked(f *failure.Failure) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := time.Now()
+	if f == nil {
+		h.blocked = nil
+	} else {
+		h.blocked = h.blocked.again(f, topology.Target{}, now)
+	}
+	h.evaluate(now)
 }
 
 // Moved notes that the cluster is reached by another route or at other addresses from

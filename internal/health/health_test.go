@@ -326,6 +326,13 @@ func TestStates(t *testing.T) {
 			d.Moved()
 			d.is(Down, failure.NotTried)
 		},
+		"nothing can be tried": func(t *testing.T) {
+			d := newBed(t)
+			d.Blocked(failure.New(failure.DestinationNotFound, nil))
+			d.is(Down, failure.DestinationNotFound)
+			d.Blocked(nil)
+			d.is(Down, failure.NotTried)
+		},
 		"server names do not count": func(t *testing.T) {
 			named := a
 			named.ServerName = "kafka-1"

@@ -30,7 +30,7 @@ func (h *Health) evaluate(now time.Time) {
 
 // troubled reports whether a failure was met that has not healed.
 func (h *Health) troubled() bool {
-	if len(h.routes) > 0 {
+	if len(h.routes) > 0 || h.blocked != nil {
 		return true
 	}
 	for _, t := range h.targets {

@@ -87,6 +87,9 @@ func (t *trouble) reason() Reason {
 // reasons returns what is failing, newest first. The caller holds h.mu.
 func (h *Health) reasons() []Reason {
 	list := slices.Clone(h.stalls)
+	if h.blocked != nil {
+		list = append(list, h.blocked.reason())
+	}
 	for _, r := range h.routes {
 		list = append(list, r.reason())
 	}

@@ -45,6 +45,15 @@ func (l *Failures) Log(ctx context.Context, f *failure.Failure, args ...any) {
 	if !ok {
 		return
 	}
+	args = Attributes(f, args...)
+	if more > 0 {
+		args = append(args, "more", more)
+	}
+	l.logger.Log(ctx, slog.LevelWarn, f.Error(), args...)
+}
+
+// Attributes returns the attributes with which a failure is logged, args among them.
+func Attributes(f *failure.Failure, args ...any) []any {
 	args = append([]any{"code", string(f.Code), "hop", string(f.Entry().Hop)}, args...)
 	if f.Target != "" {
 		args = append(args, "target", f.Target)
@@ -52,11 +61,7 @@ func (l *Failures) Log(ctx context.Context, f *failure.Failure, args ...any) {
 	if f.LocationID != "" {
 		args = append(args, "location_id", f.LocationID)
 	}
-	args = append(args, "advice", f.Advice())
-	if more > 0 {
-		args = append(args, "more", more)
-	}
-	l.logger.Log(ctx, slog.LevelWarn, f.Error(), args...)
+	return append(args, "advice", f.Advice())
 }
 
 // admit reports whether a failure may be logged now and how many equal ones were

@@ -74,7 +74,8 @@ type Metrics struct {
 	tokenExpiry      *prometheus.GaugeVec   // source
 	certExpiry       *prometheus.GaugeVec   // source
 	tokenFetches     *prometheus.CounterVec // source, result
-	ready            *readyCollector        // cluster
+	live             *liveCollector         // cluster
+	resets           prometheus.Counter
 
 	mu       sync.Mutex
 	clusters map[string]*Cluster
@@ -101,8 +102,11 @@ func New() *Metrics {
 	m.acceptErrors = prometheus.NewCounter(prometheus.CounterOpts{
 		Namespace: namespace, Name: "accept_errors_total", Help: "Errors of accepting a client connection.",
 	})
-	m.ready = newReadyCollector()
-	m.registry.MustRegister(m.acceptErrors, m.ready, buildInfo(),
+	m.resets = prometheus.NewCounter(prometheus.CounterOpts{
+		Namespace: namespace, Name: "resets_total", Help: "Broker connections that were reset by the other side.",
+	})
+	m.live = newLiveCollector()
+	m.registry.MustRegister(m.acceptErrors, m.resets, m.live, buildInfo(),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, reason := range refusals.values {

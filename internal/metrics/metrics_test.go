@@ -52,6 +52,15 @@ func value(tb testing.TB, m *Metrics, name string) float64 {
 	return math.NaN()
 }
 
+// live returns a cluster that has two requests in flight to each node.
+func live(state string, nodes ...string) func() Live {
+	l := Live{State: state}
+	for _, n := range nodes {
+		l.Nodes = append(l.Nodes, LiveNode{Node: n, InFlight: 2, Oldest: 1500 * time.Millisecond})
+	}
+	return func() Live { return l }
+}
+
 // useEverything touches every instrument once.
 func useEverything(m *Metrics) {
 	c := m.Cluster("default")
@@ -75,7 +84,8 @@ func useEverything(m *Metrics) {
 	m.TokenFetch("my-connectivity", "ok")
 	m.TokenExpiry("my-connectivity", time.Unix(1_800_000_000, 500e6))
 	m.CertificateExpiry("my-connectivity", time.Unix(1_900_000_000, 0))
-	m.Ready("default", true)
+	m.LiveFunc("default", live("degraded", "bootstrap", "1"))
+	m.Reset()
 }
 
 func TestEveryInstrumentCounts(t *testing.T) {
@@ -104,6 +114,12 @@ func TestEveryInstrumentCounts(t *testing.T) {
 		`kafka_tunnel_certificate_expiry_timestamp_seconds{source="my-connectivity"}`:      1_900_000_000,
 		`kafka_tunnel_token_fetches_total{result="ok",source="my-connectivity"}`:           1,
 		`kafka_tunnel_ready{cluster="default"}`:                                            1,
+		`kafka_tunnel_state{cluster="default",state="degraded"}`:                           1,
+		`kafka_tunnel_state{cluster="default",state="down"}`:                               0,
+		`kafka_tunnel_state{cluster="default",state="ready"}`:                              0,
+		`kafka_tunnel_in_flight{cluster="default",node="1"}`:                               2,
+		`kafka_tunnel_oldest_request_seconds{cluster="default",node="1"}`:                  1.5,
+		`kafka_tunnel_resets_total`:                                                        1,
 	}
 	for name, v := range want {
 		if got := value(t, m, name); got != v {
@@ -133,7 +149,7 @@ func TestNamesPassTheLinter(t *testing.T) {
 func TestNothingHappensWithoutMetrics(t *testing.T) {
 	var m *Metrics
 	useEverything(m)
-	m.ReadyFunc("default", nil)
+	m.HeldFunc(nil)
 	m.Cluster("default").Forget("1")
 	if m.Cluster("x") != nil || m.Cluster("x").Node("1") != nil || m.Cluster("x").API(3, "Metadata") != nil || m.Registry() != nil {
 		t.Error("nil gives something")
@@ -196,22 +212,33 @@ func TestEveryCodeOfTheCatalogueIsALabel(t *testing.T) {
 	}
 }
 
-func TestReadinessIsAskedAtEachScrape(t *testing.T) {
+func TestStateIsAskedAtEachScrape(t *testing.T) {
 	m := New()
-	ready := false
-	m.ReadyFunc("a", func() bool { return ready })
-	m.Ready("b", true)
-	for _, ready = range []bool{false, true, false} {
-		want := 0.0
-		if ready {
-			want = 1
+	state := ""
+	m.LiveFunc("a", func() Live { return Live{State: state} })
+	m.LiveFunc("b", live("ready"))
+	for _, state = range []string{"down", "degraded", "ready", "down"} {
+		if got, want := value(t, m, `kafka_tunnel_ready{cluster="a"}`), one(state != "down"); got != want {
+			t.Errorf("%s: ready is %v", state, got)
 		}
-		if got := value(t, m, `kafka_tunnel_ready{cluster="a"}`); got != want {
-			t.Errorf("ready is %v, shown as %v", ready, got)
+		for _, s := range stateNames {
+			if got, want := value(t, m, `kafka_tunnel_state{cluster="a",state="`+s+`"}`), one(s == state); got != want {
+				t.Errorf("%s: %s is %v", state, s, got)
+			}
 		}
 	}
 	if got := value(t, m, `kafka_tunnel_ready{cluster="b"}`); got != 1 {
 		t.Errorf("b is shown as %v", got)
+	}
+}
+
+func TestHeldIsAskedAtEachScrape(t *testing.T) {
+	m := New()
+	shut, held := 0, 0
+	m.HeldFunc(func() (int, int) { return shut, held })
+	shut, held = 2, 30
+	if a, b := value(t, m, "kafka_tunnel_gate_shut"), value(t, m, "kafka_tunnel_held_clients"); a != 2 || b != 30 {
+		t.Errorf("%v gates, %v clients", a, b)
 	}
 }
 

@@ -65,24 +65,36 @@ func (n *Node) sample(now time.Time) sample {
 	return s
 }
 
-// since returns what happened between an earlier sample and s.
-func (s *sample) since(before *sample) (answers int, p50, p99 time.Duration) {
-	var counts [classes]uint32
-	measured := 0
-	for i := range counts {
-		counts[i] = s.class[i] - before.class[i] // also when it has overflowed
-		measured += int(counts[i])
-	}
-	return measured + int(s.other-before.other), percentile(&counts, measured, 0.5), percentile(&counts, measured, 0.99)
+// counts are the answers of a time by class.
+type counts struct {
+	class    [classes]uint32
+	measured int
 }
 
-// percentile returns the latency below which a part of n answers is.
-func percentile(counts *[classes]uint32, n int, part float64) time.Duration {
-	if n == 0 {
+// since returns the answers between an earlier sample and s.
+func (s *sample) since(before *sample) counts {
+	var c counts
+	for i := range c.class {
+		c.class[i] = s.class[i] - before.class[i] // also when it has overflowed
+		c.measured += int(c.class[i])
+	}
+	return c
+}
+
+func (c *counts) add(other *counts) {
+	for i := range c.class {
+		c.class[i] += other.class[i]
+	}
+	c.measured += other.measured
+}
+
+// percentile returns the latency below which a part of the answers is.
+func (c *counts) percentile(part float64) time.Duration {
+	if c.measured == 0 {
 		return 0
 	}
-	left := int(math.Ceil(part * float64(n)))
-	for i, count := range counts {
+	left := int(math.Ceil(part * float64(c.measured)))
+	for i, count := range c.class {
 		if left -= int(count); left <= 0 {
 			return middle(i)
 		}

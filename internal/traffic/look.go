@@ -100,7 +100,6 @@ func (n *Node) keep(now time.Time) {
 
 // Figures are what is shown of a node.
 type Figures struct {
-	Node      string
 	PerSecond float64       // answers in about the last minute
 	P50, P99  time.Duration // of those, zero for none
 	InFlight  int
@@ -109,28 +108,40 @@ type Figures struct {
 	Total     uint64        // resets
 }
 
-// Figures returns those of all nodes, by name.
-func (c *Cluster) Figures() []Figures {
+// Figures returns those of all nodes together, and by name.
+func (c *Cluster) Figures() (together Figures, nodes map[string]Figures) {
 	now := time.Now()
-	var list []Figures
+	nodes = map[string]Figures{}
+	var sum counts
 	for _, n := range c.all() {
-		list = append(list, n.figures(now))
+		f, answers := n.figures(now)
+		nodes[n.name] = f
+		sum.add(&answers)
+		together.PerSecond += f.PerSecond
+		together.InFlight += f.InFlight
+		together.Oldest = max(together.Oldest, f.Oldest)
+		together.Resets += f.Resets
+		together.Total += f.Total
 	}
-	return list
+	together.P50, together.P99 = sum.percentile(0.5), sum.percentile(0.99)
+	return together, nodes
 }
 
-func (n *Node) figures(now time.Time) Figures {
+func (n *Node) figures(now time.Time) (Figures, counts) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	s := n.sample(now)
 	before := n.before(&s)
 	fly := n.flight()
-	answers, p50, p99 := s.since(before)
-	f := Figures{Node: n.name, P50: p50, P99: p99, InFlight: fly.requests, Oldest: fly.oldest, Resets: int(s.resets - before.resets), Total: s.resets}
-	if took := now.Sub(before.at); took > 0 {
-		f.PerSecond = float64(answers) / max(took, time.Second).Seconds()
+	answers := s.since(before)
+	f := Figures{
+		P50: answers.percentile(0.5), P99: answers.percentile(0.99),
+		InFlight: fly.requests, Oldest: fly.oldest, Resets: int(s.resets - before.resets), Total: s.resets,
 	}
-	return f
+	if took := now.Sub(before.at); took > 0 {
+		f.PerSecond = float64(answers.measured+int(s.other-before.other)) / max(took, time.Second).Seconds()
+	}
+	return f, answers
 }
 
 // before returns the oldest sample of about the last minute before now; now itself where

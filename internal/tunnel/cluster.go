@@ -14,12 +14,14 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/destination"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/health"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/listener"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/logging"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/metrics"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/session"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/traffic"
 )
 
 // cluster is one configured cluster at work.
@@ -32,13 +34,17 @@ type cluster struct {
 	topo    *topology.Topology
 	handler *session.Handler
 	metrics *metrics.Cluster
-	asked   chan struct{} // somebody wants to know whether the way works
+	asked   chan struct{} // a request for readiness
+	health  *health.Health
+	traffic traffic.Cluster
+	held    atomic.Int64 // clients that wait for a broker connection
 	caps    caps
 }
 
 // startCluster binds the ports of a cluster.
 func (t *Tunnel) startCluster(ctx context.Context, cfg config.Cluster) (*cluster, error) {
 	cl := &cluster{tunnel: t, cfg: cfg, metrics: t.metrics.Cluster(cfg.Name), asked: make(chan struct{}, 1)}
+	cl.health = health.New(func(c health.Change) { cl.stateChanged(ctx, c) })
 	conn := t.cfg.Connectivity
 	var names topology.Names
 	if cfg.Destination == "" {
@@ -63,14 +69,14 @@ func (t *Tunnel) startCluster(ctx context.Context, cfg config.Cluster) (*cluster
 				t.metrics.Unmapped(metrics.ActionHidden)
 			}
 		},
-		GivenUp: func(node int32) { cl.metrics.Forget(strconv.Itoa(int(node))) },
+		GivenUp: func(node int32) { cl.forget(strconv.Itoa(int(node))) },
 		Logger:  t.logger,
 	})
 	cl.handler = &session.Handler{
 		Mapper: cl.topo, MaxRequest: t.cfg.Limits.MaxRequestBytes, Stall: t.cfg.Limits.FrameStall,
-		Hold: conn.Hold, Observer: observer{cl}, Tap: t.tap, Budget: t.budget, Freed: t.tidy.note,
+		Hold: conn.Hold, Tap: t.tap, Budget: t.budget, Freed: t.tidy.note,
 	}
-	t.metrics.ReadyFunc(cfg.Name, cl.ready)
+	t.metrics.LiveFunc(cfg.Name, cl.live)
 	port, err := t.server.Listen(ctx, cfg.Listen.Host, cfg.Listen.Port, cl.serveBootstrap)
 	if err != nil {
 		return nil, listener.WithOwner(ctx, cfg.Listen.Port, err)
@@ -82,6 +88,15 @@ func (t *Tunnel) startCluster(ctx context.Context, cfg config.Cluster) (*cluster
 		t.work.Go(func() { cl.watch.Run(ctx) })
 	}
 	return cl, nil
+}
+
+// bootstrapNode stands in the place of a node id for connections to the bootstrap port.
+const bootstrapNode = "bootstrap"
+
+// forget drops what was measured of a node whose port was given up.
+func (cl *cluster) forget(node string) {
+	cl.metrics.Forget(node)
+	cl.traffic.Forget(node)
 }
 
 // bindHomes opens the ports of the first node ids, and warns about those that are taken.
@@ -143,7 +158,7 @@ func (cl *cluster) address() string {
 
 // serveBootstrap serves a connection to the bootstrap port.
 func (cl *cluster) serveBootstrap(ctx context.Context, conn net.Conn, _ uint16, over func()) {
-	cl.serve(ctx, conn, "bootstrap", over, func(ctx context.Context) (net.Conn, topology.Target, error) {
+	cl.serve(ctx, conn, bootstrapNode, over, func(ctx context.Context) (net.Conn, topology.Target, error) {
 		w, err := cl.lead(ctx)
 		if err != nil {
 			return nil, topology.Target{}, err
@@ -154,7 +169,7 @@ func (cl *cluster) serveBootstrap(ctx context.Context, conn net.Conn, _ uint16, 
 
 // serveBroker serves a connection to a broker's port.
 func (cl *cluster) serveBroker(ctx context.Context, conn net.Conn, port uint16, over func()) {
-	node := "bootstrap" // until the node behind the port is known
+	node := bootstrapNode // until the node behind the port is known
 	if id, ok := cl.topo.Node(port); ok {
 		node = strconv.Itoa(int(id))
 	}
@@ -200,14 +215,16 @@ func (cl *cluster) serve(ctx context.Context, conn net.Conn, node string, over f
 	}
 	n := cl.metrics.Node(node)
 	n.Opened()
-	var reached topology.Target
-	cl.handler.Serve(ctx, conn, func(ctx context.Context) (net.Conn, string, error) {
+	o := &observer{cl: cl, node: cl.traffic.Node(node)}
+	cl.handler.ServeObserved(ctx, conn, o, func(ctx context.Context) (net.Conn, string, error) {
+		cl.hold(1)
 		up, target, err := dial(ctx)
+		cl.hold(-1)
 		if err != nil {
 			slowly(ctx, err)
 			return nil, target.String(), err
 		}
-		reached = target
+		o.reached(target)
 		open.reached(one, target.String())
 		return up, target.String(), nil
 	}, func(summary session.Summary) {
@@ -215,10 +232,24 @@ func (cl *cluster) serve(ctx context.Context, conn net.Conn, node string, over f
 		defer open.remove(one)
 		n.Closed(resultLabel(summary.Result))
 		if summary.Result == session.BrokerClosed || failure.Is(summary.Err, failure.BrokerReset) {
-			cl.way.Load().dialer.Broken(reached) // it was reached by one
+			cl.way.Load().dialer.Broken(o.target) // it was reached by one
 		}
 		cl.conclude(ctx, node, summary)
+		if failure.Is(summary.Err, failure.BrokerReset) {
+			o.node.Reset()
+			cl.tunnel.metrics.Reset()
+		}
+		if f, ok := refusesAll(summary); ok && o.open != nil {
+			cl.refused(o.target, f)
+		}
+		o.close()
 	})
+}
+
+// hold counts a client that waits for a broker connection, or does not any more.
+func (cl *cluster) hold(n int64) {
+	cl.held.Add(n)
+	cl.tunnel.held.Add(n)
 }
 
 // conclude reports how a connection ended.

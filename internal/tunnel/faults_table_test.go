@@ -256,7 +256,7 @@ func landscapeRows() []faultRow {
 		},
 		{
 			fault: faults.Fault{Kind: faults.BrokerDown}, open: resetRST, fresh: refused,
-			code: failure.BrokerUnreachable, hop: failure.HopBroker, also: wasReset, ready: true, pace: atAddress,
+			code: failure.BrokerUnreachable, hop: failure.HopBroker, also: wasReset, pace: atAddress,
 		},
 		{
 			fault: faults.Fault{Kind: faults.ConnectionLimit, Limit: 1}, open: answered, fresh: held,

@@ -11,6 +11,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/forward"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/health"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/listener"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/logging"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/metrics"
@@ -29,12 +30,13 @@ type forwardPort struct {
 	port    uint16
 	dialer  *upstream.Dialer
 	metrics *metrics.Cluster
+	health  *health.Health
 }
 
 // startForward binds the port of a forward.
 func (t *Tunnel) startForward(ctx context.Context, cfg config.Forward) (*forwardPort, error) {
 	f := &forwardPort{
-		tunnel: t, cfg: cfg, metrics: t.metrics.Cluster(cfg.Name),
+		tunnel: t, cfg: cfg, metrics: t.metrics.Cluster(cfg.Name), health: health.New(nil),
 		target: topology.Target{Host: cfg.To.Host, Port: cfg.To.Port, LocationID: cfg.LocationID},
 	}
 	dialer, _, err := t.newDialer(ctx, cfg.Name, cfg.Tenant, f.metrics)
@@ -42,6 +44,7 @@ func (t *Tunnel) startForward(ctx context.Context, cfg config.Forward) (*forward
 		return nil, err
 	}
 	f.dialer = dialer
+	f.dialer.Health = f.health
 	port, err := t.server.Listen(ctx, cfg.Listen.Host, cfg.Listen.Port, f.serve)
 	if err != nil {
 		return nil, listener.WithOwner(ctx, cfg.Listen.Port, err)
@@ -61,7 +64,9 @@ func (f *forwardPort) serve(ctx context.Context, conn net.Conn, _ uint16, over f
 	n := f.metrics.Node(forwardNode)
 	n.Opened()
 	begin := time.Now()
+	f.tunnel.held.Add(1)
 	up, early, err := f.reach(ctx, conn)
+	f.tunnel.held.Add(-1)
 	if err != nil {
 		if errors.Is(err, forward.ErrGone) {
 			f.tunnel.report(ctx, failure.New(failure.ClientGone, err).For(f.target.String(), f.target.LocationID), "cluster", f.cfg.Name)
@@ -105,9 +110,11 @@ func (f *forwardPort) status(now time.Time) admin.ForwardStatus {
 		Name: f.cfg.Name, Listen: f.address(), To: f.target.String(), LocationID: f.cfg.LocationID,
 		Connections: f.tunnel.server.Connections(f.port),
 	}
-	if e := f.dialer.Evidence(); e.Last != nil && e.LastAt.After(e.Granted) {
-		shown := admin.FailureOf(e.Last, now.Sub(e.LastAt))
-		s.LastFailure = &shown
+	state := f.health.Snapshot()
+	var reasons []admin.Reason
+	for _, r := range state.Reasons {
+		reasons = append(reasons, reason(r, now))
 	}
+	s.LastFailure = lastFailure(reasons, state.Healed, now)
 	return s
 }

@@ -3,19 +3,32 @@ package tunnel
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"syscall"
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/health"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/secure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/session"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
 )
 
 // probeInterval is the shortest time between two probes of a cluster.
 const probeInterval = 30 * time.Second
 
-// ask wants a probe. It never blocks: a probe that is under way answers too.
+// fresh is how old evidence may be before a request for readiness starts a probe (R22).
+const fresh = 60 * time.Second
+
+// retested is how many failing addresses one probe tries again.
+const retested = 8
+
+// ask requests a probe. It never blocks: a probe that is under way answers too.
 func (cl *cluster) ask() {
 	select {
 	case cl.asked <- struct{}{}:
@@ -23,8 +36,7 @@ func (cl *cluster) ask() {
 	}
 }
 
-// probe is the loop that probes when somebody asks (R22): nobody asks, nothing
-// is dialled.
+// probe is the loop that probes on request (R22): without requests nothing is dialled.
 func (cl *cluster) probe(ctx context.Context) {
 	var last time.Time
 	for {
@@ -33,14 +45,39 @@ func (cl *cluster) probe(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		if cl.ready() || time.Since(last) < probeInterval {
+		if !cl.doubtful() || time.Since(last) < probeInterval {
 			continue
 		}
 		last = time.Now()
-		if err := cl.probeWay(ctx); err != nil {
+		if err := cl.probeAll(ctx); err != nil {
 			cl.tunnel.logger.Debug("a probe has failed", "cluster", cl.cfg.Name, "error", err)
 		}
 	}
+}
+
+// doubtful reports whether a probe could tell more than is known: the state is not ready,
+// an address is failing that no client may try, or there was no evidence for a minute.
+func (cl *cluster) doubtful() bool {
+	s := cl.health.Snapshot()
+	return s.State != health.Ready || time.Since(s.Evidence) > fresh || len(cl.health.Failing()) > 0
+}
+
+// probeAll probes the cluster, and then the addresses that are failing.
+func (cl *cluster) probeAll(ctx context.Context) error {
+	failing := cl.health.Failing()
+	if err := cl.probeWay(ctx, func(ctx context.Context, w *way) (net.Conn, topology.Target, error) {
+		return w.dialer.DialAny(ctx, w.bootstrap)
+	}); err != nil {
+		return err // it has tried them, or no address can be
+	}
+	var errs []error
+	for _, target := range failing[:min(len(failing), retested)] {
+		errs = append(errs, cl.probeWay(ctx, func(ctx context.Context, w *way) (net.Conn, topology.Target, error) {
+			conn, err := w.dialer.Dial(ctx, target)
+			return conn, target, err
+		}))
+	}
+	return errors.Join(errs...)
 }
 
 // apiVersionsV0 is a whole ApiVersions request in version 0 without a client id.
@@ -49,15 +86,15 @@ func (cl *cluster) probe(ctx context.Context) {
 var apiVersionsV0 = [...]byte{0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff}
 
 // probeWay asks a broker for its versions (R22): it walks every hop as a client
-// would and needs no permission. Whatever it meets is the dialer's evidence.
-func (cl *cluster) probeWay(ctx context.Context) error {
+// would and needs no permission. What it meets is an attempt as that of any client.
+func (cl *cluster) probeWay(ctx context.Context, dial func(context.Context, *way) (net.Conn, topology.Target, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, cl.tunnel.cfg.Connectivity.Hold)
 	defer cancel()
 	w, err := cl.lead(ctx)
 	if err != nil {
 		return err
 	}
-	conn, target, err := w.dialer.DialAny(ctx, w.bootstrap)
+	conn, target, err := dial(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -65,13 +102,37 @@ func (cl *cluster) probeWay(ctx context.Context) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		_ = conn.SetDeadline(deadline)
 	}
+	opened := time.Now()
 	if err := exchange(conn); err != nil {
-		f := failure.New(failure.ResponseMalformed, err).For(target.String(), target.LocationID).With("probe with ApiVersions")
+		f := probeFailure(err).For(target.String(), target.LocationID)
 		cl.tunnel.report(ctx, f, "cluster", cl.cfg.Name)
+		if _, all := refusesAll(session.Summary{Err: f}); all {
+			cl.refused(target, f)
+		}
 		return f
 	}
-	w.dialer.Alive()
+	cl.health.Proved(target, opened)
 	return nil
+}
+
+// errTLS is a TLS alert in the place of a response.
+var errTLS = errors.New("the answer is a TLS alert")
+
+// probeFailure makes a failure of the catalogue of what came in place of an answer.
+func probeFailure(err error) *failure.Failure {
+	const probe = "probe with ApiVersions"
+	if f := secure.Refusal(err); f != nil {
+		return f
+	}
+	switch {
+	case errors.Is(err, errTLS):
+		return failure.New(failure.BrokerExpectsTLS, err).With(probe)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return failure.New(failure.BrokerStalled, err).With(probe)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return failure.New(failure.BrokerReset, err).With(probe)
+	}
+	return failure.New(failure.ResponseMalformed, err).With(probe)
 }
 
 func exchange(conn net.Conn) error {
@@ -79,13 +140,17 @@ func exchange(conn net.Conn) error {
 		return err
 	}
 	var head [8]byte
-	if _, err := io.ReadFull(conn, head[:]); err != nil {
+	n, err := io.ReadFull(conn, head[:])
+	if n >= 4 && head[0] == 21 && head[1] == 3 { // RFC 8446, section 5.1: an alert
+		return errTLS
+	}
+	if err != nil {
 		return err
 	}
 	size := binary.BigEndian.Uint32(head[:])
 	if size < 10 || int64(size) > int64(kafka.WholeBound(kafka.KeyApiVersions)) || binary.BigEndian.Uint32(head[4:]) != 1 {
 		return fmt.Errorf("the answer is not one to ApiVersions")
 	}
-	_, err := io.CopyN(io.Discard, conn, int64(size)-4)
+	_, err = io.CopyN(io.Discard, conn, int64(size)-4)
 	return err
 }

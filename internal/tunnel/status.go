@@ -1,7 +1,6 @@
 package tunnel
 
 import (
-	"context"
 	"net"
 	"os"
 	"slices"
@@ -12,88 +11,11 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/upstream"
 )
 
-// fresh is how old evidence for readiness may be (R22).
-const fresh = 60 * time.Second
-
 // Bound implements [admin.Source].
 func (t *Tunnel) Bound() bool { return t.bound.Load() }
 
 // Alive implements [admin.Source].
 func (t *Tunnel) Alive() error { return t.server.Alive() }
-
-// Ready implements [admin.Source].
-func (t *Tunnel) Ready(_ context.Context, name string) admin.Readiness {
-	r := admin.Readiness{Draining: t.draining.Load()}
-	r.Ready = !r.Draining
-	r.Warnings = t.passing(time.Now())
-	if !t.bound.Load() {
-		r.Ready = false
-		return r
-	}
-	for _, cl := range t.clusters {
-		if name != "" && cl.cfg.Name != name {
-			continue
-		}
-		one := cl.readiness()
-		if !one.Ready {
-			cl.ask()
-		}
-		r.Ready = r.Ready && one.Ready
-		r.Clusters = append(r.Clusters, one)
-	}
-	return r
-}
-
-// ready reports whether there is recent evidence that brokers can be reached: a
-// granted connection or an answer, at most a minute old and younger than the last
-// failure of the landscape.
-func (cl *cluster) ready() bool {
-	w := cl.way.Load()
-	return w != nil && isReady(w.dialer.Evidence(), time.Now())
-}
-
-func isReady(e upstream.Evidence, now time.Time) bool {
-	return !e.Granted.IsZero() && now.Sub(e.Granted) <= fresh && e.Granted.After(e.Failed)
-}
-
-func (cl *cluster) readiness() admin.ClusterReadiness {
-	now, w := time.Now(), cl.way.Load()
-	if w == nil {
-		return cl.unread(now)
-	}
-	e := w.dialer.Evidence()
-	r := admin.ClusterReadiness{Name: cl.cfg.Name, Ready: isReady(e, now)}
-	if !e.Granted.IsZero() {
-		age := admin.Seconds(now.Sub(e.Granted))
-		r.EvidenceAgeSeconds = &age
-	}
-	if !r.Ready {
-		// The last failure of any kind tells an operator more than none: all
-		// bootstrap addresses may be refused one by one (02, 04).
-		f, at := e.Failure, e.Failed
-		if f == nil && e.LastAt.After(e.Granted) {
-			f, at = e.Last, e.LastAt
-		}
-		// Whoever waits for a token learns of its failure when the wait is over; an
-		// operator should not have to wait as well.
-		if w.tenant != nil {
-			if st := w.tenant.tokens.Status(); st.LastFailure != nil && !st.Usable(now) {
-				f, at = st.LastFailure, st.LastFetch
-			}
-		}
-		r.Failure = admin.FailureOf(f, now.Sub(at))
-	}
-	return r
-}
-
-// unread is the readiness of a cluster whose destination was never read.
-func (cl *cluster) unread(now time.Time) admin.ClusterReadiness {
-	r := admin.ClusterReadiness{Name: cl.cfg.Name}
-	if st := cl.watch.Status(); st.Failure != nil {
-		r.Failure = admin.FailureOf(st.Failure, now.Sub(st.FailedAt))
-	}
-	return r
-}
 
 // passing returns the warnings of the moment.
 func (t *Tunnel) passing(now time.Time) []string {
@@ -115,12 +37,13 @@ func (t *Tunnel) Status() admin.Status {
 	}
 	s.Warnings = append(slices.Clone(s.Warnings), t.passing(now)...)
 	if !s.Bound {
+		s.State = admin.StateDown
 		return s
 	}
 	s.Ready = !s.Draining
 	for _, cl := range t.clusters {
 		one := cl.status(now)
-		s.Ready = s.Ready && one.Ready
+		s.Ready, s.State = s.Ready && one.Ready, s.State.Worse(one.State)
 		s.Clusters = append(s.Clusters, one)
 	}
 	for _, f := range t.forwards {
@@ -135,22 +58,22 @@ func (t *Tunnel) Status() admin.Status {
 }
 
 func (cl *cluster) status(now time.Time) admin.ClusterStatus {
-	r := cl.readiness()
-	if !r.Ready {
-		cl.ask()
-	}
+	r := cl.readiness(now)
+	cl.ask()
+	snapshot := cl.health.Snapshot()
+	all, figures := cl.traffic.Figures()
 	c := admin.ClusterStatus{
 		Name: cl.cfg.Name, Listen: []string{net.JoinHostPort(cl.cfg.Listen.Host, strconv.Itoa(int(cl.port)))},
 		Advertise: cl.cfg.Advertise, Via: cl.tunnel.cfg.Connectivity.Via, Proxy: cl.tunnel.cfg.Connectivity.Proxy,
 		Destination: cl.destinationStatus(now), Ready: r.Ready, EvidenceAgeSeconds: r.EvidenceAgeSeconds,
+		State: r.State, StateSeconds: r.StateSeconds, Reasons: r.Reasons, LastFailure: lastFailure(r.Reasons, snapshot.Healed, now),
 		BootstrapConnections: cl.tunnel.server.Connections(cl.port),
 	}
 	c.Connections = c.BootstrapConnections
+	together, atBootstrap := trafficOf(all), trafficOf(figures[bootstrapNode])
+	c.Traffic, c.BootstrapTraffic = &together, &atBootstrap
 	w := cl.way.Load()
 	if w == nil {
-		if r.Code != "" {
-			c.LastFailure = &r.Failure
-		}
 		return c
 	}
 	c.LocationID, c.TLS = w.cfg.LocationID, w.cfg.TLS.Enabled
@@ -164,15 +87,13 @@ func (cl *cluster) status(now time.Time) admin.ClusterStatus {
 			ID: n.ID, Advertised: n.Advertised, Virtual: n.Virtual.String(), ServerName: n.Virtual.ServerName, Connections: n.Connections,
 			Local: net.JoinHostPort(cl.cfg.Advertise, strconv.Itoa(int(n.Local))),
 		}
+		name := strconv.Itoa(int(n.ID))
+		node.TrafficStatus, node.LastFailure = trafficOf(figures[name]), nodeFailure(snapshot.Reasons, name, n.Virtual, now)
 		if n.Virtual.LocationID != w.cfg.LocationID {
 			node.LocationID = n.Virtual.LocationID
 		}
 		c.Connections += n.Connections
 		c.Nodes = append(c.Nodes, node)
-	}
-	if e := w.dialer.Evidence(); e.Last != nil {
-		f := admin.FailureOf(e.Last, now.Sub(e.LastAt))
-		c.LastFailure = &f
 	}
 	c.Gates, c.Paused, c.Capped = gates(w.dialer.Gates(used), now), paused(w.dialer.Paused(used), now), cl.caps.status()
 	return c

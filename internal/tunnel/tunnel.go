@@ -85,9 +85,11 @@ type Tunnel struct {
 	clusters                       []*cluster
 	forwards                       []*forwardPort
 	adminPort                      uint16
+	stirred                        chan struct{} // the monitor is to look
+	held                           atomic.Int64  // clients that wait for a broker connection
 
 	cancel   context.CancelFunc
-	work     sync.WaitGroup // token refresh, admin server, probes, tidying up
+	work     sync.WaitGroup // token refresh, admin server, probes, the monitor, tidying up
 	bound    atomic.Bool
 	draining atomic.Bool
 }
@@ -103,10 +105,11 @@ func Start(ctx context.Context, o Options) (*Tunnel, error) {
 	t := &Tunnel{
 		cfg: o.Config, first: max(0, cmp.Or(o.FirstToken, token.FirstWithin)), destinationEvery: o.DestinationEvery, version: o.Version, warnings: o.Warnings, started: time.Now(),
 		logger: o.Logger, failures: logging.NewFailures(o.Logger), metrics: metrics.New(),
-		dropped: o.Dropped, cancel: cancel, tidy: newTidy(debug.FreeOSMemory),
+		dropped: o.Dropped, cancel: cancel, tidy: newTidy(debug.FreeOSMemory), stirred: make(chan struct{}, 1),
 	}
 	t.budget = budget.New(heldMemory(o.MemoryLimit, t.cfg.Limits.Memory))
 	t.metrics.DroppedFunc(o.Dropped)
+	t.metrics.HeldFunc(t.heldClients)
 	t.server = &listener.Server{
 		Limit:       t.limit(o.MemoryLimit),
 		Full:        func() { t.report(ctx, t.connectionsExhausted()) },
@@ -117,6 +120,7 @@ func Start(ctx context.Context, o Options) (*Tunnel, error) {
 		return nil, err
 	}
 	t.bound.Store(true)
+	t.stir() // for connections that came before
 	return t, nil
 }
 
@@ -133,6 +137,7 @@ func (t *Tunnel) start(ctx context.Context, o Options) error {
 	endpoints := &admin.Server{Source: t, Metrics: t.metrics.Handler(), Tap: t.tap, Logger: t.logger}
 	t.work.Go(func() { t.serveAdmin(ctx, endpoints, sockets) })
 	t.work.Go(func() { t.tidy.run(ctx) })
+	t.work.Go(func() { t.monitor(ctx) })
 	if t.cfg.Connectivity.Via != config.ViaDirect && t.cfg.Connectivity.Auth == config.AuthJWT {
 		t.proxyTokens = t.newCredentials(ctx, o.Source, t.cfg.Token)
 	}

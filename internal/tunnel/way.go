@@ -36,7 +36,7 @@ func (cl *cluster) newWay(ctx context.Context, cfg config.Cluster) (*way, error)
 	if w.dialer, w.tenant, err = cl.tunnel.newDialer(ctx, cfg.Name, cfg.Tenant, cl.metrics); err != nil {
 		return nil, err
 	}
-	w.dialer.TLS, w.dialer.Explain = secure.Config(cfg.TLS.Roots), cl.explain
+	w.dialer.TLS, w.dialer.Explain, w.dialer.Health = secure.Config(cfg.TLS.Roots), cl.explain, cl
 	return w, nil
 }
 
@@ -80,6 +80,9 @@ func (cl *cluster) follow(ctx context.Context) error {
 		}
 		if f, ok := failure.As(err); ok && ctx.Err() == nil {
 			t.report(ctx, f, "cluster", cl.cfg.Name)
+			if cl.way.Load() == nil {
+				cl.health.Blocked(f)
+			}
 		}
 		return err
 	}
@@ -102,7 +105,11 @@ func (cl *cluster) adopt(ctx context.Context, said map[string]string) error {
 		word = "the destination has changed and is used from now on"
 	}
 	cl.topo.Follow(w.names())
-	cl.way.Store(w)
+	if cl.way.Swap(w) != nil {
+		cl.health.Moved()
+	} else {
+		cl.health.Blocked(nil)
+	}
 	cl.tunnel.logger.InfoContext(ctx, word, "cluster", cfg.Name, "destination", cfg.Destination,
 		"bootstrap", w.bootstrap, "location_id", cfg.LocationID, "tls", cfg.TLS.Enabled)
 	return nil

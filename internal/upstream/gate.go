@@ -239,6 +239,13 @@ func (g *gate) doubt() {
 	}
 }
 
+// isShut reports whether attempts are made one at a time because the last one failed.
+func (g *gate) isShut() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.state == shut
+}
+
 // failure returns what shut the gate, nil while it is not shut.
 func (g *gate) failure() error {
 	g.mu.Lock()

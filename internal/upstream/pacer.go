@@ -2,6 +2,8 @@ package upstream
 
 import (
 	"crypto/tls"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -87,6 +89,19 @@ func (p *Pacer) known(r route) *routeGate {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.gates[r]
+}
+
+// Shut returns how many gates are shut.
+func (p *Pacer) Shut() (n int) {
+	p.mu.Lock()
+	gates := slices.Collect(maps.Values(p.gates))
+	p.mu.Unlock()
+	for _, g := range gates {
+		if g.isShut() {
+			n++
+		}
+	}
+	return n
 }
 
 // forget makes room for another gate. Gates in use are never forgotten; a gate that

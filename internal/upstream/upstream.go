@@ -10,8 +10,8 @@
 // so that a thousand waiting clients make one attempt at a time; an address in
 // trouble has a pace of its own. Dialers with the same [Pacer] share both.
 //
-// What was last seen of the way, a granted connection or a failure, is kept as
-// [Evidence] for readiness and status. Virtual hosts are never resolved here.
+// Outcomes are given to [Health] for readiness and status. Virtual hosts are never
+// resolved here.
 package upstream
 
 import (
@@ -22,7 +22,6 @@ import (
 	"net/netip"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
@@ -73,16 +72,15 @@ type Dialer struct {
 	Explain func(*failure.Failure) *failure.Failure
 	// Failed hears of each failed attempt, with the context of whoever made it.
 	Failed func(context.Context, *failure.Failure)
+	// Health takes the outcome of each attempt; nil: none does.
+	Health Health
 
 	connect func(context.Context, topology.Target) (net.Conn, error) // in tests; nil: attempt
 
 	own Pacer // used when Pacer is nil
 
-	alive atomic.Int64 // when a broker last answered, Unix nanoseconds
-
-	mu       sync.Mutex
-	evidence Evidence
-	order    []topology.Target // bootstrap addresses, last good one first
+	mu    sync.Mutex
+	order []topology.Target // bootstrap addresses, last good one first
 }
 
 // Dial opens a connection to target. It tries again while the failure is one
@@ -195,7 +193,7 @@ func (d *Dialer) once(ctx context.Context, target topology.Target) (net.Conn, ou
 	}
 	conn, err := connect(attempt, target)
 	if err == nil {
-		d.granted()
+		d.granted(target, begin)
 		return conn, outcome{}
 	}
 	f, classified := failure.As(err)
@@ -212,7 +210,7 @@ func (d *Dialer) once(ctx context.Context, target topology.Target) (net.Conn, ou
 			f, err = explained, explained
 		}
 	}
-	d.failed(ctx, f)
+	d.failed(ctx, target, begin, f)
 	switch {
 	case f.Entry().Retry == failure.RetryGate:
 		return nil, outcome{err: err, way: f}

@@ -122,15 +122,16 @@ func TestARefusedTokenIsReplacedOnce(t *testing.T) {
 		"by reply 05": proxy(t, []byte{0}, []byte{5, 0}),
 	} {
 		k := &tokens{}
-		d := &Dialer{Proxy: proxied, Tokens: k}
+		outcomes := &record{}
+		d := &Dialer{Proxy: proxied, Tokens: k, Health: outcomes}
 		if err := reach(t, d, time.Minute); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if len(k.refused) != 1 || k.refused[0] != "t0" {
 			t.Errorf("%s: refused tokens %v", name, k.refused)
 		}
-		if e := d.Evidence(); e.Granted.IsZero() || e.Failure != nil {
-			t.Errorf("%s: evidence %+v", name, e)
+		if granted, failed := outcomes.counts(); granted != 1 || failed != 0 {
+			t.Errorf("%s: %d were granted, %d failed", name, granted, failed)
 		}
 	}
 }
@@ -138,15 +139,16 @@ func TestARefusedTokenIsReplacedOnce(t *testing.T) {
 func TestATokenThatIsRefusedTwiceFails(t *testing.T) {
 	k := &tokens{}
 	var failed []failure.Code
-	d := &Dialer{Proxy: proxy(t, []byte{1}, []byte{0}), Tokens: k, Failed: func(_ context.Context, f *failure.Failure) { failed = append(failed, f.Code) }}
+	outcomes := &record{}
+	d := &Dialer{Proxy: proxy(t, []byte{1}, []byte{0}), Tokens: k, Health: outcomes, Failed: func(_ context.Context, f *failure.Failure) { failed = append(failed, f.Code) }}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	_, err := d.paced(ctx, target("kafka-1.corp"), 0)
 	if !failure.Is(err, failure.ProxyAuthRefused) || len(k.refused) != 1 {
 		t.Errorf("error %v after %v", err, k.refused)
 	}
-	if len(failed) != 1 || d.Evidence().Failure == nil {
-		t.Errorf("reported %v, evidence %+v", failed, d.Evidence())
+	if n, bad := outcomes.counts(); len(failed) != 1 || n != 0 || bad != 1 {
+		t.Errorf("reported %v, %d granted, %d failed", failed, n, bad)
 	}
 }
 
@@ -235,13 +237,15 @@ func TestDirect(t *testing.T) {
 // that another caller may hold is not changed.
 func TestAnExplainedFailureIsACopy(t *testing.T) {
 	shared := failure.New(failure.AccessNotAllowed, nil).With("reply 0x02")
+	outcomes := &record{}
 	d := &Dialer{
+		Health:  outcomes,
 		connect: func(context.Context, topology.Target) (net.Conn, error) { return nil, shared },
 		Explain: func(f *failure.Failure) *failure.Failure { return f.With(f.Detail + "; explained") },
 	}
 	_, err := d.Dial(t.Context(), target("a"))
-	if f, _ := failure.As(err); f == nil || f.Detail != "reply 0x02; explained" || d.Evidence().Last != f {
-		t.Errorf("the caller gets %v, the evidence is %v", err, d.Evidence().Last)
+	if f, _ := failure.As(err); f == nil || f.Detail != "reply 0x02; explained" || outcomes.outcomes[0].f != f {
+		t.Errorf("the caller gets %v, the recorded failure is %v", err, outcomes.outcomes[0].f)
 	}
 	if shared.Detail != "reply 0x02" {
 		t.Errorf("the shared failure has become %+v", shared)
