@@ -140,8 +140,10 @@ func (d DestinationStatus) text() string {
 // the Cloud Connector, what the client is told.
 func (c ClusterStatus) renderNodes(b *bytes.Buffer) {
 	if len(c.Nodes) == 0 {
-		b.WriteString("  no broker is known yet: the first client's metadata tells\n")
-		return
+		defer b.WriteString("  no broker is known yet: the first client's metadata tells\n")
+		if c.BootstrapTraffic == nil {
+			return
+		}
 	}
 	t := table(b)
 	row(t, "NODE", "ADVERTISED", "VIRTUAL", "LOCAL", "CONNECTIONS", "REQ/S", "P50", "P99", "IN FLIGHT", "OLDEST", "RESETS/MIN")

@@ -98,7 +98,7 @@ func (h *Health) reasons() []Reason {
 			list = append(list, t.trouble.reason())
 		}
 	}
-	if len(list) == 0 && !h.reached {
+	if len(list) == 0 && !h.reached && h.granted.IsZero() {
 		return []Reason{{Failure: failure.New(failure.NotTried, nil), Since: h.since, At: h.since}}
 	}
 	slices.SortFunc(list, func(a, b Reason) int {
