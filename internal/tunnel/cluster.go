@@ -83,6 +83,7 @@ func (t *Tunnel) startCluster(ctx context.Context, cfg config.Cluster) (*cluster
 	}
 	cl.port = port.Number()
 	cl.bindHomes(ctx)
+	cl.observe(true)
 	t.work.Go(func() { cl.probe(ctx) })
 	if cl.watch != nil {
 		t.work.Go(func() { cl.watch.Run(ctx) })

@@ -41,7 +41,7 @@ func (t *Tunnel) Ready(_ context.Context, name string) admin.Readiness {
 
 // readiness is the state of the cluster as it is shown.
 func (cl *cluster) readiness(now time.Time) admin.ClusterReadiness {
-	cl.observe(true)
+	cl.observe(len(cl.health.Failing()) > 0) // a failing broker may have left the cluster
 	s := cl.health.Snapshot()
 	r := admin.ClusterReadiness{
 		Name: cl.cfg.Name, State: admin.State(s.State.String()), Ready: s.State != health.Down, StateSeconds: admin.Seconds(now.Sub(s.Since)),

@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/admin"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
@@ -118,4 +119,9 @@ func TestBrokersThatWantTLS(t *testing.T) {
 	}
 	c.awaitEnd(t, "the client", endFIN)
 	await(t, "the failure", func() bool { return bed.counter(t, "failures_total", "code")[string(failure.BrokerExpectsTLS)] == 1 }, nil)
+	// The connection was granted, and still nothing can be reached.
+	bed.until(t, "/readyz", func(status int, body string) bool {
+		c := readiness(t, body).Clusters[0]
+		return status == http.StatusServiceUnavailable && c.State == admin.StateDown && c.Code == failure.BrokerExpectsTLS
+	})
 }

@@ -110,6 +110,7 @@ func (cl *cluster) adopt(ctx context.Context, said map[string]string) error {
 	} else {
 		cl.health.Blocked(nil)
 	}
+	cl.observe(true)
 	cl.tunnel.logger.InfoContext(ctx, word, "cluster", cfg.Name, "destination", cfg.Destination,
 		"bootstrap", w.bootstrap, "location_id", cfg.LocationID, "tls", cfg.TLS.Enabled)
 	return nil
