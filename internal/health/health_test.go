@@ -69,7 +69,7 @@ func (d *bed) during(long time.Duration, do func()) {
 	for end := time.Now().Add(long); time.Now().Before(end); {
 		do()
 		d.Health.State()
-		time.Sleep(500 * time.Millisecond)
+		time.Sleep(500 * time.Millisecond) // synctest
 	}
 	d.Health.State()
 }
@@ -249,13 +249,13 @@ func TestStates(t *testing.T) {
 		"late outcomes": func(t *testing.T) {
 			d := ready(t, 0, a)
 			before := time.Now()
-			time.Sleep(time.Second)
+			time.Sleep(time.Second) // synctest
 			d.fail(a, away)
 			d.Attempt(a, before, nil) // it began before
 			d.is(Down, away)
-			time.Sleep(time.Second)
+			time.Sleep(time.Second) // synctest
 			during := time.Now()
-			time.Sleep(time.Second)
+			time.Sleep(time.Second) // synctest
 			d.grant(a)
 			d.Attempt(a, during, failure.New(away, nil))
 			d.is(Ready)
@@ -410,7 +410,7 @@ func TestNoFlapping(t *testing.T) {
 						d.Disconnected()
 					}
 				}
-				time.Sleep(500 * time.Millisecond)
+				time.Sleep(500 * time.Millisecond) // synctest
 				d.State()
 			}
 			failed := slices.ContainsFunc(steps, func(s int) bool { return s < bad })

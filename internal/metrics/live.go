@@ -62,21 +62,22 @@ func (m *Metrics) Reset() {
 
 // liveCollector makes the series of [Live].
 type liveCollector struct {
-	ready, state, inFlight, oldest *prometheus.Desc
+	collect                        sync.Mutex // one collection at a time: the gauges are set anew
+	ready, state, inFlight, oldest *prometheus.GaugeVec
 
-	mu    sync.Mutex
+	mu    sync.Mutex // guards what follows
 	funcs map[string]func() Live
 }
 
 func newLiveCollector() *liveCollector {
-	desc := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help, labels, nil)
+	gauges := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, labels)
 	}
 	return &liveCollector{
-		ready:    desc("ready", "1 if the brokers of the cluster can be reached: the state is ready or degraded.", "cluster"),
-		state:    desc("state", "1 for the state in which the cluster is, 0 for the others.", "cluster", "state"),
-		inFlight: desc("in_flight", "Requests that are unanswered.", "cluster", "node"),
-		oldest:   desc("oldest_request_seconds", "Time for which the oldest request is unanswered, beyond its own max wait.", "cluster", "node"),
+		ready:    gauges("ready", "1 if the brokers of the cluster can be reached: the state is ready or degraded.", "cluster"),
+		state:    gauges("state", "1 for the state in which the cluster is, 0 for the others.", "cluster", "state"),
+		inFlight: gauges("in_flight", "Requests that are unanswered.", "cluster", "node"),
+		oldest:   gauges("oldest_request_seconds", "Time for which the oldest request is unanswered, beyond its own max wait.", "cluster", "node"),
 		funcs:    map[string]func() Live{},
 	}
 }
@@ -87,32 +88,41 @@ func (l *liveCollector) set(cluster string, f func() Live) {
 	l.funcs[cluster] = f
 }
 
+func (l *liveCollector) all() []*prometheus.GaugeVec {
+	return []*prometheus.GaugeVec{l.ready, l.state, l.inFlight, l.oldest}
+}
+
 // Describe implements [prometheus.Collector].
 func (l *liveCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{l.ready, l.state, l.inFlight, l.oldest} {
-		ch <- d
+	for _, v := range l.all() {
+		v.Describe(ch)
 	}
 }
 
-// Collect implements [prometheus.Collector]. The functions are called without the lock,
-// since they may take locks of their own.
+// Collect implements [prometheus.Collector]. The functions are called without mu, since
+// they may take locks of their own.
 func (l *liveCollector) Collect(ch chan<- prometheus.Metric) {
 	l.mu.Lock()
 	funcs := maps.Clone(l.funcs)
 	l.mu.Unlock()
-	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	l.collect.Lock()
+	defer l.collect.Unlock()
+	for _, v := range l.all() {
+		v.Reset() // of nodes that are gone nothing is left
 	}
 	for cluster, f := range funcs {
 		live := f()
-		gauge(l.ready, one(live.State != "down"), cluster)
+		l.ready.WithLabelValues(cluster).Set(one(live.State != "down"))
 		for _, state := range stateNames {
-			gauge(l.state, one(state == live.State), cluster, state)
+			l.state.WithLabelValues(cluster, state).Set(one(state == live.State))
 		}
 		for _, n := range live.Nodes {
-			gauge(l.inFlight, float64(n.InFlight), cluster, n.Node)
-			gauge(l.oldest, n.Oldest.Seconds(), cluster, n.Node)
+			l.inFlight.WithLabelValues(cluster, n.Node).Set(float64(n.InFlight))
+			l.oldest.WithLabelValues(cluster, n.Node).Set(n.Oldest.Seconds())
 		}
+	}
+	for _, v := range l.all() {
+		v.Collect(ch)
 	}
 }
 

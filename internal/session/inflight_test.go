@@ -32,27 +32,27 @@ func TestOldestUnanswered(t *testing.T) {
 			}
 		}
 		want(0, 0)
-		request(1, time.Minute) // a long poll
-		request(2, 0)           // behind it
-		time.Sleep(59 * time.Second)
+		request(1, time.Minute)      // a long poll
+		request(2, 0)                // behind it
+		time.Sleep(59 * time.Second) // synctest
 		want(2, 0)
-		time.Sleep(5 * time.Second)
+		time.Sleep(5 * time.Second) // synctest
 		want(2, 4*time.Second)
 		response(1)
-		want(1, 0) // it could not have been answered before
-		time.Sleep(3 * time.Second)
+		want(1, 0)                  // it could not have been answered before
+		time.Sleep(3 * time.Second) // synctest
 		want(1, 3*time.Second)
 		response(2)
 		want(0, 0)
 		request(3, 0)
-		time.Sleep(8 * time.Second)
+		time.Sleep(8 * time.Second) // synctest
 		request(4, 0)
 		response(3)
 		want(1, 0)
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // synctest
 		want(1, time.Second)
 		request(5, 0)
-		time.Sleep(11 * time.Second)
+		time.Sleep(11 * time.Second) // synctest
 		response(4)
 		want(1, 11*time.Second) // one after the other, each slow: all of them wait
 	})

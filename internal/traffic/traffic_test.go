@@ -95,7 +95,7 @@ func TestFiguresAreOfTheLastMinute(t *testing.T) {
 		second := func(took time.Duration) {
 			for range 20 {
 				n.Answered(took, 0)
-				time.Sleep(50 * time.Millisecond)
+				time.Sleep(50 * time.Millisecond) // synctest
 			}
 			c.Look()
 		}
@@ -116,11 +116,11 @@ func TestFiguresAreOfTheLastMinute(t *testing.T) {
 		}
 		conn.Close()
 		n.Reset()
-		time.Sleep(50 * time.Second)
+		time.Sleep(50 * time.Second) // synctest
 		if f = figures(&c); f.Resets != 1 {
 			t.Errorf("without a connection: %+v", f)
 		}
-		time.Sleep(time.Hour) // no look: nothing is open
+		time.Sleep(time.Hour) // synctest; no look, because nothing is open
 		if f = figures(&c); f.PerSecond != 0 || f.Resets != 0 || f.P50 != 0 || f.Total != 2 {
 			t.Errorf("after an hour: %+v", f)
 		}
@@ -141,7 +141,7 @@ func TestLongPolls(t *testing.T) {
 			n.Answered(500*time.Millisecond, 500*time.Millisecond)
 		}
 		n.Answered(520*time.Millisecond, 500*time.Millisecond)
-		time.Sleep(11 * time.Second)
+		time.Sleep(11 * time.Second) // synctest
 		if f := figures(&c); f.PerSecond != 1 || !within(f.P50, 20*time.Millisecond) {
 			t.Errorf("%+v", f)
 		}
@@ -161,7 +161,7 @@ func TestStalls(t *testing.T) {
 		var stalled, recovered []Stall
 		look := func(d time.Duration) {
 			for range int(d / time.Second) {
-				time.Sleep(time.Second)
+				time.Sleep(time.Second) // synctest
 				e := c.Look()
 				stalled, recovered = append(stalled, e.Stalled...), append(recovered, e.Recovered...)
 			}
