@@ -107,6 +107,7 @@ type Health struct {
 
 	routes  map[string]*trouble         // by Location ID; only those that fail
 	targets map[topology.Target]*target // without server names
+	failing int                         // targets with a trouble of their own
 	blocked *trouble                    // why nothing can be tried; nil: it can be
 	stalls  []Reason
 	healed  *Healed
@@ -198,6 +199,7 @@ func (h *Health) works(t *target, now time.Time) {
 	}
 	h.heal(t.trouble, now)
 	t.trouble = nil
+	h.failing--
 	if h.allSince.IsZero() {
 		return
 	}
@@ -207,6 +209,7 @@ func (h *Health) works(t *target, now time.Time) {
 			other.trouble, other.suspect = nil, true
 		}
 	}
+	h.failing = 0
 }
 
 func (h *Health) heal(t *trouble, now time.Time) {
@@ -223,12 +226,12 @@ func (h *Health) failed(to topology.Target, began, now time.Time, f *failure.Fai
 		h.routes[to.LocationID] = h.routes[to.LocationID].again(f, to, now)
 		return
 	}
-	if r := h.routes[to.LocationID]; r != nil { // it worked as far as to this address
+	if r := h.routes[to.LocationID]; r != nil && !began.Before(r.at) { // it worked as far as to this address
 		h.heal(r, now)
 		delete(h.routes, to.LocationID)
 	}
 	if !began.Before(t.began) && !began.Before(h.allEnded) {
-		t.fail(f, now, false)
+		h.fail(t, f, now, false)
 	}
 }
 
@@ -251,7 +254,11 @@ func (t *trouble) again(f *failure.Failure, to topology.Target, now time.Time) *
 	return &trouble{f: f, target: to, since: since, at: now}
 }
 
-func (t *target) fail(f *failure.Failure, now time.Time, late bool) {
+// fail notes that a target has failed. The caller holds h.mu.
+func (h *Health) fail(t *target, f *failure.Failure, now time.Time, late bool) {
+	if t.trouble == nil {
+		h.failing++
+	}
 	late = late || t.trouble != nil && t.trouble.late
 	t.trouble, t.suspect = t.trouble.again(f, t.full, now), false
 	t.trouble.late = late
@@ -266,7 +273,7 @@ func (h *Health) Refused(to topology.Target, f *failure.Failure) {
 	now := time.Now()
 	h.evaluate(now)
 	h.granted = time.Time{}
-	h.at(to).fail(f, now, true)
+	h.fail(h.at(to), f, now, true)
 	h.evaluate(now)
 }
 
@@ -334,10 +341,14 @@ func (h *Health) know(known []topology.Target) {
 		keep[key(to)], routes[to.LocationID] = true, true
 		h.at(to).full = to
 	}
-	for to := range h.targets {
-		if !keep[to] {
-			delete(h.targets, to)
+	for to, t := range h.targets {
+		if keep[to] {
+			continue
 		}
+		if t.trouble != nil {
+			h.failing--
+		}
+		delete(h.targets, to)
 	}
 	for id := range h.routes {
 		if !routes[id] {
@@ -360,7 +371,7 @@ func (h *Health) Blocked(f *failure.Failure) {
 }
 
 // Moved notes that the cluster is reached by another route or at other addresses from
-// now on. A cluster that was ready stays so until an attempt fails.
+// now on. A cluster that was ready, or has open connections, is so until an attempt fails.
 func (h *Health) Moved() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -368,7 +379,8 @@ func (h *Health) Moved() {
 	h.evaluate(now)
 	clear(h.routes)
 	clear(h.targets)
+	h.failing = 0
 	h.success, h.answered, h.granted, h.allSince = time.Time{}, time.Time{}, time.Time{}, time.Time{}
-	h.reached = h.state == Ready
+	h.reached = h.state == Ready || h.open > 0
 	h.evaluate(now)
 }

@@ -317,6 +317,37 @@ func TestStates(t *testing.T) {
 			d.during(time.Minute, func() { d.fail(a, failure.ProxyUnreachable); d.fail(other, away) })
 			d.is(Down, failure.ProxyUnreachable, away)
 		},
+		"an address behind a broken route": func(t *testing.T) {
+			d := ready(t, 0, a)
+			before := time.Now()
+			time.Sleep(time.Second) // synctest
+			d.fail(a, away)
+			d.Attempt(a, before, failure.New(failure.ConnectSilent, nil)) // it says nothing of the route now
+			d.is(Down, away, failure.ConnectSilent)
+			time.Sleep(time.Second) // synctest
+			d.grant(a)
+			d.is(Ready)
+		},
+		"one of two at the start": func(t *testing.T) {
+			d := newBed(t, a, b)
+			began := time.Now()
+			time.Sleep(time.Second) // synctest
+			d.fail(b, broken)
+			d.is(Down, broken)
+			time.Sleep(time.Second) // synctest
+			d.Attempt(a, began, nil)
+			d.Proved(a, time.Now())
+			d.is(Degraded, broken)
+			d.grant(b)
+			d.is(Ready)
+		},
+		"another route, with open connections": func(t *testing.T) {
+			d := ready(t, 1, a)
+			d.during(time.Minute, func() { d.Answered(); d.fail(a, away) })
+			d.Moved()
+			d.is(Ready)
+			d.changed("2s degraded", "1m0s ready")
+		},
 		"another route": func(t *testing.T) {
 			d := ready(t, 0, a)
 			d.Moved()

@@ -30,15 +30,7 @@ func (h *Health) evaluate(now time.Time) {
 
 // troubled reports whether a failure was met that has not healed.
 func (h *Health) troubled() bool {
-	if len(h.routes) > 0 || h.blocked != nil {
-		return true
-	}
-	for _, t := range h.targets {
-		if t.trouble != nil {
-			return true
-		}
-	}
-	return false
+	return len(h.routes) > 0 || h.failing > 0 || h.blocked != nil
 }
 
 // extent is for how many of the known addresses new connections fail.
@@ -51,6 +43,12 @@ const (
 )
 
 func (h *Health) extent() extent {
+	switch {
+	case len(h.routes) == 0 && h.failing == 0:
+		return none
+	case len(h.routes) == 0 && h.failing < len(h.targets):
+		return some
+	}
 	failing := 0
 	for to, t := range h.targets {
 		if t.trouble != nil || h.routes[to.LocationID] != nil {
@@ -109,6 +107,9 @@ func (h *Health) judgeAll(now time.Time) State {
 
 // judgeSome is for when new connections fail for some addresses.
 func (h *Health) judgeSome(now time.Time) State {
+	if h.state == Down && h.success.After(h.since) {
+		return Degraded // something works again
+	}
 	var first, last time.Time
 	for to, t := range h.targets {
 		for _, tr := range []*trouble{t.trouble, h.routes[to.LocationID]} {

@@ -64,12 +64,12 @@ func (cl *cluster) doubtful() bool {
 
 // probeAll probes the cluster, and then the addresses that are failing.
 func (cl *cluster) probeAll(ctx context.Context) error {
-	failing := cl.health.Failing()
 	if err := cl.probeWay(ctx, func(ctx context.Context, w *way) (net.Conn, topology.Target, error) {
 		return w.dialer.DialAny(ctx, w.bootstrap)
 	}); err != nil {
 		return err // it has tried them, or no address can be
 	}
+	failing := cl.health.Failing()
 	var errs []error
 	for _, target := range failing[:min(len(failing), retested)] {
 		errs = append(errs, cl.probeWay(ctx, func(ctx context.Context, w *way) (net.Conn, topology.Target, error) {
