@@ -113,3 +113,55 @@ func TestHealedFailures(t *testing.T) {
 		t.Errorf("after the outage:\n%s", metrics)
 	}
 }
+
+// TestANodeThatFails: the failure and the traffic are shown at the node that they concern.
+func TestANodeThatFails(t *testing.T) {
+	bed := newTestbed(t, lab.Options{Brokers: 3})
+	bed.roundTrip(t, "topic", 100)
+	_, body := bed.get(t, "/status")
+	answers, local := 0.0, ""
+	for _, n := range parsed(t, body).Clusters[0].Nodes {
+		answers += n.RequestsPerSecond
+		if n.ID == 3 {
+			local = strings.Replace(n.Local, "localhost", "127.0.0.1", 1)
+		}
+		if n.LastFailure != nil {
+			t.Errorf("node %d: %+v", n.ID, n.LastFailure)
+		}
+	}
+	if answers == 0 {
+		t.Errorf("no node has answered: %s", body)
+	}
+	down, err := bed.lab.Faults().Add(faults.Fault{Kind: faults.BrokerDown, Target: "3"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := dialRaw(t, local)
+	_ = c.ask()
+	c.awaitEnd(t, "a client of the broker that is down", endRST)
+	shown := func(want bool) func(int, string) bool {
+		return func(_ int, body string) bool {
+			for _, n := range parsed(t, body).Clusters[0].Nodes {
+				if (n.LastFailure != nil) != (want && n.ID == 3) {
+					return false
+				}
+			}
+			return true
+		}
+	}
+	bed.until(t, "/status", shown(true))
+	bed.lab.Faults().Remove(down.ID)
+	bed.until(t, "/status", func(int, string) bool { // the address is tried again after a pause
+		again := dialRaw(t, local)
+		if again.ask() != nil {
+			return false
+		}
+		select {
+		case <-again.answers:
+			return true
+		case <-again.ended:
+			return false
+		}
+	})
+	bed.until(t, "/status", shown(false))
+}
