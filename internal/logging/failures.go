@@ -19,8 +19,12 @@ const maxKinds = 1000
 type Failures struct {
 	logger *slog.Logger
 
-	mu   sync.Mutex
-	seen map[kind]*repeat
+	mu      sync.Mutex // guards what follows
+	seen    map[kind]*repeat
+	effects map[kind]*effect // that wait for their cause
+	timer   *time.Timer      // logs them when none comes; nil: there was no effect yet
+	caused  time.Time        // when a cause was last logged
+	closed  bool
 }
 
 type kind struct {
@@ -38,19 +42,36 @@ func NewFailures(logger *slog.Logger) *Failures {
 	return &Failures{logger: logger, seen: map[kind]*repeat{}}
 }
 
-// Log logs f, or counts it when an equal one was logged a short time ago.
-// args are further attributes, as of slog.Logger.Warn.
+// Log logs f, or counts it when an equal one was logged a short time ago. Causes are
+// logged before their effects. args are further attributes, as of slog.Logger.Warn.
 func (l *Failures) Log(ctx context.Context, f *failure.Failure, args ...any) {
-	more, ok := l.admit(kind{f.Code, f.Target, f.LocationID}, time.Now())
+	now := time.Now()
+	if isEffect(f.Code) {
+		if !l.hold(&effect{ctx: ctx, f: f, args: args}, now) {
+			l.write(ctx, slog.LevelInfo, f, 0, args)
+		}
+		return
+	}
+	l.write(ctx, level(f.Code), f, 0, args)
+	if isCause(f.Entry()) {
+		l.cause(now)
+	}
+}
+
+// write logs f and so many more of its kind, unless one was logged a short time ago.
+func (l *Failures) write(ctx context.Context, level slog.Level, f *failure.Failure, more int, args []any) {
+	earlier, ok := l.admit(kindOf(f), more, time.Now())
 	if !ok {
 		return
 	}
 	args = Attributes(f, args...)
-	if more > 0 {
+	if more += earlier; more > 0 {
 		args = append(args, "more", more)
 	}
-	l.logger.Log(ctx, slog.LevelWarn, f.Error(), args...)
+	l.logger.Log(ctx, level, f.Error(), args...)
 }
+
+func kindOf(f *failure.Failure) kind { return kind{f.Code, f.Target, f.LocationID} }
 
 // Attributes returns the attributes with which a failure is logged, args among them.
 func Attributes(f *failure.Failure, args ...any) []any {
@@ -65,8 +86,8 @@ func Attributes(f *failure.Failure, args ...any) []any {
 }
 
 // admit reports whether a failure may be logged now and how many equal ones were
-// not.
-func (l *Failures) admit(k kind, now time.Time) (more int, ok bool) {
+// not. If not, it counts the failure and more of its kind.
+func (l *Failures) admit(k kind, with int, now time.Time) (more int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.seen[k]
@@ -78,7 +99,7 @@ func (l *Failures) admit(k kind, now time.Time) (more int, ok bool) {
 		return 0, true
 	}
 	if now.Sub(r.logged) < window {
-		r.more++
+		r.more += 1 + with
 		return 0, false
 	}
 	more = r.more

@@ -270,4 +270,5 @@ func (t *Tunnel) Close() {
 	t.tap.Close()
 	t.server.Close()
 	t.work.Wait()
+	t.failures.Close()
 }
