@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/terminal"
 )
 
 // newConfigCommand returns `kafka-tunnel config`, which shows what is in effect
@@ -97,58 +96,44 @@ func (v configView) writeJSON(w io.Writer) error {
 // writeTable prints aligned columns. Problems are left to the error that the
 // command ends with.
 func (v configView) writeTable(w io.Writer) error {
-	// Values come from outside; they must not move columns or write to the terminal.
-	clean := func(s string) string {
-		return strings.Map(func(r rune) rune {
-			if r < ' ' || r == 0x7f {
-				return '?'
-			}
-			return r
-		}, s)
-	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	row := func(cells ...string) {
-		for i, cell := range cells {
-			cells[i] = clean(cell)
+	oneLine := func(s string) string {
+		if terminal.Is(w) {
+			return terminal.Escape(s)
 		}
-		_, _ = fmt.Fprintln(table, strings.Join(cells, "\t"))
+		return s
 	}
-	row("KEY", "VALUE", "SOURCE")
+	rows := [][]string{{"KEY", "VALUE", "SOURCE"}}
 	for _, value := range v.Values {
-		row(value.Key, value.Value, value.Source)
+		rows = append(rows, []string{value.Key, value.Value, value.Source})
 	}
-	if err := table.Flush(); err != nil {
+	if err := terminal.Table(w, rows...); err != nil {
 		return err
 	}
 	for _, b := range []*config.Binding{v.Binding, v.Destinations} {
 		if b == nil {
 			continue
 		}
-		_, _ = fmt.Fprintf(w, "\nBinding %s (%s)\n", clean(b.Name), clean(b.Source))
+		_, _ = fmt.Fprintf(w, "\nBinding %s (%s)\n", oneLine(b.Name), oneLine(b.Source))
+		leads := []string{"  proxy", b.Proxy}
 		if b.URI != "" {
-			row("  destination service", b.URI)
-		} else {
-			row("  proxy", b.Proxy)
+			leads = []string{"  destination service", b.URI}
 		}
-		row("  token URL", b.TokenURL)
-		row("  client id", b.ClientID)
+		proof := []string{"  client secret", b.ClientSecret.String()}
 		if b.CertificateUntil != nil {
-			row("  certificate until", b.CertificateUntil.UTC().Format(time.RFC3339))
-		} else {
-			row("  client secret", b.ClientSecret.String())
+			proof = []string{"  certificate until", b.CertificateUntil.UTC().Format(time.RFC3339)}
 		}
-		if err := table.Flush(); err != nil {
+		if err := terminal.Table(w, leads, []string{"  token URL", b.TokenURL}, []string{"  client id", b.ClientID}, proof); err != nil {
 			return err
 		}
 	}
 	if v.File != "" {
-		_, _ = fmt.Fprintf(w, "\nFile %s\n", clean(v.File))
+		_, _ = fmt.Fprintf(w, "\nFile %s\n", oneLine(v.File))
 	}
 	for i, warning := range v.Warnings {
 		if i == 0 {
 			_, _ = fmt.Fprintln(w)
 		}
-		_, _ = fmt.Fprintf(w, "Warning: %s\n", clean(warning))
+		_, _ = fmt.Fprintf(w, "Warning: %s\n", oneLine(warning))
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/terminal"
 )
 
 const (
@@ -19,13 +20,13 @@ const (
 		`"onpremise_proxy_host":"proxy.example.com","onpremise_socks5_proxy_port":"20004","token_service_url":"https://uaa.example.com"}}]}`
 )
 
-// runConfig runs the command under a root of its own.
+// runConfig runs the command under a root of its own, on a terminal.
 func runConfig(environ []string, args ...string) (stdout string, err error) {
 	root := &cobra.Command{Use: "kafka-tunnel", SilenceErrors: true, SilenceUsage: true}
 	config.Flags(root.PersistentFlags())
 	root.AddCommand(newConfigCommandFor(environ))
 	var out strings.Builder
-	root.SetOut(&out)
+	root.SetOut(terminal.NewEscaper(&out))
 	root.SetArgs(append([]string{"config"}, args...))
 	err = root.Execute()
 	return out.String(), err

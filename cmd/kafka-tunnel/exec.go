@@ -41,13 +41,13 @@ The tunnel's own log is on stderr.`,
 			if err != nil {
 				return err
 			}
-			t, err := s.start(cmd.Context(), os.Stderr)
+			t, err := s.start(cmd.Context(), cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
 			defer t.Close()
 			if until == string(admin.ForReady) {
-				waitReady(cmd.Context(), t.Tunnel, longest, os.Stderr)
+				waitReady(cmd.Context(), t.Tunnel, longest, cmd.ErrOrStderr())
 			}
 			return child(cmd.Context(), t, args, signals)
 		},

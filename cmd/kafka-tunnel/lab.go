@@ -99,10 +99,6 @@ func (o *labOptions) check(args []string) error {
 		}
 		o.lab.Brokers, o.lab.Advertise = 0, ""
 	}
-	o.out = os.Stdout
-	if o.exec {
-		o.out = os.Stderr
-	}
 	return nil
 }
 
@@ -112,6 +108,10 @@ func runLab(cmd *cobra.Command, o *labOptions, args []string) error {
 	defer stop()
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()
+	o.out = cmd.OutOrStdout()
+	if o.exec {
+		o.out = cmd.ErrOrStderr()
+	}
 	level := labDefaults()["log-level"]
 	if f := cmd.Flags().Lookup("log-level"); f.Changed {
 		level = f.Value.String()

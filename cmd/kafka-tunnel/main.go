@@ -7,6 +7,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/terminal"
 )
 
 func main() {
@@ -18,9 +20,14 @@ func main() {
 func run(ctx context.Context, args []string) int {
 	root := newRootCommand()
 	root.SetArgs(args)
+	out, stderr := terminal.NewWriter(os.Stdout), terminal.NewWriter(os.Stderr)
+	root.SetOut(out)
+	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
+	_ = out.Flush() // at most a part of a character
 	if err != nil && err.Error() != "" {
-		fmt.Fprintln(os.Stderr, message(err))
+		fmt.Fprintln(stderr, message(err))
 	}
+	_ = stderr.Flush() // there is no other place to report it
 	return exitCode(err)
 }

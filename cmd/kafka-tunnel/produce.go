@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/inspect"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/terminal"
 )
 
 func newProduceCommand() *cobra.Command {
@@ -25,8 +26,8 @@ func newProduceCommand() *cobra.Command {
 			defer stop()
 			server.complete()
 			p.Server, p.Topic = server.server, args[0]
-			if isTerminal(os.Stderr) {
-				p.Progress = progress(cmd.ErrOrStderr())
+			if terminal.Is(os.Stderr) {
+				p.Progress = progress(os.Stderr)
 			}
 			n, err := p.Run(ctx, cmd.InOrStdin())
 			if err != nil {
@@ -64,8 +65,8 @@ topic, %p partition, %o offset, %d timestamp, %v{base64}, %v{hex}.`,
 			defer stop()
 			server.complete()
 			c.Server, c.Topic = server.server, args[0]
-			if isTerminal(os.Stderr) && !isTerminal(os.Stdout) {
-				c.Progress = progress(cmd.ErrOrStderr())
+			if terminal.Is(os.Stderr) && !terminal.Is(os.Stdout) {
+				c.Progress = progress(os.Stderr)
 			}
 			_, err := c.Run(ctx, cmd.OutOrStdout())
 			return failed(err)
@@ -81,7 +82,8 @@ topic, %p partition, %o offset, %d timestamp, %v{base64}, %v{hex}.`,
 	return cmd
 }
 
-// progress shows a number on a terminal, at most ten times a second.
+// progress shows a number on a terminal, at most ten times a second. It returns to the
+// beginning of the line, so out must not escape.
 func progress(out io.Writer) func(int) {
 	var last time.Time
 	return func(n int) {

@@ -53,8 +53,6 @@ connect to localhost:9092; one variable is enough on Cloud Foundry:
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; `%s --help` lists the flags", err, cmd.CommandPath())
 	})
-	root.SetOut(os.Stdout)
-	root.SetErr(os.Stderr)
 	return root
 }
 

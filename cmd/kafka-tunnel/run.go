@@ -40,7 +40,7 @@ func runTunnel(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	t, err := s.start(cmd.Context(), os.Stdout)
+	t, err := s.start(cmd.Context(), cmd.OutOrStdout())
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/admin"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/terminal"
 )
 
 func newStatusCommand() *cobra.Command {
@@ -26,7 +27,9 @@ func newStatusCommand() *cobra.Command {
 			case watch:
 				ctx, stop := interruptible(cmd)
 				defer stop()
-				return client.Watch(ctx, out, admin.WatchOptions{Every: 2 * time.Second, Clear: isTerminal(os.Stdout)})
+				// What the status holds is escaped already, and the screen is cleared by an
+				// escape sequence.
+				return client.Watch(ctx, os.Stdout, admin.WatchOptions{Every: 2 * time.Second, Clear: terminal.Is(os.Stdout)})
 			case asJSON:
 				body, err := client.StatusJSON(cmd.Context())
 				if err != nil {
@@ -52,10 +55,4 @@ func newStatusCommand() *cobra.Command {
 	cmd.MarkFlagsMutuallyExclusive("json", "watch", "connections")
 	addFlags(cmd.Flags(), "admin-listen", "config")
 	return cmd
-}
-
-// isTerminal reports whether f is a character device, as terminals are.
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -14,7 +14,6 @@
 package accesslist
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -22,9 +21,9 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/admin"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/terminal"
 )
 
 // An Entry is one line of the access control.
@@ -68,22 +67,16 @@ func Of(clusters []admin.ClusterStatus) []Entry {
 
 // Table writes the entries as the Cloud Connector's form asks for them.
 func Table(w io.Writer, entries []Entry) error {
-	var b bytes.Buffer
-	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(t, "LOCATION ID\tPROTOCOL\tVIRTUAL HOST\tVIRTUAL PORT\tINTERNAL HOST\tINTERNAL PORT\tFOR")
+	rows := [][]string{{"LOCATION ID", "PROTOCOL", "VIRTUAL HOST", "VIRTUAL PORT", "INTERNAL HOST", "INTERNAL PORT", "FOR"}}
 	for _, e := range entries {
 		host, port := split(e.Virtual)
 		inner, innerPort := split(e.Internal)
 		if e.Internal == "" {
 			inner, innerPort = "(as it is)", "-"
 		}
-		_, _ = fmt.Fprintln(t, strings.Join([]string{plain(cmp.Or(e.LocationID, "-")), "TCP", plain(host), port, plain(inner), innerPort, plain(e.Serves)}, "\t"))
+		rows = append(rows, []string{cmp.Or(e.LocationID, "-"), "TCP", host, port, inner, innerPort, e.Serves})
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	_, err := w.Write(b.Bytes())
-	return err
+	return terminal.Table(w, rows...)
 }
 
 // A mapping is the body of POST .../subaccounts/REGION/SUBACCOUNT/systemMappings (SAP
@@ -124,15 +117,4 @@ func split(address string) (host, port string) {
 		return address, ""
 	}
 	return host, port
-}
-
-// plain keeps what a broker says of itself from moving columns or writing to the
-// terminal.
-func plain(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return '?'
-		}
-		return r
-	}, text)
 }

@@ -8,7 +8,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/terminal"
 )
 
 // Render writes s as a table for people. It returns w's error.
@@ -366,11 +367,4 @@ func age(seconds float64) string {
 
 // plain makes text safe for a terminal. Addresses come from brokers, which may
 // put anything into them.
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '?'
-	}, s)
-}
+func plain(s string) string { return terminal.Escape(s) }

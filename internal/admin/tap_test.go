@@ -150,7 +150,7 @@ func TestRenderFrame(t *testing.T) {
 		e    tap.Event
 		want string
 	}{
-		{tap.Event{Time: at, Conn: 7, Node: "1", Kind: tap.Request, API: "Produce", Version: 12, Size: 1234, Software: "sarama\x1b v1"}, "09:08:07.006  #7     node 1     > Produce:12                           1234             sarama? v1\n"},
+		{tap.Event{Time: at, Conn: 7, Node: "1", Kind: tap.Request, API: "Produce", Version: 12, Size: 1234, Software: "sarama\x1b v1"}, "09:08:07.006  #7     node 1     > Produce:12                           1234             sarama\\x1b v1\n"},
 		{tap.Event{Time: at, Conn: 7, Node: "1", Kind: tap.Response, API: "Produce", Version: 12, Size: 99, LatencySeconds: &latency, Errors: []wire.LocatedError{moved, moved}, Body: json.RawMessage(`{"a":1}`)}, "09:08:07.006  #7     node 1     < Produce:12                             99       12ms  NOT_LEADER_OR_FOLLOWER x2\n  {\"a\":1}\n"},
 		{tap.Event{Time: at, Conn: 123456, Node: "bootstrap", Kind: tap.Token, Size: 9, Cut: true}, "09:08:07.006  #123456  bootstrap  - SASL token                              9             the connection ended inside it\n"},
 		{tap.Event{Time: at, Conn: 7, Node: "1", Kind: tap.Response, API: "Fetch", Version: 17, Size: 9, Unread: "5 of its 9 bytes are there"}, "09:08:07.006  #7     node 1     < Fetch:17                                9             not decoded: 5 of its 9 bytes are there\n"},

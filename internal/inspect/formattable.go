@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/terminal"
 )
 
 // printTables prints an answer as tables: what stands by itself as names and values, and each
@@ -105,24 +107,24 @@ func (t *tables) add(path string, row []pair) {
 func (s *section) print(out io.Writer, name string) error {
 	if name == "" { // the answer itself has one row
 		for _, column := range s.columns {
-			if _, err := fmt.Fprintf(out, "%s: %s\n", column, s.rows[0][column]); err != nil {
+			if _, err := fmt.Fprintf(out, "%s: %s\n", oneLine(out, column), oneLine(out, s.rows[0][column])); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	if _, err := fmt.Fprintf(out, "\n%s\n", name); err != nil {
+	if _, err := fmt.Fprintf(out, "\n%s\n", oneLine(out, name)); err != nil {
 		return err
 	}
-	var rows []string
+	rows := [][]string{s.columns}
 	for _, row := range s.rows {
 		cells := make([]string, len(s.columns))
 		for i, column := range s.columns {
 			cells[i] = row[column]
 		}
-		rows = append(rows, strings.Join(cells, "\t"))
+		rows = append(rows, cells)
 	}
-	return table(out, strings.Join(s.columns, "\t"), rows)
+	return terminal.Table(out, rows...)
 }
 
 // nested reports whether a value has a table of its own: a struct, or an array of them. What
@@ -159,13 +161,5 @@ func cell(n *yaml.Node) string {
 	case n.Value == "":
 		return `""`
 	}
-	return strings.Map(printable, n.Value)
-}
-
-// printable replaces what would break a line or move a cursor.
-func printable(r rune) rune {
-	if r < ' ' || r == 0x7f {
-		return '?'
-	}
-	return r
+	return n.Value
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/terminal"
 )
 
 // Groups prints all groups, or the members, offsets and lag of some of them.
@@ -37,22 +39,20 @@ func listGroups(ctx context.Context, out io.Writer, admin *kadm.Client) error {
 	if err != nil {
 		return err
 	}
-	var rows []string
+	rows := [][]string{{"GROUP", "STATE", "TYPE", "COORDINATOR"}}
 	for _, g := range groups.Sorted() {
-		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%d", g.Group, cmp.Or(g.State, "-"), cmp.Or(g.ProtocolType, "-"), g.Coordinator))
+		rows = append(rows, []string{g.Group, cmp.Or(g.State, "-"), cmp.Or(g.ProtocolType, "-"), strconv.Itoa(int(g.Coordinator))})
 	}
-	return table(out, "GROUP\tSTATE\tTYPE\tCOORDINATOR", rows)
+	return terminal.Table(out, rows...)
 }
 
 func printGroup(out io.Writer, g kadm.DescribedGroupLag) error {
 	if err := g.Error(); err != nil {
-		return fmt.Errorf("%s: %w", g.Group, err)
+		return fmt.Errorf("%s: %w", terminal.Escape(g.Group), err)
 	}
-	fmt.Fprintf(out, "%s: %s, coordinator %d, %d members, assignor %s, lag %d\n\n", g.Group, g.State, g.Coordinator.NodeID, len(g.Members), cmp.Or(g.Protocol, "-"), g.Lag.Total())
-	var (
-		rows []string
-		err  error
-	)
+	fmt.Fprintf(out, "%s: %s, coordinator %d, %d members, assignor %s, lag %d\n\n", oneLine(out, g.Group), oneLine(out, g.State), g.Coordinator.NodeID, len(g.Members), oneLine(out, cmp.Or(g.Protocol, "-")), g.Lag.Total())
+	rows := [][]string{{"TOPIC", "PARTITION", "COMMITTED", "NEXT OFFSET", "LAG", "MEMBER", "HOST"}}
+	var err error
 	for _, l := range g.Lag.Sorted() {
 		member, host := "-", "-"
 		if l.Member != nil {
@@ -62,10 +62,10 @@ func printGroup(out io.Writer, g kadm.DescribedGroupLag) error {
 		if l.Commit.At >= 0 {
 			committed = strconv.FormatInt(l.Commit.At, 10)
 		}
-		rows = append(rows, strings.Join([]string{l.Topic, strconv.Itoa(int(l.Partition)), committed, offset(l.End), strconv.FormatInt(l.Lag, 10), member, host}, "\t"))
+		rows = append(rows, []string{l.Topic, strconv.Itoa(int(l.Partition)), committed, offset(l.End), strconv.FormatInt(l.Lag, 10), member, host})
 		if l.Err != nil {
-			err = errors.Join(err, fmt.Errorf("%s, %s partition %d: %w", g.Group, l.Topic, l.Partition, l.Err))
+			err = errors.Join(err, fmt.Errorf("%s, %s partition %d: %w", terminal.Escape(g.Group), terminal.Escape(l.Topic), l.Partition, l.Err))
 		}
 	}
-	return errors.Join(table(out, "TOPIC\tPARTITION\tCOMMITTED\tNEXT OFFSET\tLAG\tMEMBER\tHOST", rows), err)
+	return errors.Join(terminal.Table(out, rows...), err)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"go.uber.org/goleak"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/terminal"
 	"github.com/kafka-tunnel/kafka-tunnel/wire"
 )
 
@@ -222,14 +223,14 @@ orders  0                                1               []
 
 one
 a
-x?y
+x\ty
 
 one.inner
-a    a'
-x?y  2
+a     a'
+x\ty  2
 `
 	var b bytes.Buffer
-	if err := Print(&b, "table", []byte(value)); err != nil || b.String() != want {
+	if err := Print(terminal.NewEscaper(&b), "table", []byte(value)); err != nil || b.String() != want {
 		t.Errorf("%v\n%s\nwant\n%s", err, b.String(), want)
 	}
 	b.Reset()

@@ -3,46 +3,39 @@ package inspect
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/terminal"
 	"github.com/kafka-tunnel/kafka-tunnel/wire"
 )
 
-// A table aligns columns that are separated by tabs. All rows have all of them: a shorter one
-// would begin another table for what is below it.
-func table(out io.Writer, heading string, rows []string) error {
-	var text strings.Builder
-	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	for _, row := range append([]string{heading}, rows...) {
-		fmt.Fprintln(w, row)
+// oneLine returns text as a part of a line: on a terminal nothing in it breaks or rewrites the
+// line.
+func oneLine(out io.Writer, text string) string {
+	if terminal.Is(out) {
+		return terminal.Escape(text)
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	for line := range strings.Lines(text.String()) {
-		fmt.Fprintln(out, strings.TrimRight(line, " \n"))
-	}
-	return nil
+	return text
 }
 
 // APIs prints all APIs: the versions that are known here, those that a broker has if there is
 // one, and what the tunnel does with the responses.
 func APIs(out io.Writer, broker *wire.Conn) error {
-	heading := "KEY\tAPI\tVERSIONS\tFLEXIBLE\t"
+	heading := []string{"KEY", "API", "VERSIONS", "FLEXIBLE"}
 	if broker != nil {
-		heading += "BROKER\t"
+		heading = append(heading, "BROKER")
 	}
-	var rows []string
+	rows := [][]string{append(heading, "TUNNEL")}
 	for _, api := range wire.APIs() {
-		row := fmt.Sprintf("%d\t%s\t0-%d\t%s\t", api.Key, api.Name, api.MaxVersion, flexible(api))
+		row := []string{strconv.Itoa(int(api.Key)), api.Name, fmt.Sprintf("0-%d", api.MaxVersion), flexible(api)}
 		if broker != nil {
-			row += brokerHas(broker, api.Key) + "\t"
+			row = append(row, brokerHas(broker, api.Key))
 		}
-		rows = append(rows, row+tunnelDoes(api.Key))
+		rows = append(rows, append(row, tunnelDoes(api.Key)))
 	}
-	return table(out, heading+"TUNNEL", rows)
+	return terminal.Table(out, rows...)
 }
 
 func flexible(api wire.API) string {
@@ -87,16 +80,16 @@ func Fields(out io.Writer, api wire.API, directions ...wire.Direction) error {
 			fmt.Fprintln(out)
 		}
 		fmt.Fprintf(out, "%s %v, versions 0 to %d\n\n", api.Name, d, api.MaxVersion)
-		var rows []string
+		rows := [][]string{{"FIELD", "TYPE", "VERSIONS", "NULL", "TAG"}}
 		for _, f := range all {
 			name := strings.Repeat("  ", strings.Count(f.Path, ".")) + f.Path[strings.LastIndex(f.Path, ".")+1:]
-			rows = append(rows, strings.Join([]string{name, f.Type, f.Versions, f.Nullable, f.Tag}, "\t"))
+			rows = append(rows, []string{name, f.Type, f.Versions, f.Nullable, f.Tag})
 		}
-		if len(rows) == 0 {
+		if len(all) == 0 {
 			fmt.Fprintln(out, "no fields")
 			continue
 		}
-		if err := table(out, "FIELD\tTYPE\tVERSIONS\tNULL\tTAG", rows); err != nil {
+		if err := terminal.Table(out, rows...); err != nil {
 			return err
 		}
 	}
@@ -105,13 +98,13 @@ func Fields(out io.Writer, api wire.API, directions ...wire.Direction) error {
 
 // Errors prints error codes.
 func Errors(out io.Writer, all []wire.Error) error {
-	var rows []string
+	rows := [][]string{{"CODE", "NAME", "RETRIABLE", "MEANING"}}
 	for _, e := range all {
 		retriable := "no"
 		if e.Retriable {
 			retriable = "yes"
 		}
-		rows = append(rows, fmt.Sprintf("%d\t%s\t%s\t%s", e.Code, e.Name, retriable, e.Message))
+		rows = append(rows, []string{strconv.Itoa(int(e.Code)), e.Name, retriable, e.Message})
 	}
-	return table(out, "CODE\tNAME\tRETRIABLE\tMEANING", rows)
+	return terminal.Table(out, rows...)
 }

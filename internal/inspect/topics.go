@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/terminal"
 )
 
 // Topics prints all topics, without Kafka's own, or the partitions of some of them.
@@ -27,7 +29,7 @@ func listTopics(ctx context.Context, out io.Writer, admin *kadm.Client) error {
 	if err != nil {
 		return err
 	}
-	var rows []string
+	rows := [][]string{{"TOPIC", "PARTITIONS", "REPLICAS", "TROUBLE"}}
 	for _, t := range topics.Sorted() {
 		trouble := "-"
 		if n := count(t, func(p kadm.PartitionDetail) bool { return p.Leader < 0 }); n > 0 {
@@ -35,10 +37,10 @@ func listTopics(ctx context.Context, out io.Writer, admin *kadm.Client) error {
 		} else if n := count(t, func(p kadm.PartitionDetail) bool { return len(p.ISR) < len(p.Replicas) }); n > 0 {
 			trouble = fmt.Sprintf("%d not in sync", n)
 		}
-		rows = append(rows, fmt.Sprintf("%s\t%d\t%d\t%s", t.Topic, len(t.Partitions), t.Partitions.NumReplicas(), trouble))
-		err = errors.Join(err, wrapTopic(t.Topic, t.Err))
+		rows = append(rows, []string{t.Topic, strconv.Itoa(len(t.Partitions)), strconv.Itoa(t.Partitions.NumReplicas()), trouble})
+		err = errors.Join(err, wrapTopic(terminal.Escape(t.Topic), t.Err))
 	}
-	return errors.Join(table(out, "TOPIC\tPARTITIONS\tREPLICAS\tTROUBLE", rows), err)
+	return errors.Join(terminal.Table(out, rows...), err)
 }
 
 // count returns how many partitions are as they are asked to be.
@@ -68,23 +70,23 @@ func describeTopics(ctx context.Context, out io.Writer, admin *kadm.Client, name
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
-	var rows []string
+	rows := [][]string{{"TOPIC", "PARTITION", "LEADER", "REPLICAS", "IN SYNC", "FIRST OFFSET", "NEXT OFFSET"}}
 	for _, t := range topics.Sorted() {
 		if t.Err != nil {
-			err = errors.Join(err, wrapTopic(t.Topic, t.Err))
+			err = errors.Join(err, wrapTopic(terminal.Escape(t.Topic), t.Err))
 			continue
 		}
 		for _, p := range t.Partitions.Sorted() {
 			start, _ := starts.Lookup(t.Topic, p.Partition)
 			end, _ := ends.Lookup(t.Topic, p.Partition)
-			rows = append(rows, strings.Join([]string{t.Topic, strconv.Itoa(int(p.Partition)), node(p.Leader), ids(p.Replicas), ids(p.ISR), offset(start), offset(end)}, "\t"))
-			err = errors.Join(err, wrapTopic(fmt.Sprintf("%s, partition %d", t.Topic, p.Partition), cmp.Or(p.Err, start.Err, end.Err)))
+			rows = append(rows, []string{t.Topic, strconv.Itoa(int(p.Partition)), node(p.Leader), ids(p.Replicas), ids(p.ISR), offset(start), offset(end)})
+			err = errors.Join(err, wrapTopic(fmt.Sprintf("%s, partition %d", terminal.Escape(t.Topic), p.Partition), cmp.Or(p.Err, start.Err, end.Err)))
 		}
 	}
-	if len(rows) == 0 {
+	if len(rows) == 1 {
 		return err
 	}
-	return errors.Join(table(out, "TOPIC\tPARTITION\tLEADER\tREPLICAS\tIN SYNC\tFIRST OFFSET\tNEXT OFFSET", rows), err)
+	return errors.Join(terminal.Table(out, rows...), err)
 }
 
 // node is a node id, - for none.
