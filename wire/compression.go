@@ -55,36 +55,121 @@ const maxDecompressed = 128 << 20
 
 var errTooLarge = fmt.Errorf("it is larger than %d MiB", maxDecompressed>>20)
 
-func (c Compression) decompress(src []byte) ([]byte, error) {
-	var (
-		r   io.Reader
-		err error
-	)
-	switch c {
-	case None:
+// An inflater decompresses the batches of one message, one after the other. The zero value
+// bounds each batch by maxDecompressed.
+type inflater struct {
+	// limit bounds all batches together; 0: there is no such bound.
+	limit  int
+	memory *budget
+	// arena holds, with a limit, what has been decompressed; the batches are parts of it. So a
+	// message of many batches takes it once.
+	arena []byte
+
+	gzip *gzip.Reader
+	lz4  *lz4.Reader
+	zstd *zstd.Decoder
+}
+
+// inflater returns one for a message.
+func (c *Codec) inflater() *inflater { return &inflater{limit: c.Limit, memory: c.budget()} }
+
+// close releases what the decompressors hold.
+func (f *inflater) close() {
+	if f.zstd != nil {
+		f.zstd.Close()
+	}
+}
+
+// decompress returns the text of a batch.
+func (f *inflater) decompress(c Compression, src []byte) ([]byte, error) {
+	if c == None {
 		return src, nil
-	case Gzip:
-		r, err = gzip.NewReader(bytes.NewReader(src))
-	case Snappy:
-		return unsnappy(src)
-	case LZ4:
-		r = lz4.NewReader(bytes.NewReader(src))
-	case Zstd:
-		var z *zstd.Decoder
-		z, err = zstd.NewReader(bytes.NewReader(src), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(maxDecompressed))
-		if err == nil {
-			defer z.Close()
-		}
-		r = z
-	default:
-		return nil, fmt.Errorf("%v is not known", c)
+	}
+	if f.limit == 0 {
+		return f.expand(c, nil, maxDecompressed, src)
+	}
+	if f.arena == nil {
+		f.arena = make([]byte, 0, f.limit)
+	}
+	room := f.arena[len(f.arena):]
+	out, err := f.expand(c, room, cap(room), src)
+	if errors.Is(err, errTooLarge) {
+		return nil, &LimitError{"decompressed records", f.limit}
 	}
 	if err != nil {
 		return nil, err
 	}
-	out, err := io.ReadAll(io.LimitReader(r, maxDecompressed+1))
-	if err == nil && len(out) > maxDecompressed {
-		err = errTooLarge
+	f.arena = f.arena[:len(f.arena)+len(out)]
+	return out[:len(out):len(out)], nil
+}
+
+// expand appends the text of src to dst, which is empty, at most limit bytes. It does not
+// allocate another dst if its capacity is the limit.
+func (f *inflater) expand(c Compression, dst []byte, limit int, src []byte) ([]byte, error) {
+	switch c {
+	case Gzip:
+		if f.gzip == nil {
+			f.gzip = new(gzip.Reader)
+		}
+		if err := f.gzip.Reset(bytes.NewReader(src)); err != nil {
+			return nil, err
+		}
+		return readAll(dst, limit, f.gzip)
+	case Snappy:
+		return unsnappy(dst, limit, src)
+	case LZ4:
+		if f.lz4 == nil {
+			f.lz4 = lz4.NewReader(nil)
+		}
+		f.lz4.Reset(bytes.NewReader(src))
+		return readAll(dst, limit, f.lz4)
+	case Zstd:
+		return f.unzstd(dst, limit, src)
+	}
+	return nil, fmt.Errorf("%v is not known", c)
+}
+
+// readAll appends what r has to dst, at most limit bytes.
+func readAll(dst []byte, limit int, r io.Reader) ([]byte, error) {
+	var one [1]byte // behind the limit there must be nothing
+	for {
+		room := dst[len(dst):min(cap(dst), limit)]
+		switch {
+		case len(dst) == limit:
+			room = one[:]
+		case len(room) == 0:
+			dst = slices.Grow(dst, min(max(len(dst), bytes.MinRead), limit-len(dst)))
+			continue
+		}
+		n, err := r.Read(room)
+		if n > 0 && len(dst) == limit {
+			return nil, errTooLarge
+		}
+		dst = dst[:len(dst)+n]
+		if err == io.EOF {
+			return dst, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// maxWindow bounds how far back zstd may refer: twice the largest window of its levels up to
+// 19. Decoding into one buffer, the window takes no memory of its own.
+const maxWindow = 16 << 20
+
+func (f *inflater) unzstd(dst []byte, limit int, src []byte) (out []byte, err error) {
+	if f.zstd == nil {
+		f.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxMemory(uint64(max(limit, maxWindow))), zstd.WithDecodeAllCapLimit(f.limit > 0))
+		if err != nil {
+			return nil, err
+		}
+	}
+	out, err = f.zstd.DecodeAll(src, dst)
+	if errors.Is(err, zstd.ErrDecoderSizeExceeded) || len(out) > limit {
+		return nil, errTooLarge
 	}
 	return out, err
 }
@@ -95,9 +180,9 @@ var xerial = []byte{0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0}
 // unsnappy reads a snappy block, or blocks in the framing of snappy-java.
 //
 //	82 53 4e 41 50 50 59 00 | version int32 | compatible int32 | length int32 | block | ...
-func unsnappy(src []byte) (out []byte, err error) {
+func unsnappy(dst []byte, limit int, src []byte) (out []byte, err error) {
 	if !bytes.HasPrefix(src, xerial) {
-		return unsnappyBlock(nil, src)
+		return unsnappyBlock(dst, limit, src)
 	}
 	const head = 16
 	if len(src) < head {
@@ -111,24 +196,27 @@ func unsnappy(src []byte) (out []byte, err error) {
 		if src = src[4:]; n > int64(len(src)) {
 			return nil, ErrShort
 		}
-		if out, err = unsnappyBlock(out, src[:n]); err != nil {
+		if dst, err = unsnappyBlock(dst, limit, src[:n]); err != nil {
 			return nil, err
 		}
 		src = src[n:]
 	}
-	return out, nil
+	return dst, nil
 }
 
-func unsnappyBlock(out, block []byte) ([]byte, error) {
+func unsnappyBlock(dst []byte, limit int, block []byte) ([]byte, error) {
 	n, err := snappy.DecodedLen(block)
 	if err != nil {
 		return nil, err
 	}
-	if n > maxDecompressed-len(out) {
+	if n > limit-len(dst) {
 		return nil, errTooLarge
 	}
-	text, err := snappy.Decode(nil, block)
-	return append(out, text...), err
+	dst = slices.Grow(dst, n)
+	if _, err = snappy.Decode(dst[len(dst):len(dst)+n], block); err != nil {
+		return nil, err
+	}
+	return dst[:len(dst)+n], nil
 }
 
 // Codec returns what franz-go calls it.

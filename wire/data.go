@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 )
 
 // Data is a key, a value or a header of a record. As JSON it is a string if it is UTF-8,
@@ -12,11 +13,13 @@ import (
 type Data []byte
 
 // MarshalJSON returns the JSON.
-func (d Data) MarshalJSON() ([]byte, error) {
+func (d Data) MarshalJSON() ([]byte, error) { return d.appendJSON(nil), nil }
+
+func (d Data) appendJSON(dst []byte) []byte {
 	if d == nil {
-		return []byte("null"), nil
+		return append(dst, "null"...)
 	}
-	return appendString(nil, string(d)), nil
+	return appendString(dst, string(d))
 }
 
 // UnmarshalJSON reads the JSON.
@@ -78,31 +81,90 @@ func (b *Batch) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// appendRecords appends records as JSON: an array of batches, with what the broker has cut
-// off behind them as {"rest": "BASE64"}. What cannot be read stays base64.
-// The error says why.
-func appendRecords(dst, raw []byte) ([]byte, error) {
-	batches, rest, err := DecodeRecords(raw)
-	if err != nil {
-		return appendBase64(dst, raw), err
+// batches appends records as JSON: an array of batches, with what the broker has cut off
+// behind them as {"rest": "BASE64"}. What cannot be read stays base64, and unread says why.
+func (w *jsonWriter) batches(dst, raw []byte) []byte {
+	batches, rest, err := w.records.records(raw)
+	if limit, ok := errors.AsType[*LimitError](err); ok {
+		w.err = limit
+		return dst
+	}
+	if w.unread = err; err != nil {
+		return w.base64(dst, raw)
 	}
 	dst = append(dst, '[')
 	for i, b := range batches {
+		if !w.fits(dst, 0) {
+			return dst
+		}
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = appendMarshalled(dst, b)
+		dst = w.batch(dst, b)
 	}
 	if len(rest) > 0 {
 		if len(batches) > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(appendBase64(append(dst, `{"rest":`...), rest), '}')
+		dst = append(w.base64(append(dst, `{"rest":`...), rest), '}')
 	}
-	return append(dst, ']'), nil
+	return append(dst, ']')
 }
 
-// parseRecords reads what appendRecords writes.
+// batch appends one. Its records are written one by one, so that no more is written than
+// fits.
+func (w *jsonWriter) batch(dst []byte, b Batch) []byte {
+	records := b.Records
+	b.Records = nil
+	dst = appendMarshalled(dst, b)
+	if records == nil {
+		return dst
+	}
+	dst = append(bytes.TrimSuffix(dst, []byte("null}")), '[') // the records are its last field
+	for i, r := range records {
+		if !w.fits(dst, r.jsonSize()) {
+			return dst
+		}
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = r.appendJSON(dst)
+	}
+	return append(dst, "]}"...)
+}
+
+// appendJSON appends what the standard library makes of it, with fewer copies.
+func (r Record) appendJSON(dst []byte) []byte {
+	dst = strconv.AppendInt(append(dst, `{"offset":`...), r.Offset, 10)
+	dst = strconv.AppendInt(append(dst, `,"timestamp":`...), r.Timestamp, 10)
+	dst = r.Key.appendJSON(append(dst, `,"key":`...))
+	dst = r.Value.appendJSON(append(dst, `,"value":`...))
+	for i, h := range r.Headers {
+		if i == 0 {
+			dst = append(dst, `,"headers":[`...)
+		} else {
+			dst = append(dst, ',')
+		}
+		dst = h.Key.appendJSON(append(dst, `{"key":`...))
+		dst = append(h.Value.appendJSON(append(dst, `,"value":`...)), '}')
+	}
+	if len(r.Headers) > 0 {
+		dst = append(dst, ']')
+	}
+	return append(dst, '}')
+}
+
+// jsonSize is the most that its data becomes.
+func (r Record) jsonSize() int {
+	n := jsonSize(r.Key) + jsonSize(r.Value)
+	for _, h := range r.Headers {
+		const names = len(`{"key":null,"value":null},`)
+		n += names + jsonSize(h.Key) + jsonSize(h.Value)
+	}
+	return n
+}
+
+// parseRecords reads what jsonWriter.batches writes.
 func parseRecords(path string, values []any) (b []byte, err error) {
 	for i, value := range values {
 		at := fmt.Sprintf("%s[%d]", path, i)

@@ -57,7 +57,7 @@ func (c *Codec) into(m Message, d Direction, body []byte) error {
 	if err != nil {
 		return err
 	}
-	r := decoder{b: body, flexible: m.IsFlexible(), share: c.Share}
+	r := decoder{b: body, flexible: m.IsFlexible(), share: c.Share, memory: c.budget()}
 	r.object("", fields, reflect.ValueOf(m).Elem())
 	r.end("")
 	return r.err
@@ -69,6 +69,7 @@ type decoder struct {
 	at       int // of b[0] in the body
 	flexible bool
 	share    bool
+	memory   *budget
 	err      error
 }
 
@@ -113,7 +114,7 @@ func (r *decoder) tagged(path string, fields []Field, v reflect.Value) {
 			r.fail(join(path, unknownTags), ErrShort)
 			return
 		}
-		one := decoder{at: r.at, flexible: true, share: r.share}
+		one := decoder{at: r.at, flexible: true, share: r.share, memory: r.memory}
 		one.b = r.take(path, int(length))
 		known := false
 		for _, f := range fields {
@@ -124,6 +125,10 @@ func (r *decoder) tagged(path string, fields []Field, v reflect.Value) {
 			}
 		}
 		if !known && tag <= math.MaxUint32 {
+			if err := r.memory.take(tagSize); err != nil {
+				r.fail(join(path, unknownTags), err)
+				return
+			}
 			tagsOf(v).Set(uint32(tag), append([]byte{}, one.b...))
 		}
 		if r.err == nil && one.err != nil {
@@ -262,7 +267,12 @@ func (r *decoder) array(path string, f Field, kind string, v reflect.Value) {
 	if f.Nullable {
 		v.Set(reflect.MakeSlice(v.Type(), 0, 0))
 	}
+	size := int(v.Type().Elem().Size())
 	for i := 0; i < n && r.err == nil; i++ {
+		if err := r.memory.take(size); err != nil {
+			r.fail(path, err)
+			return
+		}
 		v.Set(reflect.Append(v, fresh(v.Type().Elem())))
 		r.value(fmt.Sprintf("%s[%d]", path, i), Field{Fields: f.Fields}, kind, v.Index(i))
 	}

@@ -35,7 +35,7 @@ func (b Batch) attributes() int16 {
 	return a
 }
 
-// append2 appends a batch of magic 2; decodeBatch2 has the picture.
+// append2 appends a batch of magic 2; batch2 has the picture.
 func (b Batch) append2(dst []byte) ([]byte, error) {
 	first, largest, last := int64(-1), int64(-1), int64(-1)
 	var body []byte
@@ -122,7 +122,7 @@ func (b Batch) appendSet(dst []byte) ([]byte, error) {
 	return b.appendMessage(dst, Record{Offset: last.Offset, Timestamp: last.Timestamp, Value: value}, b.attributes()), nil
 }
 
-// appendMessage appends one message; decodeMessage has the picture.
+// appendMessage appends one message; message has the picture.
 func (b Batch) appendMessage(dst []byte, r Record, attributes int16) []byte {
 	body := []byte{byte(b.Magic), byte(attributes)}
 	if b.Magic == 1 {

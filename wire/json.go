@@ -24,25 +24,54 @@ const unknownTags = "unknownTaggedFields"
 // Beside an error code other than 0 in a response stands what it means: beside errorCode
 // error, beside partitionErrorCode partitionError. Beside records that cannot be read, and
 // are base64 though batches are wanted, stands why: recordsUnread.
+//
+// The error is that of a version that is not known, or a [*LimitError]; then nothing is
+// appended.
 func (c *Codec) AppendJSON(dst []byte, m Message) ([]byte, error) {
 	fields, err := c.Fields(directionOf(m), m.Key(), m.GetVersion())
 	if err != nil {
 		return dst, err
 	}
-	w := &jsonWriter{response: directionOf(m) == Response, records: c.Records}
+	w := &jsonWriter{response: directionOf(m) == Response, end: math.MaxInt}
+	if c.Records {
+		w.records = c.inflater()
+		defer w.records.close()
+	}
 	if c.Hide {
 		w.hidden = confidential(m.Key())
 	}
-	return w.object(dst, fields, reflect.ValueOf(m).Elem()), nil
+	if c.Limit > 0 {
+		w.start, w.end = len(dst), len(dst)+structShare*c.Limit
+	}
+	out := w.object(dst, fields, reflect.ValueOf(m).Elem())
+	if w.fits(out, 0); w.err != nil {
+		return dst, w.err
+	}
+	return out, nil
 }
 
 type jsonWriter struct {
-	response, records bool
-	hidden            func(Field) bool // nil: nothing is
-	unread            error            // why the records that were written last are base64
+	response bool
+	records  *inflater        // nil: they are base64
+	hidden   func(Field) bool // nil: nothing is
+	unread   error            // why the records that were written last are base64
+	start    int
+	end      int   // the length at which there is too much
+	err      error // of the limit; nothing is written any more
+}
+
+// fits reports whether n bytes more may be written behind dst.
+func (w *jsonWriter) fits(dst []byte, n int) bool {
+	if w.err == nil && n > w.end-len(dst) {
+		w.err = &LimitError{"JSON bodies", w.end - w.start}
+	}
+	return w.err == nil
 }
 
 func (w *jsonWriter) object(dst []byte, fields []Field, v reflect.Value) []byte {
+	if !w.fits(dst, 0) {
+		return dst
+	}
 	dst = append(dst, '{')
 	for i, f := range fields {
 		if i > 0 {
@@ -72,7 +101,7 @@ func (w *jsonWriter) object(dst []byte, fields []Field, v reflect.Value) []byte 
 			}
 			first = false
 			dst = append(strconv.AppendQuote(dst, strconv.FormatUint(uint64(tag), 10)), ':')
-			dst = appendBase64(dst, value)
+			dst = w.base64(dst, value)
 		})
 		dst = append(dst, '}')
 	}
@@ -116,15 +145,14 @@ func (w *jsonWriter) value(dst []byte, f Field, kind string, v reflect.Value) []
 	case "float64":
 		return appendFloat(dst, v.Float())
 	case "string":
-		return appendString(dst, v.String())
+		return w.text(dst, v.String())
 	case "records":
-		if w.records {
-			dst, w.unread = appendRecords(dst, v.Bytes())
-			return dst
+		if w.records != nil {
+			return w.batches(dst, v.Bytes())
 		}
-		return appendBase64(dst, v.Bytes())
+		return w.base64(dst, v.Bytes())
 	case "bytes":
-		return appendBase64(dst, v.Bytes())
+		return w.base64(dst, v.Bytes())
 	case "uuid":
 		id := v.Interface().([16]byte)
 		return strconv.AppendQuote(dst, base64.RawURLEncoding.EncodeToString(id[:]))
@@ -133,6 +161,9 @@ func (w *jsonWriter) value(dst []byte, f Field, kind string, v reflect.Value) []
 	}
 	dst = append(dst, '[')
 	for i := range v.Len() {
+		if !w.fits(dst, 0) {
+			return dst
+		}
 		if i > 0 {
 			dst = append(dst, ',')
 		}
@@ -158,6 +189,35 @@ func appendString(dst []byte, s string) []byte {
 		return appendMarshalled(dst, s)
 	}
 	return append(appendBase64(append(dst, `{"base64":`...), []byte(s)), '}')
+}
+
+// text is appendString, if there is room for what it may become.
+func (w *jsonWriter) text(dst []byte, s string) []byte {
+	if !w.fits(dst, jsonSize(s)) {
+		return dst
+	}
+	return appendString(dst, s)
+}
+
+// base64 is appendBase64, if there is room for it.
+func (w *jsonWriter) base64(dst, b []byte) []byte {
+	if !w.fits(dst, base64.StdEncoding.EncodedLen(len(b))) {
+		return dst
+	}
+	return appendBase64(dst, b)
+}
+
+// jsonSize is the most that a string becomes, without the quotes.
+func jsonSize[T ~string | ~[]byte](s T) (n int) {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c < ' ', c == '"', c == '\\', c == '<', c == '>', c == '&', c == 0xe2: // U+2028 and U+2029 begin with it
+			n += 6
+		default:
+			n += 2 // as base64, if other bytes are not UTF-8
+		}
+	}
+	return n
 }
 
 func appendBase64(dst, b []byte) []byte {

@@ -60,6 +60,13 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // Brokers cut the last one off where a limit of the request ends; it is returned as rest.
 // What cannot be read is a [*DecodeError] with the byte of b.
 func DecodeRecords(b []byte) (batches []Batch, rest []byte, err error) {
+	f := new(inflater)
+	defer f.close()
+	return f.records(b)
+}
+
+// records is [DecodeRecords] for one of the fields of a message.
+func (f *inflater) records(b []byte) (batches []Batch, rest []byte, err error) {
 	for whole := len(b); len(b) > 0; {
 		if len(b) < lengthHead {
 			return batches, b, nil
@@ -71,7 +78,7 @@ func DecodeRecords(b []byte) (batches []Batch, rest []byte, err error) {
 		if n <= magicAt {
 			return batches, b, &DecodeError{pathOf(batches), whole - len(b) + 8, fmt.Errorf("%w: %d", ErrLength, n-lengthHead)}
 		}
-		one, err := decodeBatch(b[:n])
+		one, err := f.batch(b[:n])
 		if err != nil {
 			at, ok := errors.AsType[*DecodeError](err)
 			if !ok {
@@ -87,24 +94,27 @@ func DecodeRecords(b []byte) (batches []Batch, rest []byte, err error) {
 // pathOf is that of the batch behind some.
 func pathOf(batches []Batch) string { return fmt.Sprintf("batch %d", len(batches)) }
 
-// decodeBatch reads one. A [*DecodeError] counts from its beginning.
-func decodeBatch(b []byte) (Batch, error) {
+// batch reads one. A [*DecodeError] counts from its beginning.
+func (f *inflater) batch(b []byte) (Batch, error) {
+	if err := f.memory.take(batchSize); err != nil {
+		return Batch{}, err
+	}
 	switch magic := int8(b[magicAt]); magic {
 	case 0, 1:
-		return decodeMessage(b, 0)
+		return f.message(b, 0)
 	case 2:
-		return decodeBatch2(b)
+		return f.batch2(b)
 	default:
 		return Batch{}, &DecodeError{Offset: magicAt, Err: fmt.Errorf("magic %d is not known", magic)}
 	}
 }
 
-// decodeBatch2 reads a batch of magic 2 (KIP-98).
+// batch2 reads a batch of magic 2 (KIP-98).
 //
 //	base offset int64 | length int32 | leader epoch int32 | magic int8 | CRC-32C uint32 |
 //	attributes int16 | delta of the last offset int32 | base timestamp int64 | largest timestamp int64 |
 //	producer id int64 | producer epoch int16 | base sequence int32 | number int32 | records, compressed
-func decodeBatch2(b []byte) (Batch, error) {
+func (f *inflater) batch2(b []byte) (Batch, error) {
 	if len(b) < batchHead {
 		return Batch{}, &DecodeError{Offset: len(b), Err: ErrShort}
 	}
@@ -125,7 +135,7 @@ func decodeBatch2(b []byte) (Batch, error) {
 		ProducerID: c.int64(), ProducerEpoch: c.int16(), BaseSequence: c.int32(),
 	}
 	number := c.int32()
-	body, err := batch.Compression.decompress(c.b)
+	body, err := f.decompress(batch.Compression, c.b)
 	if err != nil {
 		return Batch{}, &DecodeError{Offset: batchHead, Err: fmt.Errorf("decompress: %w", err)}
 	}
@@ -138,8 +148,18 @@ func decodeBatch2(b []byte) (Batch, error) {
 		}
 		return &DecodeError{path, batchHead, fmt.Errorf("byte %d of what was compressed: %w", offset, err)}
 	}
+	if number > 0 {
+		room := min(int(number), len(body)/shortestRecord+1)
+		if err := f.memory.take(room * recordSize); err != nil {
+			return Batch{}, err
+		}
+		batch.Records = make([]Record, 0, room)
+	}
 	for i := range int(number) {
-		record := r.record(base, first)
+		record, err := f.record(&r, base, first)
+		if err != nil {
+			return Batch{}, err
+		}
 		if batch.LogAppendTime {
 			record.Timestamp = last
 		}
@@ -157,12 +177,15 @@ func decodeBatch2(b []byte) (Batch, error) {
 // nested is how deep message sets may stand in each other: Kafka has one level.
 const nested = 1
 
-// decodeMessage reads one message of a set. A compressed one holds a set in its value, whose
+// message reads one message of a set. A compressed one holds a set in its value, whose
 // offsets are relative with magic 1 (KIP-31). Magic 1 has a timestamp (KIP-32).
 //
 //	offset int64 | length int32 | CRC-32 uint32 | magic int8 | attributes int8 | [timestamp int64] |
 //	key int32 and bytes | value int32 and bytes
-func decodeMessage(b []byte, depth int) (Batch, error) {
+func (f *inflater) message(b []byte, depth int) (Batch, error) {
+	if err := f.memory.take(recordSize); err != nil {
+		return Batch{}, err
+	}
 	c := cursor{b: b}
 	offset := c.int64()
 	c.int32() // the length
@@ -189,7 +212,7 @@ func decodeMessage(b []byte, depth int) (Batch, error) {
 	if depth >= nested {
 		return Batch{}, &DecodeError{Offset: magicAt, Err: errors.New("a compressed message in a compressed message")}
 	}
-	body, err := batch.Compression.decompress(record.Value)
+	body, err := f.decompress(batch.Compression, record.Value)
 	if err != nil {
 		return Batch{}, &DecodeError{Offset: magicAt + 1, Err: fmt.Errorf("decompress: %w", err)}
 	}
@@ -204,7 +227,7 @@ func decodeMessage(b []byte, depth int) (Batch, error) {
 		if n > int64(len(body)) || n <= magicAt {
 			return Batch{}, at(fmt.Errorf("%w: %d", ErrLength, n-lengthHead))
 		}
-		inner, err := decodeMessage(body[:n], depth+1)
+		inner, err := f.message(body[:n], depth+1)
 		if err != nil {
 			return Batch{}, at(err)
 		}
@@ -228,20 +251,34 @@ func decodeMessage(b []byte, depth int) (Batch, error) {
 	return batch, nil
 }
 
-// record reads one record of magic 2. A length of -1 is null.
+// The shortest record of magic 2 has six empty fields behind its length, a header two.
+const (
+	shortestRecord = 7
+	shortestHeader = 2
+)
+
+// record reads one record of magic 2. A length of -1 is null. The cursor fails if the record
+// is malformed; the error is only that of the budget.
 //
 //	length varint | attributes int8 | timestamp delta varint | offset delta varint |
 //	key varint and bytes | value varint and bytes | number of headers varint | their keys and values
-func (c *cursor) record(base, first int64) Record {
+func (f *inflater) record(c *cursor, base, first int64) (Record, error) {
 	length := c.varint()
 	if length < 0 || length > int64(len(c.b)) {
 		c.fail()
-		return Record{}
+		return Record{}, nil
 	}
 	own := cursor{b: c.take(int(length))}
 	own.int8() // the attributes, which mean nothing yet
 	r := Record{Timestamp: first + own.varint(), Offset: base + own.varint(), Key: own.bytesVarint(), Value: own.bytesVarint()}
-	for n := own.varint(); n > 0 && !own.failed; n-- {
+	n := own.varint()
+	if room := min(n, int64(len(own.b)/shortestHeader+1)); room > 0 {
+		if err := f.memory.take(int(room) * headerSize); err != nil {
+			return Record{}, err
+		}
+		r.Headers = make([]Header, 0, room)
+	}
+	for ; n > 0 && !own.failed; n-- {
 		r.Headers = append(r.Headers, Header{Key: own.bytesVarint(), Value: own.bytesVarint()})
 	}
 	if own.failed || len(own.b) > 0 {
@@ -249,5 +286,5 @@ func (c *cursor) record(base, first int64) Record {
 		c.fail()
 		c.left = behind
 	}
-	return r
+	return r, nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -188,11 +189,11 @@ func TestSnappyOfJava(t *testing.T) {
 		block := snappy.Encode(nil, []byte(part))
 		framed = append(binary.BigEndian.AppendUint32(framed, uint32(len(block))), block...)
 	}
-	if got, err := Snappy.decompress(framed); err != nil || string(got) != "one two" {
+	if got, err := new(inflater).decompress(Snappy, framed); err != nil || string(got) != "one two" {
 		t.Errorf("%q %v", got, err)
 	}
 	for n := 8; n < len(framed); n++ {
-		if got, err := Snappy.decompress(framed[:n]); err == nil && string(got) == "one two" {
+		if got, err := new(inflater).decompress(Snappy, framed[:n]); err == nil && string(got) == "one two" {
 			t.Errorf("cut at %d: %q", n, got)
 		}
 	}
@@ -206,7 +207,7 @@ func TestBomb(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.decompress(small); err == nil {
+		if _, err := new(inflater).decompress(c, small); err == nil {
 			t.Errorf("%v: %d bytes became more than %d", c, len(small), maxDecompressed)
 		}
 	}
@@ -265,4 +266,11 @@ func FuzzDecodeRecords(f *testing.F) {
 			t.Errorf("what was written cannot be read: %d bytes left, %v", len(rest), err)
 		}
 	})
+}
+
+// appendRecords is how records become JSON, without a limit.
+func appendRecords(dst, raw []byte) ([]byte, error) {
+	w := &jsonWriter{records: new(inflater), end: math.MaxInt}
+	dst = w.batches(dst, raw)
+	return dst, w.unread
 }
