@@ -40,8 +40,7 @@ func (c *Capture) room(n int) bool {
 	if have > 0 {
 		n = c.left
 	}
-	if c.viewer.held.Add(int64(n)) > maxHeld {
-		c.viewer.held.Add(-int64(n))
+	if !c.viewer.admit(n) {
 		return false
 	}
 	bytes := make([]byte, have, cap(c.frame.Bytes)+n)

@@ -3,6 +3,7 @@ package tap
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -57,6 +58,10 @@ const (
 	Token    = "token"
 )
 
+// maxRecords bounds the records of a frame once they are decompressed, and with them what
+// else becomes of it ([wire.Codec.Limit]): a frame of some kilobytes can mean gigabytes.
+const maxRecords = 1 << 20
+
 // A Describer decodes frames.
 type Describer struct {
 	filter Filter
@@ -65,7 +70,7 @@ type Describer struct {
 
 // NewDescriber returns one for what a filter wants.
 func NewDescriber(f Filter) *Describer {
-	return &Describer{filter: f, codec: wire.Codec{Records: f.Records, Hide: !f.Records, Share: true}}
+	return &Describer{filter: f, codec: wire.Codec{Records: f.Records, Hide: !f.Records, Share: true, Limit: maxRecords}}
 }
 
 // Describe makes an event of a frame; false: it is not to be shown.
@@ -89,17 +94,18 @@ func (d *Describer) Describe(f *Frame) (Event, bool) {
 		seconds := f.Latency.Seconds()
 		e.LatencySeconds = &seconds
 	}
+	malformed := false
 	if !f.Request || d.filter.Bodies {
-		d.read(&e, f)
+		malformed = d.read(&e, f)
 	}
-	return e, !d.filter.Errors || len(e.Errors) > 0 || e.Unread != "" && len(f.Bytes) == f.Size
+	return e, !d.filter.Errors || len(e.Errors) > 0 || malformed
 }
 
-// read fills in what the frame's bytes say.
-func (d *Describer) read(e *Event, f *Frame) {
+// read fills in what the frame's bytes say. It reports whether they say nothing that is known.
+func (d *Describer) read(e *Event, f *Frame) (malformed bool) {
 	if f.Local { // to an ApiVersions request that is newer than the tunnel knows (KIP-511)
 		e.Errors = []wire.LocatedError{{Path: "errorCode", Error: wire.ErrorOf(kerr.UnsupportedVersion.Code)}}
-		return
+		return false
 	}
 	m, err := d.parse(f)
 	if m != nil {
@@ -109,10 +115,23 @@ func (d *Describer) read(e *Event, f *Frame) {
 	case len(f.Bytes) < f.Size:
 		e.Unread = fmt.Sprintf("%d of its %d bytes are there", len(f.Bytes), f.Size)
 	case err != nil:
-		e.Unread = err.Error()
+		e.Unread = unread(err)
+		_, limited := errors.AsType[*wire.LimitError](err)
+		return !limited
 	case d.filter.Bodies:
-		e.Body, _ = d.codec.AppendJSON(nil, m)
+		if e.Body, err = d.codec.AppendJSON(nil, m); err != nil {
+			e.Body, e.Unread = nil, unread(err)
+		}
 	}
+	return false
+}
+
+// unread says why a frame is not decoded.
+func unread(err error) string {
+	if limit, ok := errors.AsType[*wire.LimitError](err); ok {
+		return limit.Error()
+	}
+	return err.Error()
 }
 
 func (d *Describer) parse(f *Frame) (m wire.Message, err error) {

@@ -70,8 +70,16 @@ type Frame struct {
 }
 
 // A Tap is where connections show their frames. The zero value works, and so does nil, which
-// nobody can watch.
-type Tap struct{ viewer atomic.Pointer[Viewer] }
+// no viewer can watch.
+type Tap struct {
+	// Admit reports whether n bytes of frames may be held for the viewer, and Release is called
+	// once for what was admitted, in the same or other portions. Both are called by pumps and
+	// must not wait. Nil: the tap's own bound alone.
+	Admit   func(n int) bool
+	Release func(n int)
+
+	viewer atomic.Pointer[Viewer]
+}
 
 // Viewer returns who watches, or nil.
 func (t *Tap) Viewer() *Viewer {

@@ -137,12 +137,85 @@ func TestBounds(t *testing.T) {
 	if f, dropped, err := v.Next(t.Context()); f != nil || dropped != 3 || err != nil {
 		t.Errorf("%v, %d dropped, %v", f, dropped, err)
 	}
-	if held := v.held.Load(); held != 0 {
+	if held := v.held; held != 0 {
 		t.Errorf("%d bytes are held by nobody", held)
 	}
 	pass(v, Frame{}, large) // what was held is free again
 	if f := next(t, v); len(f.Bytes) != MaxBytes {
 		t.Errorf("%d bytes were kept", len(f.Bytes))
+	}
+}
+
+// TestAdmission: what is held goes through the tap's admission, what is not admitted is left
+// out, and all of it is released, whatever becomes of the viewer.
+func TestAdmission(t *testing.T) {
+	held, most := 0, 2000
+	frames := &Tap{
+		Admit: func(n int) bool {
+			if held+n > most {
+				return false
+			}
+			held += n
+			return true
+		},
+		Release: func(n int) { held -= n },
+	}
+	v := frames.Watch(Filter{Bodies: true})
+	for range 3 {
+		pass(v, Frame{}, make([]byte, 900))
+	}
+	for _, want := range []int{900, 900, 0} {
+		if f := next(t, v); len(f.Bytes) != want {
+			t.Errorf("%d bytes were kept, want %d", len(f.Bytes), want)
+		}
+	}
+	if held != 0 {
+		t.Errorf("%d bytes are held behind the last frame", held)
+	}
+	pass(v, Frame{}, make([]byte, 900))
+	late := v.Begin(Frame{Size: 10, Connection: &Connection{Node: "1"}})
+	late.Write(make([]byte, 4+5))
+	next(t, v)
+	frames.Watch(Filter{}) // replaces v, which holds a frame in part and another one in its reader
+	if held != 0 {
+		t.Errorf("%d bytes are held for a viewer that has ended", held)
+	}
+	late.Write(make([]byte, 5))
+	late.End(false)
+	if _, _, err := v.Next(t.Context()); err != nil {
+		t.Errorf("what was in the queue: %v", err)
+	}
+	if _, _, err := v.Next(t.Context()); !errors.Is(err, ErrReplaced) || held != 0 {
+		t.Errorf("%v, %d bytes are held", err, held)
+	}
+	frames.Close()
+}
+
+// TestRecordsAreBounded: what a small frame means is not unpacked in the tunnel, and the event
+// says so. It is no malformed frame.
+func TestRecordsAreBounded(t *testing.T) {
+	for _, compression := range []wire.Compression{wire.Gzip, wire.Snappy, wire.LZ4, wire.Zstd} {
+		records, err := wire.EncodeRecords([]wire.Batch{{Magic: 2, Compression: compression, Records: []wire.Record{{Value: make(wire.Data, 4<<20)}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := kmsg.NewPtrFetchResponse()
+		m.Version = 12
+		topic, partition := kmsg.NewFetchResponseTopic(), kmsg.NewFetchResponseTopicPartition()
+		partition.RecordBatches = records
+		topic.Partitions = append(topic.Partitions, partition)
+		m.Topics = append(m.Topics, topic)
+		frame := Frame{Key: m.Key(), Version: m.Version, Bytes: respond(m)}
+		e, shown := describe(t, Filter{Bodies: true, Records: true}, frame)
+		if !shown || e.Body != nil || e.Unread != "decompressed records larger than 1 MiB are not decoded here" {
+			t.Errorf("%v: %t %q %.100s", compression, shown, e.Unread, e.Body)
+		}
+		if e, _ := describe(t, Filter{Bodies: true}, frame); e.Body == nil || e.Unread != "" {
+			t.Errorf("%v without records: %q", compression, e.Unread)
+		}
+		if _, shown = describe(t, Filter{Records: true, Bodies: true, Errors: true}, frame); shown {
+			t.Errorf("%v: it has no error", compression)
+		}
 	}
 }
 

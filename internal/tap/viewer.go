@@ -48,8 +48,12 @@ type Viewer struct {
 	tap     *Tap
 	filter  Filter
 	queue   chan *Frame
-	held    atomic.Int64 // bytes that frames have room for which were not taken by Next
 	dropped atomic.Uint64
+
+	mu    sync.Mutex
+	held  int  // guarded by mu: bytes that frames have room for, until Next is called after them
+	ended bool // guarded by mu: nothing is held any more
+	last  int  // of the frame that Next returned; owned by the caller of Next
 
 	once sync.Once
 	over chan struct{}
@@ -62,9 +66,12 @@ func (v *Viewer) Over() <-chan struct{} { return v.over }
 // Waiting reports whether frames are there that Next has not returned.
 func (v *Viewer) Waiting() bool { return len(v.queue) > 0 }
 
-// Next waits for a frame. It is nil when frames were dropped and none has come since; then,
-// dropped says how many. The error is [ErrReplaced], [ErrClosed] or that of ctx.
+// Next waits for a frame, which is held until the next call. It is nil when frames were dropped
+// and none has come since; then, dropped says how many. The error is [ErrReplaced], [ErrClosed]
+// or that of ctx.
 func (v *Viewer) Next(ctx context.Context) (f *Frame, dropped uint64, err error) {
+	v.release(v.last)
+	v.last = 0
 	select {
 	case f = <-v.queue:
 		return v.taken(f), f.Dropped, nil
@@ -84,8 +91,33 @@ func (v *Viewer) Next(ctx context.Context) (f *Frame, dropped uint64, err error)
 }
 
 func (v *Viewer) taken(f *Frame) *Frame {
-	v.held.Add(-int64(cap(f.Bytes)))
+	v.last = cap(f.Bytes)
 	return f
+}
+
+// admit reports whether n bytes more may be held.
+func (v *Viewer) admit(n int) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.ended || v.held+n > maxHeld || v.tap.Admit != nil && !v.tap.Admit(n) {
+		return false
+	}
+	v.held += n
+	return true
+}
+
+// release returns n bytes that were admitted. Those of a viewer that has ended were returned
+// already.
+func (v *Viewer) release(n int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.ended || n == 0 {
+		return
+	}
+	v.held -= n
+	if v.tap.Release != nil {
+		v.tap.Release(n)
+	}
 }
 
 // show puts a frame into the queue, or counts it.
@@ -94,7 +126,7 @@ func (v *Viewer) show(f *Frame) {
 	select {
 	case v.queue <- f:
 	default:
-		v.held.Add(-int64(cap(f.Bytes)))
+		v.release(cap(f.Bytes))
 		v.dropped.Add(f.Dropped + 1)
 	}
 }
@@ -106,7 +138,18 @@ func (v *Viewer) Close() {
 }
 
 func (v *Viewer) end(why error) {
-	v.once.Do(func() { v.why = why; close(v.over) })
+	v.once.Do(func() {
+		// Frames that pumps are still copying, and those in the queue, find no reader.
+		v.mu.Lock()
+		v.ended = true
+		if v.held > 0 && v.tap.Release != nil {
+			v.tap.Release(v.held)
+		}
+		v.held = 0
+		v.mu.Unlock()
+		v.why = why
+		close(v.over)
+	})
 }
 
 // Begin notes that a frame has begun to pass; nil: it is not shown.
