@@ -12,14 +12,17 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
 )
 
-// The bounds of the server. Nobody needs more: a request has a short path, a few
-// headers and no body, and who asks is a probe, a scraper or one person.
+// The bounds of the server. They are enough: a request has a short path, a few
+// headers and no body, and its client is a probe, a scraper or one person.
 const (
 	maxConnections = 64
+	reserve        = 8                      // connections more, while all others are being served
+	maxIdle        = 16                     // connections between two requests
+	writeGrace     = 250 * time.Millisecond // an answer that waits longer for its reader may be cut
 	maxHeaderBytes = 16 << 10
 	headerTimeout  = 5 * time.Second
 	readTimeout    = 10 * time.Second
-	writeTimeout   = 30 * time.Second
+	writeTimeout   = 5 * time.Second
 	idleTimeout    = 30 * time.Second
 	stopTimeout    = time.Second // for answers under way when the server ends
 )
@@ -49,12 +52,12 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 		<-ctx.Done()
 		return nil
 	}
-	run := &serving{slots: make(chan struct{}, maxConnections), failed: make(chan error, len(listeners))}
+	run := &serving{open: newConns(), failed: make(chan error, len(listeners))}
 	for _, l := range listeners {
 		server := s.httpServer(ctx, run, isLocal(l.Addr()))
 		run.servers = append(run.servers, server)
 		run.loops.Add(1)
-		go run.serve(server, &limitedListener{Listener: l, slots: run.slots, closed: make(chan struct{})})
+		go run.serve(server, &listener{Listener: l, conns: run.open})
 	}
 	var err error
 	select {
@@ -69,7 +72,7 @@ func (s *Server) httpServer(ctx context.Context, run *serving, local bool) *http
 	// Answers under way outlive ctx by up to stopTimeout.
 	base := context.WithoutCancel(ctx)
 	return &http.Server{
-		Handler:           s.handler(local),
+		Handler:           &guard{handler: s.handler(local), local: local, answers: make(chan struct{}, maxAnswers)},
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -91,7 +94,7 @@ func (s *Server) log() *slog.Logger {
 // serving is one call of Serve.
 type serving struct {
 	servers []*http.Server
-	slots   chan struct{} // one per open connection
+	open    *conns
 	failed  chan error
 	loops   sync.WaitGroup // accept loops
 	conns   sync.WaitGroup // connections
@@ -105,14 +108,16 @@ func (r *serving) serve(server *http.Server, l net.Listener) {
 	}
 }
 
-// track counts connections, since http.Server.Close does not wait for their
-// goroutines.
-func (r *serving) track(_ net.Conn, state http.ConnState) {
+// track notes the states of connections and counts them, since http.Server.Close
+// does not wait for their goroutines.
+func (r *serving) track(c net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
 		r.conns.Add(1)
 	case http.StateClosed, http.StateHijacked:
 		r.conns.Done()
+	default:
+		r.open.set(c.(*conn), state)
 	}
 }
 
@@ -140,52 +145,3 @@ func isLocal(addr net.Addr) bool {
 		return false
 	}
 }
-
-// limitedListener accepts only while fewer than maxConnections are open on all
-// listeners together. What it does not accept waits in the kernel's queue. The
-// place is taken before accepting, so that nothing is held while it waits.
-type limitedListener struct {
-	net.Listener
-	slots  chan struct{}
-	closed chan struct{}
-	once   sync.Once
-}
-
-// Accept implements [net.Listener].
-func (l *limitedListener) Accept() (net.Conn, error) {
-	select {
-	case l.slots <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		<-l.slots
-		return nil, err
-	}
-	return &limitedConn{Conn: conn, slots: l.slots}, nil
-}
-
-// Close implements [net.Listener].
-func (l *limitedListener) Close() error {
-	l.once.Do(l.markClosed)
-	return l.Listener.Close()
-}
-
-func (l *limitedListener) markClosed() { close(l.closed) }
-
-// limitedConn gives its place back when it is closed.
-type limitedConn struct {
-	net.Conn
-	slots chan struct{}
-	once  sync.Once
-}
-
-// Close implements [net.Conn].
-func (c *limitedConn) Close() error {
-	err := c.Conn.Close()
-	c.once.Do(c.leave)
-	return err
-}
-
-func (c *limitedConn) leave() { <-c.slots }

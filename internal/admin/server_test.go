@@ -98,32 +98,6 @@ func TestIdleConnectionsEnd(t *testing.T) {
 	})
 }
 
-func TestConnectionsAreBounded(t *testing.T) {
-	virtual(t, &Server{Source: trouble()}, func(l *pipeListener) {
-		var open []net.Conn
-		for range maxConnections {
-			open = append(open, l.dial())
-		}
-		extra := make(chan net.Conn)
-		go func() { extra <- l.dial() }()
-		synctest.Wait()
-		select {
-		case <-extra:
-			t.Fatal("one more was accepted")
-		default:
-		}
-		open[0].Close()
-		c := <-extra // the place was given back
-		io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-		if body, _ := io.ReadAll(c); !strings.Contains(string(body), " 200 OK") {
-			t.Errorf("the extra connection got %q", body)
-		}
-		for _, c := range append(open, c) {
-			c.Close()
-		}
-	})
-}
-
 func TestStopWithinASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
