@@ -2,14 +2,15 @@ package main
 
 import (
 	"context"
+	"math"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/tunnel"
 )
 
 func newRunCommand() *cobra.Command {
@@ -45,24 +46,35 @@ func runTunnel(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	defer t.Close()
+	longest := forever
 	select {
-	case <-stop:
+	case s := <-stop:
+		if s == os.Interrupt {
+			longest = interrupted
+		}
 	case <-t.Failed():
 		return t.failed()
 	case <-cmd.Context().Done():
 	}
-	drain(cmd.Context(), t.Tunnel, stop)
+	drain(cmd.Context(), t.Drain, longest, stop)
 	return nil
 }
 
-// drain waits for the end of the work or a second signal.
-func drain(ctx context.Context, t *tunnel.Tunnel, stop <-chan os.Signal) {
-	ctx, cancel := context.WithCancel(ctx)
+// How long a drain may take: a person at a terminal does not wait for as long as a platform.
+// Drain has its own bound (drain.timeout).
+const (
+	interrupted = 3 * time.Second
+	forever     = time.Duration(math.MaxInt64)
+)
+
+// drain waits until the work has ended, longest is over or another signal comes.
+func drain(ctx context.Context, work func(context.Context), longest time.Duration, stop <-chan os.Signal) {
+	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		t.Drain(ctx)
+		work(ctx)
 	}()
 	select {
 	case <-done:

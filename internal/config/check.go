@@ -10,9 +10,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
-// The platform sends SIGKILL 10 s after SIGTERM, and the first request of
-// librdkafka and franz-go gives up after 10 s.
-const killedAfter = 10 * time.Second
+// The first request of librdkafka and franz-go gives up after this time.
+const firstRequest = 10 * time.Second
 
 // check looks at what only several keys together can tell. A key that was not
 // understood takes no part: its own problem is enough.
@@ -290,10 +289,7 @@ func (l *loader) checkIdentity() {
 
 func (l *loader) checkDurations() {
 	c := l.config
-	if l.understood("connectivity.hold") && c.Connectivity.Hold >= killedAfter {
+	if l.understood("connectivity.hold") && c.Connectivity.Hold >= firstRequest {
 		l.warn("connectivity.hold %s: the first request of librdkafka and franz-go gives up after 10s, so keep it below", showDuration(c.Connectivity.Hold))
-	}
-	if l.understood("drain.timeout") && c.Drain.Timeout >= killedAfter {
-		l.warn("drain.timeout %s: the platform ends the process 10s after SIGTERM unless its operator says otherwise, so keep it below", showDuration(c.Drain.Timeout))
 	}
 }

@@ -237,7 +237,7 @@ func TestWarnings(t *testing.T) {
 		{"ports of the platform", conf{env: []string{bootstrap, "KAFKA_TUNNEL_BROKER_PORTS=8080-8081", "KAFKA_TUNNEL_ADMIN_LISTEN=127.0.0.1:2222"}}, []string{"holds port 8080", "holds port 8081", "admin.listen 127.0.0.1:2222 holds port 2222"}},
 		{"ports of the platform's proxy", conf{args: []string{"--broker-ports=61000-61100"}, env: []string{bootstrap}}, []string{"broker_ports 61000-61100 holds port 61001"}},
 		{"hold", conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_HOLD=10s"}}, []string{"connectivity.hold 10s"}},
-		{"drain", conf{env: []string{bootstrap, "KAFKA_TUNNEL_DRAIN_TIMEOUT=30s"}}, []string{"drain.timeout 30s"}},
+		{"drain", conf{env: []string{bootstrap, "KAFKA_TUNNEL_DRAIN_TIMEOUT=5m"}}, nil},
 		{"http", conf{env: append(slices.Clone(token), "KAFKA_TUNNEL_TOKEN_CLIENT_SECRET=x", "KAFKA_TUNNEL_TOKEN_URL=http://uaa")}, []string{"unencrypted"}},
 		{"http on this machine", conf{env: append(slices.Clone(token), "KAFKA_TUNNEL_TOKEN_CLIENT_SECRET=x", "KAFKA_TUNNEL_TOKEN_URL=http://127.0.0.1:1")}, nil},
 		{"secret in the file", conf{env: append(slices.Clone(token), "KAFKA_TUNNEL_TOKEN_URL=https://uaa"), file: "token:\n  client_secret: s3cr3t\n"}, []string{"token.client_secret stands in tunnel.yaml:2"}},

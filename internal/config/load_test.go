@@ -31,7 +31,7 @@ func TestOneVariableIsEnough(t *testing.T) {
 		},
 		Token:  Token{Issuer: IssuerAuto},
 		Limits: Limits{MaxRequestBytes: 104857600, FrameStall: time.Minute, Memory: 256 << 20},
-		Drain:  Drain{Timeout: 8500 * time.Millisecond, Quiet: 3 * time.Second},
+		Drain:  Drain{Timeout: 55 * time.Second, Quiet: 3 * time.Second},
 		Admin:  Admin{Listen: HostPort{"127.0.0.1", 19099}},
 		Log:    Log{Level: "info", Format: "text"},
 	}

@@ -178,7 +178,7 @@ func schema() []key {
 		one("limits.memory", "256MiB", "upper bound of the soft memory limit",
 			size(16<<20, 1<<40), showSize, func(t target) *int64 { return &t.Limits.Memory }),
 
-		one("drain.timeout", "8.5s", "after SIGTERM the tunnel ends at the latest after this time",
+		one("drain.timeout", "55s", "after SIGTERM the tunnel ends at the latest after this time",
 			duration(0, long), showDuration, func(t target) *time.Duration { return &t.Drain.Timeout }),
 		one("drain.quiet", "3s", "after SIGTERM the tunnel ends when no connection was open for so long",
 			duration(0, long), showDuration, func(t target) *time.Duration { return &t.Drain.Quiet }),

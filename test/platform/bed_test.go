@@ -4,6 +4,7 @@ package platform
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -91,6 +92,7 @@ func (o *output) String() string {
 
 // bed is a landscape, and what one instance in front of it would get.
 type bed struct {
+	grace time.Duration // between SIGTERM and SIGKILL; 0: that of SAP BTP
 	*lab.Landscape
 	dir     string
 	report  string // the application writes it
@@ -158,7 +160,7 @@ func (b *bed) app(t *testing.T, role string, env ...string) Process {
 // start starts an instance that is gone when the test ends.
 func (b *bed) start(t *testing.T, processes ...Process) *Instance {
 	t.Helper()
-	i, err := Start(context.WithoutCancel(t.Context()), Options{Dir: b.dir, Env: b.env, Processes: processes})
+	i, err := Start(context.WithoutCancel(t.Context()), Options{Dir: b.dir, Env: b.env, Processes: processes, Grace: cmp.Or(b.grace, time.Minute)})
 	if err != nil {
 		t.Fatal(err)
 	}
