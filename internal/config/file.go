@@ -90,12 +90,26 @@ func parseFile(path string, data []byte, keys []key, report func(Problem)) docum
 	return r.doc
 }
 
-// quoted finds what YAML's errors repeat of the text; an anchor or a tag may be
-// the beginning of a secret that should have stood in quotes.
-var quoted = regexp.MustCompile("'[^']{2,}'|`[^`]{2,}`|\"[^\"]{2,}\"")
+var (
+	yamlLine = regexp.MustCompile("^line [0-9]+: ")
+	// yamlIndicator is a character that YAML's errors name: did not find expected ',' or '}'.
+	yamlIndicator = regexp.MustCompile(`'[^\pL\pN'"]'`)
+)
 
+// yamlMessage says what is wrong without anything of the file: an anchor or a tag may be the
+// beginning of a secret that should have been in quotes. What the parser quotes, apart from
+// its own indicators, comes from the file; such a text is left out as a whole.
 func yamlMessage(err error) string {
-	return "is not valid YAML: " + quoted.ReplaceAllString(strings.TrimPrefix(err.Error(), "yaml: "), "'"+hidden+"'")
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	line := yamlLine.FindString(text)
+	problem := strings.TrimPrefix(text, line)
+	switch {
+	case strings.HasPrefix(problem, "unknown anchor "):
+		problem = "an alias (*) refers to an anchor (&) that is not defined; a value that begins with * needs quotes"
+	case strings.ContainsAny(yamlIndicator.ReplaceAllString(problem, ""), "'\"`"):
+		problem = "a value has another type than its tag (!) or cannot be used"
+	}
+	return "is not valid YAML: " + line + problem
 }
 
 // resolve follows an alias to what it stands for.

@@ -243,3 +243,36 @@ func TestProblemsComeWithWhatIsInEffect(t *testing.T) {
 		}
 	}
 }
+
+// TestYAMLErrorsAreWhole: the parser's own words stay as they are, and nothing of the file is
+// among them, however short it is.
+func TestYAMLErrorsAreWhole(t *testing.T) {
+	for file, want := range map[string]string{
+		"log:\n  {level: info\n":             "is not valid YAML: line 1: did not find expected ',' or '}'",
+		"clusters:\n  [a\n":                  "is not valid YAML: line 1: did not find expected ',' or ']'",
+		"log:\n  level: info\n bad: x\n":     "is not valid YAML: line 2: did not find expected key",
+		"log:\n\tlevel: info\n":              "is not valid YAML: line 2: found character that cannot start any token",
+		"log: a: b\n":                        "is not valid YAML: mapping values are not allowed in this context",
+		"token:\n  client_secret: *x\n":      "is not valid YAML: an alias (*) refers to an anchor (&) that is not defined; a value that begins with * needs quotes",
+		"token:\n  client_secret: *hunter\n": "is not valid YAML: an alias (*) refers to an anchor (&) that is not defined; a value that begins with * needs quotes",
+	} {
+		_, err := conf{file: file, env: []string{bootstrap}}.load(t)
+		wrong, ok := errors.AsType[*Error](err)
+		if !ok || len(wrong.Problems) == 0 {
+			t.Errorf("%q: %v", file, err)
+			continue
+		}
+		if got := wrong.Problems[0].Message; got != want {
+			t.Errorf("%q: %q, want %q", file, got, want)
+		}
+	}
+	for text, want := range map[string]string{
+		"yaml: line 7: cannot decode !!int `s3cr3t` as a !!float": "is not valid YAML: line 7: a value has another type than its tag (!) or cannot be used",
+		"yaml: anchor 'x' value contains itself":                  "is not valid YAML: a value has another type than its tag (!) or cannot be used",
+		`yaml: invalid map key: "a"`:                              "is not valid YAML: a value has another type than its tag (!) or cannot be used",
+	} {
+		if got := yamlMessage(errors.New(text)); got != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+}

@@ -53,6 +53,7 @@ const (
 	TokenUnreachable Code = "token_unreachable"
 	TokenTimeout     Code = "token_timeout"
 	TokenStatus      Code = "token_status"
+	TokenURLWrong    Code = "token_url_wrong"
 	TokenRateLimited Code = "token_rate_limited"
 	TokenRejected    Code = "token_rejected"
 	TenantRejected   Code = "tenant_rejected"
@@ -267,6 +268,10 @@ var catalogue = []Entry{
 		"the token service at {target} answers with an error",
 		"Usually an outage that heals by itself. If it stays, look at the status page of the platform for Authorization and Trust Management.", held,
 		gateHeals},
+	{TokenURLWrong, HopToken, RetryGate,
+		"the token service at {target} does not accept a request for a token",
+		"Most likely the URL is wrong: its path is missing or another one (token_service_url of the binding gets /oauth/token appended, token.url must be complete), or its host belongs to another tenant (KAFKA_TUNNEL_TENANT). Compare the URL in `kafka-tunnel config` with the binding (cf env APP), correct it and restart.", held,
+		"after a restart with the correction; the tunnel keeps asking meanwhile, because a router in front of the service may give the same answer in an outage"},
 	{TokenRateLimited, HopToken, RetryGate,
 		"the token service at {target} limits the rate of requests",
 		"The limit is shared by the whole subaccount, and the tunnel waits as long as it was told to. Look for another application that fetches tokens without caching them.", held,
@@ -323,7 +328,7 @@ var catalogue = []Entry{
 
 	{ProxyUnresolvable, HopProxy, RetryGate,
 		"the name of the connectivity proxy {host} cannot be resolved",
-		"Inside the platform this is an outage of its name service that heals by itself. Outside, open a way through an application with cf ssh APP -N -L {port}:{target} and set KAFKA_TUNNEL_CONNECTIVITY_PROXY=localhost:{port}.", held,
+		"Inside the platform this is an outage of its name service that heals by itself. The name is known only there: to try something out, run it as a task of the application (cf run-task APP). Outside, open a route through an application: SAP BTP disables SSH by default, so run cf enable-ssh APP and cf restage APP first, then cf ssh APP -N -L {port}:{target} and set KAFKA_TUNNEL_CONNECTIVITY_PROXY=localhost:{port}.", held,
 		gateHeals},
 	{ProxyUnreachable, HopProxy, RetryGate,
 		"the connectivity proxy {target} cannot be reached",

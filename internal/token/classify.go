@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,13 +59,16 @@ func (f *clientFetcher) refused(x *exchange, code string) *failure.Failure {
 		kind = failure.ResourceRejected
 	case x.status == http.StatusTooManyRequests:
 		kind = failure.TokenRateLimited
+	case x.status/100 == 3, x.status/100 == 4 && x.status != http.StatusRequestTimeout:
+		// What answers does not know such a request: it is another path, host or tenant.
+		kind = failure.TokenURLWrong
 	}
 	detail := fmt.Sprintf("status %d", x.status)
 	switch {
 	case code != "":
 		detail += " " + code
 	case x.status/100 == 3:
-		detail += ", a redirect, which is not followed: the URL has to be that of the token service itself"
+		detail += ", a redirect, which is not followed"
 	case x.isHTML():
 		detail += " with an HTML page"
 	}
@@ -139,10 +143,19 @@ func TransportCause(err error) error {
 	return errors.New("the exchange over HTTP failed")
 }
 
+// oauthErrors are the codes of RFC 6749, section 5.2, and of RFC 8707.
+var oauthErrors = []string{
+	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client",
+	"unsupported_grant_type", "invalid_scope", "invalid_target",
+}
+
 // errorCode returns an OAuth error code fit to be shown: without bytes that RFC
 // 6749, section 5.2 does not allow in one, at most 64 of them, and nothing at all
 // if a server echoes the secret in it.
 func (f *clientFetcher) errorCode(code string) string {
+	if slices.Contains(oauthErrors, code) {
+		return code // even if the secret is so short that it is a part of this word
+	}
 	if secret := f.config.ClientSecret; secret != "" && strings.Contains(code, secret) {
 		return ""
 	}

@@ -195,14 +195,16 @@ func TestAnswersWithoutAToken(t *testing.T) {
 		{"401 with a broken body", answer(401, json, bodyMark, "Content-Length", "1000"), failure.TokenRejected, "status 401"},
 		{"403", answer(403, "text/html", page), failure.TokenRejected, "status 403 with an HTML page"},
 		{"400 for the client", answer(400, json, `{"error":"invalid_client"}`), failure.TokenRejected, "status 400 invalid_client"},
-		{"400 for the request", answer(400, json, `{"error":"invalid_request"}`), failure.TokenStatus, "status 400 invalid_request"},
-		{"404", answer(404, "text/html", page), failure.TokenStatus, "status 404 with an HTML page"},
+		{"400 for the request", answer(400, json, `{"error":"invalid_request"}`), failure.TokenURLWrong, "status 400 invalid_request"},
+		{"404", answer(404, "text/html", page), failure.TokenURLWrong, "status 404 with an HTML page"},
+		{"405", answer(405, "text/html", page), failure.TokenURLWrong, "status 405"},
+		{"408", answer(408, "text/html", page), failure.TokenStatus, "status 408"},
 		{"429", answer(429, json, bodyMark), failure.TokenRateLimited, "status 429"},
 		{"500", answer(500, "text/plain", bodyMark), failure.TokenStatus, "status 500"},
 		{"503", answer(503, json, `{"error":"`+strings.Repeat("long ", 100)+`"}`), failure.TokenStatus, "status 503 long long"},
 		{"500 of 2 MB", answer(500, "text/html", strings.Repeat(bodyMark, 150_000)), failure.TokenStatus, "status 500"},
-		{"the secret as error", answer(400, json, `{"error":"`+testSecret+`"}`), failure.TokenStatus, "status 400"},
-		{"junk as error", answer(400, json, `{"error":"a\"b\\c\u0007d\u001b[1me`+"ä"+`"}`), failure.TokenStatus, "status 400 abcd[1me"},
+		{"the secret as error", answer(400, json, `{"error":"`+testSecret+`"}`), failure.TokenURLWrong, "status 400"},
+		{"junk as error", answer(400, json, `{"error":"a\"b\\c\u0007d\u001b[1me`+"ä"+`"}`), failure.TokenURLWrong, "status 400 abcd[1me"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -212,6 +214,19 @@ func TestAnswersWithoutAToken(t *testing.T) {
 				t.Errorf("detail %q is long", f.Detail)
 			}
 		})
+	}
+}
+
+// TestAShortSecretHidesNothing: a code that the protocol defines is shown, and means the same,
+// whatever the secret is.
+func TestAShortSecretHidesNothing(t *testing.T) {
+	server := uaa(t, answer(400, "application/json", `{"error":"invalid_client"}`))
+	for _, secret := range []string{"i", "in", "client"} {
+		fetch, err := ClientCredentials(Credentials{URL: server.URL, ClientID: testID, ClientSecret: secret})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fetchFails(t, fetch, failure.TokenRejected, "status 400 invalid_client")
 	}
 }
 
@@ -270,7 +285,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	})
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		server := uaa(t, answer(status, "text/html", bodyMark, "Location", other.URL+"/"+bodyMark))
-		fetchFails(t, fetcherFor(t, server.URL), failure.TokenStatus, fmt.Sprintf("status %d, a redirect", status))
+		fetchFails(t, fetcherFor(t, server.URL), failure.TokenURLWrong, fmt.Sprintf("status %d, a redirect", status))
 	}
 }
 
