@@ -172,6 +172,22 @@ func TestLimitOfMessages(t *testing.T) {
 	}
 }
 
+// TestLimitOfErrors: a response of nothing but errors has some of them.
+func TestLimitOfErrors(t *testing.T) {
+	m := kmsg.NewPtrDeleteTopicsResponse()
+	m.Topics = make([]kmsg.DeleteTopicsResponseTopic, 30_000)
+	for i := range m.Topics {
+		m.Topics[i].ErrorCode = 3
+	}
+	all, err := limited().ErrorsOf(m)
+	if _, ok := errors.AsType[*LimitError](err); !ok || len(all) != structShare*testLimit/errorSize || all[1].Path != "responses[1].errorCode" {
+		t.Errorf("%d errors, %v", len(all), err)
+	}
+	if all, err = new(Codec).ErrorsOf(m); err != nil || len(all) != len(m.Topics) {
+		t.Errorf("%d errors, %v", len(all), err)
+	}
+}
+
 // TestLimitLeavesTheRestAsItIs: what is within the limit is the same with it as without, and
 // as the standard library writes it.
 func TestLimitLeavesTheRestAsItIs(t *testing.T) {

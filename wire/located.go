@@ -12,8 +12,8 @@ type LocatedError struct {
 	Error
 }
 
-// ErrorsOf lists the error codes of a response, in the order in which they stand in it. A
-// request has none.
+// ErrorsOf lists the error codes of a response, in their order in it. A request has none. With
+// a [*LimitError] these are the first ones.
 func (c *Codec) ErrorsOf(m Message) ([]LocatedError, error) {
 	if directionOf(m) != Response {
 		return nil, nil
@@ -22,29 +22,46 @@ func (c *Codec) ErrorsOf(m Message) ([]LocatedError, error) {
 	if err != nil {
 		return nil, err
 	}
-	return errorsIn(nil, "", fields, reflect.ValueOf(m).Elem()), nil
+	l := errorList{memory: c.budget()}
+	l.add("", fields, reflect.ValueOf(m).Elem())
+	return l.all, l.err
 }
 
-func errorsIn(all []LocatedError, path string, fields []Field, v reflect.Value) []LocatedError {
+// errorSize is what a LocatedError takes with its path, roughly, and as JSON.
+const errorSize = 256
+
+// An errorList collects errors until they are too many.
+type errorList struct {
+	all    []LocatedError
+	memory *budget
+	err    error
+}
+
+func (l *errorList) add(path string, fields []Field, v reflect.Value) {
 	for _, f := range fields {
+		if l.err != nil {
+			return
+		}
 		at, value := join(path, f.Name), v.Field(f.index)
 		if _, ok := f.meaning(); ok && value.Int() != 0 {
-			all = append(all, LocatedError{at, ErrorOf(int16(value.Int()))})
+			if l.err = l.memory.take(errorSize); l.err != nil {
+				return
+			}
+			l.all = append(l.all, LocatedError{at, ErrorOf(int16(value.Int()))})
 		}
 		switch {
 		case !strings.HasSuffix(f.Type, "struct"):
 		case value.Kind() == reflect.Slice:
-			for i := range value.Len() {
-				all = errorsIn(all, fmt.Sprintf("%s[%d]", at, i), f.Fields, value.Index(i))
+			for i := 0; i < value.Len() && l.err == nil; i++ {
+				l.add(fmt.Sprintf("%s[%d]", at, i), f.Fields, value.Index(i))
 			}
 		default:
 			if value.Kind() == reflect.Pointer {
 				value = value.Elem()
 			}
 			if value.IsValid() {
-				all = errorsIn(all, at, f.Fields, value)
+				l.add(at, f.Fields, value)
 			}
 		}
 	}
-	return all
 }

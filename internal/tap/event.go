@@ -109,7 +109,10 @@ func (d *Describer) read(e *Event, f *Frame) (malformed bool) {
 	}
 	m, err := d.parse(f)
 	if m != nil {
-		e.Errors, _ = d.codec.ErrorsOf(m) // as far as it was read
+		var limit error
+		if e.Errors, limit = d.codec.ErrorsOf(m); limit != nil { // as far as it was read
+			e.Unread = unread(limit)
+		}
 	}
 	switch {
 	case len(f.Bytes) < f.Size:

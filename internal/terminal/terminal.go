@@ -96,9 +96,12 @@ func (w *Writer) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Flush writes the beginning of a character that was not completed.
+// Flush writes the beginning of a character that was not completed. It does not wait for a
+// Write that is in progress: a terminal may be stopped, and the program ends all the same.
 func (w *Writer) Flush() error {
-	w.mu.Lock()
+	if !w.mu.TryLock() {
+		return nil
+	}
 	defer w.mu.Unlock()
 	rest := w.rest
 	w.rest = nil

@@ -2,6 +2,7 @@ package terminal
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -104,6 +105,26 @@ func TestAPipeGetsTheBytes(t *testing.T) {
 	if Is(null) || Is(out) || Is(&got) || !Is(NewEscaper(&got)) {
 		t.Error("what is a terminal is wrong")
 	}
+}
+
+// TestAStoppedTerminalDoesNotKeepTheProgram.
+func TestAStoppedTerminalDoesNotKeepTheProgram(t *testing.T) {
+	r, stopped := io.Pipe()
+	w := NewEscaper(stopped)
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		_, _ = w.Write([]byte("log line\n"))
+	}()
+	one := make([]byte, 1)
+	if _, err := r.Read(one); err != nil { // Write is in progress
+		t.Fatal(err)
+	}
+	if err := w.Flush(); err != nil {
+		t.Error(err)
+	}
+	r.Close()
+	<-written
 }
 
 func TestTable(t *testing.T) {
