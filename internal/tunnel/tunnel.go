@@ -132,7 +132,7 @@ func (t *Tunnel) start(ctx context.Context, o Options) error {
 	t.adminPort = port
 	t.server.Claim(sockets...)
 	if t.cfg.Admin.Tap {
-		t.tap = &tap.Tap{}
+		t.tap = &tap.Tap{Admit: t.budget.TryAcquire, Release: t.budget.Release}
 	}
 	endpoints := &admin.Server{Source: t, Metrics: t.metrics.Handler(), Tap: t.tap, Logger: t.logger}
 	t.work.Go(func() { t.serveAdmin(ctx, endpoints, sockets) })
