@@ -98,17 +98,15 @@ func (tr *trial) checkReady(t *testing.T) {
 		return // it heals by itself, at any moment
 	}
 	if tr.row.ready {
-		// Whether it is ready or degraded is in TestStates. What new connections meet is
+		// Whether it is ready or degraded is looked at by states. What new connections meet is
 		// among the reasons, before it is known what it means for the state.
-		status, body := tr.get(t, "/readyz")
-		r := readiness(t, body)
-		named := slices.ContainsFunc(r.Reasons, func(reason admin.Reason) bool {
-			return reason.Code == tr.row.code && reason.Hop == tr.row.hop && reason.Advice != ""
-		})
 		met := tr.row.code != "" && tr.row.code != failure.BrokerReset && tr.row.code != failure.BrokerStalled
-		if named != met || status != http.StatusOK && !met {
-			t.Errorf("/readyz: %d %s", status, body)
-		}
+		tr.until(t, "/readyz", func(status int, body string) bool {
+			reasons := readiness(t, body).Reasons
+			return !met && status == http.StatusOK && len(reasons) == 0 || slices.ContainsFunc(reasons, func(r admin.Reason) bool {
+				return met && r.Code == tr.row.code && r.Hop == tr.row.hop && r.Advice != ""
+			})
+		})
 		return
 	}
 	tr.until(t, "/readyz", func(status int, body string) bool {

@@ -86,21 +86,42 @@ const crowdSize = 20
 
 // rowsAtATime is how many landscapes run beside each other. They mostly wait; it
 // does not depend on the number of processors, as t.Parallel does.
-const rowsAtATime = 12
+const rowsAtATime = 16
 
-// TestFaults goes through every fault of the lab.
+// TestFaults goes through every fault of the lab: what clients and operators see of it,
+// and what it does to the state of the cluster.
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	var work sync.WaitGroup
-	slots := make(chan struct{}, rowsAtATime)
+	p := pool{slots: make(chan struct{}, rowsAtATime)}
+	rows := stateRows()
+	results := make([]*stateRow, len(rows))
+	for i, row := range rows {
+		p.start(func() {
+			t.Run("state of "+row.title(), func(t *testing.T) { results[i] = row.states(t) })
+		})
+	}
 	for _, row := range faultRows() {
-		slots <- struct{}{}
-		work.Go(func() {
-			defer func() { <-slots }()
+		p.start(func() {
 			t.Run(row.title(), func(t *testing.T) { row.run(t) })
 		})
 	}
-	work.Wait()
+	p.work.Wait()
+	t.Log("\n" + stateTable(results))
+}
+
+// A pool runs a bounded number of rows at a time.
+type pool struct {
+	slots chan struct{}
+	work  sync.WaitGroup
+}
+
+// start runs a row once there is room.
+func (p *pool) start(row func()) {
+	p.slots <- struct{}{}
+	p.work.Go(func() {
+		defer func() { <-p.slots }()
+		row()
+	})
 }
 
 // TestEveryFaultHasARow: who adds a kind of fault, or a mode, says what it does.
