@@ -18,6 +18,9 @@ const (
 	tunnelTLS    = "tunnel-tls"
 )
 
+// tunnelBefore is an earlier version of the tunnel, whose binary TUNNEL_BEFORE names.
+const tunnelBefore = "tunnel-before"
+
 // The tunnel with admin.tap, while nobody watches, and while somebody does.
 const (
 	tunnelTap     = "tunnel-tap"
@@ -37,14 +40,17 @@ type candidate struct {
 // candidates returns those that are here, and notes which are not.
 func candidates(o options, b *broker, dir string, r *result) ([]candidate, error) {
 	direct := []string{"KAFKA_TUNNEL_BOOTSTRAP=" + b.address(), "KAFKA_TUNNEL_CONNECTIVITY_VIA=direct"}
-	all := []candidate{
-		{name: tunnelDirect, start: func(ctx context.Context) (*child, error) { return startTunnel(ctx, o.binary, direct...) }, restart: func(ctx context.Context, nofile uint64) (*child, error) {
-			binary, err := limited(dir, o.binary, nofile)
+	bare := func(name, binary string) candidate {
+		return candidate{name: name, start: func(ctx context.Context) (*child, error) { return startTunnel(ctx, binary, direct...) }, restart: func(ctx context.Context, nofile uint64) (*child, error) {
+			limited, err := limited(dir, name, binary, nofile)
 			if err != nil {
 				return nil, err
 			}
-			return startTunnel(ctx, binary, append(direct, "MEMORY_LIMIT=256m")...)
-		}},
+			return startTunnel(ctx, limited, append(direct, "MEMORY_LIMIT=256m", "KAFKA_TUNNEL_LIMITS_MAX_CONNECTIONS=30000")...)
+		}}
+	}
+	all := []candidate{
+		bare(tunnelDirect, o.binary),
 		{name: tunnelProxy, start: func(ctx context.Context) (*child, error) {
 			lab, env, err := startLandscape(ctx, o.binary, b.address(), dir)
 			if err != nil {
@@ -59,6 +65,9 @@ func candidates(o options, b *broker, dir string, r *result) ([]candidate, error
 			return c, nil
 		}},
 		{name: "direct", start: func(context.Context) (*child, error) { return itself(b.address()), nil }},
+	}
+	if before := os.Getenv("TUNNEL_BEFORE"); before != "" {
+		all = append(all, bare(tunnelBefore, before))
 	}
 	tapped := append(slices.Clone(direct), "KAFKA_TUNNEL_ADMIN_TAP=true")
 	all = append(all,
@@ -102,8 +111,8 @@ func candidates(o options, b *broker, dir string, r *result) ([]candidate, error
 }
 
 // limited writes a program that starts another one with a limit on descriptors.
-func limited(dir, binary string, nofile uint64) (string, error) {
-	path := fmt.Sprintf("%s/nofile-%d", dir, nofile)
+func limited(dir, name, binary string, nofile uint64) (string, error) {
+	path := fmt.Sprintf("%s/%s-nofile-%d", dir, name, nofile)
 	script := fmt.Sprintf("#!/bin/sh\nulimit -n %d && exec %s \"$@\"\n", nofile, binary)
 	return path, os.WriteFile(path, []byte(script), 0o700)
 }
