@@ -165,7 +165,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 				ended[i].Store(true)
 			}()
 			synctest.Wait()
-			time.Sleep(time.Millisecond) // virtual: the order of their ages
+			time.Sleep(time.Millisecond) // synctest: the order of their ages
 		}
 		for i := range all {
 			if got, want := ended[i].Load(), i < all-maxConnections; got != want {
@@ -196,7 +196,7 @@ func TestIdleConnectionsAreBounded(t *testing.T) {
 				ended[i].Store(true)
 			}()
 			synctest.Wait()
-			time.Sleep(time.Millisecond) // virtual
+			time.Sleep(time.Millisecond) // synctest
 		}
 		for i := range ended {
 			if got := ended[i].Load(); got != (i < 2) {
@@ -216,12 +216,12 @@ func TestAnAnswerIsReadInTimeOrNotAtAll(t *testing.T) {
 		c := l.dial()
 		defer c.Close()
 		io.WriteString(c, largeRequest)
-		time.Sleep(writeTimeout - time.Second)
+		time.Sleep(writeTimeout - time.Second) // synctest
 		synctest.Wait()
 		if got := metrics.running.Load(); got != 1 {
 			t.Error("it was cut early")
 		}
-		time.Sleep(2 * time.Second)
+		time.Sleep(2 * time.Second) // synctest
 		synctest.Wait()
 		if got := metrics.running.Load(); got != 0 {
 			t.Errorf("%d answers are left", got)

@@ -12,6 +12,7 @@ import (
 func TestOtherSitesAreRefused(t *testing.T) {
 	base := serve(t, &Server{Source: trouble(), Tap: &tap.Tap{}})
 	port := base[len("http://127.0.0.1"):]
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for _, tt := range []struct {
 		name, path string
 		headers    []string
@@ -48,7 +49,7 @@ func TestOtherSitesAreRefused(t *testing.T) {
 			for i := 0; i < len(tt.headers); i += 2 {
 				r.Header.Set(tt.headers[i], tt.headers[i+1])
 			}
-			response, err := http.DefaultClient.Do(r)
+			response, err := client.Do(r)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -58,5 +59,4 @@ func TestOtherSitesAreRefused(t *testing.T) {
 			}
 		})
 	}
-	http.DefaultClient.CloseIdleConnections()
 }
