@@ -215,7 +215,7 @@ func TestLimitLeavesTheRestAsItIs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := appendRecords(nil, fields[0]); err != nil || string(got) != string(want) {
+		if got, err := appendRecords(nil, fields[0]); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%v: %v\n%s\nwant\n%s", c, err, got, want)
 		}
 	}
