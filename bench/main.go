@@ -17,6 +17,7 @@
 //	tunnel        via: direct
 //	tunnel-tap    the same with admin.tap, while nobody watches
 //	tunnel-watched  while somebody does (kafka-tunnel tap --json)
+//	tunnel-before  an earlier version, when TUNNEL_BEFORE names its binary
 //	tunnel-tls    the same with TLS to the broker
 //	relay-tls     relay-copy with TLS to the broker
 //	tunnel-proxy  through the lab's connectivity proxy and Cloud Connector

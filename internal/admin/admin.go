@@ -181,7 +181,7 @@ func Seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1e3 }
 func (r Readiness) withoutHosts() Readiness {
 	clusters := make([]ClusterReadiness, len(r.Clusters))
 	for i, c := range r.Clusters {
-		c.Failure = c.Failure.withoutHosts()
+		c.Failure = c.withoutHosts()
 		c.Reasons = reasonsWithoutHosts(c.Reasons)
 		clusters[i] = c
 	}
@@ -196,7 +196,7 @@ func (f Failure) withoutHosts() Failure {
 func reasonsWithoutHosts(list []Reason) []Reason {
 	var out []Reason
 	for _, r := range list {
-		r.Failure = r.Failure.withoutHosts()
+		r.Failure = r.withoutHosts()
 		out = append(out, r)
 	}
 	return out

@@ -68,10 +68,10 @@ func (d *bed) fail(to topology.Target, code failure.Code) {
 func (d *bed) during(long time.Duration, do func()) {
 	for end := time.Now().Add(long); time.Now().Before(end); {
 		do()
-		d.Health.State()
+		d.State()
 		time.Sleep(500 * time.Millisecond) // synctest
 	}
-	d.Health.State()
+	d.State()
 }
 
 func (d *bed) is(want State, codes ...failure.Code) {

@@ -2,6 +2,7 @@ package listener
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"runtime"
@@ -42,7 +43,7 @@ func TestATakenPort(t *testing.T) {
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if owned := WithOwner(ended, port, err); owned != err {
+	if owned := WithOwner(ended, port, err); !errors.Is(owned, err) {
 		t.Errorf("a lookup whose context has ended returns %v", owned)
 	}
 }

@@ -1,7 +1,6 @@
 package logging
 
 import (
-	"context"
 	"log/slog"
 	"time"
 
@@ -18,10 +17,8 @@ const settle = 2 * time.Second
 //
 // Effects are kept by kind, so that their number is bounded.
 type effect struct {
-	ctx  context.Context
-	f    *failure.Failure
-	args []any
-	more int
+	write func(level slog.Level, more int)
+	more  int // of its kind
 }
 
 // isEffect reports whether a failure may be the effect of another one.
@@ -44,13 +41,12 @@ func level(code failure.Code) slog.Level {
 
 // hold keeps an effect until its cause is known, and reports whether it did: false if the
 // cause was logged a moment ago.
-func (l *Failures) hold(e *effect, now time.Time) bool {
+func (l *Failures) hold(k kind, write func(level slog.Level, more int), now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed || now.Sub(l.caused) < settle {
 		return false
 	}
-	k := kindOf(e.f)
 	if held := l.effects[k]; held != nil {
 		held.more++
 		return true
@@ -61,7 +57,7 @@ func (l *Failures) hold(e *effect, now time.Time) bool {
 	if l.effects == nil {
 		l.effects = map[kind]*effect{}
 	}
-	l.effects[k] = e
+	l.effects[k] = &effect{write: write}
 	if l.timer == nil {
 		l.timer = time.AfterFunc(settle, func() { l.release(slog.LevelWarn) })
 	} else if len(l.effects) == 1 {
@@ -85,7 +81,7 @@ func (l *Failures) release(level slog.Level) {
 	l.effects = nil
 	l.mu.Unlock()
 	for _, e := range effects {
-		l.write(e.ctx, level, e.f, e.more, e.args)
+		e.write(level, e.more)
 	}
 }
 

@@ -46,13 +46,14 @@ func NewFailures(logger *slog.Logger) *Failures {
 // logged before their effects. args are further attributes, as of slog.Logger.Warn.
 func (l *Failures) Log(ctx context.Context, f *failure.Failure, args ...any) {
 	now := time.Now()
+	write := func(level slog.Level, more int) { l.write(ctx, level, f, more, args) }
 	if isEffect(f.Code) {
-		if !l.hold(&effect{ctx: ctx, f: f, args: args}, now) {
-			l.write(ctx, slog.LevelInfo, f, 0, args)
+		if !l.hold(kindOf(f), write, now) {
+			write(slog.LevelInfo, 0)
 		}
 		return
 	}
-	l.write(ctx, level(f.Code), f, 0, args)
+	write(level(f.Code), 0)
 	if isCause(f.Entry()) {
 		l.cause(now)
 	}

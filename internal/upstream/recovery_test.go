@@ -115,8 +115,9 @@ func TestARecoveredBrokerIsUsedPromptly(t *testing.T) {
 		shows   time.Duration
 	}
 	var populations []population
-	for _, d := range []time.Duration{100, 250, 333, 600, 900, 970} {
-		populations = append(populations, population{fmt.Sprint("one client each ", d*time.Millisecond), 1, every(d * time.Millisecond), refuses})
+	for _, ms := range []int{100, 250, 333, 600, 900, 970} {
+		d := time.Duration(ms) * time.Millisecond
+		populations = append(populations, population{fmt.Sprint("one client each ", d), 1, every(d), refuses})
 	}
 	populations = append(populations,
 		population{"one client at random", 1, between(50*time.Millisecond, 950*time.Millisecond), refuses},

@@ -164,7 +164,7 @@ func (b *largeBroker) serve(conn net.Conn) {
 				return
 			}
 			if b.trickle {
-				time.Sleep(10 * time.Millisecond)
+				<-time.After(10 * time.Millisecond)
 			}
 		}
 	}

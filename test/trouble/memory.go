@@ -117,7 +117,7 @@ func memory(ctx context.Context, t *tunnel, b *largeBroker, o MemoryOptions, r *
 func (t *tunnel) peak() (int64, error) {
 	status, err := os.ReadFile(t.proc("status"))
 	if err != nil {
-		return 0, nil //nolint:nilerr // it has ended
+		return 0, nil // it has ended
 	}
 	for line := range strings.Lines(string(status)) {
 		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
