@@ -174,10 +174,10 @@ func TestAStalledHoldIsAskedToEnd(t *testing.T) {
 			return h
 		}
 		hold("first")
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // synctest
 		hold("second")
 		moving := hold("moving")
-		time.Sleep(time.Hour)
+		time.Sleep(time.Hour) // synctest
 		if len(stalled) > 0 {
 			t.Fatalf("%v were asked to end although no request waited", stalled)
 		}
@@ -188,7 +188,7 @@ func TestAStalledHoldIsAskedToEnd(t *testing.T) {
 			waiting = append(waiting, b.Request(3*mib, nil))
 		}
 		for range 30 {
-			time.Sleep(5 * time.Second)
+			time.Sleep(5 * time.Second) // synctest
 			moving.Touch()
 		}
 		for _, h := range waiting {
@@ -200,7 +200,7 @@ func TestAStalledHoldIsAskedToEnd(t *testing.T) {
 		if len(stalled) != 3 || stalled[0] != "first" || stalled[1] != "second" || at["first"] < patience || at["first"] > patience+2*every {
 			t.Errorf("%v, %v", stalled, at)
 		}
-		time.Sleep(2 * every)
+		time.Sleep(2 * every) // synctest
 	})
 }
 
