@@ -39,30 +39,30 @@ func TestCausesBeforeEffects(t *testing.T) {
 			log.Log(t.Context(), reset)
 			log.Log(t.Context(), reset)
 			log.Log(t.Context(), other)
-			time.Sleep(settle / 2)
+			time.Sleep(settle / 2) // synctest
 			log.Log(t.Context(), down)
 		}, "WARN proxy_unreachable, INFO broker_reset, INFO broker_reset"},
 		"the cause, then a reset": {func(t *testing.T, log *Failures) {
 			log.Log(t.Context(), down)
 			log.Log(t.Context(), reset)
-			time.Sleep(2 * settle)
+			time.Sleep(2 * settle) // synctest
 		}, "WARN proxy_unreachable, INFO broker_reset"},
 		"a reset alone": {func(t *testing.T, log *Failures) {
 			log.Log(t.Context(), reset)
-			time.Sleep(2 * settle)
+			time.Sleep(2 * settle) // synctest
 		}, "WARN broker_reset"},
 		"a reset, and long after it a failure": {func(t *testing.T, log *Failures) {
 			log.Log(t.Context(), reset)
-			time.Sleep(2 * settle)
+			time.Sleep(2 * settle) // synctest
 			log.Log(t.Context(), down)
-			time.Sleep(2 * settle)
+			time.Sleep(2 * settle) // synctest
 			log.Log(t.Context(), other)
-			time.Sleep(2 * settle)
+			time.Sleep(2 * settle) // synctest
 		}, "WARN broker_reset, WARN proxy_unreachable, WARN broker_reset"},
 		"a reset, and the end of the process": {func(t *testing.T, log *Failures) {
 			log.Log(t.Context(), reset)
 			log.Close()
-			time.Sleep(2 * settle)
+			time.Sleep(2 * settle) // synctest
 		}, "WARN broker_reset"},
 		"a client that resets its connection": {func(t *testing.T, log *Failures) {
 			log.Log(t.Context(), failure.New(failure.ClientReset, nil))

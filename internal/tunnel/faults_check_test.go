@@ -231,9 +231,17 @@ func (tr *trial) checkMetrics(t *testing.T) {
 
 // checkLog checks what is written: each failure once, with hop and advice.
 func (tr *trial) checkLog(t *testing.T) {
+	await(t, "the log", func() bool { // effects wait for their cause
+		logged := map[string]bool{}
+		for _, line := range tr.logLines(t) {
+			logged[line["code"]] = true
+		}
+		return len(logged) >= len(tr.row.codes())
+	}, nil)
 	most := 1 + int(time.Since(tr.began)/(30*time.Second))
 	lines := map[string]int{}
 	codes := map[string]bool{}
+	caused := false
 	for _, line := range tr.logLines(t) {
 		code := failure.Code(line["code"])
 		if line["msg"] == "no new token" {
@@ -243,6 +251,16 @@ func (tr *trial) checkLog(t *testing.T) {
 				t.Errorf("the token cache's line of %s: %v", code, line)
 			}
 			continue
+		}
+		want := "WARN"
+		if code == failure.BrokerReset && caused {
+			want = "INFO"
+		}
+		if line["level"] != want {
+			t.Errorf("%s is logged as %s after its cause: %t", code, line["level"], caused)
+		}
+		if r := failure.Lookup(code).Retry; r == failure.RetryGate || code == failure.BrokerUnreachable {
+			caused = true
 		}
 		codes[line["code"]] = true
 		lines[line["code"]+" "+line["target"]]++

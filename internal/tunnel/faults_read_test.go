@@ -17,7 +17,7 @@ func (bed *testbed) logLines(t *testing.T) (lines []map[string]string) {
 		if err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
-		if attrs["code"] != "" && attrs["level"] == "WARN" {
+		if attrs["code"] != "" && attrs["hop"] != "" && attrs["level"] != "DEBUG" {
 			lines = append(lines, attrs)
 		}
 	}
