@@ -16,6 +16,9 @@ import (
 	"net"
 	"sync"
 	"syscall"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/peer"
 )
 
 // Relay relays until both directions have ended, or ctx; then both connections are
@@ -27,6 +30,7 @@ func Relay(ctx context.Context, client, upstream net.Conn, early []byte) (sent, 
 	defer r.close()
 	stop := context.AfterFunc(ctx, r.abort)
 	defer stop()
+	defer r.watch()()
 	var both sync.WaitGroup
 	both.Go(func() { sent = r.pass(upstream, client, early, "from the client") })
 	both.Go(func() { received = r.pass(client, upstream, nil, "from the other end") })
@@ -65,6 +69,40 @@ func (r *relay) pass(to, from net.Conn, early []byte, direction string) int64 {
 		r.abort()
 	}
 	return n
+}
+
+// checkEvery is the time between two checks of both ends.
+const checkEvery = 2 * time.Second
+
+// watch ends the relay when one side has reset its connection while nothing reads from it,
+// because the other side takes no more (R13). The returned function ends the watch.
+func (r *relay) watch() (stop func()) {
+	var mu sync.Mutex // guards timer, and ended
+	var timer *time.Timer
+	ended := false
+	check := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if ended {
+			return
+		}
+		for _, conn := range []net.Conn{r.client, r.upstream} {
+			if peer.StateOf(conn) == peer.Reset {
+				r.failed(&net.OpError{Op: "relay", Net: "tcp", Err: syscall.ECONNRESET})
+				return
+			}
+		}
+		timer.Reset(checkEvery)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	timer = time.AfterFunc(checkEvery, check)
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		ended = true
+		timer.Stop()
+	}
 }
 
 // failed notes the first error and ends both directions.

@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/peer"
 )
 
 // defaultLost is how long the broker's side may leave everything without
@@ -30,7 +32,7 @@ type ackMonitor struct {
 // check reports whether the other side has owed an acknowledgement for as long as
 // after: since a check that saw the debt, and none has come since.
 func (a *ackMonitor) check(conn net.Conn, after time.Duration, now time.Time) (lost bool) {
-	silent, owes := unacknowledged(conn)
+	silent, owes := peer.Unacknowledged(conn)
 	switch {
 	case !owes:
 		a.pendingSince = time.Time{}

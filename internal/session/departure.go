@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/peer"
 )
 
 // A departure is what is known of a client that may have gone while nothing reads from
@@ -34,18 +36,18 @@ func (d *departure) check(c *connection, now time.Time) {
 		d.since = time.Time{}
 		return
 	}
-	state := peerStateOf(c.client)
-	if state == peerReset {
+	state := peer.StateOf(c.client)
+	if state == peer.Reset {
 		c.clientGone(&sideError{c.requests.from, false, syscall.ECONNRESET})
 		return
 	}
 	moved := c.toBroker.Load() + c.toClient.Load()
 	patience := stillFor
-	if state == peerUnread && c.unacknowledged.Load() {
+	if state == peer.Unread && c.unacknowledged.Load() {
 		patience = c.h.Stall
 	}
 	switch {
-	case state == peerOpen:
+	case state == peer.Open:
 		d.since = time.Time{}
 	case d.since.IsZero() || moved != d.moved:
 		d.since, d.moved = now, moved
@@ -92,13 +94,3 @@ type dialing struct {
 
 // departed reports whether the dial was cancelled because the client has gone.
 func (d *dialing) departed() bool { return d != nil && d.gone.Load() }
-
-// A peerState is what the kernel knows of the other end of a connection.
-type peerState uint8
-
-const (
-	peerOpen   peerState = iota
-	peerUnread           // it has ended its side, and there are bytes to read before that
-	peerEnded            // it has ended its side, and all was read
-	peerReset            // it has reset the connection
-)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/peer"
 )
 
 // waits are the places where the request pump waits for something other than the client.
@@ -61,7 +62,7 @@ func stuck(c *connection) bool {
 	for still < 100 {
 		<-time.After(time.Millisecond)
 		switch now := c.toBroker.Load(); {
-		case !c.requests.waiting.Load() && unreadBytes(c.client) == 0:
+		case !c.requests.waiting.Load() && peer.UnreadBytes(c.client) == 0:
 			return false
 		case now == moved && c.requests.waiting.Load():
 			still++

@@ -1,4 +1,4 @@
-package session
+package peer
 
 import (
 	"net"
@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unacknowledged reports whether the other side of a connection owes an
+// Unacknowledged reports whether the other side of a connection owes an
 // acknowledgement, of bytes or of a probe of its window, and how long ago it has
 // last sent one (tcp(7), TCP_INFO).
-func unacknowledged(conn net.Conn) (time.Duration, bool) {
+func Unacknowledged(conn net.Conn) (time.Duration, bool) {
 	info := tcpInfo(conn)
 	if info == nil {
 		return 0, false
@@ -49,26 +49,35 @@ func control(conn net.Conn, f func(fd int)) bool {
 	return raw.Control(func(fd uintptr) { f(int(fd)) }) == nil
 }
 
-// peerStateOf asks the kernel about the other end of a connection.
-func peerStateOf(conn net.Conn) peerState {
+// StateOf asks the kernel about the other end of a TCP connection. The error of a reset
+// (SO_ERROR) is taken from the socket: the caller has to act on it.
+func StateOf(conn net.Conn) State {
 	info := tcpInfo(conn)
 	switch {
 	case info == nil:
-		return peerOpen
-	case info.State == unix.BPF_TCP_CLOSE:
-		return peerReset
-	case info.State != unix.BPF_TCP_CLOSE_WAIT:
-		return peerOpen
+		return Open
+	case info.State == unix.BPF_TCP_CLOSE && hasError(conn):
+		return Reset
+	case info.State != unix.BPF_TCP_CLOSE && info.State != unix.BPF_TCP_CLOSE_WAIT:
+		return Open
 	}
-	if unreadBytes(conn) > 0 {
-		return peerUnread
+	// Both sides may have ended: then it is closed, and there may be bytes to read.
+	if UnreadBytes(conn) > 0 {
+		return Unread
 	}
-	return peerEnded
+	return Ended
 }
 
-// unreadBytes returns how many bytes have come and were not read, without the FIN behind
+// hasError takes the pending error of a socket.
+func hasError(conn net.Conn) bool {
+	pending := 0
+	control(conn, func(fd int) { pending, _ = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR) })
+	return pending != 0
+}
+
+// UnreadBytes returns how many bytes have come and were not read, without the FIN behind
 // them (tcp(7), SIOCINQ).
-func unreadBytes(conn net.Conn) (n int) {
+func UnreadBytes(conn net.Conn) (n int) {
 	control(conn, func(fd int) { n, _ = unix.IoctlGetInt(fd, unix.SIOCINQ) })
 	return n
 }

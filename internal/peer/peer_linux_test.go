@@ -1,0 +1,66 @@
+package peer
+
+import (
+	"net"
+	"testing"
+	"time"
+)
+
+// pair is two ends of one loopback TCP connection.
+func pair(t *testing.T) (near, far *net.TCPConn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	a, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Close(); _ = b.Close() })
+	return a.(*net.TCPConn), b.(*net.TCPConn)
+}
+
+func TestStateOf(t *testing.T) {
+	reset := func(conn *net.TCPConn) {
+		_ = conn.SetLinger(0)
+		_ = conn.Close()
+	}
+	for name, test := range map[string]struct {
+		play func(near, far *net.TCPConn)
+		want State
+	}{
+		"open":                     {func(_, _ *net.TCPConn) {}, Open},
+		"open, with bytes":         {func(_, far *net.TCPConn) { _, _ = far.Write([]byte("x")) }, Open},
+		"ended":                    {func(_, far *net.TCPConn) { _ = far.CloseWrite() }, Ended},
+		"ended, with bytes":        {func(_, far *net.TCPConn) { _, _ = far.Write([]byte("x")); _ = far.CloseWrite() }, Unread},
+		"closed":                   {func(_, far *net.TCPConn) { _ = far.Close() }, Ended},
+		"reset":                    {func(_, far *net.TCPConn) { reset(far) }, Reset},
+		"reset, with bytes before": {func(_, far *net.TCPConn) { _, _ = far.Write([]byte("x")); reset(far) }, Reset},
+		"both ended":               {func(near, far *net.TCPConn) { _ = near.CloseWrite(); _ = far.CloseWrite() }, Ended},
+		"both ended, with bytes": {func(near, far *net.TCPConn) {
+			_ = near.CloseWrite()
+			_, _ = far.Write([]byte("x"))
+			_ = far.CloseWrite()
+		}, Unread},
+		"both ended in the other order": {func(near, far *net.TCPConn) { _ = far.CloseWrite(); _ = near.CloseWrite() }, Ended},
+	} {
+		t.Run(name, func(t *testing.T) {
+			near, far := pair(t)
+			test.play(near, far)
+			var got State
+			for range 1000 { // packets on loopback are handled by another thread
+				if got = StateOf(near); got == test.want {
+					return
+				}
+				<-time.After(time.Millisecond)
+			}
+			t.Errorf("state %d, want %d", got, test.want)
+		})
+	}
+}
