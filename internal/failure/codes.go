@@ -1,0 +1,92 @@
+package failure
+
+// The codes, in the order of the hops.
+const (
+	ConfigInvalid     Code = "config_invalid"
+	BootstrapMissing  Code = "bootstrap_missing"
+	BindingMissing    Code = "binding_missing"
+	BindingUnknown    Code = "binding_unknown"
+	BindingAmbiguous  Code = "binding_ambiguous"
+	BindingMalformed  Code = "binding_malformed"
+	BindingCredhubRef Code = "binding_credhub_ref"
+
+	IdentityUnbound    Code = "identity_unbound"
+	DestinationUnbound Code = "destination_unbound"
+
+	OwnAddress Code = "own_address"
+
+	PortTaken          Code = "port_taken"
+	NoPort             Code = "no_port"
+	AdvertisedLoopback Code = "advertised_loopback"
+	UnmappedAddress    Code = "unmapped_address"
+	NodeUnknown        Code = "node_unknown"
+	NotTried           Code = "not_tried"
+	Internal           Code = "internal"
+
+	DescriptorsExhausted Code = "descriptors_exhausted"
+	AcceptFailed         Code = "accept_failed"
+	ConnectionsExhausted Code = "connections_exhausted"
+	MemoryStalled        Code = "memory_stalled"
+
+	TLSOnPlainPort         Code = "tls_on_plain_port"
+	HTTPOnKafkaPort        Code = "http_on_kafka_port"
+	NotKafka               Code = "not_kafka"
+	BadFrame               Code = "bad_frame"
+	RequestTooLarge        Code = "request_too_large"
+	VersionTooNew          Code = "version_too_new"
+	ClientStalled          Code = "client_stalled"
+	ClientReset            Code = "client_reset"
+	ClientGone             Code = "client_gone"
+	ControllersUnsupported Code = "controllers_not_supported"
+
+	TokenUnreachable Code = "token_unreachable"
+	TokenTimeout     Code = "token_timeout"
+	TokenStatus      Code = "token_status"
+	TokenURLWrong    Code = "token_url_wrong"
+	TokenRateLimited Code = "token_rate_limited"
+	TokenRejected    Code = "token_rejected"
+	TenantRejected   Code = "tenant_rejected"
+	ResourceRejected Code = "resource_rejected"
+	TokenMalformed   Code = "token_malformed"
+
+	CertificateExpired Code = "certificate_expired"
+
+	DestinationUnreachable Code = "destination_unreachable"
+	DestinationStatus      Code = "destination_status"
+	DestinationRejected    Code = "destination_rejected"
+	DestinationNotFound    Code = "destination_not_found"
+	DestinationMalformed   Code = "destination_malformed"
+	DestinationWrongType   Code = "destination_wrong_type"
+	DestinationProperty    Code = "destination_property"
+
+	ProxyUnresolvable   Code = "proxy_unresolvable"
+	ProxyUnreachable    Code = "proxy_unreachable"
+	ProxySilent         Code = "proxy_silent"
+	ProxyProtocol       Code = "proxy_protocol"
+	ProxyMethodRefused  Code = "proxy_method_refused"
+	ProxyAuthRefused    Code = "proxy_auth_refused"
+	ProxyGeneralFailure Code = "proxy_general_failure"
+	CommandRefused      Code = "command_refused"
+	AddressUnsupported  Code = "address_unsupported"
+
+	ConnectorAway     Code = "connector_away"
+	ConnectSilent     Code = "connect_silent"
+	AccessNotAllowed  Code = "access_not_allowed"
+	BrokerUnreachable Code = "broker_unreachable"
+
+	TLSUnknownAuthority Code = "tls_unknown_authority"
+	TLSWrongName        Code = "tls_wrong_name"
+	TLSExpired          Code = "tls_expired"
+	TLSNotSpoken        Code = "tls_not_spoken"
+	TLSRefused          Code = "tls_refused"
+	TLSSilent           Code = "tls_silent"
+	TLSFailed           Code = "tls_failed"
+
+	BrokerStalled      Code = "broker_stalled"
+	BrokerUnresponsive Code = "broker_unresponsive"
+	BrokerReset        Code = "broker_reset"
+	UnexpectedResponse Code = "unexpected_response"
+	BrokerExpectsTLS   Code = "broker_expects_tls"
+	ResponseMalformed  Code = "response_malformed"
+	ResponseTooLarge   Code = "response_too_large"
+)

@@ -1,0 +1,97 @@
+package session
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/secure"
+)
+
+// A Summary is what is to say about a connection when it is over.
+type Summary struct {
+	Target             string // what was dialled, "" when nothing was
+	Software           string // how the client calls itself, "" when it does not
+	Result             Result
+	Err                error // why it ended; nil when one side just closed it
+	Requests           int64
+	ToBroker, ToClient int64 // bytes
+	Duration           time.Duration
+}
+
+// Result is how a connection ended.
+type Result string
+
+// The results of a connection.
+const (
+	ClientClosed Result = "client_closed" // the client closed it in good order
+	BrokerClosed Result = "broker_closed" // the broker closed it in good order
+	Silent       Result = "silent"        // the client closed it without a byte: a port probe
+	Refused      Result = "refused"       // what the client sent was refused
+	NotReached   Result = "not_reached"   // the broker was not reached
+	Failed       Result = "failed"        // it broke
+	Stopped      Result = "stopped"       // the tunnel was stopped
+)
+
+// verdict is how a connection ends: as the pump says that ends first.
+type verdict struct {
+	mu       sync.Mutex
+	decided  bool
+	result   Result
+	err      error
+	requests error // what ended the request pump
+}
+
+func (v *verdict) decide(result Result, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.decided {
+		v.decided, v.result, v.err = true, result, err
+	}
+}
+
+// classify makes a failure of what ended a pump.
+func (c *connection) classify(err error) error {
+	if err == nil || errors.Is(err, errStopped) {
+		return nil
+	}
+	if _, ok := failure.As(err); ok {
+		return err
+	}
+	if f := secure.Refusal(err); f != nil {
+		return f.For(c.summary.Target, "")
+	}
+	if lost := c.acks.err(); lost != nil {
+		return failure.New(failure.BrokerReset, lost).For(c.summary.Target, "")
+	}
+	if large, ok := errors.AsType[*tooLargeError](err); ok {
+		return failure.New(failure.ResponseTooLarge, nil).For(c.summary.Target, "").With(large.Error())
+	}
+	side, ok := errors.AsType[*sideError](err)
+	if !ok {
+		return failure.New(failure.Internal, err)
+	}
+	client := side.side == "client"
+	code := failure.BrokerReset
+	switch {
+	case errors.Is(err, errStalled) && client:
+		code = failure.ClientStalled
+	case errors.Is(err, errStalled):
+		code = failure.BrokerStalled
+	case client:
+		code = failure.ClientReset
+	}
+	f := failure.New(code, err).For(c.summary.Target, "")
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		f = f.With("the connection ended inside a frame")
+	}
+	return f
+}
+
+// isReset reports whether err is a connection reset by the peer.
+func isReset(err error) bool {
+	return errors.Is(err, errLost) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
