@@ -149,7 +149,7 @@ func TestAProbeIsAnsweredBesideHogs(t *testing.T) {
 	}
 }
 
-// TestConnectionsAreBounded: whoever comes, as many are open as there may be, and the oldest
+// TestConnectionsAreBounded: however many clients connect, only so many connections are open, and the oldest
 // has gone.
 func TestConnectionsAreBounded(t *testing.T) {
 	virtual(t, &Server{Source: trouble()}, func(l *pipeListener) {

@@ -92,7 +92,7 @@ func TestHeldResponses(t *testing.T) {
 				expect(t, b.client, test.want)
 				sender.Wait()
 				_ = b.client.CloseWrite()
-				if s := <-b.over; s.Result != Failed { // nobody has asked for the last response
+				if s := <-b.over; s.Result != Failed { // no request is in flight for the last response
 					t.Logf("summary %+v", s)
 				}
 				if held, waiting := b.handler.Budget.Held(); held != lent || waiting != 0 {

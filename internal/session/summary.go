@@ -11,10 +11,10 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/secure"
 )
 
-// A Summary is what is to say about a connection when it is over.
+// A Summary is what is known about a connection that has ended.
 type Summary struct {
-	Target             string // what was dialled, "" when nothing was
-	Software           string // how the client calls itself, "" when it does not
+	Target             string // what was dialled, "" if nothing was
+	Software           string // the name and version of the client software, "" if it sends none
 	Result             Result
 	Err                error // why it ended; nil when one side just closed it
 	Requests           int64
@@ -27,8 +27,8 @@ type Result string
 
 // The results of a connection.
 const (
-	ClientClosed Result = "client_closed" // the client closed it in good order
-	BrokerClosed Result = "broker_closed" // the broker closed it in good order
+	ClientClosed Result = "client_closed" // the client closed it cleanly
+	BrokerClosed Result = "broker_closed" // the broker closed it cleanly
 	Silent       Result = "silent"        // the client closed it without a byte: a port probe
 	Refused      Result = "refused"       // what the client sent was refused
 	NotReached   Result = "not_reached"   // the broker was not reached

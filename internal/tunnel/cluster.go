@@ -91,7 +91,7 @@ func (t *Tunnel) startCluster(ctx context.Context, cfg config.Cluster) (*cluster
 	return cl, nil
 }
 
-// bootstrapNode stands in the place of a node id for connections to the bootstrap port.
+// bootstrapNode is the node label of connections to the bootstrap port.
 const bootstrapNode = "bootstrap"
 
 // forget drops what was measured of a node whose port was given up.
