@@ -164,6 +164,7 @@ func TestHoldsWaitInOrder(t *testing.T) {
 // TestAStalledHoldEnds: a client that does not read its response, for whose memory others
 // have waited for long, is disconnected, and the others are answered.
 func TestAStalledHoldEnds(t *testing.T) {
+	t.Parallel() // it takes as long as the budget's patience
 	memory := budget.New(16 << 20)
 	b := start(t, func(h *Handler) { h.Budget = memory }, nil)
 	_ = b.client.SetReadBuffer(4 << 10)
