@@ -151,7 +151,7 @@ func (b *largeBroker) serve(conn net.Conn) {
 			return
 		}
 		body := []byte{0, 0}
-		if int16(binary.BigEndian.Uint16(request)) == b.key {
+		if key := int16(binary.BigEndian.Uint16(request)); key == b.key || key == fetchKey {
 			body = b.body
 		}
 		head := binary.BigEndian.AppendUint32(nil, uint32(4+len(body)))
@@ -178,20 +178,27 @@ func (b *largeBroker) piece() int {
 	return len(b.body)
 }
 
-// request is one that the large response answers.
-func (b *largeBroker) request() []byte {
-	request := binary.BigEndian.AppendUint16(nil, uint16(b.key))
-	request = binary.BigEndian.AppendUint16(request, uint16(b.version))
+// fetchKey is the key of Fetch. In a version without addresses its response passes as it is.
+const fetchKey = 1
+
+// request is one that the large response answers. pass: the tunnel does not rewrite it.
+func (b *largeBroker) request(pass bool) []byte {
+	key, version := b.key, b.version
+	if pass {
+		key, version = fetchKey, 4
+	}
+	request := binary.BigEndian.AppendUint16(nil, uint16(key))
+	request = binary.BigEndian.AppendUint16(request, uint16(version))
 	request = append(request, 0, 0, 0, 1, 0xff, 0xff, 0) // correlation id, no client id, no tags
-	if b.key == 0 {
+	if key == 0 {
 		request = append(request, 0, 0, 1) // no transactional id, acks=1
 	}
 	return append(binary.BigEndian.AppendUint32(nil, uint32(len(request))), request...)
 }
 
-// check reads a large response to its end. It must not name the broker, and be as long
-// as one that does not.
-func (b *largeBroker) check(conn net.Conn) error {
+// check reads a large response to its end. It must not name the broker, unless it passes
+// as it is, and be as long as one that does not.
+func (b *largeBroker) check(conn net.Conn, pass bool) error {
 	var head [8]byte
 	if _, err := io.ReadFull(conn, head[:]); err != nil {
 		return err
@@ -208,7 +215,7 @@ func (b *largeBroker) check(conn net.Conn) error {
 		if left -= n; err != nil && left > 0 {
 			return fmt.Errorf("%d bytes before the end: %w", left, err)
 		}
-		if bytes.Contains(buf[:kept+n], name) {
+		if !pass && bytes.Contains(buf[:kept+n], name) {
 			return fmt.Errorf("the response names %s", brokerHost)
 		}
 		kept = copy(buf, buf[max(0, kept+n-len(name)):kept+n])
