@@ -17,7 +17,7 @@ const (
 	// connectionMemory is what one connection is counted with when the default is bounded
 	// by memory: goroutine stacks, buffers in use, and what the Go runtime adds to them.
 	// Connections get half of the memory; the other half is for what is held for them (R25).
-	connectionMemory = 24 << 10
+	connectionMemory = 40 << 10
 )
 
 // heldMemory returns how much may be held for clients and brokers (R25): a quarter of the

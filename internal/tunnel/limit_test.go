@@ -18,13 +18,13 @@ func TestDefaultLimit(t *testing.T) {
 		warning              []string
 	}{
 		"plenty":                {1 << 20, 204, 0, 524058, nil},
-		"by memory":             {1 << 20, 204, 64 * mib, 1365, nil},
+		"by memory":             {1 << 20, 204, 64 * mib, 819, nil},
 		"by descriptors":        {1024, 204, 64 * mib, 282, nil},
 		"nothing is known":      {0, 204, 0, 0, nil},
-		"only memory is known":  {0, 204, 256 * mib, 5461, nil},
+		"only memory is known":  {0, 204, 256 * mib, 3276, nil},
 		"few descriptors":       {512, 204, 64 * mib, 26, []string{"only 26 client", "512 file descriptors", "204", "ulimit -n", "limits.max_connections"}},
 		"no descriptors":        {256, 204, 0, 1, []string{"only 1 client", "256 file descriptors"}},
-		"little memory":         {16384, 204, 2 * mib, 42, []string{"only 42 client", "2048 KiB", "24 KiB", "limits.max_connections"}},
+		"little memory":         {16384, 204, 2 * mib, 25, []string{"only 25 client", "2048 KiB", "40 KiB", "limits.max_connections"}},
 		"next to no memory":     {16384, 204, 1024, 1, []string{"only 1 client"}},
 		"the last without":      {588, 204, 0, 64, nil},
 		"the first that is few": {586, 204, 0, 63, []string{"only 63"}},
