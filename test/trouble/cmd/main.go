@@ -120,11 +120,6 @@ func memoryMatrix(short bool) (all []trouble.MemoryOptions) {
 			}
 		}
 	}
-	if !short { // as many as the default of limits.max_connections allows
-		for _, peer := range []trouble.Peer{trouble.Reads, trouble.Ignores} {
-			all = append(all, trouble.MemoryOptions{Response: trouble.LargeCoordinator, Connections: 800, Peer: peer})
-		}
-	}
 	return all
 }
 
