@@ -25,7 +25,7 @@ var errLost = errors.New("the other side acknowledges nothing")
 //
 // Its owner is the goroutine of the [monitor]; err may be called by others.
 type ackMonitor struct {
-	pendingSince time.Time    // the first check at which an acknowledgement was owed; zero: none is
+	pendingSince int64        // Unix nanoseconds of the first check at which an acknowledgement was owed; 0: none is
 	lost         atomic.Int64 // for how long nothing was acknowledged; 0: the other side is there
 }
 
@@ -35,11 +35,11 @@ func (a *ackMonitor) check(conn net.Conn, after time.Duration, now time.Time) (l
 	silent, owes := peer.Unacknowledged(conn)
 	switch {
 	case !owes:
-		a.pendingSince = time.Time{}
-	case a.pendingSince.IsZero() || now.Add(-silent).After(a.pendingSince):
-		a.pendingSince = now
+		a.pendingSince = 0
+	case a.pendingSince == 0 || now.Add(-silent).UnixNano() > a.pendingSince:
+		a.pendingSince = now.UnixNano()
 	}
-	if !owes || now.Sub(a.pendingSince) < after {
+	if !owes || now.UnixNano()-a.pendingSince < int64(after) {
 		return false
 	}
 	a.lost.Store(int64(after))

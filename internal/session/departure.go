@@ -22,8 +22,8 @@ import (
 // An end that waits in the client's own kernel behind bytes for which there is no room
 // is not seen.
 type departure struct {
-	since time.Time // the first round that saw the end; zero: none has
-	moved int64     // bytes that had been moved then
+	since int64 // Unix nanoseconds of the first round that saw the end; 0: none has
+	moved int64 // bytes that had been moved then
 }
 
 // stillFor is how long no byte may have moved: less than the time between two rounds, so
@@ -33,7 +33,7 @@ const stillFor = roundEvery * 3 / 4
 // check ends the connection of a client that has gone.
 func (d *departure) check(c *connection, now time.Time) {
 	if !c.requests.waiting.Load() {
-		d.since = time.Time{}
+		d.since = 0
 		return
 	}
 	state := peer.StateOf(c.client)
@@ -48,10 +48,10 @@ func (d *departure) check(c *connection, now time.Time) {
 	}
 	switch {
 	case state == peer.Open:
-		d.since = time.Time{}
-	case d.since.IsZero() || moved != d.moved:
-		d.since, d.moved = now, moved
-	case patience > 0 && now.Sub(d.since) >= patience:
+		d.since = 0
+	case d.since == 0 || moved != d.moved:
+		d.since, d.moved = now.UnixNano(), moved
+	case patience > 0 && now.UnixNano()-d.since >= int64(patience):
 		c.clientGone(nil)
 	}
 }

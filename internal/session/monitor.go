@@ -72,10 +72,10 @@ func (m *monitor) round(now time.Time) {
 // inspect is what a round does for one connection. It must not block.
 func (c *connection) inspect(now time.Time) {
 	c.departure.check(c, now)
-	if now.Before(c.nextCheck) {
+	if now.UnixNano() < c.nextCheck {
 		return
 	}
-	c.nextCheck = now.Add(c.h.checkEvery())
+	c.nextCheck = now.Add(c.h.checkEvery()).UnixNano()
 	if up := c.relaying.Load(); up != nil {
 		if c.acks.check(*up, c.h.lost(), now) {
 			c.responses.getUp() // the dormitory would not notice the end

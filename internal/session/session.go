@@ -131,7 +131,7 @@ type connection struct {
 	// Owned by the monitor.
 	acks      ackMonitor
 	departure departure
-	nextCheck time.Time
+	nextCheck int64 // Unix nanoseconds
 
 	dialing        atomic.Pointer[dialing]  // the dial that the request pump waits for; nil: there is none
 	relaying       atomic.Pointer[net.Conn] // the upstream connection; nil: not yet
@@ -154,8 +154,9 @@ func (h *Handler) ServeObserved(ctx context.Context, conn net.Conn, o Observer, 
 		c.who = tap.ConnectionOf(ctx)
 	}
 	c.queue.init()
-	c.requests.init("client", "broker", h, c.runRequests, c.sent, c.holdStalled)
-	c.responses.init("broker", "client", h, c.runResponses, c.received, c.holdStalled)
+	stalled := c.holdStalled
+	c.requests.init("client", "broker", h, c.runRequests, c.sent, stalled)
+	c.responses.init("broker", "client", h, c.runResponses, c.received, stalled)
 	c.requests.attach(conn, nil)
 	c.responses.attach(nil, conn)
 	c.unstop = context.AfterFunc(ctx, c.stop)
