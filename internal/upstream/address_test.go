@@ -125,8 +125,9 @@ func TestClientsWaitForTheAttemptInFlight(t *testing.T) {
 			t.Error("an abandoned attempt has let another one begin at once")
 		}
 		time.Sleep(900 * time.Millisecond) // synctest
-		second := tried(t, a, e)           // does not end
-		time.Sleep(addressYoung)           // synctest
+		second := tried(t, a, e)
+
+		time.Sleep(addressYoung) // synctest: the second one does not end
 		third := tried(t, a, e)
 		waits = a.enter(e, addressMaxWait)
 		a.leave(second, failure.New(failure.ConnectSilent, nil))
@@ -176,9 +177,12 @@ func TestFailuresOfAttemptsThatBeganEarlierChangeNothing(t *testing.T) {
 // takes, because there is no failure yet to refuse them with.
 func TestAnAddressInDoubtIsTriedByOne(t *testing.T) {
 	for name, doubt := range map[string]func(*addresses, endpoint){
-		"new":               func(*addresses, endpoint) {},
-		"not used for long": func(a *addresses, e endpoint) { a.leave(tried(t, a, e), nil); time.Sleep(addressIsKnown + 1) }, // synctest
-		"broken":            func(a *addresses, e endpoint) { a.leave(tried(t, a, e), nil); a.doubt(e) },
+		"new": func(*addresses, endpoint) {},
+		"not used for long": func(a *addresses, e endpoint) {
+			a.leave(tried(t, a, e), nil)
+			time.Sleep(addressIsKnown + 1) // synctest
+		},
+		"broken": func(a *addresses, e endpoint) { a.leave(tried(t, a, e), nil); a.doubt(e) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
