@@ -67,7 +67,7 @@ const (
 	forever     = time.Duration(math.MaxInt64)
 )
 
-// drain waits until the work has ended, longest is over or another signal comes.
+// drain waits until the work has ended, the time longest has passed or another signal comes.
 func drain(ctx context.Context, work func(context.Context), longest time.Duration, stop <-chan os.Signal) {
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()

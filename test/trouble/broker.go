@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"slices"
-	"sync"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -27,29 +26,22 @@ const tailSize = 256
 // broker is a raw server that answers every Fetch with the same large response, and
 // everything else with a small one.
 type broker struct {
-	listener net.Listener
-	sending  int              // SO_SNDBUF, 0: as the kernel likes
-	bodies   map[int16][]byte // Fetch responses by version, without the correlation id
-	work     sync.WaitGroup
-
-	mu    sync.Mutex
-	conns map[net.Conn]bool
+	*server
+	sending int              // SO_SNDBUF, 0: as the kernel likes
+	bodies  map[int16][]byte // Fetch responses by version, without the correlation id
 }
 
 // startBroker starts a broker whose responses have so many bytes of records, in each
 // of the versions.
 func startBroker(size, sending int, versions ...int16) (*broker, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // nothing to wait for
-	if err != nil {
-		return nil, err
-	}
-	b := &broker{listener: l, sending: sending, bodies: map[int16][]byte{}, conns: map[net.Conn]bool{}}
+	b := &broker{sending: sending, bodies: map[int16][]byte{}}
 	records := noise(size)
 	for _, v := range versions {
 		b.bodies[v] = fetchResponse(v, records)
 	}
-	b.work.Go(b.accept)
-	return b, nil
+	var err error
+	b.server, err = startServer(b.answer)
+	return b, err
 }
 
 // noise returns bytes in which none stands where another one could: each block of
@@ -82,43 +74,11 @@ func fetchResponse(version int16, records []byte) []byte {
 	return r.AppendTo(out)
 }
 
-func (b *broker) address() string { return b.listener.Addr().String() }
-
-func (b *broker) close() {
-	_ = b.listener.Close()
-	b.mu.Lock()
-	for conn := range b.conns {
-		_ = conn.Close()
+// answer serves one connection.
+func (b *broker) answer(conn net.Conn) {
+	if tcp, ok := conn.(*net.TCPConn); ok && b.sending > 0 {
+		_ = tcp.SetWriteBuffer(b.sending)
 	}
-	b.mu.Unlock()
-	b.work.Wait()
-}
-
-// accept is the goroutine that takes connections.
-func (b *broker) accept() {
-	for {
-		conn, err := b.listener.Accept()
-		if err != nil {
-			return
-		}
-		if tcp, ok := conn.(*net.TCPConn); ok && b.sending > 0 {
-			_ = tcp.SetWriteBuffer(b.sending)
-		}
-		b.mu.Lock()
-		b.conns[conn] = true
-		b.mu.Unlock()
-		b.work.Go(func() { b.serve(conn) })
-	}
-}
-
-// serve is the goroutine of one connection.
-func (b *broker) serve(conn net.Conn) {
-	defer func() {
-		_ = conn.Close()
-		b.mu.Lock()
-		delete(b.conns, conn)
-		b.mu.Unlock()
-	}()
 	for {
 		request, err := readFrame(conn)
 		if err != nil || len(request) < 8 {

@@ -10,7 +10,6 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -89,62 +88,28 @@ func coordinators(size int) kmsg.Response {
 // A largeBroker answers one API with a large response, and everything else with a small
 // one.
 type largeBroker struct {
-	listener net.Listener
-	key      int16
-	version  int16
-	body     []byte // after the correlation id
-	trickle  bool
-	work     sync.WaitGroup
-
-	mu    sync.Mutex
-	conns []net.Conn
+	*server
+	key     int16
+	version int16
+	body    []byte // after the correlation id
+	trickle bool
 }
 
 func startLargeBroker(large Large, trickle bool) (*largeBroker, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // nothing to wait for
-	if err != nil {
-		return nil, err
-	}
 	r, tag := large.response()
 	header := []byte{0}
 	if tag > 0 {
 		header = append([]byte{1, 99}, binary.AppendUvarint(nil, uint64(tag))...)
 		header = append(header, make([]byte, tag)...)
 	}
-	b := &largeBroker{listener: l, key: r.Key(), version: r.GetVersion(), body: r.AppendTo(header), trickle: trickle}
-	b.work.Go(b.accept)
-	return b, nil
+	b := &largeBroker{key: r.Key(), version: r.GetVersion(), body: r.AppendTo(header), trickle: trickle}
+	var err error
+	b.server, err = startServer(b.answer)
+	return b, err
 }
 
-func (b *largeBroker) address() string { return b.listener.Addr().String() }
-
-func (b *largeBroker) close() {
-	_ = b.listener.Close()
-	b.mu.Lock()
-	for _, conn := range b.conns {
-		_ = conn.Close()
-	}
-	b.mu.Unlock()
-	b.work.Wait()
-}
-
-// accept is the goroutine that takes connections.
-func (b *largeBroker) accept() {
-	for {
-		conn, err := b.listener.Accept()
-		if err != nil {
-			return
-		}
-		b.mu.Lock()
-		b.conns = append(b.conns, conn)
-		b.mu.Unlock()
-		b.work.Go(func() { b.serve(conn) })
-	}
-}
-
-// serve is the goroutine of one connection.
-func (b *largeBroker) serve(conn net.Conn) {
-	defer func() { _ = conn.Close() }()
+// answer serves one connection.
+func (b *largeBroker) answer(conn net.Conn) {
 	for {
 		request, err := readFrame(conn)
 		if err != nil || len(request) < 8 {

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -127,19 +125,13 @@ func loaded(ctx context.Context, address string, b *largeBroker, o MemoryOptions
 	return all, before, max(before, median(times)), nil
 }
 
-// peak returns the largest resident memory so far (proc(5), VmHWM).
+// peak returns the largest resident memory so far, 0 if the tunnel has ended.
 func (t *tunnel) peak() (int64, error) {
-	status, err := os.ReadFile(t.proc("status"))
-	if err != nil {
-		return 0, nil // it has ended
+	peak, err := t.memory("VmHWM")
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
 	}
-	for line := range strings.Lines(string(status)) {
-		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kib, err := strconv.ParseInt(strings.Fields(value)[0], 10, 64)
-			return kib * 1024, err
-		}
-	}
-	return 0, errors.New("no VmHWM")
+	return peak, err
 }
 
 // askers are clients that ask for a large response, all at once.

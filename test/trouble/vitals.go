@@ -15,19 +15,22 @@ import (
 	"time"
 )
 
-// rss returns the resident memory in bytes (proc(5), VmRSS).
-func (t *tunnel) rss() (int64, error) {
+// rss returns the resident memory in bytes.
+func (t *tunnel) rss() (int64, error) { return t.memory("VmRSS") }
+
+// memory returns a line of proc(5), status, in bytes.
+func (t *tunnel) memory(name string) (int64, error) {
 	status, err := os.ReadFile(t.proc("status"))
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.Lines(string(status)) {
-		if value, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if value, ok := strings.CutPrefix(line, name+":"); ok {
 			kib, err := strconv.ParseInt(strings.Fields(value)[0], 10, 64)
 			return kib * 1024, err
 		}
 	}
-	return 0, errors.New("no VmRSS")
+	return 0, errors.New("no " + name)
 }
 
 // tick is the unit of processor time in proc(5).
