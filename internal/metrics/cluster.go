@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,6 +26,9 @@ type Cluster struct {
 	written    [len(directionNames)]prometheus.Counter
 	apis       [apiSlots]atomic.Pointer[API]
 	unknownAPI atomic.Pointer[API]
+
+	mu    sync.Mutex // guards nodes
+	nodes map[string]*Node
 }
 
 // Cluster returns the instruments of a cluster, the same for the same name.
@@ -37,7 +41,7 @@ func (m *Metrics) Cluster(name string) *Cluster {
 	defer m.mu.Unlock()
 	c := m.clusters[name]
 	if c == nil {
-		c = &Cluster{m: m, name: name}
+		c = &Cluster{m: m, name: name, nodes: map[string]*Node{}}
 		for d, direction := range directionNames {
 			c.written[d] = m.bytes.WithLabelValues(name, direction)
 		}
@@ -85,9 +89,16 @@ func (c *Cluster) Node(node string) *Node {
 	if c == nil {
 		return nil
 	}
-	// So that the first connection is an increase from 0 and not a new series.
-	c.m.connectionsTotal.WithLabelValues(c.name, node, string(ResultOK))
-	return &Node{c: c, node: node, open: c.m.connections.WithLabelValues(c.name, node)}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.nodes[node]
+	if n == nil {
+		// So that the first connection is an increase from 0 and not a new series.
+		c.m.connectionsTotal.WithLabelValues(c.name, node, string(ResultOK))
+		n = &Node{c: c, node: node, open: c.m.connections.WithLabelValues(c.name, node)}
+		c.nodes[node] = n
+	}
+	return n
 }
 
 // Forget drops the series of a node whose port was given up, so that brokers
@@ -96,6 +107,9 @@ func (c *Cluster) Forget(node string) {
 	if c == nil || node == bootstrapNode {
 		return
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.nodes, node)
 	labels := prometheus.Labels{"cluster": c.name, "node": node}
 	c.m.connections.Delete(labels)
 	c.m.connectionsTotal.DeletePartialMatch(labels)

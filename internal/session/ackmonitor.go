@@ -23,7 +23,7 @@ var errLost = errors.New("the other side acknowledges nothing")
 // a connection whose reader is only slow: it counts the time that bytes wait for
 // the window to open, although the other side acknowledges each probe of it.
 //
-// Its owner is the goroutine of the [monitor]; err may be called by others.
+// Its owner is the round of the [monitor]; err may be called by others.
 type ackMonitor struct {
 	pendingSince int64        // Unix nanoseconds of the first check at which an acknowledgement was owed; 0: none is
 	lost         atomic.Int64 // for how long nothing was acknowledged; 0: the other side is there

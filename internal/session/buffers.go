@@ -18,13 +18,13 @@ const smallBuffer = 4 << 10
 type buffers struct{ large, small sync.Pool }
 
 func (p *pump) getBuffer() []byte {
-	if p.budget.LendBuffer(bufferSize) {
-		if b, ok := p.buffers.large.Get().(*[bufferSize]byte); ok {
+	if p.conn.h.Budget.LendBuffer(bufferSize) {
+		if b, ok := p.conn.h.buffers.large.Get().(*[bufferSize]byte); ok {
 			return b[:]
 		}
 		return new([bufferSize]byte)[:]
 	}
-	if b, ok := p.buffers.small.Get().(*[smallBuffer]byte); ok {
+	if b, ok := p.conn.h.buffers.small.Get().(*[smallBuffer]byte); ok {
 		return b[:]
 	}
 	return new([smallBuffer]byte)[:]
@@ -33,9 +33,9 @@ func (p *pump) getBuffer() []byte {
 // putBuffer takes a buffer back that getBuffer has given.
 func (p *pump) putBuffer(buf []byte) {
 	if cap(buf) == smallBuffer {
-		p.buffers.small.Put((*[smallBuffer]byte)(buf[:smallBuffer]))
+		p.conn.h.buffers.small.Put((*[smallBuffer]byte)(buf[:smallBuffer]))
 		return
 	}
-	p.budget.ReturnBuffer(bufferSize)
-	p.buffers.large.Put((*[bufferSize]byte)(buf[:bufferSize]))
+	p.conn.h.Budget.ReturnBuffer(bufferSize)
+	p.conn.h.buffers.large.Put((*[bufferSize]byte)(buf[:bufferSize]))
 }

@@ -29,7 +29,7 @@ func (c *connection) close(result Result, err error) {
 		if p.src == nil {
 			continue
 		}
-		mine := side != nil && side.side == p.from
+		mine := side != nil && side.side == p.from()
 		if reset && !mine || c.undelivered.Load() && p == &c.responses {
 			abort(p.src)
 			continue

@@ -77,7 +77,7 @@ func stuck(c *connection) bool {
 func only(h *Handler) *connection {
 	for {
 		h.monitor.mu.Lock()
-		for c := range h.monitor.open {
+		for _, c := range h.monitor.open.All() {
 			h.monitor.mu.Unlock()
 			return c
 		}

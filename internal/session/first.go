@@ -30,7 +30,7 @@ func (c *connection) firstBytes() error {
 	// its sender may wait for an answer before it sends more.
 	head, err := p.peek(kafka.SizeLen)
 	if err != nil {
-		return c.classify(unexpected(err, p.from))
+		return c.classify(unexpected(err, p.from()))
 	}
 	switch {
 	case head[0] == 0x16 && head[1] == 0x03:
@@ -45,7 +45,7 @@ func (c *connection) firstBytes() error {
 		return failure.New(failure.NotKafka, nil).With(fmt.Sprintf("first bytes % x", head[:kafka.SizeLen]))
 	}
 	if head, err = p.peek(headLen); err != nil {
-		return c.classify(unexpected(err, p.from))
+		return c.classify(unexpected(err, p.from()))
 	}
 	if startsBare(head[kafka.SizeLen:]) {
 		c.bare.Store(true)

@@ -49,7 +49,7 @@ func (p *pump) hold(n, extra int) error {
 // admit waits until n bytes may be held.
 func (p *pump) admit(n int) (*budget.Hold, error) {
 	var h *budget.Hold
-	h = p.budget.Request(n, func() { p.holdStalled(h) })
+	h = p.conn.h.Budget.Request(n, func() { p.holdStalled(h) })
 	p.mu.Lock()
 	p.admission = h
 	if p.stopping {
@@ -63,7 +63,7 @@ func (p *pump) admit(n int) (*budget.Hold, error) {
 	case err == nil:
 		return h, nil
 	case errors.Is(err, budget.ErrTooLarge):
-		return nil, &tooLargeError{int64(n), p.budget.Largest()}
+		return nil, &tooLargeError{int64(n), p.conn.h.Budget.Largest()}
 	}
 	return nil, errStopped
 }
@@ -75,7 +75,7 @@ func (p *pump) holdStalled(h *budget.Hold) {
 	current := p.admission == h
 	p.mu.Unlock()
 	if current {
-		p.onStall()
+		p.conn.holdStalled()
 	}
 }
 

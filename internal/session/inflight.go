@@ -56,7 +56,5 @@ func (c *connection) answered(e inFlight, took time.Duration) {
 	if e.wait > 0 {
 		c.resumed.Store(int64(e.sent + took)) // what is behind a long poll was not late before
 	}
-	if c.observer != nil {
-		c.observer.Answered(e.key, took, e.allowed())
-	}
+	c.owner.Answered(e.key, took, e.allowed())
 }

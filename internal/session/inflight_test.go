@@ -13,7 +13,7 @@ import (
 // not for waiting behind a long poll.
 func TestOldestUnanswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &connection{start: time.Now()}
+		c := &connection{start: time.Now(), owner: &owner{}}
 		c.queue.init()
 		request := func(correlation int32, wait time.Duration) {
 			c.queue.push(inFlight{key: kafka.KeyFetch, correlation: correlation, sent: time.Since(c.start), wait: uint32(wait.Milliseconds())})

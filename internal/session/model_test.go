@@ -2,7 +2,6 @@ package session
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
@@ -393,8 +392,6 @@ func runModel(t *testing.T, rests bool, secured func(t *rapid.T, upstream, broke
 			upstream, broker = secured(t, upstream, broker)
 		}
 		var run sync.WaitGroup
-		ctx, cancel := context.WithCancel(tap.WithConnection(parent, &tap.Connection{Node: "1"}))
-		defer cancel()
 		var viewer *tap.Viewer
 		if rapid.Bool().Draw(t, "watched") {
 			viewer = h.Tap.Watch(tap.Filter{Bodies: true, Records: true})
@@ -402,7 +399,7 @@ func runModel(t *testing.T, rests bool, secured func(t *rapid.T, upstream, broke
 		}
 		over := make(chan Summary, 1)
 		run.Go(func() {
-			h.Serve(ctx, inner, func(context.Context) (net.Conn, string, error) { return upstream, "broker", nil }, func(s Summary) { over <- s })
+			h.Serve(parent, inner, &owner{dial: to(upstream), over: over, name: tap.Connection{Node: "1"}})
 		})
 		m := &model{p: p, end: end, problem: make(chan error, 4)}
 		run.Go(func() { m.broker(broker, down) })

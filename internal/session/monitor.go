@@ -3,68 +3,74 @@ package session
 import (
 	"sync"
 	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/set"
 )
 
-// A monitor looks after the open connections of a handler: one goroutine and one
-// timer for all of them. It parks pumps that are idle, finds brokers that have gone
+// A monitor looks after the open connections of a handler, with one timer for all of
+// them. It parks pumps that are idle, finds brokers that have gone
 // without a word (see [ackMonitor]), and clients that have gone while nothing reads
 // from them (see [departure]).
 //
-// The goroutine runs while a connection is open; the last one that is removed ends it.
+// The timer runs while a connection is open. A round that finds none sets no other one.
 type monitor struct {
-	mu   sync.Mutex // guards what follows; held during a round
-	open map[*connection]struct{}
-	stop chan struct{} // closed when the goroutine is to end; nil: there is none
+	mu     sync.Mutex // guards what follows; held during a round
+	open   set.Set[*connection]
+	timer  *time.Timer // of the next round; set while a connection is open
+	closed bool
 }
 
 // roundEvery is the time between two rounds. A client that has gone is found in the
 // second round after that at the latest, within the five seconds of R13.
 const roundEvery = 2 * time.Second
 
-// add starts to look after a connection.
-func (m *monitor) add(c *connection) {
+// add starts to look after a connection; false: none is served any more.
+func (m *monitor) add(c *connection) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.open == nil {
-		m.open = map[*connection]struct{}{}
+	if m.closed {
+		return false
 	}
-	m.open[c] = struct{}{}
-	if m.stop == nil {
-		m.stop = make(chan struct{})
-		every := min(roundEvery, c.h.checkEvery())
-		go m.run(every, m.stop)
+	m.open.Add(c)
+	switch every := min(roundEvery, c.h.checkEvery()); {
+	case m.open.Len() > 1:
+	case m.timer == nil:
+		m.timer = time.AfterFunc(every, func() { m.round(every) })
+	default:
+		m.timer.Reset(every)
 	}
+	return true
 }
 
 // remove ends that; a round that is under way has ended when it returns.
 func (m *monitor) remove(c *connection) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.open, c)
-	if len(m.open) == 0 && m.stop != nil {
-		close(m.stop)
-		m.stop = nil
+	if m.open.Remove(c) && m.open.Len() == 0 {
+		m.timer.Stop()
 	}
 }
 
-// run makes rounds until stop is closed.
-func (m *monitor) run(every time.Duration, stop <-chan struct{}) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			m.round(time.Now())
-		case <-stop:
-			return
-		}
-	}
-}
-
-func (m *monitor) round(now time.Time) {
+// close stops all connections, and those that come later are not served.
+func (m *monitor) close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for c := range m.open {
+	m.closed = true
+	for _, c := range m.open.All() {
+		c.stop()
+	}
+}
+
+// round inspects all connections and sets the timer for the next round.
+func (m *monitor) round(every time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.open.Len() == 0 {
+		return
+	}
+	m.timer.Reset(every)
+	now := time.Now()
+	for _, c := range m.open.All() {
 		c.inspect(now)
 	}
 }

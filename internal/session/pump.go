@@ -25,17 +25,9 @@ import (
 // owner has to see at once and the buffer has no room for is held: see hold.
 type pump struct {
 	src, dst net.Conn
-	from, to string         // names of the two sides in errors
-	budget   *budget.Budget // of the process
-	buffers  *buffers
-	pipes    *pipes
-	splicer  *splicer      // nil until there is a large span
-	stall    time.Duration // how long src may owe bytes it has begun; 0: for ever
-	run      func()        // pumps, until the pump rests or ends
-	count    func(n int)   // is called with the bytes written to dst
-	onStall  func()        // is called when held memory does not move and others need it
+	conn     *connection // the owner
+	splicer  *splicer    // nil until there is a large span
 
-	dormitory       *dormitory
 	reader          reader
 	active          atomic.Bool // bytes have come since the last check
 	waiting         atomic.Bool // the owner waits for something else than bytes of src
@@ -46,14 +38,14 @@ type pump struct {
 	tee   *tap.Capture // who watches gets a copy of the frame; nil: nobody
 	ahead int          // bytes behind pos that were copied already
 
+	only   int  // the next read brings no more than this; 0: as much as it can
 	large  bool // the span before went by the kernel's way; the next one may, too
 	peeked bool // what the buffer holds is still in the socket, see take
-	only   int  // the next read brings no more than this; 0: as much as it can
 
-	mid   bool          // a frame was begun and is not complete
-	grace time.Duration // how much longer than stall src may take, see blocked
-
-	wantRest bool // the pump was asked to rest and may, if nothing comes
+	grace     time.Duration // how much longer than Handler.Stall src may take, see blocked
+	mid       bool          // a frame was begun and is not complete
+	wantRest  bool          // the pump was asked to rest and may, if nothing comes
+	direction direction
 
 	mu          sync.Mutex    // guards the read deadline of src and what follows
 	until       time.Time     // the read deadline that fits the state of the pump
@@ -66,11 +58,24 @@ type pump struct {
 	restFD      int32         // the descriptor by which the dormitory knows it
 }
 
+// A direction is where the bytes of a pump come from.
+type direction uint8
+
+const (
+	fromClient direction = iota
+	fromBroker
+)
+
+// sides are the names of the two sides in errors, by direction: the source comes first.
+var sides = [...][2]string{fromClient: {"client", "broker"}, fromBroker: {"broker", "client"}}
+
 // init prepares a pump whose two sides are attached later.
-func (p *pump) init(from, to string, h *Handler, run func(), count func(int), onStall func()) {
-	p.from, p.to, p.stall, p.run, p.count, p.onStall = from, to, h.Stall, run, count, onStall
-	p.budget, p.buffers, p.pipes, p.dormitory = h.Budget, &h.buffers, &h.pipes, &h.dormitory
-}
+func (p *pump) init(c *connection, from direction) { p.conn, p.direction = c, from }
+
+func (p *pump) from() string { return sides[p.direction][0] }
+func (p *pump) to() string   { return sides[p.direction][1] }
+
+func (p *pump) count(n int) { p.conn.moved(p.direction, n) }
 
 // errStalled is a frame that was begun and not continued in time.
 var errStalled = errors.New("no more bytes came")
@@ -115,7 +120,7 @@ func (p *pump) peek(n int) ([]byte, error) {
 		}
 		if err := p.fill(); err != nil {
 			if errors.Is(err, io.EOF) && p.end > p.pos {
-				return nil, &sideError{p.from, false, io.ErrUnexpectedEOF}
+				return nil, &sideError{p.from(), false, io.ErrUnexpectedEOF}
 			}
 			return nil, err
 		}
@@ -182,7 +187,7 @@ func (p *pump) pass(n int64) error {
 			err = p.fill()
 		}
 		if err != nil {
-			return unexpected(err, p.from)
+			return unexpected(err, p.from())
 		}
 		if n == 0 {
 			return nil
@@ -204,7 +209,7 @@ func (p *pump) drop(n int64) error {
 			return nil
 		}
 		if err := p.fill(); err != nil {
-			return unexpected(err, p.from)
+			return unexpected(err, p.from())
 		}
 	}
 }
@@ -255,7 +260,7 @@ func (p *pump) writeError(err error) error {
 	if p.isStopping() && !isReset(err) { // a reset came from the other side
 		return errStopped
 	}
-	return &sideError{p.to, true, err}
+	return &sideError{p.to(), true, err}
 }
 
 // fill writes the span and reads once.

@@ -18,7 +18,7 @@ const patience = 16 << 10
 // reading the client, because that is the only way to notice that it left: then
 // the dial is cancelled. One case is excepted: a client may write records that
 // nobody acknowledges (acks=0) and leave at once; these are still delivered.
-func (c *connection) reach(ctx context.Context, dial DialFunc) (net.Conn, string, error) {
+func (c *connection) reach(ctx context.Context) (net.Conn, string, error) {
 	hold := c.h.Hold
 	if hold <= 0 {
 		hold = defaultHold
@@ -26,11 +26,14 @@ func (c *connection) reach(ctx context.Context, dial DialFunc) (net.Conn, string
 	ctx, cancel := context.WithDeadline(ctx, c.start.Add(hold))
 	defer cancel()
 	done := make(chan outcome, 1)
-	go c.dial(ctx, dial, done)
+	go c.dial(ctx, done)
 	gone := c.watch()
 	if gone == nil { // nothing reads now: the monitor notices when the client leaves
 		c.dialing.Store(&dialing{cancel: cancel, records: c.unanswered()})
 		c.requests.waiting.Store(true)
+		if c.stopped.Load() {
+			cancel()
+		}
 	}
 	var left error
 	switch {
@@ -67,8 +70,8 @@ type outcome struct {
 
 // dial runs beside watch; reach waits for it. It interrupts the watch before it
 // says that it is done: later, it would interrupt the request pump.
-func (c *connection) dial(ctx context.Context, dial DialFunc, done chan<- outcome) {
-	conn, target, err := dial(ctx)
+func (c *connection) dial(ctx context.Context, done chan<- outcome) {
+	conn, target, err := c.owner.Dial(ctx)
 	c.requests.interrupt()
 	done <- outcome{conn, target, err}
 }

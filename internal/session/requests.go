@@ -58,10 +58,8 @@ func (c *connection) request() error {
 	if err != nil {
 		return err
 	}
-	c.summary.Requests++
-	if o := c.observer; o != nil {
-		o.Request(header.Key)
-	}
+	c.asked++
+	c.owner.Request(header.Key)
 	entry := inFlight{key: header.Key, version: header.Version, correlation: header.CorrelationID, wait: c.maxWait(header, size)}
 	whole := kafka.SizeLen + int64(size)
 	tooNew := header.Key == kafka.KeyApiVersions && kafka.ApiVersionsTooNew(header.Version)
@@ -120,7 +118,7 @@ func (c *connection) noteSoftware(h kafka.RequestHeader, size int32) error {
 	}
 	b, err := c.requests.peek(kafka.SizeLen + int(size))
 	if err != nil {
-		return unexpected(err, c.requests.from)
+		return unexpected(err, c.requests.from())
 	}
 	if name, release, ok := kafka.ClientSoftware(h.Version, b[kafka.SizeLen:kafka.SizeLen+int(size)]); ok {
 		software := name + " " + release
@@ -134,7 +132,7 @@ func (c *connection) noteSoftware(h kafka.RequestHeader, size int32) error {
 func (c *connection) header() (size int32, h kafka.RequestHeader, err error) {
 	head, err := c.requests.peek(kafka.SizeLen)
 	if err != nil {
-		return 0, h, unexpected(err, c.requests.from)
+		return 0, h, unexpected(err, c.requests.from())
 	}
 	size = frameSize(head)
 	switch {
@@ -144,7 +142,7 @@ func (c *connection) header() (size int32, h kafka.RequestHeader, err error) {
 		return 0, h, failure.New(failure.RequestTooLarge, nil).With(fmt.Sprintf("%d bytes, the limit is %d", size, c.maxRequest()))
 	}
 	if head, err = c.requests.peek(headLen); err != nil {
-		return 0, h, unexpected(err, c.requests.from)
+		return 0, h, unexpected(err, c.requests.from())
 	}
 	h, err = kafka.ParseRequestHeader(head[kafka.SizeLen:headLen])
 	if err != nil {
@@ -170,7 +168,7 @@ func (c *connection) acksZero(h kafka.RequestHeader, size int32) (bool, error) {
 	for need := headLen; ; {
 		b, err := c.requests.peek(need)
 		if err != nil {
-			return false, unexpected(err, c.requests.from)
+			return false, unexpected(err, c.requests.from())
 		}
 		frame := b[kafka.SizeLen:min(len(b), kafka.SizeLen+int(size))]
 		zero, enough, err := kafka.AcksZero(h.Version, frame)
@@ -224,7 +222,7 @@ func (c *connection) answer(e inFlight) error {
 		return nil
 	}
 	n, err := c.client.Write(frame)
-	c.received(n)
+	c.moved(fromBroker, n)
 	if err != nil {
 		return &sideError{"client", true, err}
 	}

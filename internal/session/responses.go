@@ -41,7 +41,7 @@ func (c *connection) pumpResponses() (Result, error) {
 		err := c.response()
 		p.shown(err != nil)
 		if err != nil {
-			return c.broken(unexpected(err, p.from))
+			return c.broken(unexpected(err, p.from()))
 		}
 	}
 }
@@ -109,7 +109,7 @@ func (c *connection) response() error {
 		return err
 	}
 	if c.toClient.Load() == 0 && p.start == p.pos && isAlert(head) {
-		return failure.New(failure.BrokerExpectsTLS, nil).For(c.summary.Target, "")
+		return failure.New(failure.BrokerExpectsTLS, nil).For(c.target, "")
 	}
 	size := frameSize(head)
 	if size < 0 {
@@ -136,9 +136,9 @@ func (c *connection) response() error {
 	correlation := int32(binary.BigEndian.Uint32(head[kafka.SizeLen:]))
 	switch {
 	case !ok:
-		return failure.New(failure.UnexpectedResponse, nil).For(c.summary.Target, "").With("no request is in flight")
+		return failure.New(failure.UnexpectedResponse, nil).For(c.target, "").With("no request is in flight")
 	case e.correlation != correlation:
-		return failure.New(failure.UnexpectedResponse, nil).For(c.summary.Target, "").
+		return failure.New(failure.UnexpectedResponse, nil).For(c.target, "").
 			With(fmt.Sprintf("correlation id %d, expected %d", correlation, e.correlation))
 	}
 	latency := time.Since(c.start) - e.sent
@@ -173,7 +173,7 @@ func (c *connection) response() error {
 func isAlert(b []byte) bool { return b[0] == 21 && b[1] == 3 && b[2] <= 4 && b[3] == 0 }
 
 func (c *connection) badLength(size int32) error {
-	return failure.New(failure.ResponseMalformed, nil).For(c.summary.Target, "").With(fmt.Sprintf("length %d", size))
+	return failure.New(failure.ResponseMalformed, nil).For(c.target, "").With(fmt.Sprintf("length %d", size))
 }
 
 // sizePrefix is the size that stands before a frame.
@@ -185,9 +185,7 @@ func (c *connection) rewritten(key int16, r kafka.Result) {
 	if tee := c.responses.tee; tee != nil {
 		tee.Rewritten(r.Rewritten + r.Hidden)
 	}
-	if o := c.observer; o != nil {
-		o.Rewritten(key, r)
-	}
+	c.owner.Rewritten(key, r)
 }
 
 // responseFailure makes a failure of what a rewriter says.
@@ -199,5 +197,5 @@ func (c *connection) responseFailure(info kafka.ResponseInfo, err error) error {
 	case errors.Is(err, kafka.ErrControllers):
 		code = failure.ControllersUnsupported
 	}
-	return failure.New(code, err).For(c.summary.Target, "").With(fmt.Sprintf("%s version %d", kafka.Name(info.Key), info.Version))
+	return failure.New(code, err).For(c.target, "").With(fmt.Sprintf("%s version %d", kafka.Name(info.Key), info.Version))
 }

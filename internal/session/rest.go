@@ -42,13 +42,13 @@ func (p *pump) sleep() bool {
 		p.asked = false
 		_ = p.src.SetReadDeadline(p.until)
 	}
-	p.asleep = p.dormitory.enter(p)
+	p.asleep = p.conn.h.dormitory.enter(p)
 	return p.asleep
 }
 
 // rouse ends a rest early. The caller holds mu.
 func (p *pump) rouse() {
-	if p.asleep && p.dormitory.leave(p) {
+	if p.asleep && p.conn.h.dormitory.leave(p) {
 		go p.wakeUp()
 	}
 }
@@ -65,5 +65,5 @@ func (p *pump) wakeUp() {
 	p.mu.Lock()
 	p.asleep = false
 	p.mu.Unlock()
-	p.run()
+	p.conn.run(p.direction)
 }

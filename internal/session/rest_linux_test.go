@@ -1,7 +1,6 @@
 package session
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -136,14 +135,13 @@ func TestEndsAtRest(t *testing.T) {
 func TestStoppedAtRest(t *testing.T) {
 	near, inner := pair(t)
 	_, upstream := pair(t)
-	ctx, cancel := context.WithCancel(t.Context())
 	rests, over := make(chan struct{}, 100), make(chan Summary, 1)
 	h := &Handler{every: time.Millisecond, Freed: func() { rests <- struct{}{} }}
-	go h.Serve(ctx, inner, func(context.Context) (net.Conn, string, error) { return upstream, "b", nil }, func(s Summary) { over <- s })
+	go h.Serve(t.Context(), inner, &owner{dial: to(upstream), over: over})
 	write(t, near, request(heartbeat, 0, 1, ""))
 	<-rests
 	<-rests
-	cancel()
+	h.Close()
 	if s := <-over; s.Result != Stopped {
 		t.Errorf("summary %+v", s)
 	}

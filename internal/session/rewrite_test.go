@@ -2,7 +2,6 @@ package session
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"io"
 	"net"
@@ -279,10 +278,9 @@ func allocations(t *testing.T, ask, reply []byte) float64 {
 		_ = conn.SetWriteBuffer(1 << 20)
 	}
 	h := &Handler{Mapper: kafka.MapperFunc(toLocalhost)}
-	ctx, cancel := context.WithCancel(t.Context())
 	over := make(chan Summary, 1)
 	go func() {
-		h.Serve(ctx, inner, func(context.Context) (net.Conn, string, error) { return upstream, "b", nil }, func(s Summary) { over <- s })
+		h.Serve(t.Context(), inner, &owner{dial: to(upstream), over: over})
 	}()
 	buf := make([]byte, max(len(ask), len(reply)))
 	exchange := func() {
@@ -305,7 +303,7 @@ func allocations(t *testing.T, ask, reply []byte) float64 {
 		exchange()
 	}
 	n := testing.AllocsPerRun(200, exchange)
-	cancel()
+	h.Close()
 	<-over
 	return n
 }

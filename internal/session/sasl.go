@@ -37,7 +37,7 @@ func (c *connection) bareToken() (done bool, err error) {
 	p := &c.requests
 	b, err := p.peek(kafka.SizeLen)
 	if err != nil {
-		return false, unexpected(err, p.from)
+		return false, unexpected(err, p.from())
 	}
 	size := frameSize(b)
 	if size < 0 || int64(size) > c.maxRequest() {
@@ -45,7 +45,7 @@ func (c *connection) bareToken() (done bool, err error) {
 	}
 	if size >= kafka.RequestHeaderLen {
 		if b, err = p.peek(headLen); err != nil {
-			return false, unexpected(err, p.from)
+			return false, unexpected(err, p.from())
 		}
 		h, err := kafka.ParseRequestHeader(b[kafka.SizeLen:headLen])
 		if err == nil && kafka.Known(h.Key, h.Version) {

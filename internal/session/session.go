@@ -17,15 +17,16 @@
 // number of them:
 //
 //	handler := &session.Handler{Mapper: topology, Hold: 9 * time.Second}
-//	handler.Serve(ctx, conn, dial, func(s session.Summary) { ... })
+//	handler.Serve(ctx, conn, owner)   // owner dials, observes, and gets the summary
+//	...
+//	handler.Close()                   // ends all connections
 //
 // What a connection costs while nothing happens is kept small. A pump that waits
 // holds no buffer. One that has waited for some time rests (Linux): its goroutine
 // ends, and one for all of them waits in its place. That is why Serve may return
 // before the connection is over.
 //
-// The package knows neither ports nor tokens: where a connection leads is the
-// business of the [DialFunc] it is given.
+// The package knows neither ports nor tokens: the [Owner] of a connection dials.
 package session
 
 import (
@@ -39,12 +40,22 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/budget"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/set"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
 )
 
-// A DialFunc opens the upstream connection. target is what was reached, for
-// messages. It returns when ctx ends; the error is or wraps a *failure.Failure.
-type DialFunc func(ctx context.Context) (conn net.Conn, target string, err error)
+// An Owner is what one connection belongs to.
+type Owner interface {
+	// Dial opens the upstream connection. target is what was reached, for messages. It
+	// returns when ctx ends; the error is or wraps a *failure.Failure.
+	Dial(ctx context.Context) (conn net.Conn, target string, err error)
+	// Shown returns how the connection is named where its frames are shown; nil: they
+	// are not.
+	Shown() *tap.Connection
+	Observer
+	// Ended is called once, after everything else: both connections are closed.
+	Ended(Summary)
+}
 
 // An Observer counts. Its methods are called from the pumps and must not block.
 type Observer interface {
@@ -73,7 +84,6 @@ type Handler struct {
 	Stall      time.Duration  // how long a side may leave a frame unfinished; 0: for ever
 	Hold       time.Duration  // from the first request to the upstream connection; 0: 9 s
 	Lost       time.Duration  // how long the broker's side may acknowledge nothing; 0: 60 s
-	Observer   Observer       // of connections that have none of their own; nil: none
 	Tap        *tap.Tap       // where frames are shown; nil: nowhere
 	Budget     *budget.Budget // of the memory that is held; nil: no limit
 
@@ -102,29 +112,29 @@ const lastWords = 5 * time.Second
 
 // connection is the state of one client connection.
 type connection struct {
-	h        *Handler
-	observer Observer // nil: none
-	client   net.Conn
-	up       net.Conn
-	queue    queue
-	start    time.Time
-	resumed  atomic.Int64 // when a long poll was last answered, since start
+	set.Member // of monitor.open
+
+	h       *Handler
+	owner   Owner
+	client  net.Conn
+	up      net.Conn
+	queue   queue
+	start   time.Time
+	resumed atomic.Int64 // when a long poll was last answered, since start
 
 	bare     atomic.Bool            // the client's next frame may be a bare SASL token
 	software atomic.Pointer[string] // how the client calls itself, nil until it does
-	who      *tap.Connection        // nil: it is not known, and frames are not shown
 	walker   *kafka.Walker          // nil until a response needs one
 	tail     *budget.Hold           // the memory of a large tail; nil: there is none
 
 	requests  pump // client -> broker
 	responses pump // broker -> client
 
-	over    func(Summary)
-	unstop  func() bool // ends the watch over the context
 	stopped atomic.Bool
 	pumps   atomic.Int32 // pumps that have not ended
 	verdict verdict
-	summary Summary // its bytes are filled in at the end
+	target  string // what was dialled; set before relaying
+	asked   int64  // requests; owned by the request pump
 
 	toBroker, toClient atomic.Int64 // bytes
 
@@ -139,29 +149,22 @@ type connection struct {
 	undelivered    atomic.Bool              // it has gone, and the broker does not take what it sent
 }
 
-// Serve relays conn until it ends and closes it; then it calls over, once, and
-// nothing of it runs any more. It may return earlier. It ends early when ctx does.
-//
-// Frames are shown under the name that ctx has by [tap.WithConnection].
-func (h *Handler) Serve(ctx context.Context, conn net.Conn, dial DialFunc, over func(Summary)) {
-	h.ServeObserved(ctx, conn, h.Observer, dial, over)
-}
-
-// ServeObserved is Serve with an observer for this connection alone; nil: none.
-func (h *Handler) ServeObserved(ctx context.Context, conn net.Conn, o Observer, dial DialFunc, over func(Summary)) {
-	c := &connection{h: h, observer: o, client: conn, start: time.Now(), over: over}
-	if h.Tap != nil {
-		c.who = tap.ConnectionOf(ctx)
-	}
+// Serve relays conn until it ends and closes it; then it calls Ended of its owner, once,
+// and nothing of it runs any more. It may return earlier. ctx is that of the dial; an open
+// connection is ended by [Handler.Close].
+func (h *Handler) Serve(ctx context.Context, conn net.Conn, owner Owner) {
+	c := &connection{h: h, owner: owner, client: conn, start: time.Now()}
 	c.queue.init()
-	stalled := c.holdStalled
-	c.requests.init("client", "broker", h, c.runRequests, c.sent, stalled)
-	c.responses.init("broker", "client", h, c.runResponses, c.received, stalled)
+	c.requests.init(c, fromClient)
+	c.responses.init(c, fromBroker)
 	c.requests.attach(conn, nil)
 	c.responses.attach(nil, conn)
-	c.unstop = context.AfterFunc(ctx, c.stop)
-	h.monitor.add(c)
-	if result, err := c.open(ctx, dial); result != "" {
+	if !h.monitor.add(c) {
+		c.stopped.Store(true)
+		c.finish(Stopped, nil)
+		return
+	}
+	if result, err := c.open(ctx); result != "" {
 		if ctx.Err() != nil {
 			c.stopped.Store(true)
 		}
@@ -171,32 +174,37 @@ func (h *Handler) ServeObserved(ctx context.Context, conn net.Conn, o Observer, 
 	c.relay()
 }
 
+// Close ends all connections soon, and those that come later at once. It does not wait
+// for them: [Owner.Ended] is called for each.
+func (h *Handler) Close() { h.monitor.close() }
+
 // stop ends the connection soon.
 func (c *connection) stop() {
 	c.stopped.Store(true)
 	c.requests.stop()
 	c.responses.stop()
+	if d := c.dialing.Load(); d != nil {
+		d.cancel()
+	}
 }
 
 // open looks at the first bytes and opens the upstream connection. A result says
 // that the connection ends here.
-func (c *connection) open(ctx context.Context, dial DialFunc) (Result, error) {
+func (c *connection) open(ctx context.Context) (Result, error) {
 	if err := c.firstBytes(); err != nil {
 		if errors.Is(err, io.EOF) {
 			return Silent, nil
 		}
 		return Refused, err
 	}
-	up, target, err := c.reach(ctx, dial)
-	c.summary.Target = target
+	up, target, err := c.reach(ctx)
+	c.target = target
 	if err != nil {
 		return NotReached, err
 	}
 	c.up = up
-	if o := c.observer; o != nil {
-		o.Held(time.Since(c.start))
-		o.Connected(c)
-	}
+	c.owner.Held(time.Since(c.start))
+	c.owner.Connected(c)
 	return "", nil
 }
 
@@ -273,7 +281,6 @@ func (c *connection) pumpOver() {
 
 // finish closes both connections and tells the summary.
 func (c *connection) finish(result Result, err error) {
-	c.unstop()
 	c.h.monitor.remove(c)
 	if c.stopped.Load() {
 		result, err = Stopped, nil
@@ -283,10 +290,10 @@ func (c *connection) finish(result Result, err error) {
 	c.responses.shown(true)
 	c.requests.discard()
 	c.responses.discard()
-	c.summary.Result, c.summary.Err, c.summary.Software = result, err, c.calledItself()
-	c.summary.ToBroker, c.summary.ToClient = c.toBroker.Load(), c.toClient.Load()
-	c.summary.Duration = time.Since(c.start)
-	c.over(c.summary)
+	c.owner.Ended(Summary{
+		Target: c.target, Software: c.calledItself(), Result: result, Err: err, Requests: c.asked,
+		ToBroker: c.toBroker.Load(), ToClient: c.toClient.Load(), Duration: time.Since(c.start),
+	})
 }
 
 // lastWords lets the response pump finish what is in flight.
@@ -302,23 +309,29 @@ func (c *connection) lastWords() {
 	}
 }
 
-func (c *connection) sent(n int) {
-	c.toBroker.Add(int64(n))
-	if o := c.observer; o != nil {
-		o.Bytes(n, 0)
+// run runs a pump until it rests or ends.
+func (c *connection) run(d direction) {
+	if d == fromClient {
+		c.runRequests()
+	} else {
+		c.runResponses()
 	}
 }
 
-func (c *connection) received(n int) {
-	c.toClient.Add(int64(n))
-	if o := c.observer; o != nil {
-		o.Bytes(0, n)
+// moved counts bytes that were written.
+func (c *connection) moved(d direction, n int) {
+	if d == fromClient {
+		c.toBroker.Add(int64(n))
+		c.owner.Bytes(n, 0)
+	} else {
+		c.toClient.Add(int64(n))
+		c.owner.Bytes(0, n)
 	}
 }
 
 // holdStalled ends a connection that holds memory and does not move, for the sake of
 // those that wait for it.
 func (c *connection) holdStalled() {
-	c.verdict.decide(Failed, failure.New(failure.MemoryStalled, nil).For(c.summary.Target, ""))
+	c.verdict.decide(Failed, failure.New(failure.MemoryStalled, nil).For(c.target, ""))
 	c.end()
 }

@@ -64,7 +64,7 @@ type bench struct {
 }
 
 // start runs a session. change may alter the handler; dial replaces the dial.
-func start(t *testing.T, change func(*Handler), dial DialFunc) *bench {
+func start(t *testing.T, change func(*Handler), dial dialFunc) *bench {
 	t.Helper()
 	b := &bench{dialed: make(chan struct{}), over: make(chan Summary, 1)}
 	var inner, upstream *net.TCPConn
@@ -79,17 +79,15 @@ func start(t *testing.T, change func(*Handler), dial DialFunc) *bench {
 	b.handler = h
 	var once sync.Once
 	if dial == nil {
-		dial = func(context.Context) (net.Conn, string, error) { return upstream, "kafka-1.corp:9092", nil }
+		dial = to(upstream)
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	go func() {
-		h.Serve(tap.WithConnection(ctx, &tap.Connection{Number: 7, Node: "1"}), inner, func(ctx context.Context) (net.Conn, string, error) {
-			once.Do(func() { close(b.dialed) })
-			return dial(ctx)
-		}, func(s Summary) { b.over <- s })
-	}()
+	one := &owner{over: b.over, name: tap.Connection{Number: 7, Node: "1"}, dial: func(ctx context.Context) (net.Conn, string, error) {
+		once.Do(func() { close(b.dialed) })
+		return dial(ctx)
+	}}
+	go h.Serve(context.WithoutCancel(t.Context()), inner, one)
 	t.Cleanup(func() {
-		cancel()
+		h.Close()
 		_ = b.client.Close()
 		_ = b.broker.Close()
 	})
@@ -377,7 +375,7 @@ func TestADialThatFailsClosesTheClient(t *testing.T) {
 }
 
 // slowDial waits until its context ends or release is closed.
-func slowDial(release <-chan struct{}, conn func() net.Conn) DialFunc {
+func slowDial(release <-chan struct{}, conn func() net.Conn) dialFunc {
 	return func(ctx context.Context) (net.Conn, string, error) {
 		select {
 		case <-release:
@@ -427,12 +425,11 @@ func TestWhatTheClientSentWhileDiallingIsDelivered(t *testing.T) {
 
 func TestStoppingEndsEverything(t *testing.T) {
 	near, inner := pair(t)
-	ctx, cancel := context.WithCancel(t.Context())
 	over := make(chan Summary, 1)
 	h := &Handler{}
-	go func() { h.Serve(ctx, inner, slowDial(nil, nil), func(s Summary) { over <- s }) }()
+	go func() { h.Serve(t.Context(), inner, &owner{dial: slowDial(nil, nil), over: over}) }()
 	write(t, near, request(heartbeat, 0, 1, ""))
-	cancel()
+	h.Close()
 	if s := <-over; s.Result != Stopped {
 		t.Errorf("summary %+v", s)
 	}

@@ -24,10 +24,11 @@ func (c *connection) show(v *tap.Viewer, p *pump, f tap.Frame) {
 
 // begin says of a frame what is the same for all of the connection; nil: it is not shown.
 func (c *connection) begin(v *tap.Viewer, f tap.Frame) *tap.Capture {
-	if c.who == nil {
+	who := c.owner.Shown()
+	if who == nil {
 		return nil
 	}
-	f.Time, f.Connection, f.Target, f.Software = time.Now(), c.who, c.summary.Target, c.calledItself()
+	f.Time, f.Connection, f.Target, f.Software = time.Now(), who, c.target, c.calledItself()
 	return v.Begin(f)
 }
 

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"context"
 	"encoding/binary"
 	"hash/crc64"
 	"io"
@@ -50,9 +49,7 @@ func TestAConsumerThatPausesForTenMinutes(t *testing.T) {
 				h := &Handler{Mapper: kafka.MapperFunc(toLocalhost), Stall: time.Minute}
 				over := make(chan Summary, 1)
 				go func() {
-					h.Serve(t.Context(), inner, func(context.Context) (net.Conn, string, error) {
-						return upstream, "kafka-1.corp:9092", nil
-					}, func(s Summary) { over <- s })
+					h.Serve(t.Context(), inner, &owner{dial: to(upstream), over: over})
 				}()
 				go func() {
 					_, _ = io.ReadFull(broker, make([]byte, len(request(kafka.KeyFetch, version, 1, ""))))
@@ -109,9 +106,7 @@ func TestASourceThatComesBackSlowly(t *testing.T) {
 				h := &Handler{Stall: stall}
 				over := make(chan Summary, 1)
 				go func() {
-					h.Serve(t.Context(), inner, func(context.Context) (net.Conn, string, error) {
-						return upstream, "kafka-1.corp:9092", nil
-					}, func(s Summary) { over <- s })
+					h.Serve(t.Context(), inner, &owner{dial: to(upstream), over: over})
 				}()
 				ask, answer := request(heartbeat, 0, 1, ""), response(1, string(make([]byte, 3992)))
 				var sender sync.WaitGroup

@@ -133,7 +133,7 @@ func newSplicer(p *pump) *splicer {
 		return s
 	}
 	s.src, s.dst = from, to
-	s.in = func(fd uintptr) bool { return s.load(int(fd), p.pipes) }
+	s.in = func(fd uintptr) bool { return s.load(int(fd), &p.conn.h.pipes) }
 	s.out = func(fd uintptr) bool { return s.unload(int(fd)) }
 	s.drop = p.dropLooked
 	return s
@@ -310,11 +310,11 @@ func (p *pump) unload(s *splicer) (int64, error) {
 	p.blocked(time.Since(begin))
 	moved := loaded - s.held
 	p.count(moved)
-	p.pipes.spliced.Add(int64(moved))
+	p.conn.h.pipes.spliced.Add(int64(moved))
 	if s.held > 0 {
-		p.pipes.drop(s.pipe)
+		p.conn.h.pipes.drop(s.pipe)
 	} else {
-		p.pipes.put(s.pipe)
+		p.conn.h.pipes.put(s.pipe)
 	}
 	s.pipe = nil
 	if err != nil {

@@ -2,7 +2,6 @@ package session
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -32,7 +31,7 @@ func sessions(t *testing.T, h *Handler, n int) []*bench {
 			_ = conn.SetReadBuffer(64 << 10)
 			_ = conn.SetWriteBuffer(64 << 10)
 		}
-		go h.Serve(t.Context(), inner, func(context.Context) (net.Conn, string, error) { return upstream, "b", nil }, func(s Summary) { b.over <- s })
+		go h.Serve(t.Context(), inner, &owner{dial: to(upstream), over: b.over})
 		all[i] = b
 	}
 	return all

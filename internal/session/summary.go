@@ -62,13 +62,13 @@ func (c *connection) classify(err error) error {
 		return err
 	}
 	if f := secure.Refusal(err); f != nil {
-		return f.For(c.summary.Target, "")
+		return f.For(c.target, "")
 	}
 	if lost := c.acks.err(); lost != nil {
-		return failure.New(failure.BrokerReset, lost).For(c.summary.Target, "")
+		return failure.New(failure.BrokerReset, lost).For(c.target, "")
 	}
 	if large, ok := errors.AsType[*tooLargeError](err); ok {
-		return failure.New(failure.ResponseTooLarge, nil).For(c.summary.Target, "").With(large.Error())
+		return failure.New(failure.ResponseTooLarge, nil).For(c.target, "").With(large.Error())
 	}
 	side, ok := errors.AsType[*sideError](err)
 	if !ok {
@@ -84,7 +84,7 @@ func (c *connection) classify(err error) error {
 	case client:
 		code = failure.ClientReset
 	}
-	f := failure.New(code, err).For(c.summary.Target, "")
+	f := failure.New(code, err).For(c.target, "")
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		f = f.With("the connection ended inside a frame")
 	}

@@ -36,8 +36,8 @@ func (p *pump) limit() error {
 		return errInterrupted
 	case p.finished > 0:
 		p.until = time.Now().Add(p.finished + p.grace)
-	case p.mid && p.stall > 0:
-		p.until = time.Now().Add(p.stall + p.grace)
+	case p.mid && p.conn.h.Stall > 0:
+		p.until = time.Now().Add(p.conn.h.Stall + p.grace)
 	case p.until.IsZero():
 		return nil
 	default:
@@ -55,7 +55,7 @@ func (p *pump) readError(err error) error {
 	case errors.Is(err, errResting):
 		return errResting
 	}
-	return &sideError{p.from, false, err}
+	return &sideError{p.from(), false, err}
 }
 
 // expired says why a read deadline was set.
@@ -72,7 +72,7 @@ func (p *pump) expired() error {
 		_ = p.src.SetReadDeadline(p.until)
 		return errAgain
 	}
-	return &sideError{p.from, false, errStalled}
+	return &sideError{p.from(), false, errStalled}
 }
 
 // interrupt ends a waiting read, and every further one until resume.

@@ -76,14 +76,14 @@ type flying struct {
 // flight asks the open connections. The caller holds n.mu.
 func (n *Node) flight() flying {
 	var f flying
-	for c := range n.open {
+	for _, c := range n.open.All() {
 		requests, oldest := c.inFlight.InFlight()
 		f.requests += requests
 		f.oldest = max(f.oldest, oldest)
 		if oldest >= Late {
 			f.late.Clients++
 			if oldest >= f.late.Oldest {
-				f.late.Oldest, f.late.Target = oldest, c.target
+				f.late.Oldest, f.late.Target = oldest, c.Target
 			}
 		}
 	}

@@ -3,7 +3,7 @@
 // resets.
 //
 //	n := cluster.Node("1")              // once per connection; "bootstrap" until it is known
-//	conn := n.Open(target, inFlight)    // once the broker is reached
+//	n.Open(&conn, target, inFlight)     // once the broker is reached
 //	n.Answered(took, wait)              // each response
 //	conn.Close()
 //	events := cluster.Look()            // once a second while connections are open
@@ -23,6 +23,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/set"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
 )
 
@@ -56,7 +57,7 @@ func (c *Cluster) Node(name string) *Node {
 		if c.nodes == nil {
 			c.nodes = map[string]*Node{}
 		}
-		n = &Node{name: name, open: map[*Conn]struct{}{}}
+		n = &Node{name: name}
 		n.keep(time.Now())
 		c.nodes[name] = n
 	}
@@ -90,37 +91,41 @@ type Node struct {
 	inTime  atomic.Bool // a request was answered in time since the last look
 
 	mu    sync.Mutex
-	open  map[*Conn]struct{}
+	open  set.Set[*Conn]
 	kept  [windows]sample // the newest ones, in a ring
 	next  int             // where the next one goes
 	stall *Stall          // nil: requests are answered in time
 	late  time.Time       // when a request was last seen to be late
 }
 
-// Conn is one open connection.
+// Conn is one connection, a part of what its owner keeps of it.
 type Conn struct {
-	node     *Node
-	target   topology.Target
+	set.Member // of Node.open
+
+	Target   topology.Target // set by Open
+	node     *Node           // nil: it was not opened
 	inFlight InFlight
 }
 
 // Open adds a connection that has reached target.
-func (n *Node) Open(target topology.Target, inFlight InFlight) *Conn {
-	c := &Conn{node: n, target: target, inFlight: inFlight}
+func (n *Node) Open(c *Conn, target topology.Target, inFlight InFlight) {
+	c.Target, c.node, c.inFlight = target, n, inFlight
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if now := time.Now(); now.Sub(n.newest().at) >= windowLasts {
 		n.keep(now) // no look has, because nothing was open
 	}
-	n.open[c] = struct{}{}
-	return c
+	n.open.Add(c)
 }
 
-// Close removes the connection.
-func (c *Conn) Close() {
+// Close removes the connection. It reports whether it was opened.
+func (c *Conn) Close() bool {
+	if c.node == nil {
+		return false
+	}
 	c.node.mu.Lock()
 	defer c.node.mu.Unlock()
-	delete(c.node.open, c)
+	return c.node.open.Remove(c)
 }
 
 // Answered counts a response with the time that it took and that which the request

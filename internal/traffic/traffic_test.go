@@ -91,7 +91,8 @@ func TestFiguresAreOfTheLastMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c Cluster
 		n := c.Node("1")
-		conn := n.Open(target, &flight{})
+		conn := new(Conn)
+		n.Open(conn, target, &flight{})
 		second := func(took time.Duration) {
 			for range 20 {
 				n.Answered(took, 0)
@@ -124,7 +125,8 @@ func TestFiguresAreOfTheLastMinute(t *testing.T) {
 		if f = figures(&c); f.PerSecond != 0 || f.Resets != 0 || f.P50 != 0 || f.Total != 2 {
 			t.Errorf("after an hour: %+v", f)
 		}
-		conn = n.Open(target, &flight{})
+		conn = new(Conn)
+		n.Open(conn, target, &flight{})
 		second(time.Millisecond)
 		if f = figures(&c); f.PerSecond != 20 {
 			t.Errorf("after an hour, a second: %+v", f)
@@ -156,7 +158,7 @@ func TestStalls(t *testing.T) {
 		c.Node("2")
 		stuck := [3]flight{}
 		for i := range stuck {
-			n.Open(target, &stuck[i])
+			n.Open(new(Conn), target, &stuck[i])
 		}
 		var stalled, recovered []Stall
 		look := func(d time.Duration) {
@@ -219,7 +221,8 @@ func TestStalls(t *testing.T) {
 
 func TestNothingIsLeftOfClosedConnections(t *testing.T) {
 	var c Cluster
-	conn := c.Node("1").Open(target, &flight{n: 5})
+	conn := new(Conn)
+	c.Node("1").Open(conn, target, &flight{n: 5})
 	conn.Close()
 	if f := figures(&c); f.InFlight != 0 {
 		t.Errorf("%+v", f)
@@ -248,7 +251,7 @@ func BenchmarkAnswered(b *testing.B) {
 func BenchmarkLook(b *testing.B) {
 	var c Cluster
 	for range 1000 {
-		c.Node("1").Open(target, &flight{})
+		c.Node("1").Open(new(Conn), target, &flight{})
 	}
 	for b.Loop() {
 		c.Look()

@@ -9,17 +9,14 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/destination"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/health"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/listener"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/logging"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/metrics"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/session"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/traffic"
 )
@@ -155,142 +152,4 @@ func (cl *cluster) address() string {
 		host = "localhost"
 	}
 	return net.JoinHostPort(host, strconv.Itoa(int(cl.port)))
-}
-
-// serveBootstrap serves a connection to the bootstrap port.
-func (cl *cluster) serveBootstrap(ctx context.Context, conn net.Conn, _ uint16, over func()) {
-	cl.serve(ctx, conn, bootstrapNode, over, func(ctx context.Context) (net.Conn, topology.Target, error) {
-		w, err := cl.lead(ctx)
-		if err != nil {
-			return nil, topology.Target{}, err
-		}
-		return w.dialer.DialAny(ctx, w.bootstrap)
-	})
-}
-
-// serveBroker serves a connection to a broker's port.
-func (cl *cluster) serveBroker(ctx context.Context, conn net.Conn, port uint16, over func()) {
-	node := bootstrapNode // until the node behind the port is known
-	if id, ok := cl.topo.Node(port); ok {
-		node = strconv.Itoa(int(id))
-	}
-	cl.serve(ctx, conn, node, over, func(ctx context.Context) (net.Conn, topology.Target, error) {
-		target, _, err := cl.topo.Resolve(ctx, port)
-		if err != nil {
-			return nil, target, err
-		}
-		w, err := cl.lead(ctx)
-		if err != nil {
-			return nil, target, err
-		}
-		up, err := w.dialer.Dial(ctx, target)
-		return up, target, err
-	})
-}
-
-// refusedPause is how long a client waits for the news that its address is not
-// exposed.
-const refusedPause = time.Second
-
-// slowly keeps a client waiting that asked for an address without an entry in the
-// access control: nothing will change in a moment, and clients that are closed at
-// once come back at once.
-func slowly(ctx context.Context, err error) {
-	if !failure.Is(err, failure.AccessNotAllowed) {
-		return
-	}
-	select {
-	case <-time.After(refusedPause):
-	case <-ctx.Done():
-	}
-}
-
-// serve serves one connection, which dial leads to its broker, and calls over when
-// it has ended.
-func (cl *cluster) serve(ctx context.Context, conn net.Conn, node string, over func(), dial func(context.Context) (net.Conn, topology.Target, error)) {
-	open := &cl.tunnel.connections
-	one := open.add(cl.cfg.Name, node, conn.RemoteAddr().String())
-	ctx = logging.WithConnection(ctx, one.number)
-	if cl.tunnel.tap != nil {
-		ctx = tap.WithConnection(ctx, &tap.Connection{Number: one.number, Cluster: one.cluster, Node: node, Client: one.client})
-	}
-	n := cl.metrics.Node(node)
-	n.Opened()
-	o := &observer{cl: cl, node: cl.traffic.Node(node)}
-	cl.handler.ServeObserved(ctx, conn, o, func(ctx context.Context) (net.Conn, string, error) {
-		cl.hold(1)
-		up, target, err := dial(ctx)
-		cl.hold(-1)
-		if err != nil {
-			slowly(ctx, err)
-			return nil, target.String(), err
-		}
-		o.reached(target)
-		open.reached(one, target.String())
-		return up, target.String(), nil
-	}, func(summary session.Summary) {
-		defer over()
-		defer open.remove(one)
-		n.Closed(resultLabel(summary.Result))
-		if summary.Result == session.BrokerClosed || failure.Is(summary.Err, failure.BrokerReset) {
-			cl.way.Load().dialer.Broken(o.target) // it was reached by one
-		}
-		cl.conclude(ctx, node, summary)
-		if failure.Is(summary.Err, failure.BrokerReset) {
-			o.node.Reset()
-			cl.tunnel.metrics.Reset()
-		}
-		if f, ok := refusesAll(summary); ok && o.open != nil {
-			cl.refused(o.target, f)
-		}
-		o.close()
-	})
-}
-
-// hold counts a client that waits for a broker connection, or does not any more.
-func (cl *cluster) hold(n int64) {
-	cl.held.Add(n)
-	cl.tunnel.held.Add(n)
-}
-
-// conclude reports how a connection ended.
-func (cl *cluster) conclude(ctx context.Context, node string, summary session.Summary) {
-	if f, ok := failure.As(summary.Err); ok && summary.Result != session.NotReached {
-		// What the dialer met it has reported itself.
-		cl.tunnel.report(ctx, f, "cluster", cl.cfg.Name, "node", node)
-		if reason, refused := refusal(f.Code); refused {
-			cl.tunnel.metrics.Refused(reason)
-		}
-	} else if ok && (f.Code == failure.NodeUnknown || f.Code == failure.ClientGone || f.Code == failure.ClientReset) {
-		cl.tunnel.report(ctx, f, "cluster", cl.cfg.Name, "node", node)
-	}
-	cl.tunnel.logger.DebugContext(ctx, "a connection is over", "cluster", cl.cfg.Name, "node", node,
-		"result", string(summary.Result), "target", summary.Target, "client", summary.Software, "requests", summary.Requests,
-		"to_broker", summary.ToBroker, "to_client", summary.ToClient, "duration", summary.Duration.Round(time.Millisecond))
-}
-
-func resultLabel(r session.Result) metrics.Result {
-	switch r {
-	case session.ClientClosed, session.BrokerClosed, session.Silent, session.Stopped:
-		return metrics.ResultOK
-	case session.Refused:
-		return metrics.ResultRefused
-	case session.NotReached:
-		return metrics.ResultNoUpstream
-	default:
-		return metrics.ResultBroken
-	}
-}
-
-func refusal(code failure.Code) (metrics.Refusal, bool) {
-	switch code {
-	case failure.TLSOnPlainPort:
-		return metrics.RefusedTLS, true
-	case failure.HTTPOnKafkaPort:
-		return metrics.RefusedHTTP, true
-	case failure.NotKafka:
-		return metrics.RefusedNotKafka, true
-	default:
-		return "", false
-	}
 }

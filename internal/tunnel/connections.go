@@ -2,69 +2,67 @@ package tunnel
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/admin"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/set"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
 )
 
 // shownConnections is how many open connections /status shows.
 const shownConnections = 100
 
-// connections are the client connections that are open, by number.
+// connections are the client connections that are open.
 type connections struct {
-	mu   sync.Mutex
+	mu   sync.Mutex // guards what follows
 	last uint64
-	open map[uint64]*connection
+	open set.Set[*entry]
 }
 
-// A connection is one of them.
-type connection struct {
-	number                uint64
-	cluster, node, client string
-	target                string // "" until it is reached; guarded by connections.mu
-	since                 time.Time
+// An entry is what is shown of a client connection.
+type entry struct {
+	set.Member // of connections.open
+
+	tap.Connection // its number is set by add
+	since          time.Time
+	target         string // "" until it is reached; guarded by connections.mu
 }
 
 // add gives a connection its number.
-func (c *connections) add(cluster, node, client string) *connection {
+func (c *connections) add(e *entry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.open == nil {
-		c.open = map[uint64]*connection{}
-	}
 	c.last++
-	one := &connection{number: c.last, cluster: cluster, node: node, client: client, since: time.Now()}
-	c.open[one.number] = one
-	return one
+	e.Number, e.since = c.last, time.Now()
+	c.open.Add(e)
 }
 
 // reached notes where a connection leads.
-func (c *connections) reached(one *connection, target string) {
+func (c *connections) reached(e *entry, target string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	one.target = target
+	e.target = target
 }
 
-func (c *connections) remove(one *connection) {
+func (c *connections) remove(e *entry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.open, one.number)
+	c.open.Remove(e)
 }
 
 // status returns the newest ones.
 func (c *connections) status(now time.Time) []admin.ConnectionStatus {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	numbers := slices.SortedFunc(maps.Keys(c.open), func(a, b uint64) int { return cmp.Compare(b, a) })
+	all := slices.Clone(c.open.All())
+	slices.SortFunc(all, func(a, b *entry) int { return cmp.Compare(b.Number, a.Number) })
 	var out []admin.ConnectionStatus
-	for _, number := range numbers[:min(len(numbers), shownConnections)] {
-		one := c.open[number]
+	for _, e := range all[:min(len(all), shownConnections)] {
 		out = append(out, admin.ConnectionStatus{
-			Conn: one.number, Cluster: one.cluster, Node: one.node, Client: one.client,
-			Target: one.target, AgeSeconds: admin.Seconds(now.Sub(one.since)),
+			Conn: e.Number, Cluster: e.Cluster, Node: e.Node, Client: e.Client,
+			Target: e.target, AgeSeconds: admin.Seconds(now.Sub(e.since)),
 		})
 	}
 	return out

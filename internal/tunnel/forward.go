@@ -15,6 +15,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/listener"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/logging"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/metrics"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/upstream"
 )
@@ -58,9 +59,10 @@ func (t *Tunnel) startForward(ctx context.Context, cfg config.Forward) (*forward
 func (f *forwardPort) serve(ctx context.Context, conn net.Conn, _ uint16, over func()) {
 	defer over()
 	open := &f.tunnel.connections
-	one := open.add(f.cfg.Name, forwardNode, conn.RemoteAddr().String())
+	one := &entry{Connection: tap.Connection{Cluster: f.cfg.Name, Node: forwardNode, Client: conn.RemoteAddr().String()}}
+	open.add(one)
 	defer open.remove(one)
-	ctx = logging.WithConnection(ctx, one.number)
+	ctx = logging.WithConnection(ctx, one.Number)
 	n := f.metrics.Node(forwardNode)
 	n.Opened()
 	begin := time.Now()
@@ -88,7 +90,7 @@ func (f *forwardPort) serve(ctx context.Context, conn net.Conn, _ uint16, over f
 		result = metrics.ResultBroken
 	}
 	n.Closed(result)
-	f.tunnel.logger.DebugContext(ctx, "a connection is over", "forward", f.cfg.Name, "target", f.target.String(),
+	f.tunnel.logger.DebugContext(ctx, "connection closed", "forward", f.cfg.Name, "target", f.target.String(),
 		"sent", sent, "received", received, "duration", time.Since(begin).Round(time.Millisecond), "error", err)
 }
 

@@ -158,7 +158,7 @@ func TestStatusNamesCappedVersions(t *testing.T) {
 func TestOnlyTheNewestConnectionsAreShown(t *testing.T) {
 	var c connections
 	for range 3 * shownConnections {
-		c.add("default", "1", "127.0.0.1:1")
+		c.add(&entry{})
 	}
 	got := c.status(time.Now())
 	if len(got) != shownConnections || got[0].Conn != 3*shownConnections || got[shownConnections-1].Conn != 2*shownConnections+1 {

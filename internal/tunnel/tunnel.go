@@ -267,6 +267,9 @@ func (t *Tunnel) quietFor(begin time.Time) time.Duration {
 // Close ends everything at once and waits for it.
 func (t *Tunnel) Close() {
 	t.cancel()
+	for _, cl := range t.clusters {
+		cl.handler.Close()
+	}
 	t.tap.Close()
 	t.server.Close()
 	t.work.Wait()

@@ -9,9 +9,9 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/session"
 )
 
-func newObserver() *observer {
+func newObserver() *connection {
 	cl := &cluster{metrics: metrics.New().Cluster("default"), health: health.New(nil)}
-	return &observer{cl: cl, node: cl.traffic.Node("1"), proved: true}
+	return &connection{cl: cl, node: cl.traffic.Node("1"), proved: true}
 }
 
 func TestARequestCostsNoAllocation(t *testing.T) {

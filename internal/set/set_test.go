@@ -1,0 +1,71 @@
+package set
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+type one struct {
+	Member
+	name int
+}
+
+// TestAgainstAMap: random additions and removals, also of those that are not in the set.
+func TestAgainstAMap(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var s Set[*one]
+		want := map[*one]bool{}
+		all := make([]*one, 300)
+		for i := range all {
+			all[i] = &one{name: i}
+		}
+		for range rapid.IntRange(0, 1000).Draw(t, "steps") {
+			v := all[rapid.IntRange(0, len(all)-1).Draw(t, "which")]
+			switch {
+			case rapid.Bool().Draw(t, "remove"):
+				if s.Remove(v) != want[v] {
+					t.Fatalf("Remove(%d) != %v", v.name, want[v])
+				}
+				delete(want, v)
+			case !want[v]:
+				s.Add(v)
+				want[v] = true
+			}
+		}
+		if s.Len() != len(want) {
+			t.Fatalf("%d members, want %d", s.Len(), len(want))
+		}
+		for _, v := range s.All() {
+			if !want[v] {
+				t.Fatalf("%d is not to be in it", v.name)
+			}
+		}
+	})
+}
+
+// TestMemoryIsGivenBack: a set that was large once is not large for ever.
+func TestMemoryIsGivenBack(t *testing.T) {
+	var s Set[*one]
+	all := make([]*one, 10_000)
+	for i := range all {
+		all[i] = &one{}
+		s.Add(all[i])
+	}
+	for _, v := range all[100:] {
+		s.Remove(v)
+	}
+	if s.Len() != 100 || cap(s.all) > 1000 {
+		t.Errorf("%d members, room for %d", s.Len(), cap(s.all))
+	}
+}
+
+func BenchmarkAddRemove(b *testing.B) {
+	var s Set[*one]
+	v := &one{}
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Add(v)
+		s.Remove(v)
+	}
+}
