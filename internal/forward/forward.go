@@ -18,7 +18,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/kafka-tunnel/kafka-tunnel/internal/peer"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/relay"
 )
 
 // Relay relays until both directions have ended, or ctx; then both connections are
@@ -26,7 +26,7 @@ import (
 // what ended the relay, if that was not an end in good order of both sides; after the
 // end of ctx it is ctx's cause.
 func Relay(ctx context.Context, client, upstream net.Conn, early []byte) (sent, received int64, err error) {
-	r := relay{client: client, upstream: upstream}
+	r := flow{client: client, upstream: upstream}
 	defer r.close()
 	stop := context.AfterFunc(ctx, r.abort)
 	defer stop()
@@ -41,8 +41,8 @@ func Relay(ctx context.Context, client, upstream net.Conn, early []byte) (sent, 
 	return sent, received, r.err
 }
 
-// A relay is one at work.
-type relay struct {
+// A flow is one at work.
+type flow struct {
 	client, upstream net.Conn
 
 	mu  sync.Mutex
@@ -53,7 +53,7 @@ type relay struct {
 type halfCloser interface{ CloseWrite() error }
 
 // pass moves what has come early and what comes until it ends, and passes the end on.
-func (r *relay) pass(to, from net.Conn, early []byte, direction string) int64 {
+func (r *flow) pass(to, from net.Conn, early []byte, direction string) int64 {
 	first, err := to.Write(early)
 	n := int64(first)
 	if err == nil {
@@ -76,7 +76,7 @@ const checkEvery = 2 * time.Second
 
 // watch ends the relay when one side has reset its connection while nothing reads from it,
 // because the other side takes no more (R13). The returned function ends the watch.
-func (r *relay) watch() (stop func()) {
+func (r *flow) watch() (stop func()) {
 	var mu sync.Mutex // guards timer, and ended
 	var timer *time.Timer
 	ended := false
@@ -87,7 +87,7 @@ func (r *relay) watch() (stop func()) {
 			return
 		}
 		for _, conn := range []net.Conn{r.client, r.upstream} {
-			if peer.StateOf(conn) == peer.Reset {
+			if relay.StateOf(conn) == relay.Reset {
 				r.failed(&net.OpError{Op: "relay", Net: "tcp", Err: syscall.ECONNRESET})
 				return
 			}
@@ -106,7 +106,7 @@ func (r *relay) watch() (stop func()) {
 }
 
 // failed notes the first error and ends both directions.
-func (r *relay) failed(err error) {
+func (r *flow) failed(err error) {
 	r.mu.Lock()
 	if r.err == nil {
 		r.err = err
@@ -116,7 +116,7 @@ func (r *relay) failed(err error) {
 }
 
 // abort resets both connections.
-func (r *relay) abort() {
+func (r *flow) abort() {
 	for _, conn := range []net.Conn{r.client, r.upstream} {
 		if tcp, ok := conn.(*net.TCPConn); ok {
 			_ = tcp.SetLinger(0)
@@ -125,7 +125,7 @@ func (r *relay) abort() {
 	}
 }
 
-func (r *relay) close() {
+func (r *flow) close() {
 	_ = r.client.Close()
 	_ = r.upstream.Close()
 }

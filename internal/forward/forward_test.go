@@ -9,8 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 	"go.uber.org/goleak"
 )
 
@@ -29,32 +29,12 @@ type outcome struct {
 }
 
 // pair returns both ends of a connection.
-func pair(t *testing.T) (near, far *net.TCPConn) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	a, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = a.Close(); _ = b.Close() })
-	_ = a.SetDeadline(time.Now().Add(time.Minute))
-	return a.(*net.TCPConn), b.(*net.TCPConn)
-}
-
 func start(t *testing.T) *way {
 	t.Helper()
 	w := &way{over: make(chan outcome, 1)}
 	var inner, upstream *net.TCPConn
-	w.client, inner = pair(t)
-	w.server, upstream = pair(t)
+	w.client, inner = testutil.Pair(t)
+	w.server, upstream = testutil.Pair(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	w.cancel = cancel
 	go func() {

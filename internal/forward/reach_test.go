@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"testing"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 )
 
 // TestReach: what the client says while the other end is dialled arrives first, and its
@@ -30,8 +32,8 @@ func TestReach(t *testing.T) {
 		"the dial fails alone": {fails: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client, inner := pair(t)
-			server, upstream := pair(t)
+			client, inner := testutil.Pair(t)
+			server, upstream := testutil.Pair(t)
 			if _, err := client.Write([]byte(test.says)); err != nil {
 				t.Fatal(err)
 			}

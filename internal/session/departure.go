@@ -6,7 +6,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/kafka-tunnel/kafka-tunnel/internal/peer"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/relay"
 )
 
 // A departure is what is known of a client that may have gone while nothing reads from
@@ -32,22 +32,22 @@ const stillFor = roundEvery * 3 / 4
 
 // check ends the connection of a client that has gone.
 func (d *departure) check(c *connection, now time.Time) {
-	if !c.requests.waiting.Load() {
+	if !c.requests.IsWaiting() {
 		d.since = 0
 		return
 	}
-	state := peer.StateOf(c.client)
-	if state == peer.Reset {
-		c.clientGone(&sideError{c.requests.from(), false, syscall.ECONNRESET})
+	state := relay.StateOf(c.client())
+	if state == relay.Reset {
+		c.clientGone(&relay.Error{Side: relay.FromClient.String(), Err: syscall.ECONNRESET})
 		return
 	}
 	moved := c.toBroker.Load() + c.toClient.Load()
 	patience := stillFor
-	if state == peer.Unread && c.unacknowledged.Load() {
+	if state == relay.Unread && c.unacknowledged.Load() {
 		patience = c.h.Stall
 	}
 	switch {
-	case state == peer.Open:
+	case state == relay.Open:
 		d.since = 0
 	case d.since == 0 || moved != d.moved:
 		d.since, d.moved = now.UnixNano(), moved
@@ -81,8 +81,8 @@ func (c *connection) clientGone(err error) {
 func (c *connection) end() {
 	c.undelivered.Store(true)
 	c.queue.end()
-	c.requests.stop()
-	c.responses.stop()
+	c.requests.Stop()
+	c.responses.Stop()
 }
 
 // A dialing is a dial that the request pump waits for, with its buffer full.

@@ -9,7 +9,8 @@ import (
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/peer"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/relay"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 )
 
 // waits are the places where the request pump waits for something other than the client.
@@ -56,15 +57,16 @@ func fillUpstream(t *testing.T, b *bench, bytes string) {
 }
 
 // stuck returns false when all that was sent has been read, and true when the request
-// pump waits for the broker and no byte has moved for a while.
+// pump waits for the broker and no byte has moved for a while: for longer than the kernel
+// waits before it tries again (200 ms), which may make room for some more.
 func stuck(c *connection) bool {
 	moved, still := c.toBroker.Load(), 0
-	for still < 100 {
+	for still < 400 {
 		<-time.After(time.Millisecond)
 		switch now := c.toBroker.Load(); {
-		case !c.requests.waiting.Load() && peer.UnreadBytes(c.client) == 0:
+		case !c.requests.IsWaiting() && relay.UnreadBytes(c.client()) == 0:
 			return false
-		case now == moved && c.requests.waiting.Load():
+		case now == moved && c.requests.IsWaiting():
 			still++
 		default:
 			moved, still = now, 0
@@ -117,9 +119,7 @@ func TestAClientThatLeavesIsNoticed(t *testing.T) {
 				if raw, err := b.upstream.SyscallConn(); err == nil && raw.Control(func(uintptr) {}) == nil {
 					t.Error("the upstream connection is open")
 				}
-				h.pipes.mu.Lock()
-				defer h.pipes.mu.Unlock()
-				if held := h.pipes.open - len(h.pipes.free); held != 0 {
+				if held := h.group.PipesInUse(); held != 0 {
 					t.Errorf("%d pipes are held", held)
 				}
 			})
@@ -129,12 +129,12 @@ func TestAClientThatLeavesIsNoticed(t *testing.T) {
 
 // waitUntilWaiting returns when the request pump of the only connection waits.
 func waitUntilWaiting(h *Handler) {
-	for c := only(h); !c.requests.waiting.Load(); {
+	for c := only(h); !c.requests.IsWaiting(); {
 		<-time.After(time.Millisecond)
 	}
 }
 
-func abort0(conn *net.TCPConn) { abort(conn) }
+func abort0(conn *net.TCPConn) { relay.Abort(conn) }
 
 // TestAClientThatLeavesADialIsNoticed with a full buffer, when nothing reads from it:
 // the dial is cancelled. Records without acknowledgement are delivered all the same.
@@ -148,13 +148,13 @@ func TestAClientThatLeavesADialIsNoticed(t *testing.T) {
 	}{
 		"reset":              {heartbeats[:patience+2000], abort0, false},
 		"reset with records": {records[:patience+2000], abort0, false},
-		"end":                {heartbeats[:bufferSize], func(conn *net.TCPConn) { _ = conn.CloseWrite() }, false},
-		"end with records":   {records[:bufferSize], func(conn *net.TCPConn) { _ = conn.CloseWrite() }, true},
+		"end":                {heartbeats[:relay.BufferSize], func(conn *net.TCPConn) { _ = conn.CloseWrite() }, false},
+		"end with records":   {records[:relay.BufferSize], func(conn *net.TCPConn) { _ = conn.CloseWrite() }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			proceed, canceled := make(chan struct{}), make(chan struct{})
-			_, upstream := pair(t)
+			_, upstream := testutil.Pair(t)
 			b := start(t, func(h *Handler) { h.every = time.Millisecond }, func(ctx context.Context) (net.Conn, string, error) {
 				select {
 				case <-proceed:

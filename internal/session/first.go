@@ -9,6 +9,7 @@ import (
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/relay"
 )
 
 // httpAnswer is what an HTTP client on the Kafka port is told.
@@ -18,34 +19,34 @@ const httpAnswer = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charse
 // Kafka, before anything is dialled (R9). io.EOF: the client left without a byte.
 func (c *connection) firstBytes() error {
 	p := &c.requests
-	if _, err := p.peek(1); err != nil {
+	if _, err := p.Peek(1); err != nil {
 		if errors.Is(err, io.EOF) {
 			return err
 		}
 		return c.classify(err)
 	}
 	c.start = time.Now()
-	p.mid = true
+	p.InFrame(true)
 	// Four bytes tell TLS and HTTP from Kafka. A TLS hello is answered at once:
 	// its sender may wait for an answer before it sends more.
-	head, err := p.peek(kafka.SizeLen)
+	head, err := p.Peek(kafka.SizeLen)
 	if err != nil {
-		return c.classify(unexpected(err, p.from()))
+		return c.classify(relay.Unexpected(err, p.From()))
 	}
 	switch {
 	case head[0] == 0x16 && head[1] == 0x03:
 		return failure.New(failure.TLSOnPlainPort, nil)
 	case isHTTP(head):
 		body := failure.New(failure.HTTPOnKafkaPort, nil).Advice() + "\n"
-		_ = c.client.SetWriteDeadline(time.Now().Add(time.Second))
-		_, _ = fmt.Fprintf(c.client, httpAnswer, len(body), body)
+		_ = c.client().SetWriteDeadline(time.Now().Add(time.Second))
+		_, _ = fmt.Fprintf(c.client(), httpAnswer, len(body), body)
 		return failure.New(failure.HTTPOnKafkaPort, nil)
 	}
 	if size := frameSize(head); size < kafka.RequestHeaderLen || int64(size) > c.maxRequest() {
 		return failure.New(failure.NotKafka, nil).With(fmt.Sprintf("first bytes % x", head[:kafka.SizeLen]))
 	}
-	if head, err = p.peek(headLen); err != nil {
-		return c.classify(unexpected(err, p.from()))
+	if head, err = p.Peek(headLen); err != nil {
+		return c.classify(relay.Unexpected(err, p.From()))
 	}
 	if startsBare(head[kafka.SizeLen:]) {
 		c.bare.Store(true)

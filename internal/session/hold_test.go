@@ -16,6 +16,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/budget"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/relay"
 )
 
 // groups is a FindCoordinator response for n groups, with this host.
@@ -79,7 +80,7 @@ func TestHeldResponses(t *testing.T) {
 			t.Run(name+", "+kind, func(t *testing.T) {
 				t.Parallel()
 				memory := budget.New(16 << 20)
-				for !large && memory.LendBuffer(bufferSize) {
+				for !large && memory.LendBuffer(relay.BufferSize) {
 				}
 				lent, _ := memory.Held() // before the connection begins, which borrows as well
 				b := start(t, func(h *Handler) { h.Budget = memory }, nil)
@@ -110,7 +111,7 @@ func TestLargeProduceStreams(t *testing.T) {
 	b := start(t, func(h *Handler) { h.Budget = budget.New(1 << 20) }, nil)
 	all := b.handler.Budget.Request(int(b.handler.Budget.Largest()), nil)
 	defer all.Release()
-	for b.handler.Budget.LendBuffer(bufferSize) {
+	for b.handler.Budget.LendBuffer(relay.BufferSize) {
 	}
 	ask := produceV9(1, 11)
 	write(t, b.client, ask)
@@ -148,7 +149,7 @@ func TestHoldsWaitInOrder(t *testing.T) {
 	for _, waiting := memory.Held(); waiting < 2; _, waiting = memory.Held() {
 		<-time.After(time.Millisecond)
 	}
-	abort(leaves.client)
+	relay.Abort(leaves.client)
 	if s := <-leaves.over; !failure.Is(s.Err, failure.ClientReset) {
 		t.Errorf("summary %+v", s)
 	}

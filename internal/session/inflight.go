@@ -43,7 +43,7 @@ func (e *inFlight) allowed() time.Duration { return time.Duration(e.wait) * time
 // maxWait returns how long a request allows the broker to wait, in milliseconds. It
 // looks only at what is buffered.
 func (c *connection) maxWait(h kafka.RequestHeader, size int32) uint32 {
-	b := c.requests.buffered()
+	b := c.requests.Buffered()
 	if len(b) < headLen {
 		return 0
 	}

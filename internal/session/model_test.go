@@ -18,6 +18,7 @@ import (
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/authority"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/relay"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/secure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
 )
@@ -76,7 +77,7 @@ func text(t *rapid.T, least, most int) string {
 func passed(t *rapid.T, correlation int32) exchange {
 	size := 200
 	if rapid.IntRange(0, 20).Draw(t, "large") == 0 {
-		size = 2 * bufferSize
+		size = 2 * relay.BufferSize
 	}
 	return exchange{request: request(heartbeat, 0, correlation, text(t, 0, size)), response: response(correlation, text(t, 0, size))}
 }
@@ -247,7 +248,7 @@ func fill(t *rapid.T, resp kmsg.Response) {
 func records(t *rapid.T) []byte {
 	size := 1000
 	if rapid.IntRange(0, 20).Draw(t, "large") == 0 {
-		size = 2 * bufferSize
+		size = 2 * relay.BufferSize
 	}
 	return []byte(text(t, 0, size))
 }
@@ -439,7 +440,7 @@ type rhythm struct {
 }
 
 func drawRhythm(t *rapid.T, name string) rhythm {
-	r := rhythm{sizes: rapid.SliceOfN(rapid.OneOf(rapid.IntRange(1, 20), rapid.IntRange(1, 3*bufferSize)), 1, 8).Draw(t, name)}
+	r := rhythm{sizes: rapid.SliceOfN(rapid.OneOf(rapid.IntRange(1, 20), rapid.IntRange(1, 3*relay.BufferSize)), 1, 8).Draw(t, name)}
 	for _, n := range rapid.SliceOfN(rapid.SampledFrom([]int{0, 0, 0, 0, 1, 200}), 1, 8).Draw(t, name+" pauses") {
 		r.pauses = append(r.pauses, time.Duration(n)*time.Microsecond)
 	}

@@ -4,12 +4,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/relay"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/set"
 )
 
 // A monitor looks after the open connections of a handler, with one timer for all of
 // them. It parks pumps that are idle, finds brokers that have gone
-// without a word (see [ackMonitor]), and clients that have gone while nothing reads
+// without a word (see [relay.AckMonitor]), and clients that have gone while nothing reads
 // from them (see [departure]).
 //
 // The timer runs while a connection is open. A round that finds none sets no other one.
@@ -83,13 +84,13 @@ func (c *connection) inspect(now time.Time) {
 	}
 	c.nextCheck = now.Add(c.h.checkEvery()).UnixNano()
 	if up := c.relaying.Load(); up != nil {
-		if c.acks.check(*up, c.h.lost(), now) {
-			c.responses.getUp() // the dormitory would not notice the end
-			abort(*up)
+		if c.acks.Check(*up, c.h.lost(), now) {
+			c.responses.Unpark() // the dormitory would not notice the end
+			relay.Abort(*up)
 			return
 		}
-		c.requests.askRest()
-		c.responses.askRest()
+		c.requests.RequestPark()
+		c.responses.RequestPark()
 	}
 	if c.h.looks != nil {
 		c.h.looks()
@@ -100,7 +101,7 @@ func (h *Handler) lost() time.Duration {
 	if h.Lost > 0 {
 		return h.Lost
 	}
-	return defaultLost
+	return relay.DefaultLost
 }
 
 // checkEvery is the time between two checks of a connection that is idle.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/relay"
 )
 
 // patience is how many bytes of the client are read while its upstream
@@ -30,7 +31,7 @@ func (c *connection) reach(ctx context.Context) (net.Conn, string, error) {
 	gone := c.watch()
 	if gone == nil { // nothing reads now: the monitor notices when the client leaves
 		c.dialing.Store(&dialing{cancel: cancel, records: c.unanswered()})
-		c.requests.waiting.Store(true)
+		c.requests.Waiting(true)
 		if c.stopped.Load() {
 			cancel()
 		}
@@ -45,9 +46,9 @@ func (c *connection) reach(ctx context.Context) (net.Conn, string, error) {
 		cancel()
 	}
 	o := <-done
-	c.requests.waiting.Store(false)
+	c.requests.Waiting(false)
 	departed := c.dialing.Swap(nil).departed()
-	c.requests.resume()
+	c.requests.Resume()
 	if left == nil && departed {
 		left = failure.New(failure.ClientGone, nil)
 	}
@@ -72,7 +73,7 @@ type outcome struct {
 // says that it is done: later, it would interrupt the request pump.
 func (c *connection) dial(ctx context.Context, done chan<- outcome) {
 	conn, target, err := c.owner.Dial(ctx)
-	c.requests.interrupt()
+	c.requests.Interrupt()
 	done <- outcome{conn, target, err}
 }
 
@@ -80,10 +81,10 @@ func (c *connection) dial(ctx context.Context, done chan<- outcome) {
 // or the client has left.
 func (c *connection) watch() error {
 	p := &c.requests
-	p.mid = false
-	for len(p.buffered()) < patience && !p.full() {
-		if err := p.fill(); err != nil {
-			if errors.Is(err, errInterrupted) {
+	p.InFrame(false)
+	for len(p.Buffered()) < patience && !p.Full() {
+		if err := p.Fill(); err != nil {
+			if errors.Is(err, relay.ErrInterrupted) {
 				return nil
 			}
 			return err
@@ -94,7 +95,7 @@ func (c *connection) watch() error {
 
 // unanswered reports whether a whole Produce request with acks=0 is buffered.
 func (c *connection) unanswered() bool {
-	for b := c.requests.buffered(); len(b) >= headLen; {
+	for b := c.requests.Buffered(); len(b) >= headLen; {
 		size := frameSize(b)
 		if size < kafka.RequestHeaderLen || int64(size) > int64(len(b)-kafka.SizeLen) {
 			return false

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/relay"
 )
 
 // headLen is how much of a frame is looked at first: the size and the part of
@@ -22,16 +23,16 @@ func frameSize(b []byte) int32 { return int32(binary.BigEndian.Uint32(b)) }
 func (c *connection) pumpRequests() error {
 	for {
 		err := c.request()
-		c.requests.shown(err != nil)
+		c.shown(relay.FromClient, err != nil)
 		if err != nil {
-			if side, ok := errors.AsType[*sideError](err); ok && side.write {
+			if side, ok := errors.AsType[*relay.Error](err); ok && side.Write {
 				return err
 			}
-			if errors.Is(err, errResting) {
+			if errors.Is(err, relay.ErrParked) {
 				return err
 			}
 			// What came before it was good and is the broker's.
-			if failed := c.requests.flush(); failed != nil {
+			if failed := c.requests.Flush(); failed != nil {
 				return failed
 			}
 			return err
@@ -44,11 +45,11 @@ func (c *connection) pumpRequests() error {
 //	size int32 | key int16 | version int16 | correlation id int32 | client id ... | body
 func (c *connection) request() error {
 	p := &c.requests
-	p.mid = false
-	if _, err := p.peek(1); err != nil {
+	p.InFrame(false)
+	if _, err := p.Peek(1); err != nil {
 		return err
 	}
-	p.mid = true
+	p.InFrame(true)
 	if c.bare.Load() {
 		if done, err := c.bareToken(); done || err != nil {
 			return err
@@ -72,7 +73,7 @@ func (c *connection) request() error {
 		c.showRequest(v, entry, size)
 	}
 	if tooNew {
-		if err := p.drop(whole); err != nil {
+		if err := p.Drop(whole); err != nil {
 			return err
 		}
 		return c.answer(entry)
@@ -92,7 +93,7 @@ func (c *connection) request() error {
 	} else if err := c.enqueue(entry); err != nil {
 		return err
 	}
-	return p.pass(whole)
+	return p.Pass(whole)
 }
 
 // refused is the failure of a request whose response could not be rewritten.
@@ -109,16 +110,16 @@ func (c *connection) refused(h kafka.RequestHeader) error {
 
 // maxSoftware bounds the ApiVersions requests in which the client's name is
 // looked for.
-const maxSoftware = smallBuffer - kafka.SizeLen
+const maxSoftware = relay.SmallBuffer - kafka.SizeLen
 
 // noteSoftware remembers how the client calls itself, for failures.
 func (c *connection) noteSoftware(h kafka.RequestHeader, size int32) error {
 	if h.Version < 3 || size > maxSoftware { // a buffer of any size has room for it
 		return nil
 	}
-	b, err := c.requests.peek(kafka.SizeLen + int(size))
+	b, err := c.requests.Peek(kafka.SizeLen + int(size))
 	if err != nil {
-		return unexpected(err, c.requests.from())
+		return relay.Unexpected(err, c.requests.From())
 	}
 	if name, release, ok := kafka.ClientSoftware(h.Version, b[kafka.SizeLen:kafka.SizeLen+int(size)]); ok {
 		software := name + " " + release
@@ -130,9 +131,9 @@ func (c *connection) noteSoftware(h kafka.RequestHeader, size int32) error {
 // header checks the length, as soon as it is there, and reads the fixed part of a
 // request's header.
 func (c *connection) header() (size int32, h kafka.RequestHeader, err error) {
-	head, err := c.requests.peek(kafka.SizeLen)
+	head, err := c.requests.Peek(kafka.SizeLen)
 	if err != nil {
-		return 0, h, unexpected(err, c.requests.from())
+		return 0, h, relay.Unexpected(err, c.requests.From())
 	}
 	size = frameSize(head)
 	switch {
@@ -141,8 +142,8 @@ func (c *connection) header() (size int32, h kafka.RequestHeader, err error) {
 	case int64(size) > c.maxRequest():
 		return 0, h, failure.New(failure.RequestTooLarge, nil).With(fmt.Sprintf("%d bytes, the limit is %d", size, c.maxRequest()))
 	}
-	if head, err = c.requests.peek(headLen); err != nil {
-		return 0, h, unexpected(err, c.requests.from())
+	if head, err = c.requests.Peek(headLen); err != nil {
+		return 0, h, relay.Unexpected(err, c.requests.From())
 	}
 	h, err = kafka.ParseRequestHeader(head[kafka.SizeLen:headLen])
 	if err != nil {
@@ -166,9 +167,9 @@ func (c *connection) acksZero(h kafka.RequestHeader, size int32) (bool, error) {
 		return false, nil
 	}
 	for need := headLen; ; {
-		b, err := c.requests.peek(need)
+		b, err := c.requests.Peek(need)
 		if err != nil {
-			return false, unexpected(err, c.requests.from())
+			return false, relay.Unexpected(err, c.requests.From())
 		}
 		frame := b[kafka.SizeLen:min(len(b), kafka.SizeLen+int(size))]
 		zero, enough, err := kafka.AcksZero(h.Version, frame)
@@ -180,8 +181,8 @@ func (c *connection) acksZero(h kafka.RequestHeader, size int32) (bool, error) {
 		case len(frame) == int(size):
 			return false, failure.New(failure.BadFrame, nil).With("a Produce request ends before its acks")
 		}
-		if need = len(b) + 1; need > len(c.requests.buf) && c.requests.held == nil {
-			if err := c.requests.hold(kafka.SizeLen+min(int(size), kafka.AcksBound), 0); err != nil {
+		if need = len(b) + 1; need > c.requests.Room() && !c.requests.Holds() {
+			if err := c.requests.Hold(kafka.SizeLen+min(int(size), kafka.AcksBound), 0); err != nil {
 				return false, err
 			}
 		}
@@ -192,15 +193,15 @@ func (c *connection) acksZero(h kafka.RequestHeader, size int32) (bool, error) {
 // out first: without those requests no response would make room.
 func (c *connection) enqueue(e inFlight) error {
 	if c.queue.full() {
-		if err := c.requests.flush(); err != nil {
+		if err := c.requests.Flush(); err != nil {
 			return err
 		}
-		c.requests.waiting.Store(true)
-		defer c.requests.waiting.Store(false)
+		c.requests.Waiting(true)
+		defer c.requests.Waiting(false)
 	}
 	e.sent = time.Since(c.start)
 	if !c.queue.push(e) {
-		return errStopped
+		return relay.ErrStopped
 	}
 	return nil
 }
@@ -212,7 +213,7 @@ func (c *connection) answer(e inFlight) error {
 	e.kind = local
 	now, ok := c.queue.pushLocal(e)
 	if !ok {
-		return errStopped
+		return relay.ErrStopped
 	}
 	frame := kafka.AppendApiVersionsTooNew(nil, e.correlation)
 	if v := c.h.Tap.Viewer(); v != nil {
@@ -221,10 +222,10 @@ func (c *connection) answer(e inFlight) error {
 	if !now {
 		return nil
 	}
-	n, err := c.client.Write(frame)
-	c.moved(fromBroker, n)
+	n, err := c.client().Write(frame)
+	c.Moved(relay.FromBroker, n)
 	if err != nil {
-		return &sideError{"client", true, err}
+		return &relay.Error{Side: "client", Write: true, Err: err}
 	}
 	return nil
 }

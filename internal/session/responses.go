@@ -9,26 +9,28 @@ import (
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/relay"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
 )
 
 // responseHead is the size and the correlation id of a response.
 const responseHead = kafka.SizeLen + 4
 
 // pumpResponses passes the broker's responses on until one side ends or the pump
-// is to rest (errResting).
+// is to rest (relay.ErrParked).
 func (c *connection) pumpResponses() (Result, error) {
 	p := &c.responses
 	for {
 		if c.queue.drained() {
-			if err := p.flush(); err != nil {
+			if err := p.Flush(); err != nil {
 				return c.broken(err)
 			}
 			return ClientClosed, nil
 		}
-		p.mid = false
+		p.InFrame(false)
 		if _, err := c.nextByte(); err != nil {
 			switch {
-			case errors.Is(err, errResting):
+			case errors.Is(err, relay.ErrParked):
 				return "", err
 			case errors.Is(err, io.EOF):
 				return BrokerClosed, nil
@@ -37,11 +39,11 @@ func (c *connection) pumpResponses() (Result, error) {
 			}
 			return c.broken(err)
 		}
-		p.mid = true
+		p.InFrame(true)
 		err := c.response()
-		p.shown(err != nil)
+		c.shown(relay.FromBroker, err != nil)
 		if err != nil {
-			return c.broken(unexpected(err, p.from()))
+			return c.broken(relay.Unexpected(err, p.From()))
 		}
 	}
 }
@@ -54,11 +56,11 @@ var errDrained = errors.New("every response has been written")
 // has ended its side may close the socket at any time, and after that the broker is
 // not waited for (R14): neither is a failure.
 func (c *connection) broken(err error) (Result, error) {
-	side, _ := errors.AsType[*sideError](err)
+	side, _ := errors.AsType[*relay.Error](err)
 	switch {
-	case errors.Is(err, errStalled) && c.responses.finishing():
+	case errors.Is(err, relay.ErrStalled) && c.responses.Draining():
 		return ClientClosed, nil
-	case side != nil && side.write && isReset(err) && c.queue.isClosed():
+	case side != nil && side.Write && relay.IsReset(err) && c.queue.isClosed():
 		return ClientClosed, nil
 	}
 	return Failed, c.classify(err)
@@ -68,8 +70,8 @@ func (c *connection) broken(err error) (Result, error) {
 // buffered, local answers whose turn has come are written.
 func (c *connection) nextByte() ([]byte, error) {
 	p := &c.responses
-	if len(p.buffered()) == 0 {
-		if err := p.flush(); err != nil {
+	if len(p.Buffered()) == 0 {
+		if err := p.Flush(); err != nil {
 			return nil, err
 		}
 		for more := c.queue.written(); more; more = c.queue.written() {
@@ -83,7 +85,7 @@ func (c *connection) nextByte() ([]byte, error) {
 			return nil, errDrained
 		}
 	}
-	return p.peek(1)
+	return p.Peek(1)
 }
 
 // localAnswers writes the local answers at the head of the queue.
@@ -93,7 +95,7 @@ func (c *connection) localAnswers() error {
 		if !ok {
 			return nil
 		}
-		if err := c.responses.replace(0, kafka.AppendApiVersionsTooNew(nil, e.correlation)); err != nil {
+		if err := c.responses.Replace(0, kafka.AppendApiVersionsTooNew(nil, e.correlation)); err != nil {
 			return err
 		}
 	}
@@ -104,11 +106,11 @@ func (c *connection) localAnswers() error {
 //	size int32 | correlation id int32 | header tags (flexible versions) | body
 func (c *connection) response() error {
 	p := &c.responses
-	head, err := p.peek(kafka.SizeLen)
+	head, err := p.Peek(kafka.SizeLen)
 	if err != nil {
 		return err
 	}
-	if c.toClient.Load() == 0 && p.start == p.pos && isAlert(head) {
+	if c.toClient.Load() == 0 && !p.HasSpan() && isAlert(head) {
 		return failure.New(failure.BrokerExpectsTLS, nil).For(c.target, "")
 	}
 	size := frameSize(head)
@@ -116,7 +118,7 @@ func (c *connection) response() error {
 		return c.badLength(size)
 	}
 	begin := kafka.SizeLen + int(min(size, 4))
-	if head, err = p.peek(begin); err != nil {
+	if head, err = p.Peek(begin); err != nil {
 		return err
 	}
 	// Answers of the tunnel that come before this response in the order.
@@ -126,9 +128,9 @@ func (c *connection) response() error {
 	e, ok := c.queue.take(head[kafka.SizeLen:begin])
 	if ok && e.kind == token {
 		if v := c.h.Tap.Viewer(); v != nil {
-			c.showToken(v, p, size, false)
+			c.showToken(v, relay.FromBroker, size)
 		}
-		return p.pass(kafka.SizeLen + int64(size))
+		return p.Pass(kafka.SizeLen + int64(size))
 	}
 	if size < 4 {
 		return c.badLength(size)
@@ -156,14 +158,14 @@ func (c *connection) response() error {
 	case kafka.Head:
 		return c.rewriteHead(info)
 	case kafka.Whole:
-		if kafka.SizeLen+int(info.FrameSize) > len(p.buf) && kafka.Streams(e.key, e.version) {
+		if kafka.SizeLen+int(info.FrameSize) > p.Room() && kafka.Streams(e.key, e.version) {
 			return c.rewriteTail(info)
 		}
 		return c.rewriteWhole(info)
 	case kafka.Tail:
 		return c.rewriteTail(info)
 	default:
-		return p.pass(kafka.SizeLen + int64(size))
+		return p.Pass(kafka.SizeLen + int64(size))
 	}
 }
 
@@ -182,8 +184,8 @@ func sizePrefix(size int64) []byte {
 }
 
 func (c *connection) rewritten(key int16, r kafka.Result) {
-	if tee := c.responses.tee; tee != nil {
-		tee.Rewritten(r.Rewritten + r.Hidden)
+	if capture, ok := c.responses.Captured().(*tap.Capture); ok {
+		capture.Rewritten(r.Rewritten + r.Hidden)
 	}
 	c.owner.Rewritten(key, r)
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/relay"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 )
 
 // restless is a session whose pumps rest after a millisecond without bytes. rested
@@ -105,8 +107,8 @@ func TestEndsAtRest(t *testing.T) {
 		"the client closes during a poll":   {inFlight: true, end: func(b *bench) { _ = b.client.CloseWrite(); _, _ = b.broker.Write(response(9, "")) }, result: ClientClosed},
 		"the broker closes":                 {end: func(b *bench) { _ = b.broker.CloseWrite() }, result: BrokerClosed},
 		"the broker closes during a poll":   {inFlight: true, end: func(b *bench) { _ = b.broker.CloseWrite() }, result: BrokerClosed},
-		"the client resets":                 {end: func(b *bench) { abort(b.client) }, client: net.ErrClosed, broker: syscall.ECONNRESET, result: Failed},
-		"the broker resets":                 {end: func(b *bench) { abort(b.broker) }, broker: net.ErrClosed, client: syscall.ECONNRESET, result: Failed},
+		"the client resets":                 {end: func(b *bench) { relay.Abort(b.client) }, client: net.ErrClosed, broker: syscall.ECONNRESET, result: Failed},
+		"the broker resets":                 {end: func(b *bench) { relay.Abort(b.broker) }, broker: net.ErrClosed, client: syscall.ECONNRESET, result: Failed},
 		"a response nobody asked for comes": {end: func(b *bench) { _, _ = b.broker.Write(response(3, "")) }, result: Failed},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -133,8 +135,8 @@ func TestEndsAtRest(t *testing.T) {
 }
 
 func TestStoppedAtRest(t *testing.T) {
-	near, inner := pair(t)
-	_, upstream := pair(t)
+	near, inner := testutil.Pair(t)
+	_, upstream := testutil.Pair(t)
 	rests, over := make(chan struct{}, 100), make(chan Summary, 1)
 	h := &Handler{every: time.Millisecond, Freed: func() { rests <- struct{}{} }}
 	go h.Serve(t.Context(), inner, &owner{dial: to(upstream), over: over})

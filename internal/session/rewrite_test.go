@@ -13,6 +13,7 @@ import (
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 )
 
 const realName = "kafka-1.onprem.corp"
@@ -176,7 +177,7 @@ func TestAcksZeroHasNoResponse(t *testing.T) {
 
 func TestAcksZeroWrittenBeforeTheDialIsDelivered(t *testing.T) {
 	release := make(chan struct{})
-	broker, upstream := pair(t)
+	broker, upstream := testutil.Pair(t)
 	b := start(t, nil, slowDial(release, func() net.Conn { return upstream }))
 	frames := [][]byte{produce(1, 0, ""), produce(2, 0, "")}
 	write(t, b.client, frames...)
@@ -271,8 +272,8 @@ func TestNoAllocationPerFrame(t *testing.T) {
 // allocations returns how many there are for one request and its response.
 func allocations(t *testing.T, ask, reply []byte) float64 {
 	t.Helper()
-	near, inner := pair(t)
-	broker, upstream := pair(t)
+	near, inner := testutil.Pair(t)
+	broker, upstream := testutil.Pair(t)
 	for _, conn := range []*net.TCPConn{near, inner, broker, upstream} { // what is in flight must fit
 		_ = conn.SetReadBuffer(1 << 20)
 		_ = conn.SetWriteBuffer(1 << 20)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/relay"
 )
 
 // SASL passes through. In version 1 of its handshake tokens travel inside requests
@@ -35,17 +36,17 @@ func startsBare(frame []byte) bool { return frame[0] == gssapi }
 // SCRAM and OAUTHBEARER with "n,", GSSAPI with 60.
 func (c *connection) bareToken() (done bool, err error) {
 	p := &c.requests
-	b, err := p.peek(kafka.SizeLen)
+	b, err := p.Peek(kafka.SizeLen)
 	if err != nil {
-		return false, unexpected(err, p.from())
+		return false, relay.Unexpected(err, p.From())
 	}
 	size := frameSize(b)
 	if size < 0 || int64(size) > c.maxRequest() {
 		return false, failure.New(failure.BadFrame, nil).With(fmt.Sprintf("a SASL token of length %d", size))
 	}
 	if size >= kafka.RequestHeaderLen {
-		if b, err = p.peek(headLen); err != nil {
-			return false, unexpected(err, p.from())
+		if b, err = p.Peek(headLen); err != nil {
+			return false, relay.Unexpected(err, p.From())
 		}
 		h, err := kafka.ParseRequestHeader(b[kafka.SizeLen:headLen])
 		if err == nil && kafka.Known(h.Key, h.Version) {
@@ -54,12 +55,12 @@ func (c *connection) bareToken() (done bool, err error) {
 		}
 	}
 	if v := c.h.Tap.Viewer(); v != nil {
-		c.showToken(v, p, size, true)
+		c.showToken(v, relay.FromClient, size)
 	}
 	if err := c.enqueue(inFlight{kind: token}); err != nil {
 		return false, err
 	}
-	return true, p.pass(kafka.SizeLen + int64(size))
+	return true, p.Pass(kafka.SizeLen + int64(size))
 }
 
 // handshake passes on a SaslHandshake request in version 0 and waits for its
@@ -68,16 +69,16 @@ func (c *connection) handshake(e inFlight, whole int64) error {
 	if err := c.enqueue(e); err != nil {
 		return err
 	}
-	if err := c.requests.pass(whole); err != nil {
+	if err := c.requests.Pass(whole); err != nil {
 		return err
 	}
-	if err := c.requests.flush(); err != nil {
+	if err := c.requests.Flush(); err != nil {
 		return err
 	}
-	c.requests.waiting.Store(true)
-	defer c.requests.waiting.Store(false)
+	c.requests.Waiting(true)
+	defer c.requests.Waiting(false)
 	if !c.queue.empty() {
-		return errStopped
+		return relay.ErrStopped
 	}
 	return nil
 }
@@ -86,7 +87,7 @@ func (c *connection) handshake(e inFlight, whole int64) error {
 //
 //	size int32 | correlation id int32 | error code int16 | mechanisms
 func (c *connection) handshakeAnswered() error {
-	b, err := c.responses.peek(responseHead + 2)
+	b, err := c.responses.Peek(responseHead + 2)
 	if err != nil {
 		return err
 	}

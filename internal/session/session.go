@@ -34,12 +34,14 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/budget"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/relay"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/set"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
 )
@@ -91,13 +93,12 @@ type Handler struct {
 	// runtime keeps of it can then be returned to the system.
 	Freed func()
 
-	buffers   buffers
-	pipes     pipes
-	dormitory dormitory
-	monitor   monitor
-	looks     func()        // is called at each check of a connection; for tests
-	closing   func()        // is called when the client's end was read; for tests
-	every     time.Duration // between two checks; for tests; 0: a third of Lost
+	prepare sync.Once
+	group   relay.Group // of all pumps, see prepared
+	monitor monitor
+	looks   func()        // is called at each check of a connection; for tests
+	closing func()        // is called when the client's end was read; for tests
+	every   time.Duration // between two checks; for tests; 0: a third of Lost
 }
 
 // The defaults of a Handler.
@@ -116,7 +117,6 @@ type connection struct {
 
 	h       *Handler
 	owner   Owner
-	client  net.Conn
 	up      net.Conn
 	queue   queue
 	start   time.Time
@@ -124,11 +124,10 @@ type connection struct {
 
 	bare     atomic.Bool            // the client's next frame may be a bare SASL token
 	software atomic.Pointer[string] // how the client calls itself, nil until it does
-	walker   *kafka.Walker          // nil until a response needs one
-	tail     *budget.Hold           // the memory of a large tail; nil: there is none
+	tail     *tail                  // nil until a response needs one
 
-	requests  pump // client -> broker
-	responses pump // broker -> client
+	requests  relay.Pump // client -> broker
+	responses relay.Pump // broker -> client
 
 	stopped atomic.Bool
 	pumps   atomic.Int32 // pumps that have not ended
@@ -139,7 +138,7 @@ type connection struct {
 	toBroker, toClient atomic.Int64 // bytes
 
 	// Owned by the monitor.
-	acks      ackMonitor
+	acks      relay.AckMonitor
 	departure departure
 	nextCheck int64 // Unix nanoseconds
 
@@ -153,12 +152,13 @@ type connection struct {
 // and nothing of it runs any more. It may return earlier. ctx is that of the dial; an open
 // connection is ended by [Handler.Close].
 func (h *Handler) Serve(ctx context.Context, conn net.Conn, owner Owner) {
-	c := &connection{h: h, owner: owner, client: conn, start: time.Now()}
+	c := &connection{h: h, owner: owner, start: time.Now()}
 	c.queue.init()
-	c.requests.init(c, fromClient)
-	c.responses.init(c, fromBroker)
-	c.requests.attach(conn, nil)
-	c.responses.attach(nil, conn)
+	group := h.prepared()
+	c.requests.Init(group, c, relay.FromClient)
+	c.responses.Init(group, c, relay.FromBroker)
+	c.requests.Attach(conn, nil)
+	c.responses.Attach(nil, conn)
 	if !h.monitor.add(c) {
 		c.stopped.Store(true)
 		c.finish(Stopped, nil)
@@ -174,15 +174,30 @@ func (h *Handler) Serve(ctx context.Context, conn net.Conn, owner Owner) {
 	c.relay()
 }
 
+// prepared returns what all pumps share.
+func (h *Handler) prepared() *relay.Group {
+	h.prepare.Do(func() { h.group.Memory, h.group.Stall = memory{h.Budget}, h.Stall })
+	return &h.group
+}
+
+// memory is the budget as pumps know it.
+type memory struct{ *budget.Budget }
+
+// Request implements [relay.Memory].
+func (m memory) Request(n int, stalled func()) relay.Admission { return m.Budget.Request(n, stalled) }
+
 // Close ends all connections soon, and those that come later at once. It does not wait
 // for them: [Owner.Ended] is called for each.
 func (h *Handler) Close() { h.monitor.close() }
 
+// client returns the client's connection.
+func (c *connection) client() net.Conn { return c.requests.Source() }
+
 // stop ends the connection soon.
 func (c *connection) stop() {
 	c.stopped.Store(true)
-	c.requests.stop()
-	c.responses.stop()
+	c.requests.Stop()
+	c.responses.Stop()
 	if d := c.dialing.Load(); d != nil {
 		d.cancel()
 	}
@@ -211,8 +226,8 @@ func (c *connection) open(ctx context.Context) (Result, error) {
 // relay runs both pumps; whichever ends last finishes the connection. It returns
 // when the request pump rests or ends.
 func (c *connection) relay() {
-	c.requests.attach(nil, c.up)
-	c.responses.attach(c.up, nil)
+	c.requests.Attach(nil, c.up)
+	c.responses.Attach(c.up, nil)
 	c.pumps.Store(2)
 	c.relaying.Store(&c.up)
 	go c.runResponses()
@@ -222,8 +237,8 @@ func (c *connection) relay() {
 // runRequests runs the request pump until it rests or ends.
 func (c *connection) runRequests() {
 	err := c.pumpRequests()
-	for errors.Is(err, errResting) {
-		if c.requests.sleep() {
+	for errors.Is(err, relay.ErrParked) {
+		if c.requests.Park() {
 			c.freed()
 			return
 		}
@@ -233,7 +248,7 @@ func (c *connection) runRequests() {
 		c.lastWords()
 	} else {
 		c.verdict.decide(Failed, c.classify(err))
-		c.responses.stop()
+		c.responses.Stop()
 	}
 	c.verdict.mu.Lock()
 	c.verdict.requests = err
@@ -244,8 +259,8 @@ func (c *connection) runRequests() {
 // runResponses runs the response pump until it rests or ends.
 func (c *connection) runResponses() {
 	result, err := c.pumpResponses()
-	for errors.Is(err, errResting) {
-		if c.responses.sleep() {
+	for errors.Is(err, relay.ErrParked) {
+		if c.responses.Park() {
 			c.freed()
 			return
 		}
@@ -253,7 +268,7 @@ func (c *connection) runResponses() {
 	}
 	c.verdict.decide(result, err)
 	c.queue.end()
-	c.requests.stop()
+	c.requests.Stop()
 	c.pumpOver()
 }
 
@@ -272,7 +287,7 @@ func (c *connection) pumpOver() {
 	v := &c.verdict
 	// A reset by the broker is told once: to the write or to the read, and the other
 	// one then finds the end of the stream.
-	if side, ok := errors.AsType[*sideError](v.requests); ok && v.result == BrokerClosed && side.write && isReset(v.requests) {
+	if side, ok := errors.AsType[*relay.Error](v.requests); ok && v.result == BrokerClosed && side.Write && relay.IsReset(v.requests) {
 		v.result, v.err = Failed, c.classify(v.requests)
 	}
 	c.finish(v.result, v.err)
@@ -286,10 +301,10 @@ func (c *connection) finish(result Result, err error) {
 		result, err = Stopped, nil
 	}
 	c.close(result, err)
-	c.requests.shown(true)
-	c.responses.shown(true)
-	c.requests.discard()
-	c.responses.discard()
+	c.shown(relay.FromClient, true)
+	c.shown(relay.FromBroker, true)
+	c.requests.Free()
+	c.responses.Free()
 	c.owner.Ended(Summary{
 		Target: c.target, Software: c.calledItself(), Result: result, Err: err, Requests: c.asked,
 		ToBroker: c.toBroker.Load(), ToClient: c.toClient.Load(), Duration: time.Since(c.start),
@@ -300,27 +315,27 @@ func (c *connection) finish(result Result, err error) {
 func (c *connection) lastWords() {
 	idle := c.queue.close()
 	if idle {
-		c.responses.finish(0)
+		c.responses.Drain(0)
 	} else {
-		c.responses.finish(lastWords)
+		c.responses.Drain(lastWords)
 	}
 	if c.h.closing != nil {
 		c.h.closing()
 	}
 }
 
-// run runs a pump until it rests or ends.
-func (c *connection) run(d direction) {
-	if d == fromClient {
+// Run implements [relay.Owner].
+func (c *connection) Run(from relay.Direction) {
+	if from == relay.FromClient {
 		c.runRequests()
 	} else {
 		c.runResponses()
 	}
 }
 
-// moved counts bytes that were written.
-func (c *connection) moved(d direction, n int) {
-	if d == fromClient {
+// Moved implements [relay.Owner].
+func (c *connection) Moved(from relay.Direction, n int) {
+	if from == relay.FromClient {
 		c.toBroker.Add(int64(n))
 		c.owner.Bytes(n, 0)
 	} else {
@@ -329,9 +344,9 @@ func (c *connection) moved(d direction, n int) {
 	}
 }
 
-// holdStalled ends a connection that holds memory and does not move, for the sake of
-// those that wait for it.
-func (c *connection) holdStalled() {
+// Stalled implements [relay.Owner]: it ends the connection for the sake of those that wait
+// for its memory.
+func (c *connection) Stalled() {
 	c.verdict.decide(Failed, failure.New(failure.MemoryStalled, nil).For(c.target, ""))
 	c.end()
 }

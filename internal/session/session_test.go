@@ -19,7 +19,9 @@ import (
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/relay"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 )
 
 func TestMain(m *testing.M) {
@@ -27,27 +29,6 @@ func TestMain(m *testing.M) {
 	// command line says otherwise.
 	_ = flag.Set("rapid.checks", strconv.Itoa(10_000/modelRuns))
 	goleak.VerifyTestMain(m)
-}
-
-// pair is two ends of one loopback TCP connection.
-func pair(t *testing.T) (near, far *net.TCPConn) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	a, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	near, far = a.(*net.TCPConn), b.(*net.TCPConn)
-	t.Cleanup(func() { _ = near.Close(); _ = far.Close() })
-	return near, far
 }
 
 // bench is a session between a client and a broker that the test plays.
@@ -68,9 +49,9 @@ func start(t *testing.T, change func(*Handler), dial dialFunc) *bench {
 	t.Helper()
 	b := &bench{dialed: make(chan struct{}), over: make(chan Summary, 1)}
 	var inner, upstream *net.TCPConn
-	b.client, inner = pair(t)
+	b.client, inner = testutil.Pair(t)
 	b.inner = inner
-	b.broker, upstream = pair(t)
+	b.broker, upstream = testutil.Pair(t)
 	b.upstream = upstream
 	h := &Handler{Mapper: kafka.MapperFunc(toLocalhost), Hold: time.Minute}
 	if change != nil {
@@ -153,7 +134,7 @@ const heartbeat = 12
 
 func TestFramesPassBothWays(t *testing.T) {
 	b := start(t, nil, nil)
-	large := strings.Repeat("x", 3*bufferSize)
+	large := strings.Repeat("x", 3*relay.BufferSize)
 	write(t, b.client, request(heartbeat, 0, 1, "one"), request(heartbeat, 0, 2, large), request(heartbeat, 0, 3, ""))
 	expect(t, b.broker, request(heartbeat, 0, 1, "one"), request(heartbeat, 0, 2, large), request(heartbeat, 0, 3, ""))
 	write(t, b.broker, response(1, "a"), response(2, large), response(3, ""))
@@ -325,7 +306,7 @@ func TestAResetOnOneSideResetsTheOther(t *testing.T) {
 		b := start(t, nil, nil)
 		write(t, b.client, request(heartbeat, 0, 1, ""))
 		expect(t, b.broker, request(heartbeat, 0, 1, ""))
-		abort(b.broker)
+		relay.Abort(b.broker)
 		expectEnd(t, b.client, syscall.ECONNRESET)
 		if s := <-b.over; !failure.Is(s.Err, failure.BrokerReset) {
 			t.Errorf("summary %+v", s)
@@ -335,7 +316,7 @@ func TestAResetOnOneSideResetsTheOther(t *testing.T) {
 		b := start(t, nil, nil)
 		write(t, b.client, request(heartbeat, 0, 1, ""))
 		expect(t, b.broker, request(heartbeat, 0, 1, ""))
-		abort(b.client)
+		relay.Abort(b.client)
 		expectEnd(t, b.broker, syscall.ECONNRESET)
 		if s := <-b.over; !failure.Is(s.Err, failure.ClientReset) {
 			t.Errorf("summary %+v", s)
@@ -387,7 +368,7 @@ func slowDial(release <-chan struct{}, conn func() net.Conn) dialFunc {
 }
 
 func TestAClientThatLeavesCancelsTheDial(t *testing.T) {
-	for _, leave := range []func(net.Conn){func(c net.Conn) { _ = c.Close() }, abort} {
+	for _, leave := range []func(net.Conn){func(c net.Conn) { _ = c.Close() }, relay.Abort} {
 		b := start(t, nil, slowDial(nil, nil))
 		write(t, b.client, request(heartbeat, 0, 1, ""))
 		<-b.dialed
@@ -409,7 +390,7 @@ func TestTheHoldTimeEndsTheDial(t *testing.T) {
 
 func TestWhatTheClientSentWhileDiallingIsDelivered(t *testing.T) {
 	release := make(chan struct{})
-	broker, upstream := pair(t)
+	broker, upstream := testutil.Pair(t)
 	b := start(t, nil, slowDial(release, func() net.Conn { return upstream }))
 	frames := [][]byte{request(heartbeat, 0, 1, "x")}
 	write(t, b.client, frames[0])
@@ -424,7 +405,7 @@ func TestWhatTheClientSentWhileDiallingIsDelivered(t *testing.T) {
 }
 
 func TestStoppingEndsEverything(t *testing.T) {
-	near, inner := pair(t)
+	near, inner := testutil.Pair(t)
 	over := make(chan Summary, 1)
 	h := &Handler{}
 	go func() { h.Serve(t.Context(), inner, &owner{dial: slowDial(nil, nil), over: over}) }()

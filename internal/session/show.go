@@ -3,23 +3,35 @@ package session
 import (
 	"time"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/relay"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
 )
 
 // What follows is for who watches the frames (package tap). With nobody there, a frame costs
 // one load of a pointer.
 
-// shown ends the frame that who watches gets a copy of. cut: it did not pass as a whole.
-func (p *pump) shown(cut bool) {
-	if p.tee != nil {
-		p.tee.End(cut)
-		p.tee, p.ahead = nil, 0
+// shown ends the frame of a direction that viewers get a copy of. cut: it did not pass as
+// a whole.
+func (c *connection) shown(from relay.Direction, cut bool) {
+	p := c.pump(from)
+	if capture, ok := p.Captured().(*tap.Capture); ok {
+		capture.End(cut)
+		p.Capture(nil)
 	}
 }
 
 // show begins to copy a frame out of a pump.
-func (c *connection) show(v *tap.Viewer, p *pump, f tap.Frame) {
-	p.tee, p.ahead = c.begin(v, f), 0
+func (c *connection) show(v *tap.Viewer, from relay.Direction, f tap.Frame) {
+	if capture := c.begin(v, f); capture != nil {
+		c.pump(from).Capture(capture)
+	}
+}
+
+func (c *connection) pump(from relay.Direction) *relay.Pump {
+	if from == relay.FromClient {
+		return &c.requests
+	}
+	return &c.responses
 }
 
 // begin says of a frame what is the same for all of the connection; nil: it is not shown.
@@ -33,15 +45,15 @@ func (c *connection) begin(v *tap.Viewer, f tap.Frame) *tap.Capture {
 }
 
 func (c *connection) showRequest(v *tap.Viewer, e inFlight, size int32) {
-	c.show(v, &c.requests, tap.Frame{Request: true, Key: e.key, Version: e.version, CorrelationID: e.correlation, Size: int(size)})
+	c.show(v, relay.FromClient, tap.Frame{Request: true, Key: e.key, Version: e.version, CorrelationID: e.correlation, Size: int(size)})
 }
 
 func (c *connection) showResponse(v *tap.Viewer, e inFlight, size int32, latency time.Duration) {
-	c.show(v, &c.responses, tap.Frame{Key: e.key, Version: e.version, CorrelationID: e.correlation, Size: int(size), Latency: latency})
+	c.show(v, relay.FromBroker, tap.Frame{Key: e.key, Version: e.version, CorrelationID: e.correlation, Size: int(size), Latency: latency})
 }
 
-func (c *connection) showToken(v *tap.Viewer, p *pump, size int32, request bool) {
-	c.show(v, p, tap.Frame{Token: true, Request: request, Size: int(size)})
+func (c *connection) showToken(v *tap.Viewer, from relay.Direction, size int32) {
+	c.show(v, from, tap.Frame{Token: true, Request: from == relay.FromClient, Size: int(size)})
 }
 
 // calledItself returns the name and the version that the client has said, or "".
@@ -54,7 +66,7 @@ func (c *connection) calledItself() string {
 
 // showLocal shows an answer of the tunnel's own.
 func (c *connection) showLocal(v *tap.Viewer, e inFlight, size int) {
-	c.requests.shown(false) // the request first
+	c.shown(relay.FromClient, false) // the request first
 	one := c.begin(v, tap.Frame{Local: true, Key: e.key, Version: e.version, CorrelationID: e.correlation, Size: size})
 	if one != nil {
 		one.End(false)

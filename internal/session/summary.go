@@ -4,10 +4,10 @@ import (
 	"errors"
 	"io"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/relay"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/secure"
 )
 
@@ -55,7 +55,7 @@ func (v *verdict) decide(result Result, err error) {
 
 // classify makes a failure of what ended a pump.
 func (c *connection) classify(err error) error {
-	if err == nil || errors.Is(err, errStopped) {
+	if err == nil || errors.Is(err, relay.ErrStopped) {
 		return nil
 	}
 	if _, ok := failure.As(err); ok {
@@ -64,22 +64,22 @@ func (c *connection) classify(err error) error {
 	if f := secure.Refusal(err); f != nil {
 		return f.For(c.target, "")
 	}
-	if lost := c.acks.err(); lost != nil {
+	if lost := c.acks.Err(); lost != nil {
 		return failure.New(failure.BrokerReset, lost).For(c.target, "")
 	}
-	if large, ok := errors.AsType[*tooLargeError](err); ok {
+	if large, ok := errors.AsType[*relay.TooLargeError](err); ok {
 		return failure.New(failure.ResponseTooLarge, nil).For(c.target, "").With(large.Error())
 	}
-	side, ok := errors.AsType[*sideError](err)
+	side, ok := errors.AsType[*relay.Error](err)
 	if !ok {
 		return failure.New(failure.Internal, err)
 	}
-	client := side.side == "client"
+	client := side.Side == "client"
 	code := failure.BrokerReset
 	switch {
-	case errors.Is(err, errStalled) && client:
+	case errors.Is(err, relay.ErrStalled) && client:
 		code = failure.ClientStalled
-	case errors.Is(err, errStalled):
+	case errors.Is(err, relay.ErrStalled):
 		code = failure.BrokerStalled
 	case client:
 		code = failure.ClientReset
@@ -89,9 +89,4 @@ func (c *connection) classify(err error) error {
 		f = f.With("the connection ended inside a frame")
 	}
 	return f
-}
-
-// isReset reports whether err is a connection reset by the peer.
-func isReset(err error) bool {
-	return errors.Is(err, errLost) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

@@ -1,41 +1,31 @@
-package session
+package relay
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"time"
-
-	"github.com/kafka-tunnel/kafka-tunnel/internal/budget"
 )
 
 // Most of what passes is never held: a pump looks at what its buffer has room for and
 // passes the rest as it comes. What has to be seen as a whole and is larger than that is
-// held, in memory that the budget of the process has admitted (R25):
+// held, in memory that [Group.Memory] has admitted (R25):
 //
-//	hold:       waits for the memory; the buffer is then one of exactly that size, so
+//	Hold:       waits for the memory; the buffer is then one of exactly that size, so
 //	            nothing behind the frame is read into it
-//	replaceBy:  writes what takes its place in pieces, never a second copy
+//	ReplaceBy:  writes what takes its place in pieces, never a second copy
 //	release:    gives the memory back, with the first read after that
 
-// A tooLargeError is a part of a frame that the budget cannot hold.
-type tooLargeError struct{ size, largest int64 }
-
-func (e *tooLargeError) Error() string {
-	return fmt.Sprintf("%d bytes must be held at once, and the memory limit allows %d", e.size, e.largest)
-}
-
-// hold exchanges the buffer for one of n bytes, which begins with what was not looked at
+// Hold exchanges the buffer for one of n bytes, which begins with what was not looked at
 // yet. extra is what the owner will allocate besides.
-func (p *pump) hold(n, extra int) error {
-	p.take()
+func (p *Pump) Hold(n, extra int) error {
+	p.Consume()
 	if err := p.flushTimed(); err != nil {
 		return err
 	}
 	if p.held != nil {
 		return errors.New("a frame needs more than was held for it")
 	}
-	h, err := p.admit(n + extra)
+	h, err := p.Admit(n + extra)
 	if err != nil {
 		return err
 	}
@@ -46,59 +36,58 @@ func (p *pump) hold(n, extra int) error {
 	return nil
 }
 
-// admit waits until n bytes may be held.
-func (p *pump) admit(n int) (*budget.Hold, error) {
-	var h *budget.Hold
-	h = p.conn.h.Budget.Request(n, func() { p.holdStalled(h) })
+// Admit waits until n bytes may be held. They are given back with GiveBack.
+func (p *Pump) Admit(n int) (Admission, error) {
+	var h Admission
+	h, err := p.group.request(n, func() { p.holdStalled(h) })
+	if err != nil {
+		return nil, err
+	}
 	p.mu.Lock()
 	p.admission = h
-	if p.stopping {
+	if p.state == stopped {
 		h.Cancel()
 	}
 	p.mu.Unlock()
 	p.waiting.Store(true)
-	err := h.Wait()
-	p.waiting.Store(false)
-	switch {
-	case err == nil:
-		return h, nil
-	case errors.Is(err, budget.ErrTooLarge):
-		return nil, &tooLargeError{int64(n), p.conn.h.Budget.Largest()}
+	defer p.waiting.Store(false)
+	if h.Wait() != nil {
+		return nil, ErrStopped
 	}
-	return nil, errStopped
+	return h, nil
 }
 
 // holdStalled is called when others have waited for long for the memory of a hold that
 // does not move.
-func (p *pump) holdStalled(h *budget.Hold) {
+func (p *Pump) holdStalled(h Admission) {
 	p.mu.Lock()
 	current := p.admission == h
 	p.mu.Unlock()
 	if current {
-		p.conn.holdStalled()
+		p.owner.Stalled()
 	}
 }
 
-// giveBack releases a hold.
-func (p *pump) giveBack(h *budget.Hold) {
+// GiveBack gives back what Admit has returned.
+func (p *Pump) GiveBack(h Admission) {
 	p.mu.Lock()
 	p.admission = nil
 	p.mu.Unlock()
 	h.Release()
 }
 
-// A source of bytes gives them in pieces that it makes in buf.
-type source interface {
+// Pieces are bytes that are made one piece at a time, in buf.
+type Pieces interface {
 	Next(buf []byte) (piece []byte, more bool)
 }
 
-// replaceBy writes the span, prefix and all of with in the place of the next n buffered
+// ReplaceBy writes the span, prefix and all of with in the place of the next n buffered
 // bytes, which with may refer to.
-func (p *pump) replaceBy(n int, prefix []byte, with source) error {
+func (p *Pump) ReplaceBy(n int, prefix []byte, with Pieces) error {
 	scratch := p.getBuffer()
 	defer p.putBuffer(scratch)
 	piece, more := with.Next(scratch)
-	if err := p.replace(n, prefix, piece); err != nil {
+	if err := p.Replace(n, prefix, piece); err != nil {
 		return err
 	}
 	for more {
@@ -111,7 +100,7 @@ func (p *pump) replaceBy(n int, prefix []byte, with source) error {
 }
 
 // write writes to the destination, and notes for how long it took nothing.
-func (p *pump) write(out net.Buffers) error {
+func (p *Pump) write(out net.Buffers) error {
 	begin := time.Now()
 	p.waiting.Store(true)
 	n, err := out.WriteTo(p.dst)

@@ -1,4 +1,4 @@
-package session
+package relay
 
 import (
 	"errors"
@@ -9,26 +9,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dormitory is where pumps rest that have waited for long. They need no goroutine
-// there: one for all of them waits, with an epoll instance of its own, until one of
-// their sources has something to say. It runs while anybody rests.
-type dormitory struct {
-	mu sync.Mutex
-	on *epoll // nil: nobody rests
+// A poller waits for parked pumps: one goroutine, with an epoll instance of its own, for
+// all of them. It runs while a pump is parked.
+type poller struct {
+	mu sync.Mutex // guards on, and fd of all pumps
+	on *epoll     // nil: no pump is parked
 }
 
-// An epoll is one instance and the pumps that rest with it, by descriptor.
+// An epoll is one instance and the pumps that are parked with it, by descriptor.
 type epoll struct {
-	file    *os.File
-	raw     syscall.RawConn
-	fd      int
-	resting map[int32]*pump
+	file   *os.File
+	raw    syscall.RawConn
+	fd     int
+	parked map[int32]*Pump
 }
 
-// enter lets a pump rest until its source can be read or has ended; then, or after
-// leave, its run is called in a goroutine. The caller holds the pump's mu. false: it
-// cannot rest.
-func (d *dormitory) enter(p *pump) bool {
+// park lets a pump wait until its source can be read or has ended; then, or after
+// unpark, its wake is called in a goroutine. The caller holds the pump's mu. false: it
+// cannot be parked.
+func (d *poller) park(p *Pump) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.on == nil {
@@ -41,40 +40,40 @@ func (d *dormitory) enter(p *pump) bool {
 	}
 	var err error
 	failed := p.reader.raw.Control(func(fd uintptr) {
-		p.restFD = int32(fd)
+		p.fd = int32(fd)
 		// Level-triggered: what has come before counts.
-		err = unix.EpollCtl(d.on.fd, unix.EPOLL_CTL_ADD, int(fd), &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP, Fd: p.restFD})
+		err = unix.EpollCtl(d.on.fd, unix.EPOLL_CTL_ADD, int(fd), &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP, Fd: p.fd})
 	})
 	ok := failed == nil && err == nil
 	if ok {
-		d.on.resting[p.restFD] = p
+		d.on.parked[p.fd] = p
 	}
 	d.closeIfEmpty()
 	return ok
 }
 
-// leave takes a pump out; false when it has left already.
-func (d *dormitory) leave(p *pump) bool {
+// unpark takes a pump out; false when it was woken already.
+func (d *poller) unpark(p *Pump) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.on == nil || d.on.resting[p.restFD] != p {
+	if d.on == nil || d.on.parked[p.fd] != p {
 		return false
 	}
-	d.on.remove(p.restFD)
+	d.on.remove(p.fd)
 	d.closeIfEmpty()
 	return true
 }
 
-// closeIfEmpty ends the instance, and with it its goroutine, when nobody rests.
-func (d *dormitory) closeIfEmpty() {
-	if len(d.on.resting) == 0 {
+// closeIfEmpty ends the instance, and with it its goroutine, when no pump is parked.
+func (d *poller) closeIfEmpty() {
+	if len(d.on.parked) == 0 {
 		_ = d.on.file.Close()
 		d.on = nil
 	}
 }
 
-// watch wakes who rests with one instance, until nobody does.
-func (d *dormitory) watch(on *epoll) {
+// watch wakes the pumps that are parked with one instance, until there are none.
+func (d *poller) watch(on *epoll) {
 	var events [64]unix.EpollEvent
 	for {
 		n := 0
@@ -95,16 +94,16 @@ func (d *dormitory) watch(on *epoll) {
 	}
 }
 
-func (d *dormitory) wake(on *epoll, events []unix.EpollEvent) {
+func (d *poller) wake(on *epoll, events []unix.EpollEvent) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.on != on {
 		return
 	}
 	for _, event := range events {
-		if p := on.resting[event.Fd]; p != nil {
+		if p := on.parked[event.Fd]; p != nil {
 			on.remove(event.Fd)
-			go p.wakeUp()
+			go p.wake()
 		}
 	}
 	d.closeIfEmpty()
@@ -125,10 +124,10 @@ func newEpoll() (*epoll, error) {
 		_ = file.Close()
 		return nil, err
 	}
-	return &epoll{file: file, raw: raw, fd: fd, resting: map[int32]*pump{}}, nil
+	return &epoll{file: file, raw: raw, fd: fd, parked: map[int32]*Pump{}}, nil
 }
 
 func (on *epoll) remove(fd int32) {
-	delete(on.resting, fd)
+	delete(on.parked, fd)
 	_ = unix.EpollCtl(on.fd, unix.EPOLL_CTL_DEL, int(fd), nil)
 }

@@ -1,30 +1,12 @@
-package peer
+package relay
 
 import (
 	"net"
 	"testing"
 	"time"
-)
 
-// pair is two ends of one loopback TCP connection.
-func pair(t *testing.T) (near, far *net.TCPConn) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	a, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = a.Close(); _ = b.Close() })
-	return a.(*net.TCPConn), b.(*net.TCPConn)
-}
+	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
+)
 
 func TestStateOf(t *testing.T) {
 	reset := func(conn *net.TCPConn) {
@@ -51,7 +33,7 @@ func TestStateOf(t *testing.T) {
 		"both ended in the other order": {func(near, far *net.TCPConn) { _ = far.CloseWrite(); _ = near.CloseWrite() }, Ended},
 	} {
 		t.Run(name, func(t *testing.T) {
-			near, far := pair(t)
+			near, far := testutil.Pair(t)
 			test.play(near, far)
 			var got State
 			for range 1000 { // packets on loopback are handled by another thread

@@ -1,4 +1,4 @@
-package session
+package relay
 
 import (
 	"errors"
@@ -82,7 +82,7 @@ func (ps *pipes) put(p *pipe) {
 	ps.free = append(ps.free, p)
 }
 
-// drop closes a pipe that holds something nobody will take.
+// Drop closes a pipe that holds something nobody will take.
 func (ps *pipes) drop(p *pipe) {
 	p.close()
 	ps.mu.Lock()
@@ -114,13 +114,13 @@ type splicer struct {
 	in, out  func(fd uintptr) bool
 	drop     func(fd uintptr) // see take
 	pipe     *pipe
-	crowded  bool  // the destination's queue is bounded, see crowd
+	limited  bool  // the destination's queue is bounded, see limitUnsent
 	left     int64 // of the span
 	held     int   // bytes in the pipe
 	err      error
 }
 
-func newSplicer(p *pump) *splicer {
+func newSplicer(p *Pump) *splicer {
 	s := &splicer{}
 	src, ok := p.src.(*net.TCPConn)
 	dst, both := p.dst.(*net.TCPConn)
@@ -133,7 +133,7 @@ func newSplicer(p *pump) *splicer {
 		return s
 	}
 	s.src, s.dst = from, to
-	s.in = func(fd uintptr) bool { return s.load(int(fd), &p.conn.h.pipes) }
+	s.in = func(fd uintptr) bool { return s.load(int(fd), &p.group.pipes) }
 	s.out = func(fd uintptr) bool { return s.unload(int(fd)) }
 	s.drop = p.dropLooked
 	return s
@@ -211,17 +211,17 @@ func receive(fd uintptr, b []byte, flags int) (int, error) {
 	}
 }
 
-// take takes what was only looked at out of the socket. The buffer holds it already,
+// Consume takes what was only looked at out of the socket. The buffer holds it already,
 // perhaps rewritten, so the kernel drops it (MSG_TRUNC, tcp(7)).
-func (p *pump) take() {
-	if !p.peeked {
+func (p *Pump) Consume() {
+	if !p.unconsumed {
 		return
 	}
-	p.peeked, p.large = false, false
+	p.unconsumed, p.large = false, false
 	_ = p.splicer.src.Control(p.splicer.drop)
 }
 
-func (p *pump) dropLooked(fd uintptr) {
+func (p *Pump) dropLooked(fd uintptr) {
 	for left := p.end; left > 0; {
 		n, err := receive(fd, p.buf[:left], unix.MSG_TRUNC|unix.MSG_DONTWAIT)
 		if n == 0 || err != nil {
@@ -233,7 +233,7 @@ func (p *pump) dropLooked(fd uintptr) {
 
 // passByKernel lets some of the next n bytes through, none of which were read yet. It
 // returns 0 without an error when they have to be read.
-func (p *pump) passByKernel(n int64) (int64, error) {
+func (p *Pump) passByKernel(n int64) (int64, error) {
 	if n < spliceMin || p.watched() {
 		return 0, nil
 	}
@@ -265,7 +265,7 @@ func (p *pump) passByKernel(n int64) (int64, error) {
 	case s.pipe == nil && s.err == nil:
 		return 0, io.EOF
 	case errors.Is(s.err, errNoPipe):
-		s.crowd(true)
+		s.limitUnsent(true)
 		return 0, nil
 	case errors.Is(s.err, unix.EINVAL) || errors.Is(s.err, unix.ENOSYS):
 		s.src = nil // not with these sockets, not on this system
@@ -275,31 +275,31 @@ func (p *pump) passByKernel(n int64) (int64, error) {
 	}
 	p.active.Store(true)
 	p.large = true
-	s.crowd(false)
+	s.limitUnsent(false)
 	return p.unload(s)
 }
 
-// crowdUnsent is what the kernel takes for a destination that does not read, beside
+// unsentLimit is what the kernel takes for a destination that does not read, in addition to
 // what that one has room for itself, when there are more large spans than pipes.
-const crowdUnsent = 256 << 10
+const unsentLimit = 256 << 10
 
-// crowd bounds the queue of the destination (tcp(7), TCP_NOTSENT_LOWAT), or lets it
+// limitUnsent bounds the queue of the destination (tcp(7), TCP_NOTSENT_LOWAT), or lets it
 // grow again. By itself the kernel takes several MiB, which is what makes a few large
 // spans cheap; of hundreds that are not read it would make a shortage for everybody.
-func (s *splicer) crowd(crowded bool) {
-	if s.crowded == crowded {
+func (s *splicer) limitUnsent(limit bool) {
+	if s.limited == limit {
 		return
 	}
-	s.crowded = crowded
+	s.limited = limit
 	bound := 0 // as the system has it
-	if crowded {
-		bound = crowdUnsent
+	if limit {
+		bound = unsentLimit
 	}
 	_ = s.dst.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, bound) })
 }
 
 // unload writes what the pipe holds.
-func (p *pump) unload(s *splicer) (int64, error) {
+func (p *Pump) unload(s *splicer) (int64, error) {
 	loaded, begin := s.held, time.Now()
 	p.waiting.Store(true)
 	err := s.dst.Write(s.out)
@@ -310,15 +310,22 @@ func (p *pump) unload(s *splicer) (int64, error) {
 	p.blocked(time.Since(begin))
 	moved := loaded - s.held
 	p.count(moved)
-	p.conn.h.pipes.spliced.Add(int64(moved))
+	p.group.pipes.spliced.Add(int64(moved))
 	if s.held > 0 {
-		p.conn.h.pipes.drop(s.pipe)
+		p.group.pipes.drop(s.pipe)
 	} else {
-		p.conn.h.pipes.put(s.pipe)
+		p.group.pipes.put(s.pipe)
 	}
 	s.pipe = nil
 	if err != nil {
 		return int64(moved), p.writeError(err)
 	}
 	return int64(moved), nil
+}
+
+// PipesInUse returns how many pipes pumps hold.
+func (g *Group) PipesInUse() int {
+	g.pipes.mu.Lock()
+	defer g.pipes.mu.Unlock()
+	return g.pipes.open - len(g.pipes.free)
 }

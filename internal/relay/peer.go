@@ -1,6 +1,6 @@
 // Package peer asks the kernel what it knows of the other end of a TCP connection while
 // nothing reads from it (tcp(7), TCP_INFO). Only Linux answers.
-package peer
+package relay
 
 // A State is what the kernel knows of the other end.
 type State uint8

@@ -1,16 +1,16 @@
 //go:build !unix
 
-package session
+package relay
 
 // reader reads from a connection. Where sockets cannot be polled a waiting read
 // holds its buffer.
 type reader struct{}
 
-func (*reader) init(*pump) {}
+func (*reader) init(*Pump) {}
 
-func (*reader) read(p *pump) (int, error) {
+func (*reader) read(p *Pump) (int, error) {
 	p.acquire()
 	return p.src.Read(p.room())
 }
 
-func (*reader) canRest() bool { return false }
+func (*reader) canPoll() bool { return false }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package session
+package relay
 
 import (
 	"io"
@@ -27,7 +27,7 @@ type reader struct {
 	err      error
 }
 
-func (r *reader) init(p *pump) {
+func (r *reader) init(p *Pump) {
 	source, ok := p.src.(syscall.Conn)
 	if _, plain := p.src.(*net.TCPConn); ok && !plain {
 		r.ready, ok = p.src.(ready)
@@ -44,12 +44,12 @@ func (r *reader) init(p *pump) {
 }
 
 // attempt reads once. false: there is nothing to read.
-func (r *reader) attempt(p *pump, fd uintptr) bool {
+func (r *reader) attempt(p *Pump, fd uintptr) bool {
 	held := p.buf != nil
 	p.acquire()
-	if p.large && p.end == 0 && p.only == 0 && r.ready == nil {
+	if p.large && p.end == 0 && p.readLimit == 0 && r.ready == nil {
 		r.n, r.err = look(fd, p.buf)
-		p.peeked = r.n > 0
+		p.unconsumed = r.n > 0
 	} else {
 		r.n, r.err = r.now(fd, p.room())
 	}
@@ -62,8 +62,8 @@ func (r *reader) attempt(p *pump, fd uintptr) bool {
 	if r.err != syscall.EAGAIN { //nolint:errorlint // a system call returns the bare number
 		return true
 	}
-	if p.mayRest() {
-		r.err = errResting
+	if p.mayPark() {
+		r.err = ErrParked
 		return true
 	}
 	return false
@@ -81,10 +81,10 @@ func (r *reader) now(fd uintptr, b []byte) (int, error) {
 	}
 }
 
-// canRest reports whether others can see when there is something to read.
-func (r *reader) canRest() bool { return r.raw != nil }
+// canPoll reports whether others can see when there is something to read.
+func (r *reader) canPoll() bool { return r.raw != nil }
 
-func (r *reader) read(p *pump) (int, error) {
+func (r *reader) read(p *Pump) (int, error) {
 	if r.raw == nil {
 		p.acquire()
 		return p.src.Read(p.room())

@@ -1,0 +1,97 @@
+package relay
+
+import (
+	"errors"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// park asks until the pump of a flow is parked.
+func (f *flow) park() {
+	for !f.pump.is(parked) {
+		f.pump.RequestPark()
+		<-time.After(time.Millisecond)
+	}
+}
+
+// TestParkedPumpsGoOn with the next byte, and hold neither buffer nor goroutine before.
+func TestParkedPumpsGoOn(t *testing.T) {
+	f := start(t, &Group{}, 1)[0]
+	for i := range 10 {
+		f.pass(t, frame(10*i))
+		f.park()
+		f.pump.mu.Lock()
+		if f.pump.buf != nil {
+			t.Error("it holds a buffer")
+		}
+		f.pump.mu.Unlock()
+	}
+	f.pass(t, frame(1<<20))
+}
+
+// TestEveryCallWakesAParkedPump that has to act on it.
+func TestEveryCallWakesAParkedPump(t *testing.T) {
+	for name, test := range map[string]struct {
+		call func(f *flow)
+		want error
+	}{
+		"stop":             {func(f *flow) { f.pump.Stop() }, ErrStopped},
+		"drain":            {func(f *flow) { f.pump.Drain(time.Millisecond) }, ErrStalled},
+		"end":              {func(f *flow) { _ = f.near.CloseWrite() }, io.EOF},
+		"unpark, then end": {func(f *flow) { f.pump.Unpark(); _ = f.near.CloseWrite() }, io.EOF},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := start(t, &Group{}, 1)[0]
+			f.pass(t, frame(1))
+			f.park()
+			test.call(f)
+			err := <-f.done
+			f.done <- err // for the cleanup
+			if !errors.Is(err, test.want) {
+				t.Errorf("error %v, want %v", err, test.want)
+			}
+		})
+	}
+}
+
+// TestAnInterruptedPumpGoesOn after Resume, and not before.
+func TestAnInterruptedPumpGoesOn(t *testing.T) {
+	f := start(t, &Group{}, 1)[0]
+	f.pass(t, frame(1))
+	f.pump.Interrupt()
+	if err := <-f.done; !errors.Is(err, ErrInterrupted) {
+		t.Fatalf("error %v", err)
+	}
+	go f.Run(FromBroker)
+	if err := <-f.done; !errors.Is(err, ErrInterrupted) {
+		t.Fatalf("error %v", err)
+	}
+	f.pump.Resume()
+	go f.Run(FromBroker)
+	f.pass(t, frame(1))
+}
+
+// TestThePollerEndsWithTheLastParkedPump: its descriptor is closed.
+func TestThePollerEndsWithTheLastParkedPump(t *testing.T) {
+	g := &Group{}
+	flows := start(t, g, 3)
+	for _, f := range flows {
+		f.pass(t, frame(1))
+		f.park()
+	}
+	g.poller.mu.Lock()
+	fd := g.poller.on.fd
+	g.poller.mu.Unlock()
+	for _, f := range flows {
+		f.pass(t, frame(1))
+	}
+	g.poller.mu.Lock()
+	defer g.poller.mu.Unlock()
+	if name, _ := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd)); g.poller.on != nil || strings.Contains(name, "eventpoll") {
+		t.Errorf("the poller is there: %v, %q", g.poller.on, name)
+	}
+}
