@@ -1,74 +1,134 @@
-// Package forward relays plain TCP between a client and the other end of a forward:
-// nothing is looked at and nothing is changed.
+// Package forward relays plain TCP between a client and the server of a forward: nothing is
+// looked at and nothing is changed.
 //
-//	upstream, early, err := forward.Reach(ctx, client, dial)
-//	sent, received, err := forward.Relay(ctx, client, upstream, early)
+//	c := forward.New(group, client)
+//	err := c.Reach(ctx, dial)
+//	sent, received, err := c.Relay(ctx)
 //
-// Each direction ends by itself: an end in good order of one side is passed on to the
-// other, which may go on sending. A reset is passed on as a reset. Between TCP
-// connections the bytes stay in the kernel ([io.Copy] uses splice there).
+// Each direction ends by itself: when one side closes its end, that is passed on to the
+// other, which may go on sending. A reset is passed on as a reset.
 package forward
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/relay"
 )
 
-// Relay relays until both directions have ended, or ctx; then both connections are
-// closed. early are bytes of the client that [Reach] has read. sent is what went to upstream, received what came from there. The error says
-// what ended the relay, if that was not an end in good order of both sides; after the
-// end of ctx it is ctx's cause.
-func Relay(ctx context.Context, client, upstream net.Conn, early []byte) (sent, received int64, err error) {
-	r := flow{client: client, upstream: upstream}
-	defer r.close()
-	stop := context.AfterFunc(ctx, r.abort)
-	defer stop()
-	defer r.watch()()
+// ErrGone says that the client has left before the server was reached.
+var ErrGone = errors.New("the client has left")
+
+// maxEarly is how much of what the client sends meanwhile is read (R10).
+const maxEarly = 16 << 10
+
+// A Conn is one client connection and its connection to the server.
+type Conn struct {
+	client, server     net.Conn
+	toServer, toClient relay.Pump
+	sent, received     atomic.Int64
+
+	mu  sync.Mutex
+	err error // what ended it: the first error
+}
+
+// New returns a connection that is not connected to its server yet. The client's end is
+// still the caller's, until Relay is called.
+func New(g *relay.Group, client net.Conn) *Conn {
+	c := &Conn{client: client}
+	c.toServer.Init(g, c, relay.FromClient)
+	c.toClient.Init(g, c, relay.FromServer)
+	c.toServer.Attach(client, nil)
+	c.toClient.Attach(nil, client)
+	return c
+}
+
+// Reach opens the connection to the server with dial and reads the client meanwhile. When
+// the client leaves, by a reset or by an end before it has sent anything, the dial is
+// cancelled and the error is [ErrGone]. What it sends goes to the server first.
+func (c *Conn) Reach(ctx context.Context, dial func(context.Context) (net.Conn, error)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var server net.Conn
+	var failed error
+	wait, gone := c.toServer.ReadAhead(maxEarly, func() { server, failed = dial(ctx) })
+	if errors.Is(gone, io.EOF) && len(c.toServer.Buffered()) > 0 {
+		gone = nil // it sends no more, and waits for the answer
+	}
+	if gone != nil {
+		cancel()
+	}
+	wait()
+	if gone != nil {
+		failed = fmt.Errorf("%w: %w", ErrGone, gone)
+		if server != nil {
+			_ = server.Close()
+		}
+	}
+	if failed != nil {
+		c.toServer.Free()
+		return failed
+	}
+	c.server = server
+	c.toServer.Attach(nil, server)
+	c.toClient.Attach(server, nil)
+	return nil
+}
+
+// Relay relays until both directions have ended, or ctx; then both connections are closed.
+// The error is what ended it, nil if both sides have closed their end; after the end of ctx
+// it is ctx's cause.
+func (c *Conn) Relay(ctx context.Context) (sent, received int64, err error) {
+	defer c.close()
+	defer context.AfterFunc(ctx, c.Abort)()
+	defer c.watch()()
 	var both sync.WaitGroup
-	both.Go(func() { sent = r.pass(upstream, client, early, "from the client") })
-	both.Go(func() { received = r.pass(client, upstream, nil, "from the other end") })
+	both.Go(func() { c.pass(&c.toServer, c.server) })
+	both.Go(func() { c.pass(&c.toClient, c.client) })
 	both.Wait()
+	sent, received = c.sent.Load(), c.received.Load()
 	if ctx.Err() != nil {
 		return sent, received, context.Cause(ctx)
 	}
-	return sent, received, r.err
+	return sent, received, c.err
 }
 
-// A flow is one at work.
-type flow struct {
-	client, upstream net.Conn
+// endless is more than will ever come.
+const endless = 1 << 60
 
-	mu  sync.Mutex
-	err error // the first one
+// pass moves what comes until it ends, and passes the end on.
+func (c *Conn) pass(p *relay.Pump, to net.Conn) {
+	defer p.Free()
+	err := p.Pass(endless)
+	if side, _ := errors.AsType[*relay.Error](err); side == nil || side.Write || !errors.Is(err, io.ErrUnexpectedEOF) {
+		c.fail(err)
+		return
+	}
+	if half, ok := to.(interface{ CloseWrite() error }); !ok || half.CloseWrite() != nil {
+		c.Abort()
+	}
 }
 
-// A halfCloser is a connection one direction of which can be ended.
-type halfCloser interface{ CloseWrite() error }
+// Run implements [relay.Owner]. The pumps are never parked.
+func (c *Conn) Run(relay.Direction) {}
 
-// pass moves what has come early and what comes until it ends, and passes the end on.
-func (r *flow) pass(to, from net.Conn, early []byte, direction string) int64 {
-	first, err := to.Write(early)
-	n := int64(first)
-	if err == nil {
-		var more int64
-		more, err = io.Copy(to, from)
-		n += more
+// Stalled implements [relay.Owner]. The pumps hold no memory of their own.
+func (c *Conn) Stalled() {}
+
+// Moved implements [relay.Owner].
+func (c *Conn) Moved(from relay.Direction, n int) {
+	if from == relay.FromClient {
+		c.sent.Add(int64(n))
+	} else {
+		c.received.Add(int64(n))
 	}
-	if err != nil {
-		r.failed(&net.OpError{Op: "relay " + direction, Net: "tcp", Err: err})
-		return n
-	}
-	if half, ok := to.(halfCloser); !ok || half.CloseWrite() != nil {
-		r.abort()
-	}
-	return n
 }
 
 // checkEvery is the time between two checks of both ends.
@@ -76,7 +136,7 @@ const checkEvery = 2 * time.Second
 
 // watch ends the relay when one side has reset its connection while nothing reads from it,
 // because the other side takes no more (R13). The returned function ends the watch.
-func (r *flow) watch() (stop func()) {
+func (c *Conn) watch() (stop func()) {
 	var mu sync.Mutex // guards timer, and ended
 	var timer *time.Timer
 	ended := false
@@ -86,9 +146,9 @@ func (r *flow) watch() (stop func()) {
 		if ended {
 			return
 		}
-		for _, conn := range []net.Conn{r.client, r.upstream} {
+		for _, conn := range []net.Conn{c.client, c.server} {
 			if relay.StateOf(conn) == relay.Reset {
-				r.failed(&net.OpError{Op: "relay", Net: "tcp", Err: syscall.ECONNRESET})
+				c.fail(&net.OpError{Op: "relay", Net: "tcp", Err: syscall.ECONNRESET})
 				return
 			}
 		}
@@ -105,32 +165,28 @@ func (r *flow) watch() (stop func()) {
 	}
 }
 
-// failed notes the first error and ends both directions.
-func (r *flow) failed(err error) {
-	r.mu.Lock()
-	if r.err == nil {
-		r.err = err
+// fail keeps the first error and ends both directions.
+func (c *Conn) fail(err error) {
+	c.mu.Lock()
+	if c.err == nil {
+		c.err = err
 	}
-	r.mu.Unlock()
-	r.abort()
+	c.mu.Unlock()
+	c.Abort()
 }
 
-// abort resets both connections.
-func (r *flow) abort() {
-	for _, conn := range []net.Conn{r.client, r.upstream} {
-		if tcp, ok := conn.(*net.TCPConn); ok {
-			_ = tcp.SetLinger(0)
-		}
-		_ = conn.Close()
+// Abort resets both connections.
+func (c *Conn) Abort() {
+	relay.Abort(c.client)
+	if c.server != nil {
+		relay.Abort(c.server)
 	}
 }
 
-func (r *flow) close() {
-	_ = r.client.Close()
-	_ = r.upstream.Close()
+func (c *Conn) close() {
+	_ = c.client.Close()
+	_ = c.server.Close()
 }
 
 // Reset reports whether an error of Relay is that one side has reset its connection.
-func Reset(err error) bool {
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
-}
+func Reset(err error) bool { return relay.IsReset(err) }

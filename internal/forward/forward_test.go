@@ -10,14 +10,15 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/relay"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A way is a relay at work, with the test at both ends.
-type way struct {
+// A path is a relay at work, with the test at both ends.
+type path struct {
 	client, server *net.TCPConn
 	over           chan outcome
 	cancel         context.CancelCauseFunc
@@ -28,30 +29,34 @@ type outcome struct {
 	err            error
 }
 
-// pair returns both ends of a connection.
-func start(t *testing.T) *way {
+// start starts one.
+func start(t *testing.T) *path {
 	t.Helper()
-	w := &way{over: make(chan outcome, 1)}
+	w := &path{over: make(chan outcome, 1)}
 	var inner, upstream *net.TCPConn
 	w.client, inner = testutil.Pair(t)
 	w.server, upstream = testutil.Pair(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	w.cancel = cancel
 	go func() {
-		sent, received, err := Relay(ctx, inner, upstream, nil)
+		c := New(&relay.Group{}, inner)
+		if err := c.Reach(ctx, func(context.Context) (net.Conn, error) { return upstream, nil }); err != nil {
+			t.Error(err)
+		}
+		sent, received, err := c.Relay(ctx)
 		w.over <- outcome{sent, received, err}
 	}()
 	return w
 }
 
-func (w *way) write(t *testing.T, conn *net.TCPConn, text string) {
+func (w *path) write(t *testing.T, conn *net.TCPConn, text string) {
 	t.Helper()
 	if _, err := io.WriteString(conn, text); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (w *way) expect(t *testing.T, conn *net.TCPConn, text string) {
+func (w *path) expect(t *testing.T, conn *net.TCPConn, text string) {
 	t.Helper()
 	got := make([]byte, len(text))
 	if _, err := io.ReadFull(conn, got); err != nil || string(got) != text {

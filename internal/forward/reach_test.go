@@ -6,8 +6,10 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync/atomic"
 	"testing"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/relay"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 )
 
@@ -52,11 +54,18 @@ func TestReach(t *testing.T) {
 				}
 				return upstream, nil
 			}
-			up, early, err := Reach(t.Context(), inner, dial)
+			lent := &memory{}
+			c := New(&relay.Group{Memory: lent}, inner)
+			err := c.Reach(t.Context(), dial)
+			if test.gone || test.fails {
+				if lent.now.Load() != 0 || lent.most.Load() == 0 {
+					t.Errorf("%d bytes of buffers are kept, of %d", lent.now.Load(), lent.most.Load())
+				}
+			}
 			switch {
 			case test.gone:
-				if !errors.Is(err, ErrGone) || up != nil {
-					t.Errorf("%v, %v", up, err)
+				if !errors.Is(err, ErrGone) {
+					t.Error(err)
 				}
 				return
 			case test.fails:
@@ -64,12 +73,12 @@ func TestReach(t *testing.T) {
 					t.Error(err)
 				}
 				return
-			case err != nil || len(early) > maxEarly:
-				t.Fatalf("%d bytes, %v", len(early), err)
+			case err != nil:
+				t.Fatal(err)
 			}
 			over := make(chan outcome, 1)
 			go func() {
-				sent, received, err := Relay(t.Context(), inner, up, early)
+				sent, received, err := c.Relay(t.Context())
 				over <- outcome{sent, received, err}
 			}()
 			got := make([]byte, len(test.says))
@@ -96,5 +105,16 @@ func TestReach(t *testing.T) {
 		})
 	}
 }
+
+// memory counts the buffers that are lent.
+type memory struct{ now, most atomic.Int64 }
+
+func (m *memory) LendBuffer(n int) bool {
+	m.most.Store(max(m.most.Load(), m.now.Add(int64(n))))
+	return true
+}
+func (m *memory) ReturnBuffer(n int)                  { m.now.Add(-int64(n)) }
+func (m *memory) Largest() int64                      { return 0 }
+func (m *memory) Request(int, func()) relay.Admission { panic("forwards hold nothing") }
 
 func reset(c *net.TCPConn) error { return errors.Join(c.SetLinger(0), c.Close()) }

@@ -66,12 +66,12 @@ func TestAnInterruptedPumpGoesOn(t *testing.T) {
 	if err := <-f.done; !errors.Is(err, ErrInterrupted) {
 		t.Fatalf("error %v", err)
 	}
-	go f.Run(FromBroker)
+	go f.Run(FromServer)
 	if err := <-f.done; !errors.Is(err, ErrInterrupted) {
 		t.Fatalf("error %v", err)
 	}
 	f.pump.Resume()
-	go f.Run(FromBroker)
+	go f.Run(FromServer)
 	f.pass(t, frame(1))
 }
 

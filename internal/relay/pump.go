@@ -72,8 +72,6 @@ func (p *Pump) Init(g *Group, owner Owner, from Direction) { p.group, p.owner, p
 // From returns the direction.
 func (p *Pump) From() Direction { return p.from }
 
-func (p *Pump) to() string { return sides[p.from][1] }
-
 func (p *Pump) count(n int) { p.owner.Moved(p.from, n) }
 
 // Source returns the connection that the pump reads.
@@ -124,7 +122,7 @@ func (p *Pump) Peek(n int) ([]byte, error) {
 		}
 		if err := p.Fill(); err != nil {
 			if errors.Is(err, io.EOF) && p.end > p.pos {
-				return nil, &Error{p.from.String(), false, io.ErrUnexpectedEOF}
+				return nil, p.ReadError(io.ErrUnexpectedEOF)
 			}
 			return nil, err
 		}
@@ -191,7 +189,7 @@ func (p *Pump) Pass(n int64) error {
 			err = p.Fill()
 		}
 		if err != nil {
-			return Unexpected(err, p.from)
+			return p.Unexpected(err)
 		}
 		if n == 0 {
 			return nil
@@ -213,7 +211,7 @@ func (p *Pump) Drop(n int64) error {
 			return nil
 		}
 		if err := p.Fill(); err != nil {
-			return Unexpected(err, p.from)
+			return p.Unexpected(err)
 		}
 	}
 }
@@ -264,7 +262,7 @@ func (p *Pump) writeError(err error) error {
 	if p.is(stopped) && !IsReset(err) { // a reset came from the other side
 		return ErrStopped
 	}
-	return &Error{p.to(), true, err}
+	return p.WriteError(err)
 }
 
 // Fill writes the span and reads once.

@@ -49,6 +49,7 @@ import (
 type Group struct {
 	Memory Memory        // admits what is held; nil: no limit
 	Stall  time.Duration // how long a source may leave a frame unfinished; 0: forever
+	Server string        // name of the side that is not the client, in errors; "": "server"
 
 	buffers buffers
 	pipes   pipes
@@ -74,14 +75,26 @@ type Direction uint8
 // The directions.
 const (
 	FromClient Direction = iota
-	FromBroker
+	FromServer
 )
 
-// sides are the names of both sides in errors, by direction: the source comes first.
-var sides = [...][2]string{FromClient: {"client", "broker"}, FromBroker: {"broker", "client"}}
+// client is the name of the client in errors.
+const client = "client"
 
-// String returns the name of the source.
-func (d Direction) String() string { return sides[d][0] }
+// source and destination return the names of the two sides in errors.
+func (p *Pump) source() string      { return p.group.side(p.from == FromClient) }
+func (p *Pump) destination() string { return p.group.side(p.from != FromClient) }
+
+func (g *Group) side(isClient bool) string {
+	switch {
+	case isClient:
+		return client
+	case g.Server != "":
+		return g.Server
+	default:
+		return "server"
+	}
+}
 
 // A Memory admits what is held (R25).
 type Memory interface {
@@ -126,9 +139,10 @@ var (
 
 // An Error says on which side of a pump an error happened.
 type Error struct {
-	Side  string // "client" or "broker"
-	Write bool
-	Err   error
+	Side   string // its name
+	Client bool   // it is the client
+	Write  bool
+	Err    error
 }
 
 func (e *Error) Error() string {
@@ -153,11 +167,21 @@ func IsReset(err error) bool {
 }
 
 // Unexpected makes an error of an end of the source where more had to come.
-func Unexpected(err error, from Direction) error {
+func (p *Pump) Unexpected(err error) error {
 	if errors.Is(err, io.EOF) {
-		return &Error{from.String(), false, io.ErrUnexpectedEOF}
+		return p.ReadError(io.ErrUnexpectedEOF)
 	}
 	return err
+}
+
+// ReadError returns an error of the source.
+func (p *Pump) ReadError(err error) error {
+	return &Error{Side: p.source(), Client: p.from == FromClient, Err: err}
+}
+
+// WriteError returns an error of the destination.
+func (p *Pump) WriteError(err error) error {
+	return &Error{Side: p.destination(), Client: p.from != FromClient, Write: true, Err: err}
 }
 
 // lend reports whether a read buffer may be taken.

@@ -66,9 +66,9 @@ func start(t *testing.T, g *Group, n int) []*flow {
 			_ = conn.SetReadBuffer(64 << 10)
 			_ = conn.SetWriteBuffer(64 << 10)
 		}
-		f.pump.Init(g, f, FromBroker)
+		f.pump.Init(g, f, FromServer)
 		f.pump.Attach(src, f.dst)
-		go f.Run(FromBroker)
+		go f.Run(FromServer)
 		t.Cleanup(func() { f.pump.Stop(); <-f.done })
 		all[i] = f
 	}

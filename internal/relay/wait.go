@@ -55,7 +55,7 @@ func (p *Pump) readError(err error) error {
 	case errors.Is(err, ErrParked):
 		return ErrParked
 	}
-	return &Error{p.from.String(), false, err}
+	return p.ReadError(err)
 }
 
 // expired returns why a read deadline was set.
@@ -72,7 +72,7 @@ func (p *Pump) expired() error {
 		_ = p.src.SetReadDeadline(p.until)
 		return errAgain
 	}
-	return &Error{p.from.String(), false, ErrStalled}
+	return p.ReadError(ErrStalled)
 }
 
 // Interrupt ends a waiting read, and every further one until Resume.

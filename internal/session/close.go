@@ -25,7 +25,7 @@ func (c *connection) close(result Result, err error) {
 	reset := relay.IsReset(err) || failure.Is(err, failure.TLSRefused)
 	side, _ := errors.AsType[*relay.Error](err)
 	for _, p := range []*relay.Pump{&c.requests, &c.responses} {
-		mine := side != nil && side.Side == p.From().String()
+		mine := side != nil && side.Client == (p.From() == relay.FromClient)
 		p.Close(reset && !mine || c.undelivered.Load() && p == &c.responses)
 	}
 }

@@ -38,7 +38,7 @@ func (d *departure) check(c *connection, now time.Time) {
 	}
 	state := relay.StateOf(c.client())
 	if state == relay.Reset {
-		c.clientGone(&relay.Error{Side: relay.FromClient.String(), Err: syscall.ECONNRESET})
+		c.clientGone(c.requests.ReadError(syscall.ECONNRESET))
 		return
 	}
 	moved := c.toBroker.Load() + c.toClient.Load()

@@ -9,7 +9,6 @@ import (
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/relay"
 )
 
 // httpAnswer is what an HTTP client on the Kafka port is told.
@@ -31,7 +30,7 @@ func (c *connection) firstBytes() error {
 	// its sender may wait for an answer before it sends more.
 	head, err := p.Peek(kafka.SizeLen)
 	if err != nil {
-		return c.classify(relay.Unexpected(err, p.From()))
+		return c.classify(p.Unexpected(err))
 	}
 	switch {
 	case head[0] == 0x16 && head[1] == 0x03:
@@ -46,7 +45,7 @@ func (c *connection) firstBytes() error {
 		return failure.New(failure.NotKafka, nil).With(fmt.Sprintf("first bytes % x", head[:kafka.SizeLen]))
 	}
 	if head, err = p.Peek(headLen); err != nil {
-		return c.classify(relay.Unexpected(err, p.From()))
+		return c.classify(p.Unexpected(err))
 	}
 	if startsBare(head[kafka.SizeLen:]) {
 		c.bare.Store(true)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/relay"
 )
 
 // patience is how many bytes of the client are read while its upstream
@@ -26,9 +25,9 @@ func (c *connection) reach(ctx context.Context) (net.Conn, string, error) {
 	}
 	ctx, cancel := context.WithDeadline(ctx, c.start.Add(hold))
 	defer cancel()
-	done := make(chan outcome, 1)
-	go c.dial(ctx, done)
-	gone := c.watch()
+	var o outcome
+	c.requests.InFrame(false)
+	wait, gone := c.requests.ReadAhead(patience, func() { o.conn, o.target, o.err = c.owner.Dial(ctx) })
 	if gone == nil { // nothing reads now: the monitor notices when the client leaves
 		c.dialing.Store(&dialing{cancel: cancel, records: c.unanswered()})
 		c.requests.Waiting(true)
@@ -45,10 +44,9 @@ func (c *connection) reach(ctx context.Context) (net.Conn, string, error) {
 		left = c.classify(gone)
 		cancel()
 	}
-	o := <-done
+	wait()
 	c.requests.Waiting(false)
 	departed := c.dialing.Swap(nil).departed()
-	c.requests.Resume()
 	if left == nil && departed {
 		left = failure.New(failure.ClientGone, nil)
 	}
@@ -67,30 +65,6 @@ type outcome struct {
 	conn   net.Conn
 	target string
 	err    error
-}
-
-// dial runs beside watch; reach waits for it. It interrupts the watch before it
-// says that it is done: later, it would interrupt the request pump.
-func (c *connection) dial(ctx context.Context, done chan<- outcome) {
-	conn, target, err := c.owner.Dial(ctx)
-	c.requests.Interrupt()
-	done <- outcome{conn, target, err}
-}
-
-// watch reads the client until the dial is over (nil), enough is buffered (nil)
-// or the client has left.
-func (c *connection) watch() error {
-	p := &c.requests
-	p.InFrame(false)
-	for len(p.Buffered()) < patience && !p.Full() {
-		if err := p.Fill(); err != nil {
-			if errors.Is(err, relay.ErrInterrupted) {
-				return nil
-			}
-			return err
-		}
-	}
-	return nil
 }
 
 // unanswered reports whether a whole Produce request with acks=0 is buffered.

@@ -119,7 +119,7 @@ func (c *connection) noteSoftware(h kafka.RequestHeader, size int32) error {
 	}
 	b, err := c.requests.Peek(kafka.SizeLen + int(size))
 	if err != nil {
-		return relay.Unexpected(err, c.requests.From())
+		return c.requests.Unexpected(err)
 	}
 	if name, release, ok := kafka.ClientSoftware(h.Version, b[kafka.SizeLen:kafka.SizeLen+int(size)]); ok {
 		software := name + " " + release
@@ -133,7 +133,7 @@ func (c *connection) noteSoftware(h kafka.RequestHeader, size int32) error {
 func (c *connection) header() (size int32, h kafka.RequestHeader, err error) {
 	head, err := c.requests.Peek(kafka.SizeLen)
 	if err != nil {
-		return 0, h, relay.Unexpected(err, c.requests.From())
+		return 0, h, c.requests.Unexpected(err)
 	}
 	size = frameSize(head)
 	switch {
@@ -143,7 +143,7 @@ func (c *connection) header() (size int32, h kafka.RequestHeader, err error) {
 		return 0, h, failure.New(failure.RequestTooLarge, nil).With(fmt.Sprintf("%d bytes, the limit is %d", size, c.maxRequest()))
 	}
 	if head, err = c.requests.Peek(headLen); err != nil {
-		return 0, h, relay.Unexpected(err, c.requests.From())
+		return 0, h, c.requests.Unexpected(err)
 	}
 	h, err = kafka.ParseRequestHeader(head[kafka.SizeLen:headLen])
 	if err != nil {
@@ -169,7 +169,7 @@ func (c *connection) acksZero(h kafka.RequestHeader, size int32) (bool, error) {
 	for need := headLen; ; {
 		b, err := c.requests.Peek(need)
 		if err != nil {
-			return false, relay.Unexpected(err, c.requests.From())
+			return false, c.requests.Unexpected(err)
 		}
 		frame := b[kafka.SizeLen:min(len(b), kafka.SizeLen+int(size))]
 		zero, enough, err := kafka.AcksZero(h.Version, frame)
@@ -223,9 +223,9 @@ func (c *connection) answer(e inFlight) error {
 		return nil
 	}
 	n, err := c.client().Write(frame)
-	c.Moved(relay.FromBroker, n)
+	c.Moved(relay.FromServer, n)
 	if err != nil {
-		return &relay.Error{Side: "client", Write: true, Err: err}
+		return c.responses.WriteError(err)
 	}
 	return nil
 }

@@ -41,9 +41,9 @@ func (c *connection) pumpResponses() (Result, error) {
 		}
 		p.InFrame(true)
 		err := c.response()
-		c.shown(relay.FromBroker, err != nil)
+		c.shown(relay.FromServer, err != nil)
 		if err != nil {
-			return c.broken(relay.Unexpected(err, p.From()))
+			return c.broken(p.Unexpected(err))
 		}
 	}
 }
@@ -128,7 +128,7 @@ func (c *connection) response() error {
 	e, ok := c.queue.take(head[kafka.SizeLen:begin])
 	if ok && e.kind == token {
 		if v := c.h.Tap.Viewer(); v != nil {
-			c.showToken(v, relay.FromBroker, size)
+			c.showToken(v, relay.FromServer, size)
 		}
 		return p.Pass(kafka.SizeLen + int64(size))
 	}

@@ -38,7 +38,7 @@ func (c *connection) bareToken() (done bool, err error) {
 	p := &c.requests
 	b, err := p.Peek(kafka.SizeLen)
 	if err != nil {
-		return false, relay.Unexpected(err, p.From())
+		return false, p.Unexpected(err)
 	}
 	size := frameSize(b)
 	if size < 0 || int64(size) > c.maxRequest() {
@@ -46,7 +46,7 @@ func (c *connection) bareToken() (done bool, err error) {
 	}
 	if size >= kafka.RequestHeaderLen {
 		if b, err = p.Peek(headLen); err != nil {
-			return false, relay.Unexpected(err, p.From())
+			return false, p.Unexpected(err)
 		}
 		h, err := kafka.ParseRequestHeader(b[kafka.SizeLen:headLen])
 		if err == nil && kafka.Known(h.Key, h.Version) {

@@ -156,7 +156,7 @@ func (h *Handler) Serve(ctx context.Context, conn net.Conn, owner Owner) {
 	c.queue.init()
 	group := h.prepared()
 	c.requests.Init(group, c, relay.FromClient)
-	c.responses.Init(group, c, relay.FromBroker)
+	c.responses.Init(group, c, relay.FromServer)
 	c.requests.Attach(conn, nil)
 	c.responses.Attach(nil, conn)
 	if !h.monitor.add(c) {
@@ -176,15 +176,9 @@ func (h *Handler) Serve(ctx context.Context, conn net.Conn, owner Owner) {
 
 // prepared returns what all pumps share.
 func (h *Handler) prepared() *relay.Group {
-	h.prepare.Do(func() { h.group.Memory, h.group.Stall = memory{h.Budget}, h.Stall })
+	h.prepare.Do(func() { h.group.Memory, h.group.Stall, h.group.Server = h.Budget.Memory(), h.Stall, "broker" })
 	return &h.group
 }
-
-// memory is the budget as pumps know it.
-type memory struct{ *budget.Budget }
-
-// Request implements [relay.Memory].
-func (m memory) Request(n int, stalled func()) relay.Admission { return m.Budget.Request(n, stalled) }
 
 // Close ends all connections soon, and those that come later at once. It does not wait
 // for them: [Owner.Ended] is called for each.
@@ -302,7 +296,7 @@ func (c *connection) finish(result Result, err error) {
 	}
 	c.close(result, err)
 	c.shown(relay.FromClient, true)
-	c.shown(relay.FromBroker, true)
+	c.shown(relay.FromServer, true)
 	c.requests.Free()
 	c.responses.Free()
 	c.owner.Ended(Summary{

@@ -49,7 +49,7 @@ func (c *connection) showRequest(v *tap.Viewer, e inFlight, size int32) {
 }
 
 func (c *connection) showResponse(v *tap.Viewer, e inFlight, size int32, latency time.Duration) {
-	c.show(v, relay.FromBroker, tap.Frame{Key: e.key, Version: e.version, CorrelationID: e.correlation, Size: int(size), Latency: latency})
+	c.show(v, relay.FromServer, tap.Frame{Key: e.key, Version: e.version, CorrelationID: e.correlation, Size: int(size), Latency: latency})
 }
 
 func (c *connection) showToken(v *tap.Viewer, from relay.Direction, size int32) {

@@ -74,7 +74,7 @@ func (c *connection) classify(err error) error {
 	if !ok {
 		return failure.New(failure.Internal, err)
 	}
-	client := side.Side == "client"
+	client := side.Client
 	code := failure.BrokerReset
 	switch {
 	case errors.Is(err, relay.ErrStalled) && client:

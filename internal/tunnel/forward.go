@@ -67,22 +67,20 @@ func (f *forwardPort) serve(ctx context.Context, conn net.Conn, _ uint16, over f
 	n.Opened()
 	begin := time.Now()
 	f.tunnel.held.Add(1)
-	up, early, err := f.reach(ctx, conn)
+	c := forward.New(&f.tunnel.forwarding, conn)
+	err := f.reach(ctx, c)
 	f.tunnel.held.Add(-1)
 	if err != nil {
 		if errors.Is(err, forward.ErrGone) {
 			f.tunnel.report(ctx, failure.New(failure.ClientGone, err).For(f.target.String(), f.target.LocationID), "cluster", f.cfg.Name)
 		}
 		slowly(ctx, err)
-		if tcp, ok := conn.(*net.TCPConn); ok { // as a refused connection, see session
-			_ = tcp.SetLinger(0)
-		}
-		_ = conn.Close()
+		c.Abort() // as a refused connection, see session
 		n.Closed(metrics.ResultNoUpstream)
 		return
 	}
 	open.reached(one, f.target.String())
-	sent, received, err := forward.Relay(ctx, conn, up, early)
+	sent, received, err := c.Relay(ctx)
 	f.metrics.Bytes(metrics.ToBroker, sent)
 	f.metrics.Bytes(metrics.ToClient, received)
 	result := metrics.ResultOK
@@ -96,10 +94,10 @@ func (f *forwardPort) serve(ctx context.Context, conn net.Conn, _ uint16, over f
 
 // reach opens the connection to the other end, within the time of one attempt and as
 // long as the client is there (R10).
-func (f *forwardPort) reach(ctx context.Context, client net.Conn) (net.Conn, []byte, error) {
+func (f *forwardPort) reach(ctx context.Context, c *forward.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, f.tunnel.cfg.Connectivity.HandshakeTimeout)
 	defer cancel()
-	return forward.Reach(ctx, client, func(ctx context.Context) (net.Conn, error) { return f.dialer.Dial(ctx, f.target) })
+	return c.Reach(ctx, func(ctx context.Context) (net.Conn, error) { return f.dialer.Dial(ctx, f.target) })
 }
 
 // address is where clients on this machine connect.

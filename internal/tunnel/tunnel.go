@@ -30,6 +30,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/listener"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/logging"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/metrics"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/relay"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/token"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/upstream"
@@ -84,6 +85,7 @@ type Tunnel struct {
 	budget                         *budget.Budget // of all that is held
 	clusters                       []*cluster
 	forwards                       []*forwardPort
+	forwarding                     relay.Group // of all forwards
 	adminPort                      uint16
 	stirred                        chan struct{} // the monitor is to look
 	held                           atomic.Int64  // clients that wait for a broker connection
@@ -108,6 +110,7 @@ func Start(ctx context.Context, o Options) (*Tunnel, error) {
 		dropped: o.Dropped, cancel: cancel, tidy: newTidy(debug.FreeOSMemory), stirred: make(chan struct{}, 1),
 	}
 	t.budget = budget.New(heldMemory(o.MemoryLimit, t.cfg.Limits.Memory))
+	t.forwarding.Memory = t.budget.Memory()
 	t.metrics.DroppedFunc(o.Dropped)
 	t.metrics.HeldFunc(t.heldClients)
 	t.server = &listener.Server{
