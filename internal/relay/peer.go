@@ -1,6 +1,7 @@
-// Package peer asks the kernel what it knows of the other end of a TCP connection while
-// nothing reads from it (tcp(7), TCP_INFO). Only Linux answers.
 package relay
+
+// What the kernel knows of the peer of a TCP connection while nothing reads from it (tcp(7),
+// TCP_INFO). Only Linux answers.
 
 // A State is what the kernel knows of the other end.
 type State uint8
