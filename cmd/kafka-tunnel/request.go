@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/boundedfile"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/inspect"
 	"github.com/kafka-tunnel/kafka-tunnel/wire"
 )
@@ -87,17 +87,13 @@ func body(arg string, stdin io.Reader) ([]byte, error) {
 	if !isFile && arg != "-" {
 		return []byte(arg), nil
 	}
+	read := func() ([]byte, error) { return boundedfile.From(stdin, maxBody) }
 	if isFile {
-		f, err := os.Open(file)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		stdin = f
+		read = func() ([]byte, error) { return boundedfile.Read(file, maxBody) }
 	}
-	text, err := io.ReadAll(io.LimitReader(stdin, maxBody+1))
-	if err == nil && len(text) > maxBody {
-		err = fmt.Errorf("%s: more than %d MiB", arg, maxBody>>20)
+	text, err := read()
+	if err != nil {
+		err = fmt.Errorf("%s: %w", arg, err)
 	}
 	return text, err
 }

@@ -5,14 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/cloudfoundry-community/go-cfenv"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/boundedfile"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
@@ -31,7 +29,7 @@ type document struct {
 func read(environ []string, sapRoot string) (source string, entries []entry, err error) {
 	env := cfenv.Env(environ)
 	if path := env[fileVariable]; path != "" {
-		text, err := readFile(path)
+		text, err := boundedfile.Read(path, maxDocument)
 		if err != nil {
 			return path, nil, malformed(path, fmt.Sprintf("%s names a file that cannot be read: %s", fileVariable, err))
 		}
@@ -51,30 +49,6 @@ func read(environ []string, sapRoot string) (source string, entries []entry, err
 	}
 	return variable, nil, failure.New(failure.BindingMissing, nil).For(variable, "").
 		With("none of " + variable + ", " + fileVariable + " and " + rootVariable + " is set")
-}
-
-// readFile reads a bounded file. Its errors do not repeat the path.
-func readFile(path string) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, cause(err)
-	}
-	defer func() { _ = file.Close() }()
-	text, err := io.ReadAll(io.LimitReader(file, maxDocument+1))
-	switch {
-	case err != nil:
-		return nil, cause(err)
-	case len(text) > maxDocument:
-		return nil, fmt.Errorf("it is larger than %d bytes", maxDocument)
-	}
-	return text, nil
-}
-
-func cause(err error) error {
-	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
-		return pathErr.Err
-	}
-	return err
 }
 
 // entries decodes the document, in the order of labels and then of the document.

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/boundedfile"
 )
 
 // sapRoot is where older set-ups of SAP on Kubernetes mount their secrets:
@@ -68,7 +70,7 @@ func sapEntries(root string) ([]entry, error) {
 func folders(root string) ([]string, error) {
 	list, err := os.ReadDir(root)
 	if err != nil {
-		return nil, cause(err)
+		return nil, boundedfile.Cause(err)
 	}
 	var names []string
 	for _, one := range list {
@@ -138,7 +140,7 @@ func folderEntry(folder, name, as string) (entry, error) {
 func readValues(folder string) (map[string]string, layout, error) {
 	list, err := os.ReadDir(folder)
 	if err != nil {
-		return nil, layout{}, malformed(folder, "it cannot be read: "+cause(err).Error())
+		return nil, layout{}, malformed(folder, "it cannot be read: "+boundedfile.Cause(err).Error())
 	}
 	values := map[string]string{}
 	var l layout
@@ -151,7 +153,7 @@ func readValues(folder string) (map[string]string, layout, error) {
 		if err != nil || !info.Mode().IsRegular() {
 			continue
 		}
-		text, err := readFile(path)
+		text, err := boundedfile.Read(path, maxDocument)
 		switch {
 		case err != nil:
 			return nil, l, malformed(folder, fmt.Sprintf("%s cannot be read: %s", key, err))

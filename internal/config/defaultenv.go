@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/boundedfile"
 )
 
 // The file of variables that SAP's tools use on a laptop: default-env.json.
@@ -37,7 +39,7 @@ func (in Input) withDefaultEnv() (Input, *Problem) {
 	}
 	text, err := read(path)
 	if err != nil {
-		wrong.Message = "cannot be read: " + reason(err)
+		wrong.Message = "cannot be read: " + boundedfile.Cause(err).Error()
 		return in, wrong
 	}
 	var variables map[string]json.RawMessage

@@ -5,14 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/boundedfile"
 )
 
 // maxFile bounds the configuration file and the file of a secret.
@@ -22,27 +22,8 @@ const maxFile = 1 << 20
 // of its own.
 const maxClusters = 100
 
-// readFile is [os.ReadFile] with a bound.
-func readFile(path string) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }()
-	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("it is larger than %d bytes", maxFile)
-	}
-	return data, err
-}
-
-// reason is the text of an error without the path, which stands beside it.
-func reason(err error) string {
-	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
-		return pathErr.Err.Error()
-	}
-	return err.Error()
-}
+// readFile reads the configuration file and the files that it names.
+func readFile(path string) ([]byte, error) { return boundedfile.Read(path, maxFile) }
 
 // A document is what a file says.
 type document struct {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/boundedfile"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/token"
 )
 
@@ -99,7 +100,7 @@ func (l *loader) document(in Input, fromEnvironment string) document {
 	data, err := l.readFile(l.file)
 	if err != nil {
 		l.broken = true
-		l.report(Problem{Key: fileFlag, Source: l.fromFile, Value: brief(l.file), Message: "cannot be read: " + reason(err)})
+		l.report(Problem{Key: fileFlag, Source: l.fromFile, Value: brief(l.file), Message: "cannot be read: " + boundedfile.Cause(err).Error()})
 		return document{values: settings{}}
 	}
 	doc := parseFile(l.file, data, l.keys, l.report)

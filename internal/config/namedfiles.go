@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"strings"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/boundedfile"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/secure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/token"
 )
@@ -29,7 +30,7 @@ func (l *loader) readSecretFile(id, path string, into *Secret) {
 	}
 	data, err := l.readFile(path)
 	if err != nil {
-		fail("cannot be read: " + reason(err))
+		fail("cannot be read: " + boundedfile.Cause(err).Error())
 		return
 	}
 	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
@@ -75,7 +76,7 @@ func (l *loader) contents(id, path string) []byte {
 	data, err := l.readFile(path)
 	if err != nil {
 		l.bad[id] = true
-		l.blame(id, "cannot be read: "+reason(err), "")
+		l.blame(id, "cannot be read: "+boundedfile.Cause(err).Error(), "")
 		return nil
 	}
 	return data

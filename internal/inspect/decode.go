@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/boundedfile"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 	"github.com/kafka-tunnel/kafka-tunnel/wire"
 	"github.com/kafka-tunnel/kafka-tunnel/wire/pcap"
@@ -58,12 +59,9 @@ func (d Decoder) Run(in io.Reader, encoding string, print func(value []byte) err
 	if encoding == "pcap" || encoding == "auto" && pcap.Is(begins) {
 		return d.capture(r, print, note)
 	}
-	input, err := io.ReadAll(io.LimitReader(r, maxInput+1))
+	input, err := boundedfile.From(r, maxInput)
 	if err != nil {
-		return err
-	}
-	if len(input) > maxInput {
-		return fmt.Errorf("more than %d MiB", maxInput>>20)
+		return fmt.Errorf("the input: %w", err)
 	}
 	b, _, err := wire.ReadDump(input, encoding)
 	if err != nil {

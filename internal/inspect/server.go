@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,9 +17,13 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/boundedfile"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/secure"
 	"github.com/kafka-tunnel/kafka-tunnel/wire"
 )
+
+// maxFile bounds the files of certificates and of the password.
+const maxFile = 1 << 20
 
 // A Server is where a tool connects to, a broker or a tunnel.
 type Server struct {
@@ -84,9 +87,9 @@ func (s Server) options() (o wire.DialOptions, err error) {
 	if s.TLS {
 		var roots *x509.CertPool
 		if s.CAFile != "" {
-			text, err := os.ReadFile(s.CAFile)
+			text, err := boundedfile.Read(s.CAFile, maxFile)
 			if err != nil {
-				return o, err
+				return o, fmt.Errorf("%s: %w", s.CAFile, err)
 			}
 			if roots, err = secure.ParseRoots(text); err != nil {
 				return o, fmt.Errorf("%s %w", s.CAFile, err)
@@ -105,9 +108,9 @@ func (s Server) mechanism() (sasl.Mechanism, error) {
 	if s.PasswordFile == "" {
 		return nil, errors.New("SASL needs a file with the password")
 	}
-	text, err := os.ReadFile(s.PasswordFile)
+	text, err := boundedfile.Read(s.PasswordFile, maxFile)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", s.PasswordFile, err)
 	}
 	password := strings.TrimRight(string(text), "\r\n")
 	switch s.Mechanism {
