@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,279 +19,324 @@ const firstRequest = 10 * time.Second
 // understood takes no part: its own problem is enough.
 func (l *loader) check() {
 	l.checkNames()
-	for i := range l.config.Clusters {
-		l.checkBootstrap(i)
-		l.checkRemote(i)
-		l.checkTLS(i)
+	for i, s := range l.clusters {
+		c := &l.config.Clusters[i]
+		l.checkBootstrap(s, c)
+		l.checkRemote(s, c)
+		l.checkTLS(s, c)
 	}
-	l.checkVia()
+	l.checkDirect()
 	l.checkAuth()
 	l.checkToken()
 	l.checkForwards()
 	l.checkPorts()
-	l.checkDurations()
-	l.checkTap()
-}
-
-// understood reports whether all these keys can be relied on.
-func (l *loader) understood(ids ...string) bool {
-	for _, id := range ids {
-		if l.bad[id] {
-			return false
-		}
+	if hold := l.config.Connectivity.Hold; l.root.ok("connectivity.hold") && hold >= firstRequest {
+		l.warn("connectivity.hold %s: the first request of librdkafka and franz-go gives up after 10s, so keep it below", showDuration(hold))
 	}
-	return true
+	if a := l.config.Admin; a.Tap && l.root.ok("admin.tap", "admin.listen") && !isLoopback(a.Listen.Host) {
+		l.reportKey(l.root, "admin.tap", "shows the frames that pass, and admin.listen is beyond loopback", "")
+	}
 }
 
-// chosen reports whether somebody gave the key a value that is not empty.
-func (l *loader) chosen(id string) bool {
-	s := l.settings[id]
-	return s.chosen && s.text != ""
-}
-
-// blame reports a problem with a key in effect.
-func (l *loader) blame(id, message, nearest string) {
-	s := l.settings[id]
-	l.report(Problem{Key: id, Source: s.source, Value: l.keyOf(id).display(s), Message: message, Nearest: nearest})
-}
-
-// checkNames wants names that can be told apart in variables too.
+// checkNames requires names that differ in variables too.
 func (l *loader) checkNames() {
 	first := map[string]string{}
-	for i, name := range l.names {
-		folded := foldName(name)
-		if other, clash := first[folded]; clash && name != "" {
-			l.blame(clusterID(i)+".name", fmt.Sprintf("cannot be told from the cluster %q in the names of variables (%s%s%s_...)",
-				other, prefix, clusterPart, folded), "")
+	for _, s := range l.clusters {
+		folded := foldName(s.name)
+		if other, clash := first[folded]; clash && s.name != "" {
+			l.reportKey(s, "name", fmt.Sprintf("cannot be told from the cluster %q in the names of variables (%s%s_...)", other, clusterPart, folded), "")
 			continue
 		}
-		first[folded] = name
+		first[folded] = s.name
 	}
 }
 
-// checkTap wants what may show passwords to stay on this machine.
-func (l *loader) checkTap() {
-	if l.config.Admin.Tap && l.understood("admin.tap", "admin.listen") && !isLoopback(l.config.Admin.Listen.Host) {
-		l.blame("admin.tap", "shows what passes, and admin.listen is beyond loopback", "")
-	}
-}
-
-func (l *loader) checkBootstrap(i int) {
-	id, c := clusterID(i), &l.config.Clusters[i]
-	bootstrap, ports := id+".bootstrap", id+".broker_ports"
-	if !l.understood(bootstrap) {
+func (l *loader) checkBootstrap(s *scope, c *Cluster) {
+	if !s.ok("bootstrap") {
 		return
 	}
-	if len(c.Bootstrap) == 0 && c.Destination != "" {
-		return // it is in there
-	}
-	if len(c.Bootstrap) == 0 {
-		if l.broken {
-			return // it may well stand in the file
-		}
+	if len(c.Bootstrap) == 0 && c.Destination == "" && !l.broken { // a destination or the rest of the file may have it
 		l.noBootstrap++
-		variable := prefix + "BOOTSTRAP"
-		if l.clusters > 1 {
-			variable = prefix + clusterPart + foldName(l.names[i]) + "_BOOTSTRAP"
+		k, _ := s.key("bootstrap")
+		variable := k.variable()
+		if len(l.clusters) > 1 {
+			variable = clusterVariable(s.name, k)
 		}
-		l.blame(bootstrap, failure.Lookup(failure.BootstrapMissing).Summary+": "+variable+" wants HOST:PORT of at least one broker", "")
-		return
+		l.reportKey(s, "bootstrap", failure.Lookup(failure.BootstrapMissing).Summary+": "+variable+" needs HOST:PORT of at least one broker", "")
 	}
-	if n := c.BrokerPorts.Size(); l.understood(ports) && n > 0 && n < len(c.Bootstrap) {
-		l.blame(ports, "holds "+count(n, "broker")+", but bootstrap alone names "+count(len(c.Bootstrap), "address"), "")
+	if n := c.BrokerPorts.Size(); s.ok("broker_ports") && n > 0 && n < len(c.Bootstrap) {
+		brokers := "1 broker"
+		if n > 1 {
+			brokers = fmt.Sprintf("%d brokers", n)
+		}
+		l.reportKey(s, "broker_ports", fmt.Sprintf("holds %s, but bootstrap alone names %d addresses", brokers, len(c.Bootstrap)), "")
 	}
+	direct := l.config.Connectivity.Via == ViaDirect
 	for _, a := range c.Bootstrap {
-		if addr, err := netip.ParseAddr(a.Host); err == nil && addr.Is6() && l.config.Connectivity.Via == ViaConnectivity {
-			l.blame(bootstrap, "names "+a.String()+"; the connectivity proxy takes host names and IPv4 addresses only", "")
+		if addr, err := netip.ParseAddr(a.Host); err == nil && addr.Is6() && !direct {
+			l.reportKey(s, "bootstrap", "names "+a.String()+"; the connectivity proxy takes host names and IPv4 addresses only", "")
 		}
-		if l.config.Connectivity.Via == ViaDirect && l.isOwn(a) {
-			l.blame(bootstrap, "names "+a.String()+", which is an address of the tunnel itself", "")
+		if direct && l.isOwn(a) {
+			l.reportKey(s, "bootstrap", "names "+a.String()+", which is an address of the tunnel itself", "")
 		}
 	}
 }
 
-func count(n int, what string) string {
-	switch {
-	case n == 1:
-		return "1 " + what
-	case strings.HasSuffix(what, "s"):
-		return showInt(n) + " " + what + "es"
-	}
-	return showInt(n) + " " + what + "s"
-}
-
-// isOwn reports whether an address is one that the tunnel listens on.
-func (l *loader) isOwn(a HostPort) bool {
-	for _, s := range l.spans() {
-		if s.holds(a.Port) && (isLoopback(a.Host) && (isLoopback(s.host) || isAny(s.host)) || strings.EqualFold(a.Host, s.host)) {
-			return true
-		}
-	}
-	return false
-}
-
-// checkRemote keeps a cluster's ports private unless somebody says otherwise, in
-// so many words (R5).
-func (l *loader) checkRemote(i int) {
-	id, c := clusterID(i), &l.config.Clusters[i]
-	listen := id + ".listen"
-	if !l.understood(listen, id+".allow_remote", id+".insecure_remote", id+".advertise") || isLoopback(c.Listen.Host) {
+// checkRemote keeps a cluster's ports private unless both keys say otherwise (R5).
+func (l *loader) checkRemote(s *scope, c *Cluster) {
+	if !s.ok("listen", "allow_remote", "insecure_remote", "advertise") || isLoopback(c.Listen.Host) {
 		return
 	}
+	listen := s.label + "listen"
 	if !c.AllowRemote {
-		l.blame(listen, "is open to other hosts; that needs allow_remote: true, insecure_remote: true and an advertise that is not localhost", "127.0.0.1:"+showInt(int(c.Listen.Port)))
+		l.reportKey(s, "listen", "is open to other hosts; that needs allow_remote: true, insecure_remote: true and an advertise that is not localhost", fmt.Sprintf("127.0.0.1:%d", c.Listen.Port))
 		return
 	}
 	if isLoopback(c.Advertise) {
-		l.blame(id+".advertise", "other hosts cannot connect to it, but "+listen+" is open to them ("+c.Listen.String()+")", "")
+		l.reportKey(s, "advertise", "other hosts cannot connect to it, but "+listen+" is open to them ("+c.Listen.String()+")", "")
 	}
 	if !c.InsecureRemote {
-		l.blame(listen, "is open to other hosts without authentication; that needs insecure_remote: true", "")
+		l.reportKey(s, "listen", "is open to other hosts without authentication; that needs insecure_remote: true", "")
 		return
 	}
-	l.warn("%s %s is open to other hosts without authentication: everybody who reaches it can use the Kafka cluster", listen, c.Listen)
+	l.warn("%s %s is open to other hosts without authentication: anyone who can reach it can use the Kafka cluster", listen, c.Listen)
 }
 
-// checkTLS finds keys that look as if TLS were on.
-func (l *loader) checkTLS(i int) {
-	id, c := clusterID(i)+".tls.", l.config.Clusters[i].TLS
-	if c.Enabled || !l.understood(id+"enabled") || l.config.Clusters[i].Destination != "" {
-		return // a destination may switch it on
-	}
-	for _, leaf := range []string{"ca_file", "server_name"} {
-		if l.chosen(id + leaf) {
-			l.blame(id+leaf, "has no effect without tls.enabled: true ("+l.settings[id+"enabled"].source+" says false)", "")
+// checkTLS finds keys that look as if TLS were on. A destination may switch it on.
+func (l *loader) checkTLS(s *scope, c *Cluster) {
+	for _, name := range []string{"tls.ca_file", "tls.server_name"} {
+		if s.chosen(name) && s.ok("tls.enabled") && !c.TLS.Enabled && c.Destination == "" {
+			l.reportKey(s, name, "has no effect without tls.enabled: true ("+s.source("tls.enabled")+": false)", "")
 		}
 	}
 }
 
-// checkVia finds keys that have no meaning without the connectivity proxy.
-func (l *loader) checkVia() {
-	if l.config.Connectivity.Via != ViaDirect || !l.understood("connectivity.via") {
+// checkDirect finds keys that have no meaning without the connectivity proxy.
+func (l *loader) checkDirect() {
+	if l.config.Connectivity.Via != ViaDirect {
 		return
 	}
-	for _, id := range []string{
-		"connectivity.service", "connectivity.destination_service", "connectivity.proxy", "connectivity.username", "connectivity.password", "connectivity.password_file",
-		"token.url", "token.client_id", "token.client_secret", "token.client_secret_file", "token.resource",
-		"token.certificate_file", "token.key_file", "token.ca_file",
-	} {
-		if l.chosen(id) {
-			l.blame(id, "contradicts connectivity.via: direct ("+l.settings["connectivity.via"].source+"), which uses neither proxy nor token", "")
+	because := "contradicts connectivity.via: direct (" + l.root.source("connectivity.via") + ")"
+	for _, k := range l.root.keys {
+		if k.is(needsProxy) && l.root.chosen(k.name) {
+			l.reportKey(l.root, k.name, because+", which uses neither proxy nor token", "")
 		}
 	}
-	for i, c := range l.config.Clusters {
-		if id := clusterID(i) + ".location_id"; c.LocationID != "" {
-			l.warn("%s has no effect with connectivity.via: direct", id)
+	for _, s := range l.clusters {
+		for _, name := range []string{"location_id", "tenant"} {
+			if s.chosen(name) && s.ok(name) {
+				l.warn("%s has no effect with connectivity.via: direct", s.label+name)
+			}
 		}
-		if id := clusterID(i) + ".tenant"; c.Tenant != "" {
-			l.warn("%s has no effect with connectivity.via: direct", id)
-		}
-		if c.Destination != "" {
-			l.blame(clusterID(i)+".destination", "contradicts connectivity.via: direct ("+l.settings["connectivity.via"].source+"): a destination leads through a Cloud Connector", "")
+		if s.chosen("destination") && s.ok("destination") {
+			l.reportKey(s, "destination", because+": a destination leads through a Cloud Connector", "")
 		}
 	}
 }
 
-// checkAuth finds keys that have no meaning for how the proxy is told who asks.
+// checkAuth finds keys that have no meaning for the authentication at the proxy.
 func (l *loader) checkAuth() {
-	const auth = "connectivity.auth"
-	c := l.config.Connectivity
-	if c.Via == ViaDirect || !l.understood(auth, "connectivity.via", "connectivity.username", "connectivity.password", "connectivity.password_file") {
+	c, r := l.config.Connectivity, l.root
+	credentials := []string{"connectivity.username", "connectivity.password", "connectivity.password_file"}
+	if c.Via == ViaDirect || !r.ok("connectivity.auth", "connectivity.via") || !r.ok(credentials...) {
 		return
 	}
-	says := " (" + l.settings[auth].source + ")"
-	if c.Auth != AuthPassword {
-		for _, id := range []string{"connectivity.username", "connectivity.password", "connectivity.password_file"} {
-			if l.chosen(id) {
-				l.blame(id, "contradicts connectivity.auth: "+c.Auth+says+"; it is for auth: userpass", "")
-			}
+	source := " (" + r.source("connectivity.auth") + ")"
+	for _, name := range credentials {
+		if c.Auth != AuthPassword && r.chosen(name) {
+			l.reportKey(r, name, "contradicts connectivity.auth: "+c.Auth+source+"; it is for auth: userpass", "")
 		}
-	} else if c.Username == "" {
-		l.blame("connectivity.username", "is missing; auth: userpass"+says+" needs it", "")
 	}
-	if c.Auth == AuthJWT {
-		return
+	if c.Auth == AuthPassword && c.Username == "" {
+		l.reportKey(r, "connectivity.username", "is missing; auth: userpass"+source+" needs it", "")
 	}
-	for i, cluster := range l.config.Clusters {
-		for leaf, value := range map[string]string{"location_id": cluster.LocationID, "tenant": cluster.Tenant} {
-			if value != "" {
-				l.blame(clusterID(i)+"."+leaf, "cannot be told to a proxy with connectivity.auth: "+c.Auth+says+"; only a token carries it", "")
+	for _, s := range l.clusters {
+		for _, name := range []string{"location_id", "tenant"} {
+			if c.Auth != AuthJWT && s.chosen(name) && s.ok(name) {
+				l.reportKey(s, name, "cannot be sent to a proxy with connectivity.auth: "+c.Auth+source+"; only a token carries it", "")
 			}
 		}
 	}
 }
 
-// checkToken wants all of the credentials or none.
+// checkToken requires all of the credentials or none.
 func (l *loader) checkToken() {
-	t := l.config.Token
-	if s := l.settings["token.client_secret"]; strings.HasPrefix(s.source, "file "+l.file+":") && l.file != "" && s.text != "" {
-		l.warn("token.client_secret stands in %s; better keep it in %sTOKEN_CLIENT_SECRET or in a file of its own (token.client_secret_file)",
-			strings.TrimPrefix(s.source, "file "), prefix)
+	t, r := l.config.Token, l.root
+	if set := r.settings["token.client_secret"]; set.node != nil && set.text != "" {
+		l.warn("token.client_secret is in %s; prefer %sTOKEN_CLIENT_SECRET or a file of its own (token.client_secret_file)", strings.TrimPrefix(set.source, "file "), prefix)
 	}
-	if !l.understood("token.url", "token.client_id", "token.client_secret", "token.client_secret_file", "token.certificate_file", "token.key_file") {
+	if !r.ok("token.url", "token.client_id", "token.client_secret", "token.client_secret_file", "token.certificate_file", "token.key_file") {
 		return
 	}
 	if u, err := url.Parse(t.URL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
 		l.warn("token.url is an http address: the client secret is sent unencrypted")
 	}
 	if t.Resource != "" && t.URL == "" {
-		l.blame("token.resource", "has no effect without token.url, the Identity Authentication service; with a binding token.issuer: ias is enough", "")
+		l.reportKey(r, "token.resource", "has no effect without token.url, the Identity Authentication service; with a binding token.issuer: ias is enough", "")
 		return
 	}
 	l.checkIdentity()
-	type part struct {
-		id  string
-		set bool
-	}
-	together, parts := "url, client_id and client_secret", []part{
-		{"token.url", t.URL != ""},
-		{"token.client_id", t.ClientID != ""},
-		{"token.client_secret", t.ClientSecret != ""},
-	}
+	together, names := "url, client_id and client_secret", []string{"token.url", "token.client_id", "token.client_secret"}
 	if t.CertificateFile != "" || t.KeyFile != "" {
 		if t.ClientSecret != "" {
-			l.blame("token.client_secret", "contradicts token.certificate_file and token.key_file; a token service takes either a secret or a certificate", "")
+			l.reportKey(r, "token.client_secret", "contradicts token.certificate_file and token.key_file; a token service takes either a secret or a certificate", "")
 			return
 		}
-		together = "url, client_id, certificate_file and key_file"
-		parts = append(parts[:2], part{"token.certificate_file", t.CertificateFile != ""}, part{"token.key_file", t.KeyFile != ""})
+		together, names = "url, client_id, certificate_file and key_file", append(names[:2], "token.certificate_file", "token.key_file")
 	}
-	first := ""
-	for _, p := range parts {
-		if p.set {
-			first = p.id
-			break
-		}
-	}
-	if first == "" {
-		return
-	}
-	for _, p := range parts {
-		if !p.set {
-			l.blame(p.id, "is missing, but "+first+" is set ("+l.settings[first].source+"); without a binding "+together+" are needed together", "")
+	first := slices.IndexFunc(names, r.chosen)
+	for _, name := range names {
+		if first >= 0 && !r.chosen(name) {
+			l.reportKey(r, name, "is missing, but "+names[first]+" is set ("+r.source(names[first])+"); without a binding "+together+" are needed together", "")
 		}
 	}
 }
 
-// checkIdentity finds tenants that cannot be said to the Identity Authentication
-// service: each subscriber has one of its own.
+// checkIdentity finds tenants that the Identity Authentication service cannot be asked
+// for: each subscriber has one of its own.
 func (l *loader) checkIdentity() {
-	id := "token.resource"
+	name := "token.resource"
 	if t := l.config.Token; t.Resource == "" {
-		if id = "token.issuer"; t.Issuer != IssuerIAS {
+		if name = "token.issuer"; t.Issuer != IssuerIAS {
 			return
 		}
 	}
 	for i, c := range l.config.Clusters {
 		if c.Tenant != "" {
-			l.blame(clusterID(i)+".tenant", "cannot be said to the Identity Authentication service ("+id+", "+l.settings[id].source+"); subscribers need token.issuer: xsuaa", "")
+			l.reportKey(l.clusters[i], "tenant", "cannot be sent to the Identity Authentication service ("+name+", "+l.root.source(name)+"); subscribers need token.issuer: xsuaa", "")
 		}
 	}
 }
 
-func (l *loader) checkDurations() {
-	c := l.config
-	if l.understood("connectivity.hold") && c.Connectivity.Hold >= firstRequest {
-		l.warn("connectivity.hold %s: the first request of librdkafka and franz-go gives up after 10s, so keep it below", showDuration(c.Connectivity.Hold))
+// checkForwards requires names that differ, and routes that exist.
+func (l *loader) checkForwards() {
+	if !l.root.ok("forwards") {
+		return
 	}
+	var names []string
+	for _, s := range l.clusters {
+		names = append(names, s.name)
+	}
+	for _, f := range l.config.Forwards {
+		if slices.Contains(names, f.Name) {
+			l.reportKey(l.root, "forwards", fmt.Sprintf("uses the name %q twice, or that of a cluster; metrics and status could not tell them apart", f.Name), "")
+		}
+		names = append(names, f.Name)
+		if c := l.config.Connectivity; c.Via != ViaDirect && c.Auth != AuthJWT && (f.LocationID != "" || f.Tenant != "") {
+			l.reportKey(l.root, "forwards", "has a Location ID or a tenant, which cannot be sent to a proxy with connectivity.auth: "+c.Auth, "")
+		}
+	}
+}
+
+// A span is the local ports of one key.
+type span struct {
+	*scope
+	name        string // of the key
+	host        string
+	first, last uint16
+}
+
+func (s span) holds(port uint16) bool { return s.first <= port && port <= s.last }
+func (s span) set() *setting          { return s.settings[s.name] }
+
+// spans lists the fixed ports of all keys that were understood.
+func (l *loader) spans() []span {
+	var out []span
+	add := func(s *scope, name, host string, first, last uint16) {
+		if first != 0 && s.ok(name) {
+			out = append(out, span{s, name, host, first, last})
+		}
+	}
+	for i, c := range l.config.Clusters {
+		s := l.clusters[i]
+		add(s, "listen", c.Listen.Host, c.Listen.Port, c.Listen.Port)
+		if s.ok("listen") {
+			// Broker ports are opened on the host of listen.
+			add(s, "broker_ports", c.Listen.Host, c.BrokerPorts.First, c.BrokerPorts.Last)
+		}
+	}
+	for _, f := range l.config.Forwards {
+		add(l.root, "forwards", f.Listen.Host, f.Listen.Port, f.Listen.Port)
+	}
+	admin := l.config.Admin.Listen
+	add(l.root, "admin.listen", admin.Host, admin.Port, admin.Port)
+	return out
+}
+
+// isOwn reports whether an address is one that the tunnel listens on.
+func (l *loader) isOwn(a HostPort) bool {
+	return slices.ContainsFunc(l.spans(), func(s span) bool {
+		return s.holds(a.Port) && (isLoopback(a.Host) && (isLoopback(s.host) || isAny(s.host)) || strings.EqualFold(a.Host, s.host))
+	})
+}
+
+// checkPorts finds ports that two keys claim, and chosen ones that belong to the
+// platform. Of two keys it reports the later one, unless only the earlier was chosen.
+func (l *loader) checkPorts() {
+	spans := l.spans()
+	for i, s := range spans {
+		for _, other := range spans[:i] {
+			if s.first > other.last || other.first > s.last || !sameInterface(s.host, other.host) {
+				continue
+			}
+			a, b := s, other
+			if b.set().chosen && !a.set().chosen {
+				a, b = b, a
+			}
+			l.reportKey(a.scope, a.name, fmt.Sprintf("overlaps with %s %s (%s)", b.label+b.name, b.set().shown, b.set().source), "")
+		}
+		if s.set().chosen {
+			l.warnReserved(s)
+		}
+	}
+}
+
+// warnReserved warns of ports that others in the container use.
+func (l *loader) warnReserved(s span) {
+	own, _ := strconv.ParseUint(environValue(l.in.Environ, "PORT", "VCAP_APP_PORT"), 10, 16)
+	reserved := []struct {
+		port  uint16
+		owner string
+	}{
+		{uint16(own), "the application ($PORT)"},
+		{8080, "the application"},
+		{8081, "the metric registrar"},
+		{2222, "cf ssh"},
+		{max(s.first, 61001), "the platform's proxy (61001 and above)"},
+	}
+	for i, r := range reserved {
+		if s.holds(r.port) && (i == 0 || r.port != uint16(own)) {
+			l.warn("%s %s holds port %d, which on Cloud Foundry belongs to %s", s.label+s.name, s.set().shown, r.port, r.owner)
+		}
+	}
+}
+
+func isLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}
+
+// isAny reports whether a host to listen on means all interfaces.
+func isAny(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "" || err == nil && addr.IsUnspecified()
+}
+
+// sameInterface reports whether listening on both hosts can collide. 127.0.0.1 and
+// localhost open both loopback addresses; other names are not looked up here.
+func sameInterface(a, b string) bool {
+	normal := func(host string) string {
+		addr, err := netip.ParseAddr(host)
+		switch host = strings.ToLower(host); {
+		case host == "127.0.0.1" || host == "::1":
+			return "localhost"
+		case err == nil:
+			return addr.Unmap().String()
+		}
+		return host
+	}
+	return isAny(a) || isAny(b) || normal(a) == normal(b)
 }

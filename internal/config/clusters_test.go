@@ -80,15 +80,15 @@ func TestBadClusters(t *testing.T) {
 		{
 			"short variable and flag", conf{file: twoInFile, env: []string{"KAFKA_TUNNEL_LISTEN=127.0.0.1:1"}, args: []string{"--bootstrap=x:1"}},
 			[]string{
-				`bootstrap = "x:1" (flag --bootstrap): does not say for which of the clusters prod, my-test; with several clusters its form is KAFKA_TUNNEL_CLUSTERS_<NAME>_BOOTSTRAP; did you mean KAFKA_TUNNEL_CLUSTERS_PROD_BOOTSTRAP?`,
-				`listen = "127.0.0.1:1" (variable KAFKA_TUNNEL_LISTEN): does not say for which of the clusters prod, my-test; with several clusters its form is KAFKA_TUNNEL_CLUSTERS_<NAME>_LISTEN; did you mean KAFKA_TUNNEL_CLUSTERS_PROD_LISTEN?`,
+				`bootstrap = "x:1" (flag --bootstrap): names none of the clusters prod, my-test; with several clusters its form is KAFKA_TUNNEL_CLUSTERS_<NAME>_BOOTSTRAP; did you mean KAFKA_TUNNEL_CLUSTERS_PROD_BOOTSTRAP?`,
+				`listen = "127.0.0.1:1" (variable KAFKA_TUNNEL_LISTEN): names none of the clusters prod, my-test; with several clusters its form is KAFKA_TUNNEL_CLUSTERS_<NAME>_LISTEN; did you mean KAFKA_TUNNEL_CLUSTERS_PROD_LISTEN?`,
 			},
 		},
 		{
 			"no defaults", conf{file: "clusters:\n- {name: a, bootstrap: [a:1]}\n- {name: b, bootstrap: [b:1], listen: 'localhost:1', broker_ports: 0}\n"},
 			[]string{
-				"clusters.a.listen (default): has no default when there are several clusters; set KAFKA_TUNNEL_CLUSTERS_A_LISTEN",
-				"clusters.a.broker_ports (default): has no default when there are several clusters; set KAFKA_TUNNEL_CLUSTERS_A_BROKER_PORTS",
+				"clusters.a.listen (default): has no default with several clusters; set KAFKA_TUNNEL_CLUSTERS_A_LISTEN",
+				"clusters.a.broker_ports (default): has no default with several clusters; set KAFKA_TUNNEL_CLUSTERS_A_BROKER_PORTS",
 			},
 		},
 		{
@@ -105,7 +105,7 @@ func TestBadClusters(t *testing.T) {
 		},
 		{
 			"bad name", conf{file: strings.ReplaceAll(twoInFile, "name: prod", "name: my prod")},
-			[]string{`clusters[0].name = "my prod" (file tunnel.yaml:2): wants 1 to 63 letters`},
+			[]string{`clusters[0].name = "my prod" (file tunnel.yaml:2): expected 1 to 63 letters`},
 		},
 		{
 			"cluster unknown to the file", conf{file: twoInFile, env: []string{"KAFKA_TUNNEL_CLUSTERS_PRDO_LISTEN=127.0.0.1:1", "KAFKA_TUNNEL_CLUSTERS_OTHER_LISTEN=127.0.0.1:1"}},
@@ -128,7 +128,7 @@ func TestBadClusters(t *testing.T) {
 		},
 		{
 			"no bootstrap in one", conf{file: strings.ReplaceAll(twoInFile, "bootstrap: [b:1]", "bootstrap: []")},
-			[]string{"clusters.my-test.bootstrap (file tunnel.yaml:3): no bootstrap address is configured: KAFKA_TUNNEL_CLUSTERS_MY_TEST_BOOTSTRAP wants HOST:PORT of at least one broker"},
+			[]string{"clusters.my-test.bootstrap (file tunnel.yaml:3): no bootstrap address is configured: KAFKA_TUNNEL_CLUSTERS_MY_TEST_BOOTSTRAP needs HOST:PORT of at least one broker"},
 		},
 		{
 			"ports of two clusters", conf{file: strings.NewReplacer("9093", "9092", "19150-", "19120-").Replace(twoInFile)},
@@ -240,7 +240,7 @@ func TestWarnings(t *testing.T) {
 		{"drain", conf{env: []string{bootstrap, "KAFKA_TUNNEL_DRAIN_TIMEOUT=5m"}}, nil},
 		{"http", conf{env: append(slices.Clone(token), "KAFKA_TUNNEL_TOKEN_CLIENT_SECRET=x", "KAFKA_TUNNEL_TOKEN_URL=http://uaa")}, []string{"unencrypted"}},
 		{"http on this machine", conf{env: append(slices.Clone(token), "KAFKA_TUNNEL_TOKEN_CLIENT_SECRET=x", "KAFKA_TUNNEL_TOKEN_URL=http://127.0.0.1:1")}, nil},
-		{"secret in the file", conf{env: append(slices.Clone(token), "KAFKA_TUNNEL_TOKEN_URL=https://uaa"), file: "token:\n  client_secret: s3cr3t\n"}, []string{"token.client_secret stands in tunnel.yaml:2"}},
+		{"secret in the file", conf{env: append(slices.Clone(token), "KAFKA_TUNNEL_TOKEN_URL=https://uaa"), file: "token:\n  client_secret: s3cr3t\n"}, []string{"token.client_secret is in tunnel.yaml:2"}},
 		{"direct", conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_VIA=direct", "KAFKA_TUNNEL_LOCATION_ID=X"}}, []string{"clusters.default.location_id has no effect"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -92,7 +92,17 @@ type TLS struct {
 // An AddressRule is one rule of address_map, checked by [addressmap.Parse].
 type AddressRule = addressmap.Text
 
-// The ways to the brokers.
+// A Forward is a plain TCP port that leads to one address of the company's network on
+// the same route as the brokers: a Schema Registry, Kafka Connect. Nothing is rewritten.
+type Forward struct {
+	Name       string   // in metrics and status
+	Listen     HostPort // on loopback; port 0: any
+	To         HostPort // virtual address
+	LocationID string   // of the Cloud Connector; "": the default one
+	Tenant     string   // subscriber; "": the subaccount of the binding
+}
+
+// The routes to the brokers.
 const (
 	ViaConnectivity = "connectivity" // through the connectivity proxy
 	ViaDirect       = "direct"       // straight, without proxy and token

@@ -3,18 +3,16 @@ package config
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
-	"github.com/kafka-tunnel/kafka-tunnel/internal/addressmap"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/secure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/token"
 )
 
-// propertyPrefix is before the names of properties that are for the tunnel. All others
-// of a destination are for other readers, except those of SAP (SAP help, "TCP
+// propertyPrefix is before the names of properties for the tunnel. All others of a
+// destination are for other readers, except those of SAP (SAP help, "TCP
 // Destinations").
 const propertyPrefix = "kafka-tunnel."
 
@@ -27,8 +25,8 @@ const (
 	propertyLocation = "CloudConnectorLocationId"
 )
 
-// properties are those with the prefix. Each fills in what is not configured. What they
-// store has passed the same reader as the key of that name.
+// properties are the keys of a cluster that a destination may hold, with propertyPrefix.
+// tls.ca takes the place of tls.ca_file.
 //
 //	Type                          TCP
 //	ProxyType                     OnPremise
@@ -40,136 +38,98 @@ const (
 //	kafka-tunnel.tls.enabled      true
 //	kafka-tunnel.tls.ca           -----BEGIN CERTIFICATE-----\n...
 //	kafka-tunnel.tls.server_name  kafka.corp
-func properties() map[string]property {
-	return map[string]property{
-		"bootstrap": addBootstrap,
-		"address_map": func(c *Cluster, text string) *fault {
-			var wrong *fault
-			rules, ok := parseRules(text, propertyPrefix+"address_map", "destination", nil, func(p Problem) { wrong = wants("%s", p.Message) })
-			if !ok {
-				return wrong
-			}
-			if _, err := addressmap.Parse(rules); err != nil {
-				return wants("%s", err)
-			}
-			if len(c.AddressMap) == 0 {
-				c.AddressMap = rules
-			}
-			return nil
-		},
-		"tenant": func(c *Cluster, text string) *fault {
-			name, wrong := tenant(text)
-			c.Tenant = cmp.Or(c.Tenant, name)
-			return wrong
-		},
-		"tls.enabled": func(c *Cluster, text string) *fault {
-			on, wrong := boolean(text)
-			c.TLS.Enabled = c.TLS.Enabled || on // never off
-			return wrong
-		},
-		"tls.ca": func(c *Cluster, text string) *fault {
-			roots, err := secure.ParseRoots([]byte(token.Unfold(text)))
-			if err != nil {
-				return wants("%s", err)
-			}
-			if c.TLS.Roots == nil {
-				c.TLS.Roots = roots
-			}
-			return nil
-		},
-		"tls.server_name": func(c *Cluster, text string) *fault {
-			name, wrong := serverName(text)
-			c.TLS.ServerName = cmp.Or(c.TLS.ServerName, name)
-			return wrong
-		},
-	}
-}
+var properties = []string{"address_map", "bootstrap", "tenant", "tls.ca", "tls.enabled", "tls.server_name"}
 
-// A property stores what a destination says in a cluster.
-type property = func(c *Cluster, text string) *fault
-
-// addBootstrap adds addresses to the destination's own.
-func addBootstrap(c *Cluster, text string) *fault {
-	for _, item := range splitList(text) {
-		a, wrong := brokerAddress(item)
-		switch {
-		case wrong != nil:
-			return wrong
-		case !slices.Contains(c.Bootstrap, a):
-			c.Bootstrap = append(c.Bootstrap, a)
-		}
-	}
-	return nil
-}
-
-// With returns the cluster with what a destination says where nothing is configured:
-// flags, variables and the file win over it. c itself is not changed. auth is how the
-// proxy is told who asks ([Connectivity].Auth): only a token can carry a Location ID.
+// With returns the cluster with what a destination supplies where nothing is configured:
+// flags, variables and the file win over it. c itself is not changed. auth is the
+// authentication at the proxy ([Connectivity].Auth): only a token can carry a Location ID.
 //
 // The error is a [failure.Failure] with the code destination_wrong_type or
 // destination_property. It quotes no values but addresses: properties of a destination
 // may be secrets.
-func (c Cluster) With(said map[string]string, auth string) (Cluster, error) {
+func (c Cluster) With(props map[string]string, auth string) (Cluster, error) {
 	fail := func(code failure.Code, detail string) (Cluster, error) {
 		return Cluster{}, failure.New(code, nil).For(c.Destination, "").With(detail)
 	}
-	if kind := said[propertyType]; !strings.EqualFold(kind, "TCP") {
+	if kind := props[propertyType]; !strings.EqualFold(kind, "TCP") {
 		return fail(failure.DestinationWrongType, fmt.Sprintf("its Type is %q", brief(kind)))
 	}
-	if kind := said[propertyProxy]; !strings.EqualFold(kind, "OnPremise") {
+	if kind := props[propertyProxy]; !strings.EqualFold(kind, "OnPremise") {
 		return fail(failure.DestinationWrongType, fmt.Sprintf("its ProxyType is %q", brief(kind)))
 	}
-	var wrong []string
-	note := func(name string, f *fault) {
-		if f == nil {
-			return
-		}
-		if f.nearest != "" {
-			f.message += ", for example " + f.nearest
-		}
-		wrong = append(wrong, name+" "+f.message)
+	l := &loader{}
+	report := func(property string, err *valueError) {
+		l.report(Problem{Key: property, Message: err.message, Nearest: err.nearest})
 	}
-	configured := c.Bootstrap
-	c.Bootstrap = nil
-	address := cmp.Or(said[propertyAddress], said[propertyURL])
-	switch text := strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(address), "tcp://"), "/"); {
-	case text == "" && len(configured) == 0:
-		note(propertyAddress, wants("is missing: HOST:PORT of a broker, as the Cloud Connector exposes it"))
-	case text != "":
-		note(propertyAddress, addBootstrap(&c, text))
+	read := func(property, name, text string) (value any) {
+		if text = strings.TrimSpace(text); text == "" {
+			return nil
+		}
+		keys := Keys()
+		k := keys[slices.IndexFunc(keys, func(k Key) bool { return k.name == name })]
+		value, err := l.parse(property, k, &setting{text: text})
+		if err != nil {
+			report(property, err)
+		}
+		return value
 	}
-	location, f := locationID(said[propertyLocation])
-	note(propertyLocation, f)
-	c.LocationID = cmp.Or(c.LocationID, location)
-	known := properties()
-	for _, name := range slices.Sorted(maps.Keys(said)) {
-		short, ours := strings.CutPrefix(name, propertyPrefix)
-		text := strings.TrimSpace(said[name])
-		switch read := known[short]; {
-		case !ours:
-		case read == nil:
-			near := nearest(short, slices.Sorted(maps.Keys(known)))
-			if near != "" {
-				near = propertyPrefix + near
+	own := func(name string) any { return read(propertyPrefix+name, name, props[propertyPrefix+name]) }
+	for name := range props {
+		if short, ours := strings.CutPrefix(name, propertyPrefix); ours && !slices.Contains(properties, short) {
+			err := wrong("is not a property of the tunnel")
+			if near := nearest(short, properties); near != "" {
+				err.nearest = propertyPrefix + near
 			}
-			note(brief(name), wants("is not a property of the tunnel").near(near))
-		case text != "":
-			note(name, read(&c, text))
+			report(brief(name), err)
 		}
 	}
-	if len(configured) > 0 {
-		c.Bootstrap = configured
+	address := strings.TrimSpace(cmp.Or(props[propertyAddress], props[propertyURL]))
+	first, _ := read(propertyAddress, "bootstrap", strings.TrimSuffix(strings.TrimPrefix(address, "tcp://"), "/")).([]HostPort)
+	more, _ := own("bootstrap").([]HostPort)
+	if address == "" && len(c.Bootstrap) == 0 {
+		report(propertyAddress, wrong("is missing: HOST:PORT of a broker, as the Cloud Connector exposes it"))
+	}
+	if len(c.Bootstrap) == 0 {
+		c.Bootstrap = slices.Clone(first)
+		for _, a := range more {
+			if !slices.Contains(c.Bootstrap, a) {
+				c.Bootstrap = append(c.Bootstrap, a)
+			}
+		}
+	}
+	if rules, _ := own("address_map").([]AddressRule); len(c.AddressMap) == 0 {
+		c.AddressMap = rules
+	}
+	location, _ := read(propertyLocation, "location_id", props[propertyLocation]).(string)
+	tenant, _ := own("tenant").(string)
+	server, _ := own("tls.server_name").(string)
+	enabled, _ := own("tls.enabled").(bool)
+	c.LocationID, c.Tenant, c.TLS.ServerName = cmp.Or(c.LocationID, location), cmp.Or(c.Tenant, tenant), cmp.Or(c.TLS.ServerName, server)
+	c.TLS.Enabled = c.TLS.Enabled || enabled // never off
+	if text := props[propertyPrefix+"tls.ca"]; text != "" {
+		roots, err := secure.ParseRoots([]byte(token.Unfold(text)))
+		if err != nil {
+			report(propertyPrefix+"tls.ca", wrong("%s", err))
+		}
+		c.TLS.Roots = cmp.Or(c.TLS.Roots, roots)
 	}
 	for _, name := range []string{"tls.ca", "tls.server_name"} {
-		if !c.TLS.Enabled && said[propertyPrefix+name] != "" {
-			note(propertyPrefix+name, wants("has no effect without %stls.enabled: true", propertyPrefix))
+		if !c.TLS.Enabled && props[propertyPrefix+name] != "" {
+			report(propertyPrefix+name, wrong("has no effect without %stls.enabled: true", propertyPrefix))
 		}
 	}
 	if auth != AuthJWT && (c.LocationID != "" || c.Tenant != "") {
-		note(propertyLocation, wants("or a tenant cannot be told to a proxy with connectivity.auth: %s; only a token carries it", auth))
+		report(propertyLocation, wrong("or a tenant cannot be sent to a proxy with connectivity.auth: %s; only a token carries it", auth))
 	}
-	if len(wrong) > 0 {
-		return fail(failure.DestinationProperty, strings.Join(wrong, "; "))
+	if len(l.problems) == 0 {
+		return c, nil
 	}
-	return c, nil
+	texts := make([]string, len(l.problems))
+	for i, p := range l.problems {
+		if texts[i] = p.Key + " " + p.Message; p.Nearest != "" {
+			texts[i] += ", for example " + p.Nearest
+		}
+	}
+	slices.Sort(texts)
+	return fail(failure.DestinationProperty, strings.Join(texts, "; "))
 }

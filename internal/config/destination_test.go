@@ -10,8 +10,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
-// said is a destination as the service answers it.
-func said(more map[string]string) map[string]string {
+// props is a destination as the service answers it.
+func props(more map[string]string) map[string]string {
 	all := map[string]string{"Name": "kafka", "Type": "TCP", "ProxyType": "OnPremise", "Address": "kafka-1.corp:9092", "Password": "s3cr3t", "tcp.nodelay": "true"}
 	maps.Copy(all, more)
 	return all
@@ -21,7 +21,7 @@ func TestWith(t *testing.T) {
 	first := []HostPort{{"kafka-1.corp", 9092}}
 	for name, test := range map[string]struct {
 		configured Cluster
-		said       map[string]string
+		props      map[string]string
 		want       Cluster
 	}{
 		"address": {Cluster{}, nil, Cluster{Bootstrap: first}},
@@ -50,7 +50,7 @@ func TestWith(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := test.configured
-			got, err := test.configured.With(said(test.said), AuthJWT)
+			got, err := test.configured.With(props(test.props), AuthJWT)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -63,7 +63,7 @@ func TestWith(t *testing.T) {
 		})
 	}
 	for _, text := range []string{authorityPEM, strings.ReplaceAll(authorityPEM, "\n", `\n`)} {
-		got, err := Cluster{}.With(said(map[string]string{"kafka-tunnel.tls.enabled": "true", "kafka-tunnel.tls.ca": text}), AuthJWT)
+		got, err := Cluster{}.With(props(map[string]string{"kafka-tunnel.tls.enabled": "true", "kafka-tunnel.tls.ca": text}), AuthJWT)
 		if err != nil || got.TLS.Roots == nil {
 			t.Errorf("an authority: %v", err)
 		}
@@ -74,26 +74,26 @@ func TestWith(t *testing.T) {
 // value that may be a secret.
 func TestWithWhatCannotBeUsed(t *testing.T) {
 	for want, test := range map[string]struct {
-		said map[string]string
-		auth string
-		code failure.Code
+		props map[string]string
+		auth  string
+		code  failure.Code
 	}{
 		`its Type is "HTTP"`:                                     {map[string]string{"Type": "HTTP"}, AuthJWT, failure.DestinationWrongType},
 		`its Type is ""`:                                         {map[string]string{"Type": ""}, AuthJWT, failure.DestinationWrongType},
 		`its ProxyType is "Internet"`:                            {map[string]string{"ProxyType": "Internet"}, AuthJWT, failure.DestinationWrongType},
 		"Address is missing":                                     {map[string]string{"Address": ""}, AuthJWT, ""},
-		"Address wants HOST:PORT":                                {map[string]string{"Address": "kafka-1.corp"}, AuthJWT, ""},
-		"kafka-tunnel.bootstrap wants HOST:PORT":                 {map[string]string{"kafka-tunnel.bootstrap": "a:1,b"}, AuthJWT, ""},
+		"Address expected HOST:PORT":                             {map[string]string{"Address": "kafka-1.corp"}, AuthJWT, ""},
+		`kafka-tunnel.bootstrap "b": expected HOST:PORT`:         {map[string]string{"kafka-tunnel.bootstrap": "a:1,b"}, AuthJWT, ""},
 		"example kafka-tunnel.address_map":                       {map[string]string{"kafka-tunnel.adress_map": "s3cr3t"}, AuthJWT, ""},
 		"kafka-tunnel.address_map":                               {map[string]string{"kafka-tunnel.address_map": "[{from: a}]"}, AuthJWT, ""},
-		"kafka-tunnel.tenant wants":                              {map[string]string{"kafka-tunnel.tenant": "a b"}, AuthJWT, ""},
-		"kafka-tunnel.tls.enabled wants true or false":           {map[string]string{"kafka-tunnel.tls.enabled": "s3cr3t"}, AuthJWT, ""},
+		"kafka-tunnel.tenant expected":                           {map[string]string{"kafka-tunnel.tenant": "a b"}, AuthJWT, ""},
+		"kafka-tunnel.tls.enabled expected true or false":        {map[string]string{"kafka-tunnel.tls.enabled": "s3cr3t"}, AuthJWT, ""},
 		"kafka-tunnel.tls.ca":                                    {map[string]string{"kafka-tunnel.tls.enabled": "true", "kafka-tunnel.tls.ca": "s3cr3t"}, AuthJWT, ""},
 		"no effect without kafka-tunnel.tls.enabled: true":       {map[string]string{"kafka-tunnel.tls.server_name": "a"}, AuthJWT, ""},
 		"kafka-tunnel.sasl.username is not a property":           {map[string]string{"kafka-tunnel.sasl.username": "s3cr3t"}, AuthJWT, ""},
-		"cannot be told to a proxy with connectivity.auth: none": {map[string]string{"CloudConnectorLocationId": "X"}, AuthNone, ""},
+		"cannot be sent to a proxy with connectivity.auth: none": {map[string]string{"CloudConnectorLocationId": "X"}, AuthNone, ""},
 	} {
-		_, err := Cluster{Destination: "kafka"}.With(said(test.said), test.auth)
+		_, err := Cluster{Destination: "kafka"}.With(props(test.props), test.auth)
 		code := test.code
 		if code == "" {
 			code = failure.DestinationProperty
@@ -176,13 +176,13 @@ func TestIdentity(t *testing.T) {
 		t.Errorf("without an identity service: %v", err)
 	}
 	for want, environ := range map[string][]string{
-		"cannot be told the tenant":      {"VCAP_SERVICES=" + onlyIAS, "KAFKA_TUNNEL_TENANT=acme"},
-		"cannot be said to the Identity": {"VCAP_SERVICES=" + services, "KAFKA_TUNNEL_TOKEN_ISSUER=ias", "KAFKA_TUNNEL_TENANT=acme"},
+		"cannot be asked for the tenant": {"VCAP_SERVICES=" + onlyIAS, "KAFKA_TUNNEL_TENANT=acme"},
+		"cannot be sent to the Identity": {"VCAP_SERVICES=" + services, "KAFKA_TUNNEL_TOKEN_ISSUER=ias", "KAFKA_TUNNEL_TENANT=acme"},
 		"no one instance of it is bound": {"VCAP_SERVICES=" + strings.Replace(onlyIAS, `"identity":`, `"other":`, 1)},
 		"instance_guid is missing":       {"VCAP_SERVICES=" + strings.Replace(onlyIAS, `"instance_guid":"g-u-i-d",`, ``, 1)},
 		"token.resource":                 {"VCAP_SERVICES=" + services, "KAFKA_TUNNEL_TOKEN_RESOURCE=urn:x"},
 		`"ias": url is missing`:          {"VCAP_SERVICES=" + strings.Replace(onlyIAS, `,"url":"https://acme.accounts.example.com"`, ``, 1)},
-		"wants auto or xsuaa or ias":     {"VCAP_SERVICES=" + services, "KAFKA_TUNNEL_TOKEN_ISSUER=uaa"},
+		"expected auto or xsuaa or ias":  {"VCAP_SERVICES=" + services, "KAFKA_TUNNEL_TOKEN_ISSUER=uaa"},
 	} {
 		if _, err := Resolve(Input{Environ: append(environ, bootstrap)}); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cr3t") {
 			t.Errorf("want %q: %v", want, err)

@@ -1,176 +1,267 @@
 package config
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // The names of variables.
 const (
-	prefix       = "KAFKA_TUNNEL_"
-	fileVariable = prefix + "CONFIG"
-	clusterPart  = "CLUSTERS_"
+	prefix             = "KAFKA_TUNNEL_"
+	fileVariable       = prefix + "CONFIG"
+	defaultEnvVariable = prefix + "DEFAULT_ENV"
+	clusterPart        = prefix + "CLUSTERS_"
 )
 
+// defaultEnvFlag names the file of variables that SAP's tools use on a laptop.
+const defaultEnvFlag = "default-env"
+
 func variableSource(name string) string { return "variable " + name }
+
+// clusterVariable is the variable of a key of one of several clusters.
+func clusterVariable(cluster string, k Key) string {
+	return clusterPart + foldName(cluster) + "_" + strings.TrimPrefix(k.variable(), prefix)
+}
+
+// foldName is the form that the name of a cluster has in variables.
+func foldName(name string) string { return strings.ToUpper(strings.ReplaceAll(name, "-", "_")) }
 
 // fromKubernetes are the variables that Kubernetes makes of a Service whose name
 // is, or begins with, kafka-tunnel.
 var fromKubernetes = regexp.MustCompile(
-	`^KAFKA_TUNNEL_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
+	`^KAFKA_TUNNEL_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=` +
+		`|^KAFKA_TUNNEL_([A-Z0-9_]+_)?PORT=(tcp|udp|sctp)://`)
 
-// portOfKubernetes is the value of the one variable among them whose name alone
-// does not tell: KAFKA_TUNNEL_PORT=tcp://10.0.0.1:9092.
-var portOfKubernetes = regexp.MustCompile(`^(tcp|udp|sctp)://`)
-
-func madeByKubernetes(name, value string) bool {
-	return fromKubernetes.MatchString(name) || strings.HasSuffix(name, "_PORT") && portOfKubernetes.MatchString(value)
-}
-
-// An environment is what the variables say.
-type environment struct {
-	file  string   // KAFKA_TUNNEL_CONFIG
-	other settings // keys outside clusters, by id
-	// single are keys of the only cluster; named are those of a named one, by the
-	// name as it stands in the variable and the key's name.
-	single settings
-	named  map[string]settings
-}
-
-// variables collects the variables of the tunnel that are not empty. Where a
-// name stands twice the last one counts, as for [os.Getenv] of a child process.
-func variables(environ []string) map[string]string {
+// variables collects the variables of the tunnel that are not empty. Of two with the
+// same name the last one counts, as for [os.Getenv] of a child process.
+func (l *loader) variables() map[string]string {
 	vars := map[string]string{}
-	for _, entry := range environ {
-		name, value, ok := strings.Cut(entry, "=")
-		if !ok || !strings.HasPrefix(name, prefix) {
-			continue
-		}
-		if delete(vars, name); strings.TrimSpace(value) != "" {
-			vars[name] = value
+	for _, entry := range l.in.Environ {
+		name, text, _ := strings.Cut(entry, "=")
+		if delete(vars, name); strings.HasPrefix(name, prefix) && strings.TrimSpace(text) != "" && !fromKubernetes.MatchString(entry) {
+			vars[name] = text
 		}
 	}
 	return vars
 }
 
-// parseEnvironment sorts the variables and reports those that nobody reads.
-func parseEnvironment(environ []string, keys []key, report func(Problem)) environment {
-	env := environment{other: settings{}, single: settings{}, named: map[string]settings{}}
-	byVariable, inFile := map[string]key{}, map[string]bool{}
-	var known []string
-	for _, k := range keys {
-		if k.fileOnly {
-			inFile[k.variableName()] = true
+// makeScopes takes the clusters from the file or, if it lists none, from the
+// variables; there is always one.
+func (l *loader) makeScopes(document *yaml.Node, vars map[string]string) {
+	var names, folded []string
+	var outside, inside []Key
+	for _, k := range Keys() {
+		if k.is(inCluster) {
+			inside = append(inside, k)
 		} else {
-			byVariable[k.variableName()] = k
-			known = append(known, prefix+k.variableName())
+			outside = append(outside, k)
 		}
 	}
-	vars := variables(environ)
-	names := make([]string, 0, len(vars))
-	for name := range vars {
-		names = append(names, name)
+	if items := field(document, "clusters"); items.Kind == yaml.SequenceNode && len(items.Content) <= maxClusters {
+		for _, item := range items.Content {
+			names = append(names, field(resolveAlias(item), "name").Value)
+		}
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		value, rest := vars[name], strings.TrimPrefix(name, prefix)
-		if name == fileVariable {
-			env.file = strings.TrimSpace(value)
-			continue
-		}
-		if name == defaultEnvVariable || madeByKubernetes(name, value) {
-			continue
-		}
-		if k, ok := byVariable[rest]; ok {
-			if k.cluster {
-				env.single[k.name] = k.fromVariable(name, value)
-			} else {
-				env.other[k.name] = k.fromVariable(name, value)
+	if len(names) == 0 {
+		for name := range vars {
+			if cluster, _ := clusterOf(name, inside); cluster != "" && !slices.Contains(folded, cluster) {
+				folded = append(folded, cluster)
 			}
-			continue
 		}
-		if cluster, k, ok := splitClusterVariable(rest, keys); ok {
-			if env.named[cluster] == nil {
-				env.named[cluster] = settings{}
-			}
-			env.named[cluster][k.name] = k.fromVariable(name, value)
-			continue
+		for _, f := range slices.Sorted(slices.Values(folded)) {
+			names = append(names, strings.ToLower(strings.ReplaceAll(f, "_", "-")))
 		}
-		if inFile[rest] {
-			report(Problem{Key: name, Source: variableSource(name), Message: "can be given in a file only"})
-			continue
-		}
-		// The value may be a secret under a misspelt name: it is not shown.
-		report(Problem{Key: name, Source: variableSource(name), Message: "unknown variable", Nearest: nearestVariable(name, known, keys)})
 	}
-	return env
+	if len(names) == 0 || len(names) == 1 && names[0] == "" {
+		names = []string{"default"}
+	}
+	l.root = newScope("", "", outside, l.at)
+	valid := clusterName()
+	for i, name := range names {
+		label := "clusters." + name + "."
+		if _, err := valid(name); err != nil || slices.Contains(names[:i], name) {
+			label = fmt.Sprintf("clusters[%d].", i)
+		}
+		s := newScope(label, name, inside, l.at)
+		if len(folded) > 0 {
+			s.variables["name"] = setting{text: name, source: variableSource(clusterPart + foldName(name) + "_...")}
+		}
+		l.clusters = append(l.clusters, s)
+	}
+	l.config.Clusters = make([]Cluster, len(names))
 }
 
-// splitClusterVariable separates CLUSTERS_<NAME>_<KEY>.
-func splitClusterVariable(rest string, keys []key) (cluster string, k key, ok bool) {
-	rest, ok = strings.CutPrefix(rest, clusterPart)
-	if !ok {
-		return "", key{}, false
-	}
+// clusterOf separates CLUSTERS_<NAME>_<KEY>.
+func clusterOf(variable string, keys []Key) (folded string, k Key) {
+	rest, _ := strings.CutPrefix(variable, clusterPart)
 	for _, k := range keys {
-		if !k.cluster || k.fileOnly {
-			continue
-		}
-		if name, ok := strings.CutSuffix(rest, "_"+k.variableName()); ok && name != "" {
-			return name, k, true
+		if folded, ok := strings.CutSuffix(rest, strings.TrimPrefix(k.variable(), strings.TrimSuffix(prefix, "_"))); ok && rest != variable && !k.is(fileOnly) {
+			return folded, k
 		}
 	}
-	return "", key{}, false
+	return "", Key{}
 }
 
-// nearestVariable looks among the plain names and, for the variables of named
-// clusters, among the keys that may follow the name.
-func nearestVariable(name string, known []string, keys []key) string {
-	rest := strings.TrimPrefix(name, prefix)
-	if after, ok := strings.CutPrefix(rest, clusterPart); ok {
-		var candidates []string
-		for i, r := range after {
-			if r != '_' || i == 0 {
+// placeVariables gives the variables to the scopes, and reports variables and flags
+// that belong to none.
+func (l *loader) placeVariables(vars map[string]string) {
+	known := map[string]place{fileVariable: {}, defaultEnvVariable: {}}
+	for _, s := range append(l.clusters, l.root) {
+		for _, k := range s.keys {
+			if k.is(fileOnly) {
 				continue
 			}
-			for _, k := range keys {
-				if k.cluster && !k.fileOnly {
-					candidates = append(candidates, after[:i+1]+k.variableName())
-				}
+			if s == l.root || len(l.clusters) == 1 {
+				known[k.variable()] = place{s, k}
+			}
+			if name := clusterVariable(s.name, k); s != l.root && known[name].scope == nil {
+				known[name] = place{s, k}
 			}
 		}
-		if near := nearest(after, candidates); near != "" {
-			return prefix + clusterPart + near
+	}
+	inside := l.clusters[0].keys
+	for _, k := range inside {
+		l.reportCluster(k, l.in.flag(k.Flag()))
+	}
+	for _, name := range slices.Sorted(maps.Keys(vars)) {
+		set := setting{text: strings.TrimSpace(vars[name]), source: variableSource(name), chosen: true}
+		problem := Problem{Key: name, Source: set.source}
+		folded, _ := clusterOf(name, inside)
+		i := slices.IndexFunc(inside, func(k Key) bool { return k.variable() == name })
+		switch to, ok := known[name]; {
+		case ok:
+			l.place(to, set, vars[name])
+			continue
+		case i >= 0 && inside[i].is(fileOnly):
+			problem.Message = "can be given in a file only"
+		case i >= 0:
+			l.reportCluster(inside[i], set)
+			continue
+		case folded != "":
+			problem.Message, problem.Nearest = "the file lists no such cluster, only "+l.listNames(), nearestVariable(name, known)
+		default:
+			// The value may be a secret under a misspelt name: it is not shown.
+			problem.Message, problem.Nearest = "unknown variable", nearestVariable(name, known)
 		}
-		return ""
+		l.report(problem)
 	}
-	// The common prefix would make every name look near.
-	bare := []string{strings.TrimPrefix(fileVariable, prefix), strings.TrimPrefix(defaultEnvVariable, prefix)}
-	for _, k := range known {
-		bare = append(bare, strings.TrimPrefix(k, prefix))
+}
+
+// A place is a key of a scope; the zero place is a variable that has been read before.
+type place struct {
+	scope *scope
+	key   Key
+}
+
+// place stores the value of a variable. Only a secret keeps the white space around it.
+func (l *loader) place(to place, set setting, whole string) {
+	if to.scope == nil {
+		return
 	}
-	if near := nearest(rest, bare); near != "" {
-		return prefix + near
+	if to.key.is(isSecret) {
+		set.text = whole
+	}
+	layer, name := to.scope.variables, to.key.name
+	if other, both := layer[name].(setting); both {
+		l.report(Problem{to.scope.label + name, other.source, to.key.display(other), "is also given by " + set.source, ""})
+	}
+	layer[name] = set
+}
+
+// reportCluster reports a key of a cluster without the name of the cluster, where there
+// are several.
+func (l *loader) reportCluster(k Key, set setting) {
+	if len(l.clusters) > 1 && set.chosen {
+		form := clusterPart + "<NAME>_" + strings.TrimPrefix(k.variable(), prefix)
+		l.report(Problem{
+			k.name, set.source, k.display(set), "names none of the clusters " + l.listNames() + "; with several clusters its form is " + form,
+			clusterVariable(l.clusters[0].name, k),
+		})
+	}
+}
+
+// nearestVariable compares without the common prefix, which would make every name
+// look near.
+func nearestVariable(name string, known map[string]place) string {
+	lead, named := prefix, strings.HasPrefix(name, clusterPart)
+	if named {
+		lead = clusterPart
+	}
+	var candidates []string
+	for _, k := range slices.Sorted(maps.Keys(known)) {
+		if rest := strings.TrimPrefix(k, lead); strings.HasPrefix(k, clusterPart) == named {
+			candidates = append(candidates, rest)
+		}
+	}
+	if near := nearest(strings.TrimPrefix(name, lead), candidates); near != "" {
+		return lead + near
 	}
 	return ""
 }
 
-// fromVariable makes a setting of a variable's value. Only a secret keeps the
-// white space around it.
-func (k key) fromVariable(name, value string) setting {
-	if !k.secret {
-		value = strings.TrimSpace(value)
+func (l *loader) listNames() string {
+	names := make([]string, len(l.clusters))
+	for i, s := range l.clusters {
+		if names[i] = s.name; s.name == "" {
+			names[i] = fmt.Sprintf("number %d (without a name)", i+1)
+		}
 	}
-	s := given(value, variableSource(name))
-	if k.shape == isList {
-		s.items = splitList(value)
-	}
-	return s
+	return strings.Join(names, ", ")
 }
 
-// foldName is how the name of a cluster stands in variables.
-func foldName(name string) string { return strings.ToUpper(strings.ReplaceAll(name, "-", "_")) }
+// withDefaultEnv adds the variables of a default-env.json, if one is named, that are
+// not set:
+//
+//	{"VCAP_SERVICES": {"connectivity": [...]}, "KAFKA_TUNNEL_BOOTSTRAP": "kafka-1.corp:9092"}
+//
+// A value that is no text becomes its JSON.
+func (l *loader) withDefaultEnv(in Input) Input {
+	path := in.flag(defaultEnvFlag)
+	if !path.chosen {
+		path = setting{text: environValue(in.Environ, defaultEnvVariable), source: variableSource(defaultEnvVariable)}
+	}
+	if path.text == "" {
+		return in
+	}
+	text, err := in.read(path.text)
+	if err != nil {
+		l.report(Problem{defaultEnvFlag, path.source, brief(path.text), "cannot be read: " + err.Error(), ""})
+		return in
+	}
+	var variables map[string]json.RawMessage
+	if json.Unmarshal(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), &variables) != nil {
+		l.report(Problem{defaultEnvFlag, path.source, brief(path.text), "is not a JSON object of variables, as in default-env.json", ""})
+		return in
+	}
+	in.Environ = slices.Clone(in.Environ)
+	for _, name := range slices.Sorted(maps.Keys(variables)) {
+		if environValue(in.Environ, name) != "" || name == "" || strings.ContainsAny(name, "=\x00") {
+			continue
+		}
+		var value string
+		if json.Unmarshal(variables[name], &value) != nil {
+			value = string(variables[name])
+		}
+		in.Environ = append(in.Environ, name+"="+value)
+	}
+	return in
+}
 
-// unfoldName is the name of a cluster that only variables make.
-func unfoldName(folded string) string { return strings.ToLower(strings.ReplaceAll(folded, "_", "-")) }
+// environValue returns the value of the first of these variables that is not empty.
+func environValue(environ []string, names ...string) string {
+	for _, name := range names {
+		for _, entry := range slices.Backward(environ) {
+			if value, ok := strings.CutPrefix(entry, name+"="); ok && value != "" {
+				return value
+			}
+		}
+	}
+	return ""
+}

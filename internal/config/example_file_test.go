@@ -58,9 +58,9 @@ func TestExampleNamesEveryKeyWithItsDefault(t *testing.T) {
 		}
 	}
 	// The text of a default and not only its meaning, so that readers can search.
-	for _, k := range schema() {
-		if k.name != "bootstrap" && k.def != "" && !strings.Contains(uncommented(readExample(t)), k.leaf()+": "+k.def) {
-			t.Errorf("the example does not say %s: %s", k.leaf(), k.def)
+	for _, k := range Keys() {
+		if k.name != "bootstrap" && k.def != "" && !strings.Contains(uncommented(readExample(t)), k.name[strings.LastIndex(k.name, ".")+1:]+": "+k.def) {
+			t.Errorf("the example does not say %s: %s", k.name, k.def)
 		}
 	}
 }
@@ -69,20 +69,19 @@ func TestSchemaIsSound(t *testing.T) {
 	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
 	Flags(flags)
 	names := map[string]bool{}
-	for i, k := range Keys() {
-		row := schema()[i]
-		if names[k.Name] || k.Help == "" || row.read == nil || row.show == nil {
-			t.Errorf("%s is twice in the schema or has no help or no function", k.Name)
+	for _, k := range Keys() {
+		if names[k.Name()] || k.Meaning() == "" || (k.parse == nil) == (k.list == nil) {
+			t.Errorf("%s is twice in the schema or has no meaning or no parser", k.Name())
 		}
-		names[k.Name] = true
-		if row.secret && k.Flag != "" {
-			t.Errorf("%s is a secret and has a flag", k.Name)
+		names[k.Name()] = true
+		if k.is(isSecret) && k.Flag() != "" {
+			t.Errorf("%s is a secret and has a flag", k.Name())
 		}
-		if k.Flag == "" {
+		if k.Flag() == "" {
 			continue
 		}
-		if flag := flags.Lookup(strings.TrimPrefix(k.Flag, "--")); flag == nil || flag.DefValue != k.Default || flag.Usage == "" {
-			t.Errorf("%s: flag %+v", k.Name, flag)
+		if flag := flags.Lookup(k.Flag()); flag == nil || flag.DefValue != k.Default() || flag.Usage == "" {
+			t.Errorf("%s: flag %+v", k.Name(), flag)
 		}
 	}
 	for _, name := range []string{"bootstrap", "admin-listen", "broker-ports", "location-id", "advertise", "config", "log-level", "log-format", "listen"} {
@@ -91,10 +90,10 @@ func TestSchemaIsSound(t *testing.T) {
 		}
 	}
 	// A key whose variable ends in that of another would make names of clusters ambiguous.
-	for _, a := range schema() {
-		for _, b := range schema() {
-			if a.cluster && b.cluster && strings.HasSuffix(a.variableName(), "_"+b.variableName()) && !a.fileOnly && !b.fileOnly {
-				t.Errorf("%s ends in %s", a.variableName(), b.variableName())
+	for _, a := range Keys() {
+		for _, b := range Keys() {
+			if a.name != b.name && a.is(inCluster) && b.is(inCluster) && strings.HasSuffix(a.variable(), strings.TrimPrefix(b.variable(), "KAFKA_TUNNEL")) && !a.is(fileOnly) && !b.is(fileOnly) {
+				t.Errorf("%s ends in %s", a.variable(), b.variable())
 			}
 		}
 	}
@@ -127,8 +126,8 @@ func FuzzFile(f *testing.F) {
 
 // FuzzVariables does the same with a variable.
 func FuzzVariables(f *testing.F) {
-	for _, k := range schema() {
-		f.Add(k.variableName(), k.def)
+	for _, k := range Keys() {
+		f.Add(strings.TrimPrefix(k.variable(), prefix), k.def)
 	}
 	f.Add("CLUSTERS_A_LISTEN", "x")
 	f.Add("ADDRESS_MAP", "[{from: a, to: b}]")

@@ -1,14 +1,19 @@
 package config
 
 import (
+	"cmp"
+	"crypto/x509"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
+	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/pflag"
+	"github.com/spf13/viper"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/boundedfile"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/secure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/token"
 )
 
@@ -22,7 +27,7 @@ type Input struct {
 	// File is the path of the file, if neither the flag --config nor
 	// KAFKA_TUNNEL_CONFIG names one; "": none.
 	File string
-	// ReadFile reads the configuration file and the file of a secret; nil: from the
+	// ReadFile reads the configuration file and the files that it names; nil: from the
 	// file system.
 	ReadFile func(path string) ([]byte, error)
 	// Secrets is the root of SAP's older layout of bindings on Kubernetes; "":
@@ -30,51 +35,105 @@ type Input struct {
 	Secrets string
 }
 
+// maxFile bounds the configuration file and the files that it names.
+const maxFile = 1 << 20
+
+func (in Input) read(path string) ([]byte, error) {
+	if in.ReadFile == nil {
+		return boundedfile.Read(path, maxFile)
+	}
+	data, err := in.ReadFile(path)
+	return data, boundedfile.Cause(err)
+}
+
+// flag returns the setting of a flag; it is chosen if the flag was set.
+func (in Input) flag(name string) (set setting) {
+	if in.Flags != nil {
+		if flag := in.Flags.Lookup(name); flag != nil && flag.Changed {
+			set = setting{text: strings.TrimSpace(flag.Value.String()), source: "flag --" + name, chosen: true}
+		}
+	}
+	return set
+}
+
 // Load makes the configuration from flags, variables, file and defaults. It does
 // not look at bindings; [Resolve] does.
 //
 // The error is an [*Error] that lists every problem.
 func Load(in Input) (*Effective, error) {
-	l := &loader{
-		keys: schema(), readFile: in.ReadFile,
-		settings: settings{}, bad: map[string]bool{},
-		ownPort: environValue(in.Environ, "PORT", "VCAP_APP_PORT"),
+	l := &loader{}
+	l.in = l.withDefaultEnv(in)
+	vars := l.variables()
+	document := l.document(vars[fileVariable])
+	l.makeScopes(document, vars)
+	l.placeVariables(vars)
+	l.section(document, l.root, "")
+	for i, s := range l.clusters {
+		l.resolve(s, &l.config.Clusters[i])
 	}
-	if l.readFile == nil {
-		l.readFile = readFile
-	}
-	in, wrong := in.withDefaultEnv()
-	if wrong != nil {
-		l.report(*wrong)
-	}
-	env := parseEnvironment(in.Environ, l.keys, l.report)
-	doc := l.document(in, env.file)
-	variables, flags := l.place(doc, env, flagSettings(in.Flags, l.keys))
-	l.read(newLayers(l.defaults(), doc.values, variables, flags))
-	l.readIdentity()
-	l.readSecretFiles()
-	l.readAuthorities()
-	l.readCertificate()
+	l.resolve(l.root, &l.config)
+	l.readFiles()
 	l.check()
 	return l.finish()
 }
 
+// A setting is one value as it was given, with its source.
+type setting struct {
+	text   string
+	node   *yaml.Node // in the file; else nil
+	source string     // for people: "variable KAFKA_TUNNEL_LISTEN"
+	chosen bool       // the value is no default
+	shown  string     // the text of the value that was understood
+	wrong  bool       // the value was not understood
+}
+
+// A scope holds the keys of one cluster, of one object of a list, or those outside of
+// both. A key in effect is named by its scope and its name.
+type scope struct {
+	label string // before the names of its keys: "clusters.prod."; "" outside of clusters
+	name  string // of the cluster, "" if it has none
+	keys  []Key
+	at    func(*yaml.Node) string // source of a node
+	what  string                  // an object with an example; "" for a cluster and outside of clusters
+	from  string                  // source of the object
+	// The layers between flags and defaults: settings by the names of keys.
+	file, variables map[string]any
+	settings        map[string]*setting // in effect; nil: there is none
+}
+
+func newScope(label, name string, keys []Key, at func(*yaml.Node) string) *scope {
+	return &scope{label: label, name: name, keys: keys, at: at, file: map[string]any{}, variables: map[string]any{}, settings: map[string]*setting{}}
+}
+
+func (s *scope) key(name string) (Key, bool) {
+	i := slices.IndexFunc(s.keys, func(k Key) bool { return k.name == name })
+	if i < 0 {
+		return Key{}, false
+	}
+	return s.keys[i], true
+}
+
+// ok reports whether the values of all these keys were understood.
+func (s *scope) ok(names ...string) bool {
+	return !slices.ContainsFunc(names, func(name string) bool { return s.settings[name] == nil || s.settings[name].wrong })
+}
+
+// chosen reports whether the key has a value that is neither a default nor empty.
+func (s *scope) chosen(name string) bool {
+	set := s.settings[name]
+	return set != nil && set.chosen && set.text != ""
+}
+
+func (s *scope) source(name string) string { return s.settings[name].source }
+
 // A loader collects what one Load finds.
 type loader struct {
-	keys     []key
-	readFile func(string) ([]byte, error)
-	ownPort  string // $PORT of the application, "" if unknown
-
+	in       Input
 	file     string // path, "" if none
-	fromFile string // who named it
 	broken   bool   // the file could not be understood as a whole
-
-	names    []string // of clusters; "" where a cluster has none
-	clusters int
+	root     *scope
+	clusters []*scope // at least one
 	config   Config
-
-	settings settings        // the winning settings by id
-	bad      map[string]bool // ids whose setting was not understood
 
 	problems    []Problem
 	noBootstrap int // how many of problems are a missing bootstrap address
@@ -83,291 +142,204 @@ type loader struct {
 
 func (l *loader) report(p Problem) { l.problems = append(l.problems, p) }
 
-// document finds and reads the file.
-func (l *loader) document(in Input, fromEnvironment string) document {
-	l.file, l.fromFile = in.File, "file "+in.File
-	if fromEnvironment != "" {
-		l.file, l.fromFile = fromEnvironment, variableSource(fileVariable)
-	}
-	if in.Flags != nil {
-		if flag := in.Flags.Lookup(fileFlag); flag != nil && flag.Changed {
-			l.file, l.fromFile = flag.Value.String(), "flag --"+fileFlag
-		}
-	}
-	if l.file == "" {
-		return document{values: settings{}}
-	}
-	data, err := l.readFile(l.file)
-	if err != nil {
-		l.broken = true
-		l.report(Problem{Key: fileFlag, Source: l.fromFile, Value: brief(l.file), Message: "cannot be read: " + boundedfile.Cause(err).Error()})
-		return document{values: settings{}}
-	}
-	doc := parseFile(l.file, data, l.keys, l.report)
-	l.broken = doc.broken
-	return doc
+// reportKey reports a problem with a key in effect.
+func (l *loader) reportKey(s *scope, name, message, nearest string) {
+	k, _ := s.key(name)
+	set := s.settings[name]
+	l.report(Problem{s.label + name, set.source, k.display(*set), message, nearest})
 }
 
-// place finds out which clusters there are and gives the keys of clusters in
-// variables and flags their ids.
-func (l *loader) place(doc document, env environment, given settings) (variables, flags settings) {
-	l.countClusters(doc, env)
-	variables, flags = maps.Clone(env.other), settings{}
-	l.placeNamed(env, doc.clusters == 0, variables)
-	for _, k := range l.keys {
-		s, isFlag := given[k.name]
-		v, isVariable := env.single[k.name]
-		switch {
-		case !k.cluster && isFlag:
-			flags[k.name] = s
-		case !k.cluster:
-		case l.clusters == 1:
-			id := clusterID(0) + "." + k.name
-			if isFlag {
-				flags[id] = s
-			}
-			if isVariable {
-				if other, both := variables[id]; both {
-					l.report(Problem{Key: id, Source: v.source, Value: k.display(v), Message: "is also given by " + other.source})
-				}
-				variables[id] = v
-			}
-		default:
-			for _, s := range []setting{s, v} {
-				if s.chosen {
-					l.report(Problem{
-						Key: k.name, Source: s.source, Value: k.display(s),
-						Message: fmt.Sprintf("does not say for which of the clusters %s; with several clusters its form is %s%s<NAME>_%s",
-							l.listNames(), prefix, clusterPart, k.variableName()),
-						Nearest: prefix + clusterPart + foldName(l.names[0]) + "_" + k.variableName(),
-					})
-				}
-			}
-		}
-	}
-	for id, v := range variables {
-		if k := l.keyOf(id); k.shape == isRules {
-			var ok bool
-			if v.rules, ok = parseRules(v.text, id, v.source, l.keys, l.report); !ok {
-				l.bad[id] = true
-			}
-			variables[id] = v
-		} else if k.shape == isForwards {
-			var ok bool
-			if v.forwards, ok = parseForwards(v.text, id, v.source, l.keys, l.report); !ok {
-				l.bad[id] = true
-			}
-			variables[id] = v
-		}
-	}
-	return variables, flags
+// reject is reportKey for a value that cannot be used.
+func (l *loader) reject(s *scope, name, message, nearest string) {
+	l.reportKey(s, name, message, nearest)
+	s.settings[name].wrong = true
 }
 
-// countClusters takes the clusters from the file or, if it lists none, from the
-// variables; there is always one.
-func (l *loader) countClusters(doc document, env environment) {
-	switch {
-	case doc.clusters > 0:
-		for i := range doc.clusters {
-			l.names = append(l.names, doc.values[clusterID(i)+".name"].text)
-		}
-	case len(env.named) > 0:
-		for _, folded := range slices.Sorted(maps.Keys(env.named)) {
-			l.names = append(l.names, unfoldName(folded))
-		}
-	default:
-		l.names = []string{""}
-	}
-	l.clusters = len(l.names)
-	if l.clusters == 1 && l.names[0] == "" {
-		l.names[0] = "default"
-	}
-	l.config.Clusters = make([]Cluster, l.clusters)
-}
-
-// placeNamed gives the variables of named clusters their ids. create: the
-// variables themselves make the clusters.
-func (l *loader) placeNamed(env environment, create bool, variables settings) {
-	index := map[string]int{}
-	for i, name := range l.names {
-		if _, clash := index[foldName(name)]; !clash { // a clash is reported with the names
-			index[foldName(name)] = i
-		}
-	}
-	for _, folded := range slices.Sorted(maps.Keys(env.named)) {
-		i, known := index[folded]
-		for _, name := range slices.Sorted(maps.Keys(env.named[folded])) {
-			s := env.named[folded][name]
-			if !known {
-				l.report(Problem{
-					Key: strings.TrimPrefix(s.source, variableSource("")), Source: s.source,
-					Message: "the file lists no such cluster, only " + l.listNames(),
-					Nearest: l.nearestCluster(folded, name),
-				})
-				continue
-			}
-			id := clusterID(i)
-			variables[id+"."+name] = s
-			if create {
-				// Once the variables make the cluster its name comes from them too.
-				variables[id+".name"] = setting{text: l.names[i], source: s.source}
-			}
-		}
-	}
-}
-
-func (l *loader) nearestCluster(folded, name string) string {
-	var known []string
-	for _, n := range l.names {
-		if n != "" {
-			known = append(known, foldName(n))
-		}
-	}
-	near := nearest(folded, known)
-	if near == "" {
-		return ""
-	}
-	return prefix + clusterPart + near + "_" + strings.ToUpper(name)
-}
-
-func (l *loader) listNames() string {
-	var known []string
-	for i, n := range l.names {
-		if n == "" {
-			n = fmt.Sprintf("number %d (without a name)", i+1)
-		}
-		known = append(known, n)
-	}
-	return strings.Join(known, ", ")
-}
-
-// keyOf returns the row of the schema for an id.
-func (l *loader) keyOf(id string) key {
-	name, inCluster := id, strings.HasPrefix(id, "clusters[")
-	if inCluster {
-		_, name, _ = strings.Cut(id, "].")
-	}
-	for _, k := range l.keys {
-		if k.name == name && k.cluster == inCluster {
-			return k
-		}
-	}
-	return key{}
-}
-
-// defaults returns the lowest layer.
-func (l *loader) defaults() settings {
-	out := settings{}
-	for _, k := range l.keys {
-		s := setting{text: k.def, source: "default"}
-		switch {
-		case !k.cluster:
-			out[k.name] = s
-		case l.clusters > 1 && (k.perCluster || k.name == "name"):
-		default:
-			for i := range l.clusters {
-				out[clusterID(i)+"."+k.name] = s
-			}
-		}
-	}
-	return out
-}
-
-// each calls f for all keys, those of each cluster first.
-func (l *loader) each(f func(id string, k key, t target)) {
-	for i := range l.config.Clusters {
-		for _, k := range l.keys {
-			if k.cluster {
-				f(clusterID(i)+"."+k.name, k, target{&l.config, &l.config.Clusters[i]})
-			}
-		}
-	}
-	for _, k := range l.keys {
-		if !k.cluster {
-			f(k.name, k, target{&l.config, nil})
-		}
-	}
-}
-
-// read understands the winning settings.
-func (l *loader) read(stack layers) {
-	l.each(func(id string, k key, t target) {
-		s, ok := stack.get(id)
-		if !ok {
-			l.missing(id, k)
-			return
-		}
-		l.settings[id] = s
-		if l.bad[id] {
-			return
-		}
-		var wrong *fault
-		if k.address && strings.Contains(s.text, "@") {
-			wrong = wants("must not hold a user or a password (@)")
-		} else {
-			wrong = k.read(t, s)
-		}
-		if wrong != nil {
-			l.bad[id] = true
-			l.report(Problem{Key: id, Source: s.source, Value: k.display(s), Message: wrong.message, Nearest: wrong.nearest})
-		}
-	})
-}
-
-// missing reports a key that has no default among several clusters.
-func (l *loader) missing(id string, k key) {
-	l.bad[id] = true
-	message := "has no default when there are several clusters"
-	near := ""
-	if k.name == "name" {
-		message = "every cluster needs a name when there are several"
-	} else if name := l.names[l.indexOf(id)]; name != "" {
-		message += fmt.Sprintf("; set %s%s%s_%s", prefix, clusterPart, foldName(name), k.variableName())
-	}
-	l.report(Problem{Key: id, Source: "default", Message: message, Nearest: near})
-}
-
-// indexOf returns the number of the cluster in an id.
-func (l *loader) indexOf(id string) int {
-	for i := range l.names {
-		if strings.HasPrefix(id, clusterID(i)+".") {
-			return i
-		}
-	}
-	return 0
+func (l *loader) warn(format string, args ...any) {
+	l.warnings = append(l.warnings, fmt.Sprintf(format, args...))
 }
 
 // display is what is shown of a setting that may be wrong.
-func (k key) display(s setting) string {
+func (k Key) display(s setting) string {
 	switch {
-	case k.secret && s.text != "":
+	case k.is(isSecret) && s.text != "":
 		return hidden
-	case k.address:
+	case k.is(isAddress):
 		return brief(withoutUserInfo(s.text))
-	default:
-		return brief(s.text)
+	}
+	return brief(s.text)
+}
+
+// resolve finds the settings in effect of a scope and stores their values in a struct.
+//
+// viper decides which layer wins. Variables are merged over the file, because viper's
+// BindEnv reads the environment of the process and not [Input.Environ]. Texts are
+// parsed by the key's own parser: viper's conversions turn "5x" into 0 s. Unmarshal
+// then only has to find the fields.
+func (l *loader) resolve(s *scope, into any) {
+	v, understood := viper.New(), viper.New()
+	for _, k := range s.keys {
+		several := k.is(inCluster) && len(l.clusters) > 1
+		if !k.is(isField) && !(several && k.is(perCluster)) {
+			v.SetDefault(k.name, k.def)
+		}
+		if !several && l.in.flag(k.Flag()).chosen {
+			_ = v.BindPFlag(k.name, l.in.Flags.Lookup(k.Flag())) // fails for a nil flag only
+		}
+	}
+	_ = v.MergeConfigMap(s.file) // an error by its signature only
+	_ = v.MergeConfigMap(s.variables)
+	for _, k := range s.keys {
+		var set setting
+		switch given := v.Get(k.name).(type) {
+		case nil:
+			l.missing(s, k)
+			continue
+		case setting:
+			set = given
+		default:
+			if set = l.in.flag(k.Flag()); !set.chosen {
+				set = setting{text: k.def, source: "default"}
+			}
+		}
+		s.settings[k.name] = &set
+		if value, err := l.parse(s.label+k.name, k, &set); err != nil {
+			l.reject(s, k.name, err.message, err.nearest)
+		} else if !set.wrong {
+			understood.Set(k.name, value)
+		}
+	}
+	if err := understood.Unmarshal(into, strict); err != nil {
+		l.report(Problem{Key: fileFlag, Message: "the schema does not fit the configuration: " + err.Error()})
 	}
 }
 
-// readIdentity completes the URL of the Identity Authentication service, whose path is
-// another one.
-func (l *loader) readIdentity() {
-	const url = "token.url"
-	t, s := &l.config.Token, l.settings["token.url"]
-	if t.Resource == "" || t.URL == "" || !l.understood(url, "token.resource") {
+// strict makes mapstructure store values as they are, in fields that are named as their
+// keys: ConnectTimeout for connect_timeout. A key without a field is an error.
+func strict(c *mapstructure.DecoderConfig) {
+	c.DecodeHook, c.WeaklyTypedInput, c.ErrorUnused = nil, false, true
+	c.MatchName = func(key, field string) bool { return strings.EqualFold(strings.ReplaceAll(key, "_", ""), field) }
+}
+
+// parse returns the value of a setting. path names it in problems within a list.
+func (l *loader) parse(path string, k Key, set *setting) (value any, err *valueError) {
+	switch {
+	case k.list != nil:
+		return k.list(l, path, set)
+	case k.is(isAddress) && strings.Contains(set.text, "@"):
+		return nil, wrong("must not contain a user name or a password (@)")
+	}
+	if value, err = k.parse(set.text); err == nil {
+		set.shown = show(value)
+	}
+	return value, err
+}
+
+// missing reports a key without a value.
+func (l *loader) missing(s *scope, k Key) {
+	p := Problem{Key: s.label + k.name, Source: cmp.Or(s.from, "default")}
+	switch {
+	case k.is(isField) && !k.is(required):
+		return
+	case k.is(isField):
+		p.Message = "is missing"
+	case k.is(fileOnly):
+		p.Message = "every cluster needs a name when there are several"
+	default:
+		p.Message = "has no default with several clusters"
+		if s.name != "" {
+			p.Message += "; set " + clusterVariable(s.name, k)
+		}
+	}
+	l.report(p)
+}
+
+// readFiles reads the files that keys name.
+func (l *loader) readFiles() {
+	t, c := &l.config.Token, &l.config.Connectivity
+	l.secretFile("token.client_secret", t.ClientSecretFile, &t.ClientSecret)
+	l.secretFile("connectivity.password", c.PasswordFile, &c.Password)
+	for i, s := range l.clusters {
+		tls := &l.config.Clusters[i].TLS
+		tls.Roots = l.authorities(s, "tls.ca_file", tls.CAFile)
+	}
+	t.Roots = l.authorities(l.root, "token.ca_file", t.CAFile)
+	if t.Resource != "" && t.URL != "" {
+		// The Identity Authentication service has another path.
+		t.URL, _ = token.IdentityEndpointURL(l.root.settings["token.url"].text) // understood but for its path
+		l.root.settings["token.url"].shown = t.URL
+	}
+	chain, private := l.contents(l.root, "token.certificate_file", t.CertificateFile), l.contents(l.root, "token.key_file", t.KeyFile)
+	if chain != nil && private != nil {
+		var err error
+		if t.Certificate, err = token.ParseCertificate(string(chain), string(private)); err != nil {
+			l.reject(l.root, "token.certificate_file", "with token.key_file: "+err.Error(), "")
+		}
+	}
+}
+
+// secretFile reads a secret from the file that the key name_file names.
+func (l *loader) secretFile(name, path string, into *Secret) {
+	file := name + "_file"
+	if path == "" || !l.root.ok(name) {
 		return
 	}
-	t.URL, _ = token.IdentityEndpointURL(s.text) // only its path differs from what was understood
+	if *into != "" {
+		l.reject(l.root, file, "contradicts "+name+" ("+l.root.source(name)+"); only one of them can be set", "")
+		return
+	}
+	data := l.contents(l.root, file, path)
+	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	secret, err := secretText(text)
+	switch {
+	case data == nil:
+	case text == "":
+		l.reject(l.root, file, "names an empty file", "")
+	case err != nil:
+		l.reject(l.root, file, "names a file with more than one line", "")
+	default:
+		*into = secret.(Secret)
+		l.root.settings[name] = &setting{text: text, shown: hidden, source: "file " + path, chosen: true}
+	}
 }
 
-func environValue(environ []string, names ...string) string {
-	value := ""
-	for _, name := range slices.Backward(names) {
-		for _, entry := range environ {
-			if v, ok := strings.CutPrefix(entry, name+"="); ok && v != "" {
-				value = v
+func (l *loader) authorities(s *scope, name, path string) (roots *x509.CertPool) {
+	if data := l.contents(s, name, path); data != nil {
+		var err error
+		if roots, err = secure.ParseRoots(data); err != nil {
+			l.reject(s, name, err.Error(), "")
+		}
+	}
+	return roots
+}
+
+// contents returns the content of the file that a key names; nil: there is none.
+func (l *loader) contents(s *scope, name, path string) []byte {
+	if path == "" || !s.ok(name) {
+		return nil
+	}
+	data, err := l.in.read(path)
+	if err != nil {
+		l.reject(s, name, "cannot be read: "+err.Error(), "")
+		return nil
+	}
+	return data
+}
+
+// finish turns what was found into the result.
+func (l *loader) finish() (*Effective, error) {
+	var values []Value
+	for _, s := range append(l.clusters, l.root) {
+		for _, k := range s.keys {
+			if set := s.settings[k.name]; s.ok(k.name) {
+				values = append(values, Value{s.label + k.name, set.shown, set.source})
+			} else if set != nil {
+				values = append(values, Value{s.label + k.name, k.display(*set), set.source})
 			}
 		}
 	}
-	return value
+	if len(l.problems) > 0 {
+		return nil, &Error{Problems: l.problems, Values: values, bootstrapOnly: l.noBootstrap == len(l.problems)}
+	}
+	return &Effective{Config: l.config, Values: values, Warnings: l.warnings, File: l.file}, nil
 }

@@ -41,8 +41,8 @@ func TestOneVariableIsEnough(t *testing.T) {
 	if len(got.Warnings) != 0 {
 		t.Errorf("the defaults warn: %q", got.Warnings)
 	}
-	if len(got.Values) != len(schema()) {
-		t.Errorf("%d values for %d keys", len(got.Values), len(schema()))
+	if len(got.Values) != len(Keys()) {
+		t.Errorf("%d values for %d keys", len(got.Values), len(Keys()))
 	}
 	if !got.NeedsBinding() {
 		t.Error("no binding needed, although there is neither proxy nor token")
@@ -70,11 +70,12 @@ func TestPrecedence(t *testing.T) {
 		"admin.tap":    {"true", "true", "true"},
 		"admin.listen": {"127.0.0.1:4", "127.0.0.1:5", "127.0.0.1:6"},
 	}
-	for _, k := range schema() {
+	for _, k := range Keys() {
 		sample, ok := samples[k.name]
 		if !ok && k.name != "name" {
 			sample = [3]string{"4s", "5s", "6s"} // the durations
 		}
+		section, leaf, nested := strings.Cut(k.name, ".")
 		for subset := 1; subset < 8; subset++ {
 			c := conf{env: []string{}, files: map[string]string{"a.pem": authorityPEM, "b.pem": authorityPEM, "c.pem": authorityPEM}}
 			if strings.HasPrefix(k.name, "tls.") && k.name != "tls.enabled" {
@@ -87,7 +88,7 @@ func TestPrecedence(t *testing.T) {
 				c.env = append(c.env, "KAFKA_TUNNEL_TOKEN_URL=https://x", "KAFKA_TUNNEL_TOKEN_CLIENT_ID=x", "KAFKA_TUNNEL_TOKEN_CLIENT_SECRET=x")
 				if subset&2 == 0 {
 					c.env = slices.DeleteFunc(c.env, func(v string) bool {
-						return k.name != "token.client_secret_file" && strings.HasPrefix(v, prefix+k.variableName()+"=")
+						return k.name != "token.client_secret_file" && strings.HasPrefix(v, k.variable()+"=")
 					})
 				}
 			}
@@ -95,35 +96,35 @@ func TestPrecedence(t *testing.T) {
 			if subset&4 != 0 && sample[2] != "" {
 				want, source = sample[2], "file tunnel.yaml:2"
 				switch {
-				case k.cluster && k.section() != k.name:
-					c.file = fmt.Sprintf("clusters:\n- %s: {%s: %s}", k.section(), k.leaf(), sample[2])
-				case k.cluster:
+				case k.is(inCluster) && nested:
+					c.file = fmt.Sprintf("clusters:\n- %s: {%s: %s}", section, leaf, sample[2])
+				case k.is(inCluster):
 					c.file = fmt.Sprintf("clusters:\n- %s: %s", k.name, sample[2])
-				case k.section() == k.name:
+				case !nested:
 					c.file = fmt.Sprintf("\n%s: %s", k.name, sample[2])
 				default:
-					c.file = fmt.Sprintf("%s:\n  %s: %s", k.section(), k.leaf(), sample[2])
+					c.file = fmt.Sprintf("%s:\n  %s: %s", section, leaf, sample[2])
 				}
 			}
 			if subset&2 != 0 && sample[1] != "" {
-				want, source = sample[1], "variable "+prefix+k.variableName()
-				c.env = append(c.env, prefix+k.variableName()+"="+sample[1])
+				want, source = sample[1], "variable "+k.variable()
+				c.env = append(c.env, k.variable()+"="+sample[1])
 			}
-			if subset&1 != 0 && sample[0] != "" && !k.noFlag {
-				want, source = sample[0], "flag --"+k.flagName()
-				c.args = append(c.args, "--"+k.flagName()+"="+sample[0])
+			if subset&1 != 0 && sample[0] != "" && k.Flag() != "" {
+				want, source = sample[0], "flag --"+k.Flag()
+				c.args = append(c.args, "--"+k.Flag()+"="+sample[0])
 			}
 			if want == "" {
 				continue
 			}
 			key := k.name
-			if k.cluster {
+			if k.is(inCluster) {
 				key = "clusters.default." + key
 			}
-			if k.secret {
+			if k.is(isSecret) {
 				want = "***"
 			}
-			if k.shape == isRules {
+			if k.name == "address_map" {
 				want = strings.NewReplacer("a,", `"a",`).Replace(want)
 			}
 			eff := c.must(t)
@@ -361,15 +362,15 @@ func TestForwards(t *testing.T) {
 		}
 	}
 	for text, message := range map[string]string{
-		`x`: "wants a list of forwards",
-		`[{name: a, listen: "0.0.0.0:1", to: "b:2"}]`:                                                "wants an address on loopback",
-		`[{name: a, listen: "127.0.0.1:1", to: "b"}]`:                                                "wants HOST:PORT",
-		`[{name: a, to: "b:1"}]`:                                                                     "lacks listen",
+		`x`: "expected a list of forwards",
+		`[{name: a, listen: "0.0.0.0:1", to: "b:2"}]`:                                                "expected an address on loopback",
+		`[{name: a, listen: "127.0.0.1:1", to: "b"}]`:                                                "expected HOST:PORT",
+		`[{name: a, to: "b:1"}]`:                                                                     "forwards[0].listen (variable KAFKA_TUNNEL_FORWARDS): is missing",
 		`[{name: a, listen: "127.0.0.1:1", to: "b:2", port: 3}]`:                                     "unknown key",
 		`[{name: default, listen: "127.0.0.1:1", to: "b:2"}]`:                                        "could not tell them apart",
 		`[{name: a, listen: "127.0.0.1:9092", to: "b:2"}]`:                                           "overlaps with",
 		`[{name: a, listen: "127.0.0.1:1", to: "b:2"}, {name: b, listen: "127.0.0.1:1", to: "b:2"}]`: "overlaps with",
-		`[3]`: "wants a forward such as",
+		`[3]`: "expected a forward such as",
 	} {
 		got := conf{env: []string{bootstrap, "KAFKA_TUNNEL_FORWARDS=" + text}}.problems(t)
 		if !strings.Contains(lines(got), message) {

@@ -7,7 +7,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
-// hidden stands for what is not shown.
+// hidden is shown in place of what must not be shown.
 const hidden = "***"
 
 // A Problem is one thing that is wrong.
@@ -21,29 +21,25 @@ type Problem struct {
 
 // String returns the problem in one line.
 func (p Problem) String() string {
-	var b strings.Builder
-	b.WriteString(p.Key)
+	text := p.Key
 	if p.Value != "" {
-		fmt.Fprintf(&b, " = %q", p.Value)
+		text += fmt.Sprintf(" = %q", p.Value)
 	}
 	if p.Source != "" && p.Source != variableSource(p.Key) {
-		fmt.Fprintf(&b, " (%s)", p.Source)
+		text += " (" + p.Source + ")"
 	}
-	b.WriteString(": ")
-	b.WriteString(p.Message)
+	text += ": " + p.Message
 	if p.Nearest != "" {
-		b.WriteString("; did you mean ")
-		b.WriteString(p.Nearest)
-		b.WriteString("?")
+		text += "; did you mean " + p.Nearest + "?"
 	}
-	return b.String()
+	return text
 }
 
 // Error is a configuration that cannot be used.
 type Error struct {
 	Problems []Problem // at least one
-	// Values is what is in effect as far as it was understood, for `config` to
-	// show beside the problems.
+	// Values is what is in effect where it was understood, for `config` to show with
+	// the problems.
 	Values []Value
 	// bootstrapOnly: a missing bootstrap address is the only problem.
 	bootstrapOnly bool
@@ -51,13 +47,11 @@ type Error struct {
 
 // Error lists all problems, one a line.
 func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString(e.failure().Summary())
+	text := e.failure().Summary()
 	for _, p := range e.Problems {
-		b.WriteString("\n  ")
-		b.WriteString(p.String())
+		text += "\n  " + p.String()
 	}
-	return b.String()
+	return text
 }
 
 // Unwrap returns the [failure.Failure] of the catalogue whose advice fits.
@@ -70,14 +64,20 @@ func (e *Error) failure() *failure.Failure {
 	return failure.New(failure.ConfigInvalid, nil)
 }
 
-// A fault is what is wrong with one value.
-type fault struct{ message, nearest string }
+// A valueError is what is wrong with one value.
+type valueError struct{ message, nearest string }
 
-func wants(format string, args ...any) *fault { return &fault{message: fmt.Sprintf(format, args...)} }
+func wrong(format string, args ...any) *valueError {
+	return &valueError{message: fmt.Sprintf(format, args...)}
+}
 
-func (f *fault) near(nearest string) *fault {
-	f.nearest = nearest
-	return f
+// expected is a valueError that describes what is allowed.
+func expected(format string, args ...any) *valueError { return wrong("expected "+format, args...) }
+
+// suggest adds what was probably meant.
+func (e *valueError) suggest(nearest string) *valueError {
+	e.nearest = nearest
+	return e
 }
 
 // brief makes a text fit for one line.
@@ -89,11 +89,65 @@ func brief(text string) string {
 	return strings.ToValidUTF8(text[:limit], "") + "..."
 }
 
-// withoutUserInfo hides all that stands before an @: people paste addresses with
-// passwords in them, and a password may hold commas and colons.
+// withoutUserInfo hides all text before an @: people paste addresses with passwords
+// in them, and a password may hold commas and colons.
 func withoutUserInfo(text string) string {
 	if at := strings.LastIndexByte(text, '@'); at >= 0 {
 		return hidden + text[at:]
 	}
 	return text
+}
+
+// nearest returns the candidate that was probably meant by word, or "".
+//
+// That is the one with the fewest typing errors, if these are few for its length;
+// else the shortest of which word has only the beginning or the end right, or
+// which it extends: HOLD for CONNECTIVITY_HOLD, BOOTSTRAP_SERVERS for BOOTSTRAP.
+func nearest(word string, candidates []string) string {
+	if len(word) > 100 {
+		return ""
+	}
+	fold := func(s string) string { return strings.NewReplacer("-", "_", ".", "_").Replace(strings.ToLower(s)) }
+	w := fold(word)
+	best, fewest := "", len(w)/3+1
+	for _, c := range candidates {
+		if d := distance(w, fold(c)); d < fewest {
+			best, fewest = c, d
+		}
+	}
+	if best != "" || len(w) < 4 {
+		return best
+	}
+	for _, c := range candidates {
+		f := fold(c)
+		part := strings.HasSuffix(f, "_"+w) || strings.HasPrefix(f, w+"_") ||
+			strings.HasPrefix(w, f) && len(f) >= 4 || strings.HasSuffix(w, "_"+f)
+		if part && (best == "" || len(c) < len(best)) {
+			best = c
+		}
+	}
+	return best
+}
+
+// distance returns how many insertions, deletions, substitutions and swaps of
+// neighbours turn a into b (optimal string alignment).
+func distance(a, b string) int {
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			row[j] = min(last[j], row[j-1], last[j-1]) + 1
+			if a[i-1] == b[j-1] {
+				row[j] = min(row[j], last[j-1])
+			}
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, last, row = last, row, before
+	}
+	return last[len(b)]
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
-// TestBadValues gives one wrong value and wants one problem.
+// TestBadValues gives one wrong value and requires one problem.
 func TestBadValues(t *testing.T) {
 	const one = "clusters:\n- bootstrap: [a:1]\n"
 	for _, test := range []struct {
@@ -18,8 +18,8 @@ func TestBadValues(t *testing.T) {
 	}{
 		// The form of the file.
 		{"not YAML", conf{file: "log: [\n"}, "config", "file tunnel.yaml", "", "is not valid YAML: line 1", ""},
-		{"a text", conf{file: "hello"}, "config", "file tunnel.yaml:1", "", "is a single value where a mapping", ""},
-		{"two documents", conf{file: one + "---\nlog: {}\n"}, "config", "file tunnel.yaml:3", "", "more than one YAML document", ""},
+		{"a text", conf{file: "hello"}, "config", "file tunnel.yaml:1", "", "expected a mapping of keys, got a single value", ""},
+		{"two documents", conf{file: one + "---\nlog: {}\n"}, "config", "file tunnel.yaml:3", "", "has more than one YAML document", ""},
 		{"unknown key", conf{file: one + "logs: {level: info}\n"}, "logs", "file tunnel.yaml:3", "", "unknown key", "log"},
 		{"unknown key in a section", conf{file: one + "connectivity:\n  hodl: 9s\n"}, "connectivity.hodl", "file tunnel.yaml:4", "", "unknown key", "connectivity.hold"},
 		{"unknown key in a cluster", conf{file: one + "  locationid: X\n"}, "clusters.default.locationid", "file tunnel.yaml:3", "", "unknown key", "clusters.default.location_id"},
@@ -30,13 +30,13 @@ func TestBadValues(t *testing.T) {
 		{"merge key", conf{file: one + "log:\n  <<: {level: info}\n"}, "log.<<", "file tunnel.yaml:4", "", "unknown key", ""},
 		{"key is a list", conf{file: one + "log: {[a]: b}\n"}, "log", "file tunnel.yaml:3", "", "a key that is not a name", ""},
 		{"twice", conf{file: one + "log: {level: info}\nlog: {format: json}\n"}, "log", "file tunnel.yaml:4", "", "is given twice, first in line 3", ""},
-		{"clusters is a mapping", conf{file: "clusters: {name: a}"}, "clusters", "file tunnel.yaml:1", "", "wants a list of clusters, but is a mapping", ""},
-		{"cluster is a text", conf{file: "clusters: [a]"}, "clusters.default", "file tunnel.yaml:1", "", "wants a mapping of keys, but is a single value", ""},
-		{"section is a text", conf{env: []string{bootstrap}, file: "log: debug"}, "log", "file tunnel.yaml:1", "", "wants a mapping of keys, but is a single value", ""},
-		{"value is a list", conf{file: one + "log: {level: [info]}\n"}, "log.level", "file tunnel.yaml:3", "", "wants a single value, but is a list", ""},
-		{"list is a mapping", conf{file: "clusters:\n- bootstrap: {a: 1}\n", env: []string{bootstrap}}, "clusters.default.bootstrap", "file tunnel.yaml:2", "", "wants a list of single values, but is a mapping", ""},
-		{"item is a list", conf{file: "clusters:\n- bootstrap: [[a]]\n", env: []string{bootstrap}}, "clusters.default.bootstrap", "file tunnel.yaml:2", "", "item 1 wants a single value, but is a list", ""},
-		{"item is nothing", conf{file: "clusters:\n- bootstrap: [~]\n", env: []string{bootstrap}}, "clusters.default.bootstrap", "file tunnel.yaml:2", "", "item 1 wants a single value, but is nothing", ""},
+		{"clusters is a mapping", conf{file: "clusters: {name: a}"}, "clusters", "file tunnel.yaml:1", "", "expected a list of clusters, got a mapping", ""},
+		{"cluster is a text", conf{file: "clusters: [a]"}, "clusters.default", "file tunnel.yaml:1", "", "expected a mapping of keys, got a single value", ""},
+		{"section is a text", conf{env: []string{bootstrap}, file: "log: debug"}, "log", "file tunnel.yaml:1", "", "expected a mapping of keys, got a single value", ""},
+		{"value is a list", conf{file: one + "log: {level: [info]}\n"}, "log.level", "file tunnel.yaml:3", "", "expected a single value, got a list", ""},
+		{"list is a mapping", conf{file: "clusters:\n- bootstrap: {a: 1}\n", env: []string{bootstrap}}, "clusters.default.bootstrap", "file tunnel.yaml:2", "", "expected a list of single values, got a mapping", ""},
+		{"item is a list", conf{file: "clusters:\n- bootstrap: [[a]]\n", env: []string{bootstrap}}, "clusters.default.bootstrap", "file tunnel.yaml:2", "", "item 1: expected a single value, got a list", ""},
+		{"item is nothing", conf{file: "clusters:\n- bootstrap: [~]\n", env: []string{bootstrap}}, "clusters.default.bootstrap", "file tunnel.yaml:2", "", "item 1: expected a single value, got nothing", ""},
 
 		// Variables nobody reads.
 		{"misspelt variable", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TOEKN_URL=x"}}, "KAFKA_TUNNEL_TOEKN_URL", "variable KAFKA_TUNNEL_TOEKN_URL", "", "unknown variable", "KAFKA_TUNNEL_TOKEN_URL"},
@@ -46,32 +46,32 @@ func TestBadValues(t *testing.T) {
 		{"port by hand", conf{env: []string{bootstrap, "KAFKA_TUNNEL_PORT=9092"}}, "KAFKA_TUNNEL_PORT", "variable KAFKA_TUNNEL_PORT", "", "unknown variable", ""},
 
 		// Values of each kind.
-		{"address without port", conf{env: []string{"KAFKA_TUNNEL_BOOTSTRAP=kafka-1.corp"}}, "clusters.default.bootstrap", "variable KAFKA_TUNNEL_BOOTSTRAP", "kafka-1.corp", "wants HOST:PORT", "kafka-1.corp:9092"},
-		{"address with scheme", conf{args: []string{"--bootstrap", "SASL_SSL://k:1"}}, "clusters.default.bootstrap", "flag --bootstrap", "SASL_SSL://k:1", "wants HOST:PORT", "k:1"},
+		{"address without port", conf{env: []string{"KAFKA_TUNNEL_BOOTSTRAP=kafka-1.corp"}}, "clusters.default.bootstrap", "variable KAFKA_TUNNEL_BOOTSTRAP", "kafka-1.corp", "expected HOST:PORT", "kafka-1.corp:9092"},
+		{"address with scheme", conf{args: []string{"--bootstrap", "SASL_SSL://k:1"}}, "clusters.default.bootstrap", "flag --bootstrap", "SASL_SSL://k:1", "expected HOST:PORT", "k:1"},
 		{"address with blanks", conf{env: []string{"KAFKA_TUNNEL_BOOTSTRAP=a:1 b:2"}}, "clusters.default.bootstrap", "variable KAFKA_TUNNEL_BOOTSTRAP", "a:1 b:2", "several with commas", ""},
-		{"port only", conf{env: []string{"KAFKA_TUNNEL_BOOTSTRAP=9092"}}, "clusters.default.bootstrap", "variable KAFKA_TUNNEL_BOOTSTRAP", "9092", "wants HOST:PORT", ""},
-		{"port 0", conf{env: []string{"KAFKA_TUNNEL_BOOTSTRAP=a:1,b:0"}}, "clusters.default.bootstrap", "variable KAFKA_TUNNEL_BOOTSTRAP", "a:1,b:0", `"b:0" wants HOST:PORT`, ""},
+		{"port only", conf{env: []string{"KAFKA_TUNNEL_BOOTSTRAP=9092"}}, "clusters.default.bootstrap", "variable KAFKA_TUNNEL_BOOTSTRAP", "9092", "expected HOST:PORT", ""},
+		{"port 0", conf{env: []string{"KAFKA_TUNNEL_BOOTSTRAP=a:1,b:0"}}, "clusters.default.bootstrap", "variable KAFKA_TUNNEL_BOOTSTRAP", "a:1,b:0", `"b:0": expected HOST:PORT`, ""},
 		{"address twice", conf{env: []string{"KAFKA_TUNNEL_BOOTSTRAP=a:1,b:2,a:1"}}, "clusters.default.bootstrap", "variable KAFKA_TUNNEL_BOOTSTRAP", "a:1,b:2,a:1", "lists a:1 twice", ""},
 		{"IPv6", conf{env: []string{"KAFKA_TUNNEL_BOOTSTRAP=[fd00::1]:9092"}}, "clusters.default.bootstrap", "variable KAFKA_TUNNEL_BOOTSTRAP", "[fd00::1]:9092", "host names and IPv4 addresses only", ""},
-		{"long host", conf{env: []string{"KAFKA_TUNNEL_BOOTSTRAP=" + strings.Repeat("h", 256) + ":1"}}, "clusters.default.bootstrap", "variable KAFKA_TUNNEL_BOOTSTRAP", strings.Repeat("h", 120) + "...", "wants HOST:PORT", ""},
-		{"listen is a port", conf{env: []string{bootstrap, "KAFKA_TUNNEL_LISTEN=9093"}}, "clusters.default.listen", "variable KAFKA_TUNNEL_LISTEN", "9093", "wants HOST:PORT", "127.0.0.1:9093"},
-		{"listen is empty", conf{file: one + "  listen: ''\n"}, "clusters.default.listen", "file tunnel.yaml:3", "", "wants HOST:PORT", ""},
+		{"long host", conf{env: []string{"KAFKA_TUNNEL_BOOTSTRAP=" + strings.Repeat("h", 256) + ":1"}}, "clusters.default.bootstrap", "variable KAFKA_TUNNEL_BOOTSTRAP", strings.Repeat("h", 120) + "...", "expected HOST:PORT", ""},
+		{"listen is a port", conf{env: []string{bootstrap, "KAFKA_TUNNEL_LISTEN=9093"}}, "clusters.default.listen", "variable KAFKA_TUNNEL_LISTEN", "9093", "expected HOST:PORT", "127.0.0.1:9093"},
+		{"listen is empty", conf{file: one + "  listen: ''\n"}, "clusters.default.listen", "file tunnel.yaml:3", "", "expected HOST:PORT", ""},
 		{"listen port too high", conf{args: []string{"--admin-listen=127.0.0.1:65536"}, env: []string{bootstrap}}, "admin.listen", "flag --admin-listen", "127.0.0.1:65536", "from 0 to 65535", ""},
 		{"advertise with port", conf{env: []string{bootstrap, "KAFKA_TUNNEL_ADVERTISE=localhost:9092"}}, "clusters.default.advertise", "variable KAFKA_TUNNEL_ADVERTISE", "localhost:9092", "without a port", "localhost"},
 		{"advertise nowhere", conf{env: []string{bootstrap, "KAFKA_TUNNEL_ADVERTISE=0.0.0.0"}}, "clusters.default.advertise", "variable KAFKA_TUNNEL_ADVERTISE", "0.0.0.0", "is none", "localhost"},
-		{"no range", conf{env: []string{bootstrap, "KAFKA_TUNNEL_BROKER_PORTS=many"}}, "clusters.default.broker_ports", "variable KAFKA_TUNNEL_BROKER_PORTS", "many", "wants FIRST-LAST", ""},
+		{"no range", conf{env: []string{bootstrap, "KAFKA_TUNNEL_BROKER_PORTS=many"}}, "clusters.default.broker_ports", "variable KAFKA_TUNNEL_BROKER_PORTS", "many", "expected FIRST-LAST", ""},
 		{"range backwards", conf{env: []string{bootstrap, "KAFKA_TUNNEL_BROKER_PORTS=19199-19100"}}, "clusters.default.broker_ports", "variable KAFKA_TUNNEL_BROKER_PORTS", "19199-19100", "would hold 0 brokers; it needs room for at least 1", "19100-19199"},
 		{"range too high", conf{env: []string{bootstrap, "KAFKA_TUNNEL_BROKER_PORTS=65000-66000"}}, "clusters.default.broker_ports", "variable KAFKA_TUNNEL_BROKER_PORTS", "65000-66000", "from 1 to 65535", ""},
 		{"range too small", conf{env: []string{"KAFKA_TUNNEL_BOOTSTRAP=a:1,b:1,c:1", "KAFKA_TUNNEL_BROKER_PORTS=19100"}}, "clusters.default.broker_ports", "variable KAFKA_TUNNEL_BROKER_PORTS", "19100", "holds 1 broker, but bootstrap alone names 3 addresses", ""},
 		{"Location ID too long", conf{env: []string{bootstrap, "KAFKA_TUNNEL_LOCATION_ID=" + strings.Repeat("é", 95)}}, "clusters.default.location_id", "variable KAFKA_TUNNEL_LOCATION_ID", strings.Repeat("é", 60) + "...", "has 190 bytes; the protocol of the connectivity proxy carries at most 189", ""},
 		{"Location ID of two lines", conf{file: one + "  location_id: \"a\\nb\"\n"}, "clusters.default.location_id", "file tunnel.yaml:3", "a\nb", "printable", ""},
-		{"no bool", conf{env: []string{bootstrap, "KAFKA_TUNNEL_ALLOW_REMOTE=yes"}}, "clusters.default.allow_remote", "variable KAFKA_TUNNEL_ALLOW_REMOTE", "yes", "wants true or false", "true"},
-		{"no bool at all", conf{file: one + "  insecure_remote: 7\n"}, "clusters.default.insecure_remote", "file tunnel.yaml:3", "7", "wants true or false", ""},
-		{"no way", conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_VIA=conectivity"}}, "connectivity.via", "variable KAFKA_TUNNEL_CONNECTIVITY_VIA", "conectivity", "wants connectivity or direct", "connectivity"},
-		{"proxy without port", conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_PROXY=localhost"}}, "connectivity.proxy", "variable KAFKA_TUNNEL_CONNECTIVITY_PROXY", "localhost", "wants HOST:PORT", "localhost:20004"},
-		{"proxy with scheme", conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_PROXY=socks5://p:1"}}, "connectivity.proxy", "variable KAFKA_TUNNEL_CONNECTIVITY_PROXY", "socks5://p:1", "wants HOST:PORT", "p:1"},
+		{"no bool", conf{env: []string{bootstrap, "KAFKA_TUNNEL_ALLOW_REMOTE=yes"}}, "clusters.default.allow_remote", "variable KAFKA_TUNNEL_ALLOW_REMOTE", "yes", "expected true or false", "true"},
+		{"no bool at all", conf{file: one + "  insecure_remote: 7\n"}, "clusters.default.insecure_remote", "file tunnel.yaml:3", "7", "expected true or false", ""},
+		{"no way", conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_VIA=conectivity"}}, "connectivity.via", "variable KAFKA_TUNNEL_CONNECTIVITY_VIA", "conectivity", "expected connectivity or direct", "connectivity"},
+		{"proxy without port", conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_PROXY=localhost"}}, "connectivity.proxy", "variable KAFKA_TUNNEL_CONNECTIVITY_PROXY", "localhost", "expected HOST:PORT", "localhost:20004"},
+		{"proxy with scheme", conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_PROXY=socks5://p:1"}}, "connectivity.proxy", "variable KAFKA_TUNNEL_CONNECTIVITY_PROXY", "socks5://p:1", "expected HOST:PORT", "p:1"},
 		{"duration without unit", conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_HOLD=9"}}, "connectivity.hold", "variable KAFKA_TUNNEL_CONNECTIVITY_HOLD", "9", "with its unit (ms, s, m, h) from 100ms to 10m", "9s"},
-		{"no duration", conf{args: []string{"--connectivity-hold=5x"}, env: []string{bootstrap}}, "connectivity.hold", "flag --connectivity-hold", "5x", "wants a duration", ""},
+		{"no duration", conf{args: []string{"--connectivity-hold=5x"}, env: []string{bootstrap}}, "connectivity.hold", "flag --connectivity-hold", "5x", "expected a duration", ""},
 		{"zero duration", conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_HOLD=0"}}, "connectivity.hold", "variable KAFKA_TUNNEL_CONNECTIVITY_HOLD", "0", "from 100ms", ""},
 		{"negative duration", conf{env: []string{bootstrap, "KAFKA_TUNNEL_DRAIN_QUIET=-1s"}}, "drain.quiet", "variable KAFKA_TUNNEL_DRAIN_QUIET", "-1s", "from 0s", ""},
 		{"endless duration", conf{env: []string{bootstrap, "KAFKA_TUNNEL_LIMITS_FRAME_STALL=1000000h"}}, "limits.frame_stall", "variable KAFKA_TUNNEL_LIMITS_FRAME_STALL", "1000000h", "to 1h", ""},
@@ -83,12 +83,12 @@ func TestBadValues(t *testing.T) {
 		{"no level", conf{env: []string{bootstrap, "KAFKA_TUNNEL_LOG_LEVEL=warning"}}, "log.level", "variable KAFKA_TUNNEL_LOG_LEVEL", "warning", "debug or info or warn or error", "warn"},
 
 		// Rules.
-		{"rules are a text", conf{env: []string{bootstrap, "KAFKA_TUNNEL_ADDRESS_MAP=a=b"}}, "clusters.default.address_map", "variable KAFKA_TUNNEL_ADDRESS_MAP", "", "wants a list of rules such as", ""},
+		{"rules are a text", conf{env: []string{bootstrap, "KAFKA_TUNNEL_ADDRESS_MAP=a=b"}}, "clusters.default.address_map", "variable KAFKA_TUNNEL_ADDRESS_MAP", "a=b", "expected a list of rules such as", ""},
 		{"rules are not YAML", conf{env: []string{bootstrap, "KAFKA_TUNNEL_ADDRESS_MAP=[{from: a"}}, "clusters.default.address_map", "variable KAFKA_TUNNEL_ADDRESS_MAP", "[{from: a", "not valid YAML", `[{from: "kafka-*.corp:9092", to: "vkafka-*:9092"}]`},
-		{"rule is a text", conf{file: one + "  address_map: [a]\n"}, "clusters.default.address_map[0]", "file tunnel.yaml:3", "", "wants a rule such as", ""},
-		{"rule lacks its end", conf{file: one + "  address_map:\n  - {from: a, to: b}\n  - {from: c}\n"}, "clusters.default.address_map[1]", "file tunnel.yaml:5", "", "lacks to", ""},
+		{"rule is a text", conf{file: one + "  address_map: [a]\n"}, "clusters.default.address_map[0]", "file tunnel.yaml:3", "", "expected a rule such as", ""},
+		{"rule lacks its end", conf{file: one + "  address_map:\n  - {from: a, to: b}\n  - {from: c}\n"}, "clusters.default.address_map[1].to", "file tunnel.yaml:5", "", "is missing", ""},
 		{"rule has more", conf{file: one + "  address_map:\n  - {from: a, to: b, locationid: X}\n"}, "clusters.default.address_map[0].locationid", "file tunnel.yaml:4", "", "unknown key", "clusters.default.address_map[0].location_id"},
-		{"part of a rule is a list", conf{file: one + "  address_map:\n  - {from: [a], to: b}\n"}, "clusters.default.address_map[0].from", "file tunnel.yaml:4", "", "wants a single value, but is a list", ""},
+		{"part of a rule is a list", conf{file: one + "  address_map:\n  - {from: [a], to: b}\n"}, "clusters.default.address_map[0].from", "file tunnel.yaml:4", "", "expected a single value, got a list", ""},
 		{"rule with a long Location ID", conf{file: one + "  address_map:\n  - {from: a, to: b, location_id: " + strings.Repeat("x", 190) + "}\n"}, "clusters.default.address_map[0].location_id", "file tunnel.yaml:4", strings.Repeat("x", 120) + "...", "has 190 bytes", ""},
 		{"rules make no sense", conf{env: []string{bootstrap, "KAFKA_TUNNEL_ADDRESS_MAP=[{from: a, to: '*'},{from: c, to: d},{from: 'node:x', to: b}]"}}, "clusters.default.address_map", "variable KAFKA_TUNNEL_ADDRESS_MAP", "[{from: a, to: '*'},{from: c, to: d},{from: 'node:x', to: b}]", `rule 1: to: has a * but from has none; rule 3: from: "x" is not a node id`, ""},
 
@@ -113,17 +113,17 @@ func TestBadValues(t *testing.T) {
 		{"a password without a user", conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_AUTH=userpass", "KAFKA_TUNNEL_CONNECTIVITY_PASSWORD=x"}}, "connectivity.username", "default", "", "is missing; auth: userpass (variable KAFKA_TUNNEL_CONNECTIVITY_AUTH) needs it", ""},
 		{"a user for a token", conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_USERNAME=x"}}, "connectivity.username", "variable KAFKA_TUNNEL_CONNECTIVITY_USERNAME", "x", "contradicts connectivity.auth: jwt (default)", ""},
 		{"a Location ID without a token", conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_AUTH=none", "KAFKA_TUNNEL_LOCATION_ID=X"}}, "clusters.default.location_id", "variable KAFKA_TUNNEL_LOCATION_ID", "X", "only a token carries it", ""},
-		{"a tenant that is a URL", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TENANT=https://x.y"}}, "clusters.default.tenant", "variable KAFKA_TUNNEL_TENANT", "https://x.y", "wants the subdomain of a subaccount", ""},
+		{"a tenant that is a URL", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TENANT=https://x.y"}}, "clusters.default.tenant", "variable KAFKA_TUNNEL_TENANT", "https://x.y", "expected the subdomain of a subaccount", ""},
 
 		// TLS.
-		{"authorities without TLS", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TLS_CA_FILE=ca.pem"}, files: map[string]string{"ca.pem": authorityPEM}}, "clusters.default.tls.ca_file", "variable KAFKA_TUNNEL_TLS_CA_FILE", "ca.pem", "has no effect without tls.enabled: true (default says false)", ""},
-		{"a server name without TLS", conf{env: []string{bootstrap}, file: "clusters: [{tls: {enabled: false, server_name: a}}]"}, "clusters.default.tls.server_name", "file tunnel.yaml:1", "a", "has no effect without tls.enabled: true (file tunnel.yaml:1 says false)", ""},
+		{"authorities without TLS", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TLS_CA_FILE=ca.pem"}, files: map[string]string{"ca.pem": authorityPEM}}, "clusters.default.tls.ca_file", "variable KAFKA_TUNNEL_TLS_CA_FILE", "ca.pem", "has no effect without tls.enabled: true (default: false)", ""},
+		{"a server name without TLS", conf{env: []string{bootstrap}, file: "clusters: [{tls: {enabled: false, server_name: a}}]"}, "clusters.default.tls.server_name", "file tunnel.yaml:1", "a", "has no effect without tls.enabled: true (file tunnel.yaml:1: false)", ""},
 		{"no file of authorities", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TLS_ENABLED=true", "KAFKA_TUNNEL_TLS_CA_FILE=ca.pem"}}, "clusters.default.tls.ca_file", "variable KAFKA_TUNNEL_TLS_CA_FILE", "ca.pem", "cannot be read: file does not exist", ""},
 		{"authorities that are none", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TLS_ENABLED=true", "KAFKA_TUNNEL_TLS_CA_FILE=ca.pem"}, files: map[string]string{"ca.pem": "ca"}}, "clusters.default.tls.ca_file", "variable KAFKA_TUNNEL_TLS_CA_FILE", "ca.pem", "holds no certificate in PEM form", ""},
-		{"a server name with a port", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TLS_ENABLED=true", "KAFKA_TUNNEL_TLS_SERVER_NAME=k.corp:9093"}}, "clusters.default.tls.server_name", "variable KAFKA_TUNNEL_TLS_SERVER_NAME", "k.corp:9093", "wants the name or address of a host", "k.corp"},
+		{"a server name with a port", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TLS_ENABLED=true", "KAFKA_TUNNEL_TLS_SERVER_NAME=k.corp:9093"}}, "clusters.default.tls.server_name", "variable KAFKA_TUNNEL_TLS_SERVER_NAME", "k.corp:9093", "expected the name or address of a host", "k.corp"},
 		{"TLS as one key", conf{env: []string{bootstrap}, file: "clusters: [{tls.enabled: true}]"}, "clusters.default.tls.enabled", "file tunnel.yaml:1", "", "unknown key", "tls: {enabled: ...}"},
 		{"TLS outside of clusters", conf{env: []string{bootstrap}, file: "tls: {enabled: true}"}, "tls", "file tunnel.yaml:1", "", "unknown key", "clusters.default.tls"},
-		{"TLS as a word", conf{env: []string{bootstrap}, file: "clusters: [{tls: true}]"}, "clusters.default.tls", "file tunnel.yaml:1", "", "wants a mapping of keys, but is a single value", ""},
+		{"TLS as a word", conf{env: []string{bootstrap}, file: "clusters: [{tls: true}]"}, "clusters.default.tls", "file tunnel.yaml:1", "", "expected a mapping of keys, got a single value", ""},
 		{"a misspelt key of TLS", conf{env: []string{bootstrap}, file: "clusters: [{tls: {cafile: x}}]"}, "clusters.default.tls.cafile", "file tunnel.yaml:1", "", "unknown key", "clusters.default.tls.ca_file"},
 
 		// Ports.
@@ -155,10 +155,10 @@ func TestAllProblemsAtOnce(t *testing.T) {
 		"the configuration is wrong",
 		"  KAFKA_TUNNEL_TOEKN_URL: unknown variable; did you mean KAFKA_TUNNEL_TOKEN_URL?",
 		"  superfluous (file tunnel.yaml:1): unknown key",
-		`  clusters.default.bootstrap = "kafka" (variable KAFKA_TUNNEL_BOOTSTRAP): wants HOST:PORT (several with commas); did you mean kafka:9092?`,
-		`  clusters.default.listen = "9092" (variable KAFKA_TUNNEL_LISTEN): wants HOST:PORT with a port from 0 to 65535; did you mean 127.0.0.1:9092?`,
-		`  connectivity.hold = "forever" (file tunnel.yaml:2): wants a duration with its unit (ms, s, m, h) from 100ms to 10m`,
-		`  log.level = "loud" (flag --log-level): wants debug or info or warn or error`,
+		`  clusters.default.bootstrap = "kafka" (variable KAFKA_TUNNEL_BOOTSTRAP): expected HOST:PORT (several with commas); did you mean kafka:9092?`,
+		`  clusters.default.listen = "9092" (variable KAFKA_TUNNEL_LISTEN): expected HOST:PORT with a port from 0 to 65535; did you mean 127.0.0.1:9092?`,
+		`  connectivity.hold = "forever" (file tunnel.yaml:2): expected a duration with its unit (ms, s, m, h) from 100ms to 10m`,
+		`  log.level = "loud" (flag --log-level): expected debug or info or warn or error`,
 	}, "\n")
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)

@@ -1,0 +1,341 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/socks"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/token"
+)
+
+// A parser turns the text of a key into the value of its field.
+type parser = func(text string) (any, *valueError)
+
+func anyText(s string) (any, *valueError) { return s, nil }
+
+// optional accepts the empty text too.
+func optional(parse parser) parser {
+	return func(s string) (any, *valueError) {
+		if s == "" {
+			return "", nil
+		}
+		return parse(s)
+	}
+}
+
+// matching accepts texts of the form of an expression, which allowed describes.
+func matching(expression, allowed string) parser {
+	form := regexp.MustCompile("^(" + expression + ")$")
+	return func(s string) (any, *valueError) {
+		if !form.MatchString(s) {
+			return nil, expected(allowed)
+		}
+		return s, nil
+	}
+}
+
+func clusterName() parser {
+	return matching("[A-Za-z0-9][A-Za-z0-9_-]{0,62}", "1 to 63 letters, digits, - and _, beginning with a letter or digit")
+}
+
+// destinationName accepts what the cockpit does: the name becomes part of a URL path.
+func destinationName() parser {
+	return matching("[A-Za-z0-9_.-]{0,200}", "at most 200 letters, digits, -, _ and .")
+}
+
+// tenant accepts a subdomain or a zone id; both have the form of a label of a host name.
+func tenant() parser {
+	return matching("([A-Za-z0-9][A-Za-z0-9-]{0,62})?", "the subdomain of a subaccount (letters, digits and -) or a tenant id (a UUID)")
+}
+
+func secretText(s string) (any, *valueError) {
+	if strings.ContainsAny(s, "\r\n\x00") {
+		return nil, expected("one line")
+	}
+	return Secret(s), nil
+}
+
+func printable(limit int) parser {
+	return func(s string) (any, *valueError) {
+		if len(s) > limit || !isPrintable(s) {
+			return nil, expected("printable text of at most %d bytes", limit)
+		}
+		return s, nil
+	}
+}
+
+func isPrintable(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
+
+func locationID(s string) (any, *valueError) {
+	if len(s) > socks.MaxLocationID {
+		return nil, wrong("has %d bytes; the protocol of the connectivity proxy carries at most %d", len(s), socks.MaxLocationID)
+	}
+	return printable(socks.MaxLocationID)(s)
+}
+
+func oneOf(words ...string) parser {
+	return func(s string) (any, *valueError) {
+		if slices.Contains(words, s) {
+			return s, nil
+		}
+		return nil, expected(strings.Join(words, " or ")).suggest(nearest(s, words))
+	}
+}
+
+func boolean(s string) (any, *valueError) {
+	err := expected("true or false")
+	switch strings.ToLower(s) {
+	case "true", "1":
+		return true, nil
+	case "false", "0":
+		return false, nil
+	case "yes", "y", "on":
+		return nil, err.suggest("true")
+	case "no", "n", "off":
+		return nil, err.suggest("false")
+	}
+	return nil, err
+}
+
+func integer(low, high int) parser {
+	return func(s string) (any, *valueError) {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < low || n > high {
+			return nil, expected("a whole number from %d to %d", low, high)
+		}
+		return n, nil
+	}
+}
+
+func duration(low, high time.Duration) parser {
+	return func(s string) (any, *valueError) {
+		wrong := expected("a duration with its unit (ms, s, m, h) from %s to %s", showDuration(low), showDuration(high))
+		d, err := time.ParseDuration(s)
+		switch {
+		case err != nil && isNumber(s):
+			return nil, wrong.suggest(s + "s")
+		case err != nil || d < low || d > high:
+			return nil, wrong
+		}
+		return d, nil
+	}
+}
+
+// size accepts powers of 1024 in every spelling, as the platform's manifests do.
+func size(low, high int64) parser {
+	form := regexp.MustCompile(`^(\d+) *(?:([kmg])i?)?b?$`)
+	return func(s string) (any, *valueError) {
+		if parts := form.FindStringSubmatch(strings.ToLower(s)); parts != nil {
+			shift := 10 * strings.Index(" kmg", parts[2]) // 0 without a unit
+			n, err := strconv.ParseInt(parts[1], 10, 64)
+			if err == nil && n <= high>>shift && n<<shift >= low {
+				return n << shift, nil
+			}
+		}
+		return nil, expected("a number of bytes from %s to %s, with or without a unit (KiB, MiB, GiB)", showSize(low), showSize(high))
+	}
+}
+
+// show returns the text of a value, which its parser accepts; secrets are hidden.
+func show(value any) string {
+	switch v := value.(type) {
+	case []HostPort:
+		shown := make([]string, len(v))
+		for i, a := range v {
+			shown[i] = a.String()
+		}
+		return strings.Join(shown, ",")
+	case time.Duration:
+		return showDuration(v)
+	case int64:
+		return showSize(v)
+	}
+	return fmt.Sprint(value)
+}
+
+// showDuration is Duration.String without idle zeros: 1m for 1m0s.
+func showDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// showSize uses the largest unit that leaves no remainder.
+func showSize(n int64) string {
+	for i, unit := range []string{"GiB", "MiB", "KiB"} {
+		if shift := 30 - 10*i; n != 0 && n&(1<<shift-1) == 0 {
+			return strconv.FormatInt(n>>shift, 10) + unit
+		}
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+// ParseHostPort reads what [HostPort.String] writes: HOST:PORT with an IPv6
+// literal in brackets; the host may be empty and the port 0.
+func ParseHostPort(s string) (HostPort, error) {
+	a, ok := splitHostPort(s)
+	if !ok || a.Host != "" && !isHost(a.Host) {
+		return HostPort{}, fmt.Errorf("%q is not HOST:PORT", brief(withoutUserInfo(s)))
+	}
+	return a, nil
+}
+
+// splitHostPort separates host and port. The host may be empty or no host, the port
+// may be 0.
+func splitHostPort(s string) (HostPort, bool) {
+	host, text, err := net.SplitHostPort(s)
+	if err != nil {
+		return HostPort{}, false
+	}
+	port, err := strconv.ParseUint(text, 10, 16)
+	return HostPort{host, uint16(port)}, err == nil
+}
+
+// isHost reports whether h can be a host name or an IP address. Names are not
+// looked up.
+func isHost(h string) bool {
+	const maxHost = 255 // what a SOCKS5 request can carry (RFC 1928)
+	if _, err := netip.ParseAddr(h); err == nil {
+		return len(h) <= maxHost
+	}
+	return h != "" && len(h) <= maxHost && !strings.ContainsFunc(h, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`/:@,;?#*[]{}()<>|&!$%^="'\`+"`", r)
+	})
+}
+
+func isNumber(s string) bool {
+	_, err := strconv.ParseFloat(s, 64)
+	return err == nil
+}
+
+// dialAddress reads an address to connect to. The default port is only suggested.
+func dialAddress(s, defaultPort, allowed string) (HostPort, *valueError) {
+	rest := s
+	if _, after, ok := strings.Cut(s, "://"); ok {
+		rest = strings.TrimRight(after, "/")
+	}
+	a, ok := splitHostPort(rest)
+	switch ok = ok && a.Port != 0 && isHost(a.Host); {
+	case ok && rest == s:
+		return a, nil
+	case ok:
+		return a, expected(allowed).suggest(a.String())
+	case isHost(rest) && !isNumber(rest):
+		return a, expected(allowed).suggest(net.JoinHostPort(rest, defaultPort))
+	}
+	return a, expected(allowed)
+}
+
+// brokerAddresses reads the list of bootstrap.
+func brokerAddresses(s string) (any, *valueError) {
+	var all []HostPort
+	items := splitList(s)
+	for _, item := range items {
+		a, wrong := brokerAddress(item)
+		switch {
+		case wrong != nil && len(items) > 1:
+			wrong.message = fmt.Sprintf("%q: %s", brief(item), wrong.message)
+			fallthrough
+		case wrong != nil:
+			return nil, wrong
+		case slices.Contains(all, a.(HostPort)):
+			return nil, &valueError{message: "lists " + show(a) + " twice"}
+		}
+		all = append(all, a.(HostPort))
+	}
+	return all, nil
+}
+
+func brokerAddress(s string) (any, *valueError) {
+	return dialAddress(s, "9092", "HOST:PORT (several with commas)")
+}
+
+// splitList separates the values of a list.
+func splitList(text string) []string {
+	var items []string
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
+}
+
+func proxyAddress(s string) (any, *valueError) {
+	a, wrong := dialAddress(s, "20004", "HOST:PORT of the SOCKS5 proxy")
+	return a.String(), wrong
+}
+
+// listenAddress reads an address to listen on. An empty host means all interfaces,
+// port 0 any free port.
+func listenAddress(s string) (any, *valueError) {
+	a, err := ParseHostPort(s)
+	if err == nil {
+		return a, nil
+	}
+	wrong := expected("HOST:PORT with a port from 0 to 65535")
+	if n, err := strconv.ParseUint(s, 10, 16); err == nil {
+		wrong.suggest(fmt.Sprintf("127.0.0.1:%d", n))
+	}
+	return nil, wrong
+}
+
+func hostName(allowed string) parser {
+	return func(s string) (any, *valueError) {
+		if a, ok := splitHostPort(s); ok && isHost(a.Host) {
+			return nil, expected(allowed).suggest(a.Host)
+		}
+		if !isHost(s) {
+			return nil, expected(allowed)
+		}
+		return s, nil
+	}
+}
+
+func advertised(s string) (any, *valueError) {
+	if addr, err := netip.ParseAddr(s); err == nil && addr.IsUnspecified() {
+		return nil, expected("a host that clients can connect to; %s is none", s).suggest("localhost")
+	}
+	return hostName("the name or address of a host, without a port")(s)
+}
+
+func portRange(s string) (any, *valueError) {
+	if s == "0" {
+		return PortRange{}, nil
+	}
+	low, high, isRange := strings.Cut(s, "-")
+	if !isRange {
+		high = low
+	}
+	first, err1 := strconv.ParseUint(strings.TrimSpace(low), 10, 16)
+	last, err2 := strconv.ParseUint(strings.TrimSpace(high), 10, 16)
+	switch {
+	case err1 != nil || err2 != nil || first == 0 || last == 0:
+		return nil, expected("FIRST-LAST with ports from 1 to 65535, or 0 for ephemeral ports")
+	case last < first:
+		return nil, wrong("ends before it begins and would hold 0 brokers; it needs room for at least 1").suggest(fmt.Sprintf("%d-%d", last, first))
+	}
+	return PortRange{uint16(first), uint16(last)}, nil
+}
+
+func tokenURL(s string) (any, *valueError) {
+	full, err := token.EndpointURL(s)
+	if err != nil {
+		return nil, wrong("%s", err)
+	}
+	return full, nil
+}
