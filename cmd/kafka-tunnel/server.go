@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/inspect"
 	"github.com/kafka-tunnel/kafka-tunnel/wire"
 )
@@ -83,7 +84,7 @@ func defaultServer() string {
 	text, err := inEffect(config.Input{Environ: os.Environ()}, func(key string) bool {
 		return strings.HasPrefix(key, "clusters.") && strings.HasSuffix(key, ".listen")
 	})
-	if listen, failed := config.ParseHostPort(text); err == nil && failed == nil && listen.Port > 0 {
+	if listen, ok := hostport.Parse(text); err == nil && ok && listen.Port > 0 {
 		return listen.String()
 	}
 	return "localhost:9092"

@@ -14,6 +14,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/admin"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/logging"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/tunnel"
 )
@@ -144,7 +145,8 @@ func adminListen(cmd *cobra.Command) (config.HostPort, error) {
 	if err != nil {
 		return config.HostPort{}, err
 	}
-	return config.ParseHostPort(text)
+	listen, _ := hostport.Parse(text) // it has been understood
+	return listen, nil
 }
 
 // inEffect returns the value of the first key that is wanted. Only that one matters here:

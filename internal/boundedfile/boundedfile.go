@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 )
 
 // Read returns the content of a file that has at most limit bytes. Its errors do not
@@ -20,6 +21,21 @@ func Read(path string, limit int) ([]byte, error) {
 	defer func() { _ = file.Close() }()
 	data, err := From(file, limit)
 	return data, Cause(err)
+}
+
+// Line returns the only line of a file, such as a password, without its end.
+func Line(path string, limit int) (string, error) {
+	data, err := Read(path, limit)
+	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	switch {
+	case err != nil:
+		return "", err
+	case text == "":
+		return "", errors.New("it is an empty file")
+	case strings.ContainsAny(text, "\r\n\x00"):
+		return "", errors.New("it has more than one line")
+	}
+	return text, nil
 }
 
 // From is [Read] for what is open already, such as standard input.

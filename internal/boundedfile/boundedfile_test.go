@@ -50,3 +50,16 @@ func TestFromStopsAtTheLimit(t *testing.T) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
 }
+
+func TestLine(t *testing.T) {
+	for content, want := range map[string]string{"s3cr3t!|\r\n": "", "s3cr3t!|": "", "": "it is an empty file", "\n": "it is an empty file", "a\nb\n": "it has more than one line"} {
+		path := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Line(path, 100)
+		if want == "" && (err != nil || got != "s3cr3t!|") || want != "" && (err == nil || err.Error() != want) {
+			t.Errorf("%q: %q, %v", content, got, err)
+		}
+	}
+}

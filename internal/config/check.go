@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 )
 
 // The first request of librdkafka and franz-go gives up after this time.
@@ -33,7 +34,7 @@ func (l *loader) check() {
 	if hold := l.config.Connectivity.Hold; l.root.ok("connectivity.hold") && hold >= firstRequest {
 		l.warn("connectivity.hold %s: the first request of librdkafka and franz-go gives up after 10s, so keep it below", showDuration(hold))
 	}
-	if a := l.config.Admin; a.Tap && l.root.ok("admin.tap", "admin.listen") && !isLoopback(a.Listen.Host) {
+	if a := l.config.Admin; a.Tap && l.root.ok("admin.tap", "admin.listen") && !hostport.IsLoopback(a.Listen.Host) {
 		l.reportKey(l.root, "admin.tap", "shows the frames that pass, and admin.listen is beyond loopback", "")
 	}
 }
@@ -84,7 +85,7 @@ func (l *loader) checkBootstrap(s *scope, c *Cluster) {
 
 // checkRemote keeps a cluster's ports private unless both keys say otherwise (R5).
 func (l *loader) checkRemote(s *scope, c *Cluster) {
-	if !s.ok("listen", "allow_remote", "insecure_remote", "advertise") || isLoopback(c.Listen.Host) {
+	if !s.ok("listen", "allow_remote", "insecure_remote", "advertise") || hostport.IsLoopback(c.Listen.Host) {
 		return
 	}
 	listen := s.label + "listen"
@@ -92,7 +93,7 @@ func (l *loader) checkRemote(s *scope, c *Cluster) {
 		l.reportKey(s, "listen", "is open to other hosts; that needs allow_remote: true, insecure_remote: true and an advertise that is not localhost", fmt.Sprintf("127.0.0.1:%d", c.Listen.Port))
 		return
 	}
-	if isLoopback(c.Advertise) {
+	if hostport.IsLoopback(c.Advertise) {
 		l.reportKey(s, "advertise", "other hosts cannot connect to it, but "+listen+" is open to them ("+c.Listen.String()+")", "")
 	}
 	if !c.InsecureRemote {
@@ -168,7 +169,7 @@ func (l *loader) checkToken() {
 	if !r.ok("token.url", "token.client_id", "token.client_secret", "token.client_secret_file", "token.certificate_file", "token.key_file") {
 		return
 	}
-	if u, err := url.Parse(t.URL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
+	if u, err := url.Parse(t.URL); err == nil && u.Scheme == "http" && !hostport.IsLoopback(u.Hostname()) {
 		l.warn("token.url is an http address: the client secret is sent unencrypted")
 	}
 	if t.Resource != "" && t.URL == "" {
@@ -266,7 +267,7 @@ func (l *loader) spans() []span {
 // isOwn reports whether an address is one that the tunnel listens on.
 func (l *loader) isOwn(a HostPort) bool {
 	return slices.ContainsFunc(l.spans(), func(s span) bool {
-		return s.holds(a.Port) && (isLoopback(a.Host) && (isLoopback(s.host) || isAny(s.host)) || strings.EqualFold(a.Host, s.host))
+		return s.holds(a.Port) && (hostport.IsLoopback(a.Host) && (hostport.IsLoopback(s.host) || hostport.IsAny(s.host)) || strings.EqualFold(a.Host, s.host))
 	})
 }
 
@@ -276,7 +277,7 @@ func (l *loader) checkPorts() {
 	spans := l.spans()
 	for i, s := range spans {
 		for _, other := range spans[:i] {
-			if s.first > other.last || other.first > s.last || !sameInterface(s.host, other.host) {
+			if s.first > other.last || other.first > s.last || !hostport.Collide(s.host, other.host) {
 				continue
 			}
 			a, b := s, other
@@ -309,34 +310,4 @@ func (l *loader) warnReserved(s span) {
 			l.warn("%s %s holds port %d, which on Cloud Foundry belongs to %s", s.label+s.name, s.set().shown, r.port, r.owner)
 		}
 	}
-}
-
-func isLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
-}
-
-// isAny reports whether a host to listen on means all interfaces.
-func isAny(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "" || err == nil && addr.IsUnspecified()
-}
-
-// sameInterface reports whether listening on both hosts can collide. 127.0.0.1 and
-// localhost open both loopback addresses; other names are not looked up here.
-func sameInterface(a, b string) bool {
-	normal := func(host string) string {
-		addr, err := netip.ParseAddr(host)
-		switch host = strings.ToLower(host); {
-		case host == "127.0.0.1" || host == "::1":
-			return "localhost"
-		case err == nil:
-			return addr.Unmap().String()
-		}
-		return host
-	}
-	return isAny(a) || isAny(b) || normal(a) == normal(b)
 }

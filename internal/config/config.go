@@ -11,7 +11,7 @@
 //  2. variables: KAFKA_TUNNEL_BOOTSTRAP, KAFKA_TUNNEL_CONNECTIVITY_HOLD
 //  3. the file that --config or KAFKA_TUNNEL_CONFIG names (YAML)
 //  4. the binding of the connectivity service: proxy and credentials; the destination
-//     that a cluster names, read while the tunnel runs: see [Cluster.With]
+//     that a cluster names, read while the tunnel runs by package destination
 //  5. defaults
 //
 // A list from a higher place replaces the whole list of a lower one. An empty
@@ -39,13 +39,12 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
-	"net"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/addressmap"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/binding"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 )
 
 // Config is everything that can be set. It is not changed after [Load].
@@ -65,7 +64,7 @@ type Config struct {
 type Cluster struct {
 	Name           string     // "default" if there is only one without a name
 	Bootstrap      []HostPort // virtual addresses; at least one, unless there is a Destination
-	Destination    string     // name of the destination that holds what is not configured; see [Cluster.With]
+	Destination    string     // name of the destination that supplies what is not configured
 	Listen         HostPort   // where clients start; port 0: any
 	Advertise      string     // host written into responses
 	BrokerPorts    PortRange  // zero: ephemeral ports
@@ -206,35 +205,8 @@ type Log struct {
 // Secret is a text that is never printed.
 type Secret = binding.Secret
 
-// HostPort is an address. An empty Host means all interfaces.
-type HostPort struct {
-	Host string // without brackets
-	Port uint16
-}
-
-// String returns host:port, with an IPv6 literal in brackets.
-func (a HostPort) String() string {
-	return net.JoinHostPort(a.Host, strconv.Itoa(int(a.Port)))
-}
-
-// PortRange is a range of ports with both ends. The zero value stands for
-// ephemeral ports.
-type PortRange struct {
-	First, Last uint16
-}
-
-// Size returns the number of ports; 0 for ephemeral ports.
-func (r PortRange) Size() int {
-	if r == (PortRange{}) {
-		return 0
-	}
-	return int(r.Last) - int(r.First) + 1
-}
-
-// String returns "19100-19199", or "0" for ephemeral ports.
-func (r PortRange) String() string {
-	if r == (PortRange{}) {
-		return "0"
-	}
-	return strconv.Itoa(int(r.First)) + "-" + strconv.Itoa(int(r.Last))
-}
+// HostPort is an address, and PortRange a range of ports.
+type (
+	HostPort  = hostport.Address
+	PortRange = hostport.Range
+)

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"maps"
 	"strings"
 	"testing"
 
@@ -9,100 +8,6 @@ import (
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
-
-// props is a destination as the service answers it.
-func props(more map[string]string) map[string]string {
-	all := map[string]string{"Name": "kafka", "Type": "TCP", "ProxyType": "OnPremise", "Address": "kafka-1.corp:9092", "Password": "s3cr3t", "tcp.nodelay": "true"}
-	maps.Copy(all, more)
-	return all
-}
-
-func TestWith(t *testing.T) {
-	first := []HostPort{{"kafka-1.corp", 9092}}
-	for name, test := range map[string]struct {
-		configured Cluster
-		props      map[string]string
-		want       Cluster
-	}{
-		"address": {Cluster{}, nil, Cluster{Bootstrap: first}},
-		"scheme":  {Cluster{}, map[string]string{"Address": "tcp://kafka-1.corp:9092/"}, Cluster{Bootstrap: first}},
-		"URL":     {Cluster{}, map[string]string{"Address": "", "URL": "tcp://kafka-1.corp:9092"}, Cluster{Bootstrap: first}},
-		"letters": {Cluster{}, map[string]string{"Type": "tcp", "ProxyType": "onPremise"}, Cluster{Bootstrap: first}},
-		"all": {
-			Cluster{Name: "default"},
-			map[string]string{
-				"CloudConnectorLocationId": "PLANT1", "kafka-tunnel.bootstrap": "kafka-2.corp:9092, kafka-1.corp:9092", "kafka-tunnel.tenant": "acme",
-				"kafka-tunnel.address_map": `[{from: "a", to: "b"}]`, "kafka-tunnel.tls.enabled": "true", "kafka-tunnel.tls.server_name": "kafka.corp",
-			},
-			Cluster{
-				Name: "default", Bootstrap: []HostPort{{"kafka-1.corp", 9092}, {"kafka-2.corp", 9092}}, LocationID: "PLANT1", Tenant: "acme",
-				AddressMap: []AddressRule{{From: "a", To: "b"}}, TLS: TLS{Enabled: true, ServerName: "kafka.corp"},
-			},
-		},
-		"what is configured wins": {
-			Cluster{Bootstrap: []HostPort{{"own", 1}}, LocationID: "OWN", Tenant: "own", AddressMap: []AddressRule{{From: "o", To: "p"}}, TLS: TLS{Enabled: true, ServerName: "own"}},
-			map[string]string{
-				"CloudConnectorLocationId": "PLANT1", "kafka-tunnel.bootstrap": "kafka-2.corp:9092", "kafka-tunnel.tenant": "acme",
-				"kafka-tunnel.address_map": `[{from: "a", to: "b"}]`, "kafka-tunnel.tls.enabled": "false", "kafka-tunnel.tls.server_name": "kafka.corp",
-			},
-			Cluster{Bootstrap: []HostPort{{"own", 1}}, LocationID: "OWN", Tenant: "own", AddressMap: []AddressRule{{From: "o", To: "p"}}, TLS: TLS{Enabled: true, ServerName: "own"}},
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			before := test.configured
-			got, err := test.configured.With(props(test.props), AuthJWT)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Error(diff)
-			}
-			if diff := cmp.Diff(before, test.configured); diff != "" {
-				t.Errorf("what was configured has changed: %s", diff)
-			}
-		})
-	}
-	for _, text := range []string{authorityPEM, strings.ReplaceAll(authorityPEM, "\n", `\n`)} {
-		got, err := Cluster{}.With(props(map[string]string{"kafka-tunnel.tls.enabled": "true", "kafka-tunnel.tls.ca": text}), AuthJWT)
-		if err != nil || got.TLS.Roots == nil {
-			t.Errorf("an authority: %v", err)
-		}
-	}
-}
-
-// TestWithWhatCannotBeUsed: every problem names the property and what is allowed, and no
-// value that may be a secret.
-func TestWithWhatCannotBeUsed(t *testing.T) {
-	for want, test := range map[string]struct {
-		props map[string]string
-		auth  string
-		code  failure.Code
-	}{
-		`its Type is "HTTP"`:                                     {map[string]string{"Type": "HTTP"}, AuthJWT, failure.DestinationWrongType},
-		`its Type is ""`:                                         {map[string]string{"Type": ""}, AuthJWT, failure.DestinationWrongType},
-		`its ProxyType is "Internet"`:                            {map[string]string{"ProxyType": "Internet"}, AuthJWT, failure.DestinationWrongType},
-		"Address is missing":                                     {map[string]string{"Address": ""}, AuthJWT, ""},
-		"Address expected HOST:PORT":                             {map[string]string{"Address": "kafka-1.corp"}, AuthJWT, ""},
-		`kafka-tunnel.bootstrap "b": expected HOST:PORT`:         {map[string]string{"kafka-tunnel.bootstrap": "a:1,b"}, AuthJWT, ""},
-		"example kafka-tunnel.address_map":                       {map[string]string{"kafka-tunnel.adress_map": "s3cr3t"}, AuthJWT, ""},
-		"kafka-tunnel.address_map":                               {map[string]string{"kafka-tunnel.address_map": "[{from: a}]"}, AuthJWT, ""},
-		"kafka-tunnel.tenant expected":                           {map[string]string{"kafka-tunnel.tenant": "a b"}, AuthJWT, ""},
-		"kafka-tunnel.tls.enabled expected true or false":        {map[string]string{"kafka-tunnel.tls.enabled": "s3cr3t"}, AuthJWT, ""},
-		"kafka-tunnel.tls.ca":                                    {map[string]string{"kafka-tunnel.tls.enabled": "true", "kafka-tunnel.tls.ca": "s3cr3t"}, AuthJWT, ""},
-		"no effect without kafka-tunnel.tls.enabled: true":       {map[string]string{"kafka-tunnel.tls.server_name": "a"}, AuthJWT, ""},
-		"kafka-tunnel.sasl.username is not a property":           {map[string]string{"kafka-tunnel.sasl.username": "s3cr3t"}, AuthJWT, ""},
-		"cannot be sent to a proxy with connectivity.auth: none": {map[string]string{"CloudConnectorLocationId": "X"}, AuthNone, ""},
-	} {
-		_, err := Cluster{Destination: "kafka"}.With(props(test.props), test.auth)
-		code := test.code
-		if code == "" {
-			code = failure.DestinationProperty
-		}
-		if !failure.Is(err, code) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cr3t") || !strings.Contains(err.Error(), "destination kafka") {
-			t.Errorf("%s: %v", want, err)
-		}
-	}
-}
 
 // TestADestinationNeedsNoBootstrap, but a bound destination service.
 func TestADestinationNeedsNoBootstrap(t *testing.T) {

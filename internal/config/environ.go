@@ -1,8 +1,6 @@
 package config
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
@@ -10,6 +8,11 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/binding"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/boundedfile"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/suggest"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/yamlfile"
 )
 
 // The names of variables.
@@ -64,9 +67,9 @@ func (l *loader) makeScopes(document *yaml.Node, vars map[string]string) {
 			outside = append(outside, k)
 		}
 	}
-	if items := field(document, "clusters"); items.Kind == yaml.SequenceNode && len(items.Content) <= maxClusters {
+	if items := yamlfile.Field(document, "clusters"); items.Kind == yaml.SequenceNode && len(items.Content) <= maxClusters {
 		for _, item := range items.Content {
-			names = append(names, field(resolveAlias(item), "name").Value)
+			names = append(names, yamlfile.Field(yamlfile.Resolve(item), "name").Value)
 		}
 	}
 	if len(names) == 0 {
@@ -200,7 +203,7 @@ func nearestVariable(name string, known map[string]place) string {
 			candidates = append(candidates, rest)
 		}
 	}
-	if near := nearest(strings.TrimPrefix(name, lead), candidates); near != "" {
+	if near := suggest.Nearest(strings.TrimPrefix(name, lead), candidates); near != "" {
 		return lead + near
 	}
 	return ""
@@ -217,11 +220,7 @@ func (l *loader) listNames() string {
 }
 
 // withDefaultEnv adds the variables of a default-env.json, if one is named, that are
-// not set:
-//
-//	{"VCAP_SERVICES": {"connectivity": [...]}, "KAFKA_TUNNEL_BOOTSTRAP": "kafka-1.corp:9092"}
-//
-// A value that is no text becomes its JSON.
+// not set.
 func (l *loader) withDefaultEnv(in Input) Input {
 	path := in.flag(defaultEnvFlag)
 	if !path.chosen {
@@ -230,26 +229,14 @@ func (l *loader) withDefaultEnv(in Input) Input {
 	if path.text == "" {
 		return in
 	}
-	text, err := in.read(path.text)
+	text, err := boundedfile.Read(path.text, maxFile)
 	if err != nil {
-		l.report(Problem{defaultEnvFlag, path.source, brief(path.text), "cannot be read: " + err.Error(), ""})
-		return in
+		err = fmt.Errorf("cannot be read: %w", err)
+	} else {
+		in.Environ, err = binding.AddDefaultEnv(in.Environ, text)
 	}
-	var variables map[string]json.RawMessage
-	if json.Unmarshal(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), &variables) != nil {
-		l.report(Problem{defaultEnvFlag, path.source, brief(path.text), "is not a JSON object of variables, as in default-env.json", ""})
-		return in
-	}
-	in.Environ = slices.Clone(in.Environ)
-	for _, name := range slices.Sorted(maps.Keys(variables)) {
-		if environValue(in.Environ, name) != "" || name == "" || strings.ContainsAny(name, "=\x00") {
-			continue
-		}
-		var value string
-		if json.Unmarshal(variables[name], &value) != nil {
-			value = string(variables[name])
-		}
-		in.Environ = append(in.Environ, name+"="+value)
+	if err != nil {
+		l.report(Problem{defaultEnvFlag, path.source, brief(path.text), err.Error(), ""})
 	}
 	return in
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -9,7 +10,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-const exampleFile = "../../config.example.yaml"
+// exampleFile is absolute, because [conf.input] changes the directory.
+var exampleFile, _ = filepath.Abs("../../config.example.yaml")
 
 func readExample(t *testing.T) string {
 	t.Helper()

@@ -1,12 +1,9 @@
 package config
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +11,10 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/addressmap"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/boundedfile"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/suggest"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/yamlfile"
 )
 
 // maxClusters bounds the list of clusters. Each one has ports, metrics and a state
@@ -31,86 +32,20 @@ func (l *loader) document(fromEnvironment string) *yaml.Node {
 		path = flag
 	}
 	if l.file = path.text; l.file == "" {
-		return nothing()
+		return yamlfile.Null()
 	}
-	data, err := l.in.read(l.file)
+	data, err := boundedfile.Read(l.file, maxFile)
 	if err != nil {
 		l.broken = true
 		l.report(Problem{fileFlag, path.source, brief(l.file), "cannot be read: " + err.Error(), ""})
-		return nothing()
+		return yamlfile.Null()
 	}
-	decoder := yaml.NewDecoder(bytes.NewReader(data))
-	var first, second yaml.Node
-	err = decoder.Decode(&first)
-	l.broken = err != nil && !errors.Is(err, io.EOF)
-	if err == nil {
-		err = decoder.Decode(&second)
+	document, err := yamlfile.Parse(data)
+	if err != nil {
+		l.broken = yamlfile.IsNull(document)
+		l.report(Problem{Key: fileFlag, Source: "file " + l.file, Message: err.Error()})
 	}
-	switch {
-	case err == nil:
-		l.report(Problem{Key: fileFlag, Source: l.at(&second), Message: "has more than one YAML document"})
-	case !errors.Is(err, io.EOF):
-		l.report(Problem{Key: fileFlag, Source: "file " + l.file, Message: yamlMessage(err)})
-	}
-	if len(first.Content) == 0 {
-		return nothing()
-	}
-	return resolveAlias(first.Content[0])
-}
-
-var (
-	yamlLine = regexp.MustCompile("^line [0-9]+: ")
-	// yamlIndicator is a character that YAML's errors name: did not find expected ',' or '}'.
-	yamlIndicator = regexp.MustCompile(`'[^\pL\pN'"]'`)
-)
-
-// yamlMessage returns the parser's error without anything of the file: an anchor or a tag
-// may be the beginning of a secret that should have been in quotes. Text that the parser
-// quotes, apart from its own indicators, comes from the file; such an error is left out.
-func yamlMessage(err error) string {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	line := yamlLine.FindString(text)
-	problem := strings.TrimPrefix(text, line)
-	switch {
-	case strings.HasPrefix(problem, "unknown anchor "):
-		problem = "an alias (*) refers to an anchor (&) that is not defined; a value that begins with * needs quotes"
-	case strings.ContainsAny(yamlIndicator.ReplaceAllString(problem, ""), "'\"`"):
-		problem = "a value has another type than its tag (!) or cannot be used"
-	}
-	return "is not valid YAML: " + line + problem
-}
-
-func resolveAlias(n *yaml.Node) *yaml.Node {
-	if n.Kind == yaml.AliasNode {
-		return n.Alias
-	}
-	return n
-}
-
-func nothing() *yaml.Node      { return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null"} }
-func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
-
-// field returns the value of a name in a mapping, a null if there is none.
-func field(n *yaml.Node, name string) *yaml.Node {
-	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
-		if value := resolveAlias(n.Content[i+1]); resolveAlias(n.Content[i]).Value == name && !isNull(value) {
-			return value
-		}
-	}
-	return nothing()
-}
-
-// form names the kind of a node.
-func form(n *yaml.Node) string {
-	switch {
-	case isNull(n):
-		return "nothing"
-	case n.Kind == yaml.MappingNode:
-		return "a mapping"
-	case n.Kind == yaml.SequenceNode:
-		return "a list"
-	}
-	return "a single value"
+	return document
 }
 
 // at is the source of a node of the file.
@@ -121,13 +56,13 @@ func (l *loader) at(n *yaml.Node) string { return fmt.Sprintf("file %s:%d", l.fi
 func (l *loader) section(n *yaml.Node, s *scope, within string) {
 	where := s.label + within
 	switch {
-	case isNull(n):
+	case yamlfile.IsNull(n):
 		return
 	case n.Kind != yaml.MappingNode:
 		l.broken = l.broken || s.what == ""
 		l.report(Problem{
 			Key: cmp.Or(strings.TrimSuffix(where, "."), fileFlag), Source: s.at(n),
-			Message: "expected " + cmp.Or(s.what, "a mapping of keys") + ", got " + form(n),
+			Message: "expected " + cmp.Or(s.what, "a mapping of keys") + ", got " + yamlfile.Form(n),
 		})
 		return
 	}
@@ -143,7 +78,7 @@ func (l *loader) section(n *yaml.Node, s *scope, within string) {
 	}
 	seen := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		name, value := resolveAlias(n.Content[i]), resolveAlias(n.Content[i+1])
+		name, value := yamlfile.Resolve(n.Content[i]), yamlfile.Resolve(n.Content[i+1])
 		problem := Problem{Key: where + brief(name.Value), Source: s.at(n.Content[i])}
 		k, isKey := s.key(within + name.Value)
 		line, twice := seen[name.Value]
@@ -175,15 +110,15 @@ func (l *loader) section(n *yaml.Node, s *scope, within string) {
 // clusterList reads the list of clusters, or returns what is wrong with it.
 func (l *loader) clusterList(n *yaml.Node) (problem string) {
 	switch {
-	case isNull(n):
+	case yamlfile.IsNull(n):
 		return ""
 	case n.Kind != yaml.SequenceNode:
-		problem = "expected a list of clusters, got " + form(n)
+		problem = "expected a list of clusters, got " + yamlfile.Form(n)
 	case len(n.Content) > maxClusters:
 		problem = fmt.Sprintf("lists %d clusters; at most %d are possible", len(n.Content), maxClusters)
 	default:
 		for i, item := range n.Content {
-			l.section(resolveAlias(item), l.clusters[i], "")
+			l.section(yamlfile.Resolve(item), l.clusters[i], "")
 		}
 	}
 	l.broken = l.broken || problem != ""
@@ -195,22 +130,22 @@ func (l *loader) clusterList(n *yaml.Node) (problem string) {
 func (s *scope) read(k Key, n *yaml.Node) (problem string) {
 	set := setting{text: n.Value, node: n, source: s.at(n), chosen: true}
 	switch {
-	case isNull(n):
+	case yamlfile.IsNull(n):
 		return ""
 	case k.list != nil || n.Kind == yaml.ScalarNode:
 	case k.is(isList) && n.Kind == yaml.SequenceNode:
 		items := make([]string, len(n.Content))
 		for i, item := range n.Content {
-			if item = resolveAlias(item); item.Kind != yaml.ScalarNode || isNull(item) {
-				return fmt.Sprintf("item %d: expected a single value, got %s", i+1, form(item))
+			if item = yamlfile.Resolve(item); item.Kind != yaml.ScalarNode || yamlfile.IsNull(item) {
+				return fmt.Sprintf("item %d: expected a single value, got %s", i+1, yamlfile.Form(item))
 			}
 			items[i] = item.Value
 		}
 		set.text = strings.Join(items, ",")
 	case k.is(isList):
-		return "expected a list of single values, got " + form(n)
+		return "expected a list of single values, got " + yamlfile.Form(n)
 	default:
-		return "expected a single value, got " + form(n)
+		return "expected a single value, got " + yamlfile.Form(n)
 	}
 	s.file[k.name] = set
 	return ""
@@ -223,7 +158,7 @@ func (l *loader) nearestKey(where, name string, known []string) string {
 	if isPath && slices.ContainsFunc(Keys(), func(k Key) bool { return k.name == name }) {
 		return section + ": {" + leaf + ": ...}"
 	}
-	if near := nearest(name, known); near != "" {
+	if near := suggest.Nearest(name, known); near != "" {
 		return where + near
 	}
 	for _, k := range Keys() {
@@ -251,17 +186,14 @@ func objects[T any](noun, example string, check func(T) error, fields ...Key) li
 	return func(l *loader, path string, set *setting) (any, *valueError) {
 		n, at := set.node, l.at
 		if n == nil {
-			var document yaml.Node
-			if err := yaml.Unmarshal([]byte(set.text), &document); err != nil {
-				return nil, wrong("%s", yamlMessage(err)).suggest("[" + example + "]")
+			var err error
+			if n, err = yamlfile.Parse([]byte(set.text)); err != nil {
+				return nil, wrong("%s", err).suggest("[" + example + "]")
 			}
-			n, at = nothing(), func(*yaml.Node) string { return set.source }
-			if len(document.Content) > 0 {
-				n = resolveAlias(document.Content[0])
-			}
+			at = func(*yaml.Node) string { return set.source }
 		}
 		if n.Kind != yaml.SequenceNode && (n.Kind != yaml.ScalarNode || n.Value != "") {
-			return nil, expected("a list of %ss such as [%s], got %s", noun, example, form(n))
+			return nil, expected("a list of %ss such as [%s], got %s", noun, example, yamlfile.Form(n))
 		}
 		var all []T
 		var shown, problems []string
@@ -269,7 +201,7 @@ func objects[T any](noun, example string, check func(T) error, fields ...Key) li
 		for i, item := range n.Content {
 			s := newScope(fmt.Sprintf("%s[%d].", path, i), "", fields, at)
 			s.what, s.from = "a "+noun+" such as "+example, at(item)
-			if l.section(resolveAlias(item), s, ""); len(l.problems) > before {
+			if l.section(yamlfile.Resolve(item), s, ""); len(l.problems) > before {
 				continue // a field may be missing because it was not understood
 			}
 			var one T
@@ -310,7 +242,7 @@ func forwardList() lister {
 	const required = isField | required
 	local := func(text string) (any, *valueError) {
 		a, err := listenAddress(text)
-		if err == nil && !isLoopback(a.(HostPort).Host) {
+		if err == nil && !hostport.IsLoopback(a.(HostPort).Host) {
 			err = expected("an address on loopback: anyone who can reach it reaches the target").suggest("127.0.0.1:" + strconv.Itoa(int(a.(HostPort).Port)))
 		}
 		return a, err

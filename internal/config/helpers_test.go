@@ -52,19 +52,23 @@ func (c conf) input(t testing.TB) Input {
 	if err := in.Flags.Parse(c.args); err != nil {
 		t.Fatal(err)
 	}
+	dir := t.TempDir()
+	t.Chdir(dir)
 	if c.file != "" {
 		in.File = "tunnel.yaml"
+		writeTo(t, in.File, c.file)
 	}
-	in.ReadFile = func(path string) ([]byte, error) {
-		if path == "tunnel.yaml" {
-			return []byte(c.file), nil
-		}
-		if content, ok := c.files[path]; ok {
-			return []byte(content), nil
-		}
-		return nil, &os.PathError{Op: "open", Path: path, Err: os.ErrNotExist}
+	for name, content := range c.files {
+		writeTo(t, name, content)
 	}
 	return in
+}
+
+func writeTo(t testing.TB, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (c conf) must(t testing.TB) *Effective {
@@ -111,9 +115,7 @@ func lines(problems []Problem) string {
 func writeFile(t testing.TB, content string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writeTo(t, path, content)
 	return path
 }
 

@@ -27,9 +27,6 @@ type Input struct {
 	// File is the path of the file, if neither the flag --config nor
 	// KAFKA_TUNNEL_CONFIG names one; "": none.
 	File string
-	// ReadFile reads the configuration file and the files that it names; nil: from the
-	// file system.
-	ReadFile func(path string) ([]byte, error)
 	// Secrets is the root of SAP's older layout of bindings on Kubernetes; "":
 	// /etc/secrets/sapbtp.
 	Secrets string
@@ -37,14 +34,6 @@ type Input struct {
 
 // maxFile bounds the configuration file and the files that it names.
 const maxFile = 1 << 20
-
-func (in Input) read(path string) ([]byte, error) {
-	if in.ReadFile == nil {
-		return boundedfile.Read(path, maxFile)
-	}
-	data, err := in.ReadFile(path)
-	return data, boundedfile.Cause(err)
-}
 
 // flag returns the setting of a flag; it is chosen if the flag was set.
 func (in Input) flag(name string) (set setting) {
@@ -235,6 +224,18 @@ func (l *loader) parse(path string, k Key, set *setting) (value any, err *valueE
 	return value, err
 }
 
+// ParseClusterKey returns the value of a text as that of a key of clusters, and what is
+// wrong with it under a name of the caller's.
+func ParseClusterKey(name, text, shownAs string) (any, []Problem) {
+	keys, l := Keys(), &loader{}
+	i := slices.IndexFunc(keys, func(k Key) bool { return k.name == name && k.is(inCluster) })
+	value, err := l.parse(shownAs, keys[i], &setting{text: text})
+	if err != nil {
+		l.report(Problem{Key: shownAs, Message: err.message, Nearest: err.nearest})
+	}
+	return value, l.problems
+}
+
 // missing reports a key without a value.
 func (l *loader) missing(s *scope, k Key) {
 	p := Problem{Key: s.label + k.name, Source: cmp.Or(s.from, "default")}
@@ -288,19 +289,13 @@ func (l *loader) secretFile(name, path string, into *Secret) {
 		l.reject(l.root, file, "contradicts "+name+" ("+l.root.source(name)+"); only one of them can be set", "")
 		return
 	}
-	data := l.contents(l.root, file, path)
-	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
-	secret, err := secretText(text)
-	switch {
-	case data == nil:
-	case text == "":
-		l.reject(l.root, file, "names an empty file", "")
-	case err != nil:
-		l.reject(l.root, file, "names a file with more than one line", "")
-	default:
-		*into = secret.(Secret)
-		l.root.settings[name] = &setting{text: text, shown: hidden, source: "file " + path, chosen: true}
+	text, err := boundedfile.Line(path, maxFile)
+	if err != nil {
+		l.reject(l.root, file, "cannot be read: "+err.Error(), "")
+		return
 	}
+	*into = Secret(text)
+	l.root.settings[name] = &setting{text: text, shown: hidden, source: "file " + path, chosen: true}
 }
 
 func (l *loader) authorities(s *scope, name, path string) (roots *x509.CertPool) {
@@ -318,7 +313,7 @@ func (l *loader) contents(s *scope, name, path string) []byte {
 	if path == "" || !s.ok(name) {
 		return nil
 	}
-	data, err := l.in.read(path)
+	data, err := boundedfile.Read(path, maxFile)
 	if err != nil {
 		l.reject(s, name, "cannot be read: "+err.Error(), "")
 		return nil

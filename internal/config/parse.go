@@ -11,7 +11,9 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/socks"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/suggest"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/token"
 )
 
@@ -87,7 +89,7 @@ func oneOf(words ...string) parser {
 		if slices.Contains(words, s) {
 			return s, nil
 		}
-		return nil, expected(strings.Join(words, " or ")).suggest(nearest(s, words))
+		return nil, expected(strings.Join(words, " or ")).suggest(suggest.Nearest(s, words))
 	}
 }
 
@@ -184,39 +186,6 @@ func showSize(n int64) string {
 	return strconv.FormatInt(n, 10)
 }
 
-// ParseHostPort reads what [HostPort.String] writes: HOST:PORT with an IPv6
-// literal in brackets; the host may be empty and the port 0.
-func ParseHostPort(s string) (HostPort, error) {
-	a, ok := splitHostPort(s)
-	if !ok || a.Host != "" && !isHost(a.Host) {
-		return HostPort{}, fmt.Errorf("%q is not HOST:PORT", brief(withoutUserInfo(s)))
-	}
-	return a, nil
-}
-
-// splitHostPort separates host and port. The host may be empty or no host, the port
-// may be 0.
-func splitHostPort(s string) (HostPort, bool) {
-	host, text, err := net.SplitHostPort(s)
-	if err != nil {
-		return HostPort{}, false
-	}
-	port, err := strconv.ParseUint(text, 10, 16)
-	return HostPort{host, uint16(port)}, err == nil
-}
-
-// isHost reports whether h can be a host name or an IP address. Names are not
-// looked up.
-func isHost(h string) bool {
-	const maxHost = 255 // what a SOCKS5 request can carry (RFC 1928)
-	if _, err := netip.ParseAddr(h); err == nil {
-		return len(h) <= maxHost
-	}
-	return h != "" && len(h) <= maxHost && !strings.ContainsFunc(h, func(r rune) bool {
-		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`/:@,;?#*[]{}()<>|&!$%^="'\`+"`", r)
-	})
-}
-
 func isNumber(s string) bool {
 	_, err := strconv.ParseFloat(s, 64)
 	return err == nil
@@ -228,13 +197,13 @@ func dialAddress(s, defaultPort, allowed string) (HostPort, *valueError) {
 	if _, after, ok := strings.Cut(s, "://"); ok {
 		rest = strings.TrimRight(after, "/")
 	}
-	a, ok := splitHostPort(rest)
-	switch ok = ok && a.Port != 0 && isHost(a.Host); {
+	a, ok := hostport.Parse(rest)
+	switch ok = ok && a.Dialable(); {
 	case ok && rest == s:
 		return a, nil
 	case ok:
 		return a, expected(allowed).suggest(a.String())
-	case isHost(rest) && !isNumber(rest):
+	case hostport.IsHost(rest) && !isNumber(rest):
 		return a, expected(allowed).suggest(net.JoinHostPort(rest, defaultPort))
 	}
 	return a, expected(allowed)
@@ -283,8 +252,7 @@ func proxyAddress(s string) (any, *valueError) {
 // listenAddress reads an address to listen on. An empty host means all interfaces,
 // port 0 any free port.
 func listenAddress(s string) (any, *valueError) {
-	a, err := ParseHostPort(s)
-	if err == nil {
+	if a, ok := hostport.Parse(s); ok {
 		return a, nil
 	}
 	wrong := expected("HOST:PORT with a port from 0 to 65535")
@@ -296,10 +264,10 @@ func listenAddress(s string) (any, *valueError) {
 
 func hostName(allowed string) parser {
 	return func(s string) (any, *valueError) {
-		if a, ok := splitHostPort(s); ok && isHost(a.Host) {
+		if a, ok := hostport.Parse(s); ok && a.Host != "" {
 			return nil, expected(allowed).suggest(a.Host)
 		}
-		if !isHost(s) {
+		if !hostport.IsHost(s) {
 			return nil, expected(allowed)
 		}
 		return s, nil
@@ -329,7 +297,7 @@ func portRange(s string) (any, *valueError) {
 	case last < first:
 		return nil, wrong("ends before it begins and would hold 0 brokers; it needs room for at least 1").suggest(fmt.Sprintf("%d-%d", last, first))
 	}
-	return PortRange{uint16(first), uint16(last)}, nil
+	return PortRange{First: uint16(first), Last: uint16(last)}, nil
 }
 
 func tokenURL(s string) (any, *valueError) {

@@ -8,7 +8,6 @@ import (
 	"net"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -108,11 +107,10 @@ func (s Server) mechanism() (sasl.Mechanism, error) {
 	if s.PasswordFile == "" {
 		return nil, errors.New("SASL needs a file with the password")
 	}
-	text, err := boundedfile.Read(s.PasswordFile, maxFile)
+	password, err := boundedfile.Line(s.PasswordFile, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.PasswordFile, err)
 	}
-	password := strings.TrimRight(string(text), "\r\n")
 	switch s.Mechanism {
 	case "PLAIN":
 		return plain.Auth{User: s.Username, Pass: password}.AsMechanism(), nil

@@ -92,7 +92,7 @@ func (cl *cluster) follow(ctx context.Context) error {
 
 // adopt uses what the destination says from now on.
 func (cl *cluster) adopt(ctx context.Context, said map[string]string) error {
-	cfg, err := cl.cfg.With(said, cl.tunnel.cfg.Connectivity.Auth)
+	cfg, err := destination.Complete(cl.cfg, said, cl.tunnel.cfg.Connectivity.Auth)
 	if err != nil {
 		return err
 	}
