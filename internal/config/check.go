@@ -26,8 +26,7 @@ func (l *loader) check() {
 		l.checkRemote(s, c)
 		l.checkTLS(s, c)
 	}
-	l.checkDirect()
-	l.checkAuth()
+	l.checkRoute()
 	l.checkToken()
 	l.checkForwards()
 	l.checkPorts()
@@ -35,7 +34,7 @@ func (l *loader) check() {
 		l.warn("connectivity.hold %s: the first request of librdkafka and franz-go gives up after 10s, so keep it below", showDuration(hold))
 	}
 	if a := l.config.Admin; a.Tap && l.root.ok("admin.tap", "admin.listen") && !hostport.IsLoopback(a.Listen.Host) {
-		l.reportKey(l.root, "admin.tap", "shows the frames that pass, and admin.listen is beyond loopback", "")
+		l.reject(l.root, "admin.tap", "shows the frames that pass, and admin.listen is beyond loopback", "")
 	}
 }
 
@@ -45,7 +44,7 @@ func (l *loader) checkNames() {
 	for _, s := range l.clusters {
 		folded := foldName(s.name)
 		if other, clash := first[folded]; clash && s.name != "" {
-			l.reportKey(s, "name", fmt.Sprintf("cannot be told from the cluster %q in the names of variables (%s%s_...)", other, clusterPart, folded), "")
+			l.reject(s, "name", fmt.Sprintf("cannot be told from the cluster %q in the names of variables (%s%s_...)", other, clusterPart, folded), "")
 			continue
 		}
 		first[folded] = s.name
@@ -63,22 +62,22 @@ func (l *loader) checkBootstrap(s *scope, c *Cluster) {
 		if len(l.clusters) > 1 {
 			variable = clusterVariable(s.name, k)
 		}
-		l.reportKey(s, "bootstrap", failure.Lookup(failure.BootstrapMissing).Summary+": "+variable+" needs HOST:PORT of at least one broker", "")
+		l.reject(s, "bootstrap", failure.Lookup(failure.BootstrapMissing).Summary+": "+variable+" needs HOST:PORT of at least one broker", "")
 	}
 	if n := c.BrokerPorts.Size(); s.ok("broker_ports") && n > 0 && n < len(c.Bootstrap) {
 		brokers := "1 broker"
 		if n > 1 {
 			brokers = fmt.Sprintf("%d brokers", n)
 		}
-		l.reportKey(s, "broker_ports", fmt.Sprintf("holds %s, but bootstrap alone names %d addresses", brokers, len(c.Bootstrap)), "")
+		l.reject(s, "broker_ports", fmt.Sprintf("holds %s, but bootstrap alone names %d addresses", brokers, len(c.Bootstrap)), "")
 	}
 	direct := l.config.Connectivity.Via == ViaDirect
 	for _, a := range c.Bootstrap {
 		if addr, err := netip.ParseAddr(a.Host); err == nil && addr.Is6() && !direct {
-			l.reportKey(s, "bootstrap", "names "+a.String()+"; the connectivity proxy takes host names and IPv4 addresses only", "")
+			l.reject(s, "bootstrap", "names "+a.String()+"; the connectivity proxy takes host names and IPv4 addresses only", "")
 		}
 		if direct && l.isOwn(a) {
-			l.reportKey(s, "bootstrap", "names "+a.String()+", which is an address of the tunnel itself", "")
+			l.reject(s, "bootstrap", "names "+a.String()+", which is an address of the tunnel itself", "")
 		}
 	}
 }
@@ -90,14 +89,14 @@ func (l *loader) checkRemote(s *scope, c *Cluster) {
 	}
 	listen := s.label + "listen"
 	if !c.AllowRemote {
-		l.reportKey(s, "listen", "is open to other hosts; that needs allow_remote: true, insecure_remote: true and an advertise that is not localhost", fmt.Sprintf("127.0.0.1:%d", c.Listen.Port))
+		l.reject(s, "listen", "is open to other hosts; that needs allow_remote: true, insecure_remote: true and an advertise that is not localhost", fmt.Sprintf("127.0.0.1:%d", c.Listen.Port))
 		return
 	}
 	if hostport.IsLoopback(c.Advertise) {
-		l.reportKey(s, "advertise", "other hosts cannot connect to it, but "+listen+" is open to them ("+c.Listen.String()+")", "")
+		l.reject(s, "advertise", "other hosts cannot connect to it, but "+listen+" is open to them ("+c.Listen.String()+")", "")
 	}
 	if !c.InsecureRemote {
-		l.reportKey(s, "listen", "is open to other hosts without authentication; that needs insecure_remote: true", "")
+		l.reject(s, "listen", "is open to other hosts without authentication; that needs insecure_remote: true", "")
 		return
 	}
 	l.warn("%s %s is open to other hosts without authentication: anyone who can reach it can use the Kafka cluster", listen, c.Listen)
@@ -107,54 +106,42 @@ func (l *loader) checkRemote(s *scope, c *Cluster) {
 func (l *loader) checkTLS(s *scope, c *Cluster) {
 	for _, name := range []string{"tls.ca_file", "tls.server_name"} {
 		if s.chosen(name) && s.ok("tls.enabled") && !c.TLS.Enabled && c.Destination == "" {
-			l.reportKey(s, name, "has no effect without tls.enabled: true ("+s.source("tls.enabled")+": false)", "")
+			l.reject(s, name, "has no effect without tls.enabled: true ("+s.source("tls.enabled")+": false)", "")
 		}
 	}
 }
 
-// checkDirect finds keys that have no meaning without the connectivity proxy.
-func (l *loader) checkDirect() {
-	if l.config.Connectivity.Via != ViaDirect {
-		return
-	}
-	because := "contradicts connectivity.via: direct (" + l.root.source("connectivity.via") + ")"
-	for _, k := range l.root.keys {
-		if k.is(needsProxy) && l.root.chosen(k.name) {
-			l.reportKey(l.root, k.name, because+", which uses neither proxy nor token", "")
-		}
-	}
-	for _, s := range l.clusters {
-		for _, name := range []string{"location_id", "tenant"} {
-			if s.chosen(name) && s.ok(name) {
-				l.warn("%s has no effect with connectivity.via: direct", s.label+name)
-			}
-		}
-		if s.chosen("destination") && s.ok("destination") {
-			l.reportKey(s, "destination", because+": a destination leads through a Cloud Connector", "")
-		}
-	}
-}
-
-// checkAuth finds keys that have no meaning for the authentication at the proxy.
-func (l *loader) checkAuth() {
+// checkRoute finds keys that have no meaning for the route, or for the authentication at
+// the proxy.
+func (l *loader) checkRoute() {
 	c, r := l.config.Connectivity, l.root
-	credentials := []string{"connectivity.username", "connectivity.password", "connectivity.password_file"}
-	if c.Via == ViaDirect || !r.ok("connectivity.auth", "connectivity.via") || !r.ok(credentials...) {
+	if !r.ok("connectivity.via", "connectivity.auth") {
 		return
 	}
-	source := " (" + r.source("connectivity.auth") + ")"
-	for _, name := range credentials {
-		if c.Auth != AuthPassword && r.chosen(name) {
-			l.reportKey(r, name, "contradicts connectivity.auth: "+c.Auth+source+"; it is for auth: userpass", "")
+	direct := c.Via == ViaDirect
+	via, auth := "connectivity.via: direct ("+r.source("connectivity.via")+")", "connectivity.auth: "+c.Auth+" ("+r.source("connectivity.auth")+")"
+	for _, k := range r.keys {
+		switch {
+		case !r.chosen(k.name) || !r.ok(k.name):
+		case direct && k.is(needsProxy|needsUser):
+			l.reject(r, k.name, "contradicts "+via+", which uses neither proxy nor token", "")
+		case !direct && c.Auth != AuthPassword && k.is(needsUser):
+			l.reject(r, k.name, "contradicts "+auth+"; it is for auth: userpass", "")
 		}
 	}
-	if c.Auth == AuthPassword && c.Username == "" {
-		l.reportKey(r, "connectivity.username", "is missing; auth: userpass"+source+" needs it", "")
+	if !direct && c.Auth == AuthPassword && c.Username == "" && r.ok("connectivity.username") {
+		l.reject(r, "connectivity.username", "is missing; "+auth+" needs it", "")
 	}
 	for _, s := range l.clusters {
-		for _, name := range []string{"location_id", "tenant"} {
-			if c.Auth != AuthJWT && s.chosen(name) && s.ok(name) {
-				l.reportKey(s, name, "cannot be sent to a proxy with connectivity.auth: "+c.Auth+source+"; only a token carries it", "")
+		for _, name := range []string{"location_id", "tenant", "destination"} {
+			switch {
+			case !s.chosen(name) || !s.ok(name):
+			case direct && name == "destination":
+				l.reject(s, name, "contradicts "+via+": a destination leads through a Cloud Connector", "")
+			case direct:
+				l.warn("%s has no effect with connectivity.via: direct", s.label+name)
+			case c.Auth != AuthJWT && name != "destination":
+				l.reject(s, name, "cannot be sent to a proxy with "+auth+"; only a token carries it", "")
 			}
 		}
 	}
@@ -173,14 +160,14 @@ func (l *loader) checkToken() {
 		l.warn("token.url is an http address: the client secret is sent unencrypted")
 	}
 	if t.Resource != "" && t.URL == "" {
-		l.reportKey(r, "token.resource", "has no effect without token.url, the Identity Authentication service; with a binding token.issuer: ias is enough", "")
+		l.reject(r, "token.resource", "has no effect without token.url, the Identity Authentication service; with a binding token.issuer: ias is enough", "")
 		return
 	}
 	l.checkIdentity()
 	together, names := "url, client_id and client_secret", []string{"token.url", "token.client_id", "token.client_secret"}
 	if t.CertificateFile != "" || t.KeyFile != "" {
 		if t.ClientSecret != "" {
-			l.reportKey(r, "token.client_secret", "contradicts token.certificate_file and token.key_file; a token service takes either a secret or a certificate", "")
+			l.reject(r, "token.client_secret", "contradicts token.certificate_file and token.key_file; a token service takes either a secret or a certificate", "")
 			return
 		}
 		together, names = "url, client_id, certificate_file and key_file", append(names[:2], "token.certificate_file", "token.key_file")
@@ -188,7 +175,7 @@ func (l *loader) checkToken() {
 	first := slices.IndexFunc(names, r.chosen)
 	for _, name := range names {
 		if first >= 0 && !r.chosen(name) {
-			l.reportKey(r, name, "is missing, but "+names[first]+" is set ("+r.source(names[first])+"); without a binding "+together+" are needed together", "")
+			l.reject(r, name, "is missing, but "+names[first]+" is set ("+r.source(names[first])+"); without a binding "+together+" are needed together", "")
 		}
 	}
 }
@@ -204,7 +191,7 @@ func (l *loader) checkIdentity() {
 	}
 	for i, c := range l.config.Clusters {
 		if c.Tenant != "" {
-			l.reportKey(l.clusters[i], "tenant", "cannot be sent to the Identity Authentication service ("+name+", "+l.root.source(name)+"); subscribers need token.issuer: xsuaa", "")
+			l.reject(l.clusters[i], "tenant", "cannot be sent to the Identity Authentication service ("+name+", "+l.root.source(name)+"); subscribers need token.issuer: xsuaa", "")
 		}
 	}
 }
@@ -220,11 +207,11 @@ func (l *loader) checkForwards() {
 	}
 	for _, f := range l.config.Forwards {
 		if slices.Contains(names, f.Name) {
-			l.reportKey(l.root, "forwards", fmt.Sprintf("uses the name %q twice, or that of a cluster; metrics and status could not tell them apart", f.Name), "")
+			l.reject(l.root, "forwards", fmt.Sprintf("uses the name %q twice, or that of a cluster; metrics and status could not tell them apart", f.Name), "")
 		}
 		names = append(names, f.Name)
 		if c := l.config.Connectivity; c.Via != ViaDirect && c.Auth != AuthJWT && (f.LocationID != "" || f.Tenant != "") {
-			l.reportKey(l.root, "forwards", "has a Location ID or a tenant, which cannot be sent to a proxy with connectivity.auth: "+c.Auth, "")
+			l.reject(l.root, "forwards", "has a Location ID or a tenant, which cannot be sent to a proxy with connectivity.auth: "+c.Auth, "")
 		}
 	}
 }
@@ -284,7 +271,7 @@ func (l *loader) checkPorts() {
 			if b.set().chosen && !a.set().chosen {
 				a, b = b, a
 			}
-			l.reportKey(a.scope, a.name, fmt.Sprintf("overlaps with %s %s (%s)", b.label+b.name, b.set().shown, b.set().source), "")
+			l.reject(a.scope, a.name, fmt.Sprintf("overlaps with %s %s (%s)", b.label+b.name, b.set().shown, b.set().source), "")
 		}
 		if s.set().chosen {
 			l.warnReserved(s)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -58,34 +59,26 @@ func (l *loader) variables() map[string]string {
 // makeScopes takes the clusters from the file or, if it lists none, from the
 // variables; there is always one.
 func (l *loader) makeScopes(document *yaml.Node, vars map[string]string) {
-	var names, folded []string
-	var outside, inside []Key
-	for _, k := range Keys() {
-		if k.is(inCluster) {
-			inside = append(inside, k)
-		} else {
-			outside = append(outside, k)
-		}
-	}
+	inside := slices.DeleteFunc(Keys(), func(k Key) bool { return !k.is(inCluster) })
+	l.root = newScope("", "", slices.DeleteFunc(Keys(), func(k Key) bool { return k.is(inCluster) }), l.at)
+	var names []string
 	if items := yamlfile.Field(document, "clusters"); items.Kind == yaml.SequenceNode && len(items.Content) <= maxClusters {
 		for _, item := range items.Content {
 			names = append(names, yamlfile.Field(yamlfile.Resolve(item), "name").Value)
 		}
 	}
-	if len(names) == 0 {
-		for name := range vars {
-			if cluster, _ := clusterOf(name, inside); cluster != "" && !slices.Contains(folded, cluster) {
-				folded = append(folded, cluster)
+	byVariables := len(names) == 0
+	if byVariables {
+		for _, variable := range slices.Sorted(maps.Keys(vars)) {
+			name := strings.ToLower(strings.ReplaceAll(clusterOf(variable, inside), "_", "-"))
+			if name != "" && !slices.Contains(names, name) {
+				names = append(names, name)
 			}
 		}
-		for _, f := range slices.Sorted(slices.Values(folded)) {
-			names = append(names, strings.ToLower(strings.ReplaceAll(f, "_", "-")))
-		}
 	}
-	if len(names) == 0 || len(names) == 1 && names[0] == "" {
+	if byVariables = byVariables && len(names) > 0; len(names) == 0 || len(names) == 1 && names[0] == "" {
 		names = []string{"default"}
 	}
-	l.root = newScope("", "", outside, l.at)
 	valid := clusterName()
 	for i, name := range names {
 		label := "clusters." + name + "."
@@ -93,7 +86,7 @@ func (l *loader) makeScopes(document *yaml.Node, vars map[string]string) {
 			label = fmt.Sprintf("clusters[%d].", i)
 		}
 		s := newScope(label, name, inside, l.at)
-		if len(folded) > 0 {
+		if byVariables {
 			s.variables["name"] = setting{text: name, source: variableSource(clusterPart + foldName(name) + "_...")}
 		}
 		l.clusters = append(l.clusters, s)
@@ -101,81 +94,70 @@ func (l *loader) makeScopes(document *yaml.Node, vars map[string]string) {
 	l.config.Clusters = make([]Cluster, len(names))
 }
 
-// clusterOf separates CLUSTERS_<NAME>_<KEY>.
-func clusterOf(variable string, keys []Key) (folded string, k Key) {
-	rest, _ := strings.CutPrefix(variable, clusterPart)
+// clusterOf returns the name of CLUSTERS_<NAME>_<KEY>, "" for other variables.
+func clusterOf(variable string, keys []Key) string {
+	rest, named := strings.CutPrefix(variable, clusterPart)
 	for _, k := range keys {
-		if folded, ok := strings.CutSuffix(rest, strings.TrimPrefix(k.variable(), strings.TrimSuffix(prefix, "_"))); ok && rest != variable && !k.is(fileOnly) {
-			return folded, k
+		if folded, ok := strings.CutSuffix(rest, strings.TrimPrefix(k.variable(), "KAFKA_TUNNEL")); ok && named && !k.is(fileOnly) {
+			return folded
 		}
 	}
-	return "", Key{}
+	return ""
 }
 
 // placeVariables gives the variables to the scopes, and reports variables and flags
 // that belong to none.
 func (l *loader) placeVariables(vars map[string]string) {
-	known := map[string]place{fileVariable: {}, defaultEnvVariable: {}}
-	for _, s := range append(l.clusters, l.root) {
-		for _, k := range s.keys {
-			if k.is(fileOnly) {
-				continue
-			}
-			if s == l.root || len(l.clusters) == 1 {
-				known[k.variable()] = place{s, k}
-			}
-			if name := clusterVariable(s.name, k); s != l.root && known[name].scope == nil {
-				known[name] = place{s, k}
-			}
-		}
-	}
 	inside := l.clusters[0].keys
+	known := map[string]place{fileVariable: {}, defaultEnvVariable: {}}
+	for _, k := range l.root.keys {
+		known[k.variable()] = place{l.root, k}
+	}
 	for _, k := range inside {
+		if len(l.clusters) == 1 {
+			known[k.variable()] = place{l.clusters[0], k}
+		}
+		for _, s := range slices.Backward(l.clusters) { // of two with the same variables the first gets them
+			known[clusterVariable(s.name, k)] = place{s, k}
+		}
 		l.reportCluster(k, l.in.flag(k.Flag()))
 	}
+	maps.DeleteFunc(known, func(_ string, to place) bool { return to.key.is(fileOnly) })
 	for _, name := range slices.Sorted(maps.Keys(vars)) {
-		set := setting{text: strings.TrimSpace(vars[name]), source: variableSource(name), chosen: true}
-		problem := Problem{Key: name, Source: set.source}
-		folded, _ := clusterOf(name, inside)
+		set := setting{text: vars[name], source: variableSource(name), chosen: true}
 		i := slices.IndexFunc(inside, func(k Key) bool { return k.variable() == name })
 		switch to, ok := known[name]; {
+		case ok && to.scope == nil: // names a file that has been read
 		case ok:
-			l.place(to, set, vars[name])
-			continue
+			l.place(to.scope, to.key, set)
 		case i >= 0 && inside[i].is(fileOnly):
-			problem.Message = "can be given in a file only"
+			l.report(Problem{Key: name, Source: set.source, Message: "can be given in a file only"})
 		case i >= 0:
 			l.reportCluster(inside[i], set)
-			continue
-		case folded != "":
-			problem.Message, problem.Nearest = "the file lists no such cluster, only "+l.listNames(), nearestVariable(name, known)
+		case clusterOf(name, inside) != "":
+			l.report(Problem{name, set.source, "", "the file lists no such cluster, only " + l.listNames(), nearestVariable(name, known)})
 		default:
 			// The value may be a secret under a misspelt name: it is not shown.
-			problem.Message, problem.Nearest = "unknown variable", nearestVariable(name, known)
+			l.report(Problem{name, set.source, "", "unknown variable", nearestVariable(name, known)})
 		}
-		l.report(problem)
 	}
 }
 
-// A place is a key of a scope; the zero place is a variable that has been read before.
+// A place is a key of a scope; nil: a variable that is no key.
 type place struct {
 	scope *scope
 	key   Key
 }
 
 // place stores the value of a variable. Only a secret keeps the white space around it.
-func (l *loader) place(to place, set setting, whole string) {
-	if to.scope == nil {
-		return
+func (l *loader) place(s *scope, k Key, set setting) {
+	if !k.is(isSecret) {
+		set.text = strings.TrimSpace(set.text)
 	}
-	if to.key.is(isSecret) {
-		set.text = whole
+	if other, both := s.variables[k.name].(setting); both {
+		l.report(Problem{s.label + k.name, other.source, k.display(other), "is also given by " + set.source, ""})
 	}
-	layer, name := to.scope.variables, to.key.name
-	if other, both := layer[name].(setting); both {
-		l.report(Problem{to.scope.label + name, other.source, to.key.display(other), "is also given by " + set.source, ""})
-	}
-	layer[name] = set
+	s.variables[k.name] = set
 }
 
 // reportCluster reports a key of a cluster without the name of the cluster, where there
@@ -212,9 +194,7 @@ func nearestVariable(name string, known map[string]place) string {
 func (l *loader) listNames() string {
 	names := make([]string, len(l.clusters))
 	for i, s := range l.clusters {
-		if names[i] = s.name; s.name == "" {
-			names[i] = fmt.Sprintf("number %d (without a name)", i+1)
-		}
+		names[i] = cmp.Or(s.name, fmt.Sprintf("number %d (without a name)", i+1))
 	}
 	return strings.Join(names, ", ")
 }

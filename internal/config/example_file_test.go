@@ -61,8 +61,8 @@ func TestExampleNamesEveryKeyWithItsDefault(t *testing.T) {
 	}
 	// The text of a default and not only its meaning, so that readers can search.
 	for _, k := range Keys() {
-		if k.name != "bootstrap" && k.def != "" && !strings.Contains(uncommented(readExample(t)), k.name[strings.LastIndex(k.name, ".")+1:]+": "+k.def) {
-			t.Errorf("the example does not say %s: %s", k.name, k.def)
+		if k.name != "bootstrap" && k.Default != "" && !strings.Contains(uncommented(readExample(t)), k.name[strings.LastIndex(k.name, ".")+1:]+": "+k.Default) {
+			t.Errorf("the example does not say %s: %s", k.name, k.Default)
 		}
 	}
 }
@@ -72,7 +72,7 @@ func TestSchemaIsSound(t *testing.T) {
 	Flags(flags)
 	names := map[string]bool{}
 	for _, k := range Keys() {
-		if names[k.Name()] || k.Meaning() == "" || (k.parse == nil) == (k.list == nil) {
+		if names[k.Name()] || k.Meaning == "" || (k.parse == nil) == (k.list == nil) {
 			t.Errorf("%s is twice in the schema or has no meaning or no parser", k.Name())
 		}
 		names[k.Name()] = true
@@ -82,7 +82,7 @@ func TestSchemaIsSound(t *testing.T) {
 		if k.Flag() == "" {
 			continue
 		}
-		if flag := flags.Lookup(k.Flag()); flag == nil || flag.DefValue != k.Default() || flag.Usage == "" {
+		if flag := flags.Lookup(k.Flag()); flag == nil || flag.DefValue != k.Default || flag.Usage == "" {
 			t.Errorf("%s: flag %+v", k.Name(), flag)
 		}
 	}
@@ -129,7 +129,7 @@ func FuzzFile(f *testing.F) {
 // FuzzVariables does the same with a variable.
 func FuzzVariables(f *testing.F) {
 	for _, k := range Keys() {
-		f.Add(strings.TrimPrefix(k.variable(), prefix), k.def)
+		f.Add(strings.TrimPrefix(k.variable(), prefix), k.Default)
 	}
 	f.Add("CLUSTERS_A_LISTEN", "x")
 	f.Add("ADDRESS_MAP", "[{from: a, to: b}]")

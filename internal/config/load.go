@@ -131,17 +131,12 @@ type loader struct {
 
 func (l *loader) report(p Problem) { l.problems = append(l.problems, p) }
 
-// reportKey reports a problem with a key in effect.
-func (l *loader) reportKey(s *scope, name, message, nearest string) {
+// reject reports a key in effect, whose value cannot be used.
+func (l *loader) reject(s *scope, name, message, nearest string) {
 	k, _ := s.key(name)
 	set := s.settings[name]
+	set.wrong = true
 	l.report(Problem{s.label + name, set.source, k.display(*set), message, nearest})
-}
-
-// reject is reportKey for a value that cannot be used.
-func (l *loader) reject(s *scope, name, message, nearest string) {
-	l.reportKey(s, name, message, nearest)
-	s.settings[name].wrong = true
 }
 
 func (l *loader) warn(format string, args ...any) {
@@ -170,7 +165,7 @@ func (l *loader) resolve(s *scope, into any) {
 	for _, k := range s.keys {
 		several := k.is(inCluster) && len(l.clusters) > 1
 		if !k.is(isField) && !(several && k.is(perCluster)) {
-			v.SetDefault(k.name, k.def)
+			v.SetDefault(k.name, k.Default)
 		}
 		if !several && l.in.flag(k.Flag()).chosen {
 			_ = v.BindPFlag(k.name, l.in.Flags.Lookup(k.Flag())) // fails for a nil flag only
@@ -188,7 +183,7 @@ func (l *loader) resolve(s *scope, into any) {
 			set = given
 		default:
 			if set = l.in.flag(k.Flag()); !set.chosen {
-				set = setting{text: k.def, source: "default"}
+				set = setting{text: k.Default, source: "default"}
 			}
 		}
 		s.settings[k.name] = &set

@@ -32,11 +32,12 @@ func optional(parse parser) parser {
 	}
 }
 
-// matching accepts texts of the form of an expression, which allowed describes.
-func matching(expression, allowed string) parser {
+// matching accepts texts of at most limit bytes that have the form of an expression, which
+// allowed describes.
+func matching(limit int, expression, allowed string) parser {
 	form := regexp.MustCompile("^(" + expression + ")$")
 	return func(s string) (any, *valueError) {
-		if !form.MatchString(s) {
+		if len(s) > limit || !form.MatchString(s) {
 			return nil, expected(allowed)
 		}
 		return s, nil
@@ -44,17 +45,12 @@ func matching(expression, allowed string) parser {
 }
 
 func clusterName() parser {
-	return matching("[A-Za-z0-9][A-Za-z0-9_-]{0,62}", "1 to 63 letters, digits, - and _, beginning with a letter or digit")
-}
-
-// destinationName accepts what the cockpit does: the name becomes part of a URL path.
-func destinationName() parser {
-	return matching("[A-Za-z0-9_.-]{0,200}", "at most 200 letters, digits, -, _ and .")
+	return matching(63, "[A-Za-z0-9][A-Za-z0-9_-]*", "1 to 63 letters, digits, - and _, beginning with a letter or digit")
 }
 
 // tenant accepts a subdomain or a zone id; both have the form of a label of a host name.
 func tenant() parser {
-	return matching("([A-Za-z0-9][A-Za-z0-9-]{0,62})?", "the subdomain of a subaccount (letters, digits and -) or a tenant id (a UUID)")
+	return matching(63, "([A-Za-z0-9][A-Za-z0-9-]*)?", "the subdomain of a subaccount (letters, digits and -) or a tenant id (a UUID)")
 }
 
 func secretText(s string) (any, *valueError) {
@@ -66,15 +62,11 @@ func secretText(s string) (any, *valueError) {
 
 func printable(limit int) parser {
 	return func(s string) (any, *valueError) {
-		if len(s) > limit || !isPrintable(s) {
+		if len(s) > limit || !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 			return nil, expected("printable text of at most %d bytes", limit)
 		}
 		return s, nil
 	}
-}
-
-func isPrintable(s string) bool {
-	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
 func locationID(s string) (any, *valueError) {
@@ -94,18 +86,12 @@ func oneOf(words ...string) parser {
 }
 
 func boolean(s string) (any, *valueError) {
-	err := expected("true or false")
-	switch strings.ToLower(s) {
-	case "true", "1":
-		return true, nil
-	case "false", "0":
-		return false, nil
-	case "yes", "y", "on":
-		return nil, err.suggest("true")
-	case "no", "n", "off":
-		return nil, err.suggest("false")
+	s = strings.ToLower(s)
+	if s == "true" || s == "1" || s == "false" || s == "0" {
+		return s == "true" || s == "1", nil
 	}
-	return nil, err
+	meant := map[string]string{"yes": "true", "y": "true", "on": "true", "no": "false", "n": "false", "off": "false"}
+	return nil, expected("true or false").suggest(meant[s])
 }
 
 func integer(low, high int) parser {
@@ -166,14 +152,7 @@ func show(value any) string {
 
 // showDuration is Duration.String without idle zeros: 1m for 1m0s.
 func showDuration(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
+	return strings.ReplaceAll(strings.ReplaceAll(d.String(), "m0s", "m"), "h0m", "h")
 }
 
 // showSize uses the largest unit that leaves no remainder.
@@ -214,15 +193,14 @@ func brokerAddresses(s string) (any, *valueError) {
 	var all []HostPort
 	items := splitList(s)
 	for _, item := range items {
-		a, wrong := brokerAddress(item)
+		a, err := brokerAddress(item)
 		switch {
-		case wrong != nil && len(items) > 1:
-			wrong.message = fmt.Sprintf("%q: %s", brief(item), wrong.message)
-			fallthrough
-		case wrong != nil:
-			return nil, wrong
+		case err != nil && len(items) > 1:
+			return nil, wrong("%q: %s", brief(item), err.message).suggest(err.nearest)
+		case err != nil:
+			return nil, err
 		case slices.Contains(all, a.(HostPort)):
-			return nil, &valueError{message: "lists " + show(a) + " twice"}
+			return nil, wrong("lists %s twice", a)
 		}
 		all = append(all, a.(HostPort))
 	}

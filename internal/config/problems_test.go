@@ -110,7 +110,7 @@ func TestBadValues(t *testing.T) {
 		{"remote without authentication", conf{env: []string{bootstrap, "KAFKA_TUNNEL_LISTEN=10.1.1.1:9092", "KAFKA_TUNNEL_ALLOW_REMOTE=true", "KAFKA_TUNNEL_ADVERTISE=h"}}, "clusters.default.listen", "variable KAFKA_TUNNEL_LISTEN", "10.1.1.1:9092", "without authentication; that needs insecure_remote: true", ""},
 
 		// Authentication.
-		{"a password without a user", conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_AUTH=userpass", "KAFKA_TUNNEL_CONNECTIVITY_PASSWORD=x"}}, "connectivity.username", "default", "", "is missing; auth: userpass (variable KAFKA_TUNNEL_CONNECTIVITY_AUTH) needs it", ""},
+		{"a password without a user", conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_AUTH=userpass", "KAFKA_TUNNEL_CONNECTIVITY_PASSWORD=x"}}, "connectivity.username", "default", "", "is missing; connectivity.auth: userpass (variable KAFKA_TUNNEL_CONNECTIVITY_AUTH) needs it", ""},
 		{"a user for a token", conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_USERNAME=x"}}, "connectivity.username", "variable KAFKA_TUNNEL_CONNECTIVITY_USERNAME", "x", "contradicts connectivity.auth: jwt (default)", ""},
 		{"a Location ID without a token", conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_AUTH=none", "KAFKA_TUNNEL_LOCATION_ID=X"}}, "clusters.default.location_id", "variable KAFKA_TUNNEL_LOCATION_ID", "X", "only a token carries it", ""},
 		{"a tenant that is a URL", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TENANT=https://x.y"}}, "clusters.default.tenant", "variable KAFKA_TUNNEL_TENANT", "https://x.y", "expected the subdomain of a subaccount", ""},

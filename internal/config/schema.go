@@ -1,6 +1,8 @@
 package config
 
 import (
+	"cmp"
+	"fmt"
 	"strings"
 	"time"
 
@@ -12,10 +14,10 @@ import (
 // A Key is a row of the schema.
 type Key struct {
 	name    string // path; for keys of a cluster without "clusters"
-	def     string // default as text; "": none
+	Default string // as text; "": none
 	parse   parser
 	marks   mark
-	meaning string // one line
+	Meaning string // one line
 	list    lister // of a list of objects, in place of parse
 }
 
@@ -26,12 +28,6 @@ func (k Key) Name() string {
 	}
 	return k.name
 }
-
-// Default is the default as it would be written, "" if there is none.
-func (k Key) Default() string { return k.def }
-
-// Meaning is one line for users.
-func (k Key) Meaning() string { return k.meaning }
 
 // Flag is the name of the flag, "" if there is none.
 func (k Key) Flag() string {
@@ -65,6 +61,7 @@ const (
 	isSecret                    // never shown, and no flag
 	fileOnly                    // neither a variable nor a flag
 	needsProxy                  // has no meaning with connectivity.via: direct
+	needsUser                   // only for connectivity.auth: userpass
 	isField                     // of an object in a list: no default, no flag, no variable
 	required                    // a field that each object needs
 )
@@ -81,7 +78,7 @@ func Keys() []Key {
 	return []Key{
 		{"name", "default", clusterName(), inCluster | perCluster | fileOnly, "name of the cluster in metrics, /status and variables", nil},
 		{"bootstrap", "", brokerAddresses, inCluster | isList | isAddress, "virtual addresses of the brokers, as the Cloud Connector exposes them", nil},
-		{"destination", "", destinationName(), inCluster, "name of a destination (TCP, OnPremise) that supplies what is not configured here", nil},
+		{"destination", "", matching(200, "[A-Za-z0-9_.-]*", "at most 200 letters, digits, -, _ and ."), inCluster, "name of a destination (TCP, OnPremise) that supplies what is not configured here", nil},
 		{"listen", "127.0.0.1:9092", listenAddress, inCluster | isAddress | perCluster, "address that clients connect to first; port 0: any free port", nil},
 		{"advertise", "localhost", advertised, inCluster, "host written into responses", nil},
 		{"broker_ports", "19100-19199", portRange, inCluster | perCluster, "local ports, one for each broker; 0: ephemeral ports", nil},
@@ -101,9 +98,9 @@ func Keys() []Key {
 		{"connectivity.destination_service", "", name, needsProxy, "name of the destination service, if several are bound", nil},
 		{"connectivity.proxy", "", optional(proxyAddress), isAddress | needsProxy, "host:port of the SOCKS5 proxy; empty: from the binding", nil},
 		{"connectivity.auth", AuthJWT, oneOf(AuthJWT, AuthNone, AuthPassword), 0, "jwt: with a token; none: a proxy in Kyma's trusted mode; userpass: with user name and password", nil},
-		{"connectivity.username", "", printable(255), needsProxy, "user name, with auth: userpass", nil},
-		{"connectivity.password", "", secretText, isSecret | needsProxy, "password, with auth: userpass; prefer a variable to the file", nil},
-		{"connectivity.password_file", "", file, needsProxy, "file that holds the password, with auth: userpass", nil},
+		{"connectivity.username", "", printable(255), needsUser, "user name, with auth: userpass", nil},
+		{"connectivity.password", "", secretText, isSecret | needsUser, "password, with auth: userpass; prefer a variable to the file", nil},
+		{"connectivity.password_file", "", file, needsUser, "file that holds the password, with auth: userpass", nil},
 		{"connectivity.connect_timeout", "5s", duration(short, long), 0, "limit for the TCP connection to the proxy", nil},
 		{"connectivity.handshake_timeout", "20s", duration(short, long), 0, "limit for one attempt to reach a broker, within hold", nil},
 		{"connectivity.hold", "9s", duration(short, long), 0, "how long a client is held while its broker cannot be reached", nil},
@@ -145,8 +142,8 @@ func Flags(fs *pflag.FlagSet) {
 	fs.String(defaultEnvFlag, "", "default-env.json with variables that are not set, on a laptop")
 	for _, k := range Keys() {
 		if name := k.Flag(); name != "" {
-			flag := fs.VarPF(&flagText{text: k.def, list: k.is(isList), kind: k.flagKind()}, name, "", k.meaning)
-			if k.def == "false" {
+			flag := fs.VarPF(&flagText{text: k.Default, list: k.is(isList), kind: k.flagKind()}, name, "", k.Meaning)
+			if k.Default == "false" {
 				flag.NoOptDefVal = "true"
 			}
 		}
@@ -155,18 +152,9 @@ func Flags(fs *pflag.FlagSet) {
 
 // flagKind is the word that the help shows for a value.
 func (k Key) flagKind() string {
-	_, err := time.ParseDuration(k.def)
-	switch {
-	case k.def == "false":
-		return "bool"
-	case k.is(isList):
-		return "list"
-	case k.is(isAddress):
-		return "address"
-	case err == nil && k.def != "0":
-		return "duration"
-	}
-	return "text"
+	value, _ := k.parse(k.Default)
+	kinds := map[string]string{"bool": "bool", "[]hostport.Address": "list", "hostport.Address": "address", "time.Duration": "duration"}
+	return cmp.Or(kinds[fmt.Sprintf("%T", value)], "text")
 }
 
 // flagText takes any text, so that a wrong value is reported together with all other
