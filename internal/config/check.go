@@ -40,14 +40,11 @@ func (l *loader) check() {
 
 // checkNames requires names that differ in variables too.
 func (l *loader) checkNames() {
-	first := map[string]string{}
-	for _, s := range l.clusters {
-		folded := foldName(s.name)
-		if other, clash := first[folded]; clash && s.name != "" {
-			l.reject(s, "name", fmt.Sprintf("cannot be told from the cluster %q in the names of variables (%s%s_...)", other, clusterPart, folded), "")
-			continue
+	for i, s := range l.clusters {
+		same := func(other *scope) bool { return foldName(other.name) == foldName(s.name) }
+		if first := slices.IndexFunc(l.clusters, same); first < i && s.name != "" {
+			l.reject(s, "name", fmt.Sprintf("cannot be told from the cluster %q in the names of variables (%s%s_...)", l.clusters[first].name, clusterPart, foldName(s.name)), "")
 		}
-		first[folded] = s.name
 	}
 }
 
@@ -163,7 +160,16 @@ func (l *loader) checkToken() {
 		l.reject(r, "token.resource", "has no effect without token.url, the Identity Authentication service; with a binding token.issuer: ias is enough", "")
 		return
 	}
-	l.checkIdentity()
+	if issuer := "token.issuer"; t.Resource != "" || t.Issuer == IssuerIAS {
+		if t.Resource != "" {
+			issuer = "token.resource"
+		}
+		for _, s := range l.clusters {
+			if s.chosen("tenant") && s.ok("tenant") { // each subscriber has an Identity Authentication service of its own
+				l.reject(s, "tenant", "cannot be sent to the Identity Authentication service ("+issuer+", "+r.source(issuer)+"); subscribers need token.issuer: xsuaa", "")
+			}
+		}
+	}
 	together, names := "url, client_id and client_secret", []string{"token.url", "token.client_id", "token.client_secret"}
 	if t.CertificateFile != "" || t.KeyFile != "" {
 		if t.ClientSecret != "" {
@@ -176,22 +182,6 @@ func (l *loader) checkToken() {
 	for _, name := range names {
 		if first >= 0 && !r.chosen(name) {
 			l.reject(r, name, "is missing, but "+names[first]+" is set ("+r.source(names[first])+"); without a binding "+together+" are needed together", "")
-		}
-	}
-}
-
-// checkIdentity finds tenants that the Identity Authentication service cannot be asked
-// for: each subscriber has one of its own.
-func (l *loader) checkIdentity() {
-	name := "token.resource"
-	if t := l.config.Token; t.Resource == "" {
-		if name = "token.issuer"; t.Issuer != IssuerIAS {
-			return
-		}
-	}
-	for i, c := range l.config.Clusters {
-		if c.Tenant != "" {
-			l.reject(l.clusters[i], "tenant", "cannot be sent to the Identity Authentication service ("+name+", "+l.root.source(name)+"); subscribers need token.issuer: xsuaa", "")
 		}
 	}
 }

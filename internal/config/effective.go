@@ -161,11 +161,10 @@ func (e *Effective) NeedsBinding() bool {
 // explain adds to a missing binding which half of the plain configuration is there.
 func (e *Effective) explain(err error) error {
 	f, ok := failure.As(err)
-	if !ok || f.Code != failure.BindingMissing {
-		return err
-	}
 	half := ""
 	switch c := e.Config; {
+	case !ok || f.Code != failure.BindingMissing:
+		return err
 	case c.Token.URL != "":
 		half = "; token.* is configured, but connectivity.proxy is not"
 	case c.Connectivity.Proxy != "":

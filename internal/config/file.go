@@ -226,7 +226,6 @@ func objects[T any](noun, example string, check func(T) error, fields ...Key) li
 }
 
 func ruleList() lister {
-	const required = isField | required
 	return objects(
 		"rule", `{from: "kafka-*.corp:9092", to: "vkafka-*:9092"}`,
 		func(rule AddressRule) error {
@@ -239,7 +238,6 @@ func ruleList() lister {
 }
 
 func forwardList() lister {
-	const required = isField | required
 	local := func(text string) (any, *valueError) {
 		a, err := listenAddress(text)
 		if err == nil && !hostport.IsLoopback(a.(HostPort).Host) {

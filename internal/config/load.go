@@ -164,7 +164,7 @@ func (l *loader) resolve(s *scope, into any) {
 	v, understood := viper.New(), viper.New()
 	for _, k := range s.keys {
 		several := k.is(inCluster) && len(l.clusters) > 1
-		if !k.is(isField) && !(several && k.is(perCluster)) {
+		if !k.is(isField|required) && !(several && k.is(perCluster)) {
 			v.SetDefault(k.name, k.Default)
 		}
 		if !several && l.in.flag(k.Flag()).chosen {
@@ -212,6 +212,8 @@ func (l *loader) parse(path string, k Key, set *setting) (value any, err *valueE
 		return k.list(l, path, set)
 	case k.is(isAddress) && strings.Contains(set.text, "@"):
 		return nil, wrong("must not contain a user name or a password (@)")
+	case set.text == "" && k.Default == "" && !k.is(isList|required):
+		return "", nil
 	}
 	if value, err = k.parse(set.text); err == nil {
 		set.shown = show(value)
@@ -233,19 +235,16 @@ func ParseClusterKey(name, text, shownAs string) (any, []Problem) {
 
 // missing reports a key without a value.
 func (l *loader) missing(s *scope, k Key) {
-	p := Problem{Key: s.label + k.name, Source: cmp.Or(s.from, "default")}
+	p := Problem{Key: s.label + k.name, Source: cmp.Or(s.from, "default"), Message: "has no default with several clusters"}
 	switch {
-	case k.is(isField) && !k.is(required):
-		return
-	case k.is(isField):
+	case k.is(required):
 		p.Message = "is missing"
+	case k.is(isField):
+		return
 	case k.is(fileOnly):
 		p.Message = "every cluster needs a name when there are several"
-	default:
-		p.Message = "has no default with several clusters"
-		if s.name != "" {
-			p.Message += "; set " + clusterVariable(s.name, k)
-		}
+	case s.name != "":
+		p.Message += "; set " + clusterVariable(s.name, k)
 	}
 	l.report(p)
 }

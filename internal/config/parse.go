@@ -22,16 +22,6 @@ type parser = func(text string) (any, *valueError)
 
 func anyText(s string) (any, *valueError) { return s, nil }
 
-// optional accepts the empty text too.
-func optional(parse parser) parser {
-	return func(s string) (any, *valueError) {
-		if s == "" {
-			return "", nil
-		}
-		return parse(s)
-	}
-}
-
 // matching accepts texts of at most limit bytes that have the form of an expression, which
 // allowed describes.
 func matching(limit int, expression, allowed string) parser {
@@ -50,7 +40,7 @@ func clusterName() parser {
 
 // tenant accepts a subdomain or a zone id; both have the form of a label of a host name.
 func tenant() parser {
-	return matching(63, "([A-Za-z0-9][A-Za-z0-9-]*)?", "the subdomain of a subaccount (letters, digits and -) or a tenant id (a UUID)")
+	return matching(63, "[A-Za-z0-9][A-Za-z0-9-]*", "the subdomain of a subaccount (letters, digits and -) or a tenant id (a UUID)")
 }
 
 func secretText(s string) (any, *valueError) {

@@ -31,7 +31,7 @@ func (k Key) Name() string {
 
 // Flag is the name of the flag, "" if there is none.
 func (k Key) Flag() string {
-	if k.is(isSecret|fileOnly|isField) || k.list != nil {
+	if k.is(isSecret|fileOnly|isField|required) || k.list != nil {
 		return ""
 	}
 	return strings.NewReplacer(".", "-", "_", "-").Replace(k.name)
@@ -63,7 +63,7 @@ const (
 	needsProxy                  // has no meaning with connectivity.via: direct
 	needsUser                   // only for connectivity.auth: userpass
 	isField                     // of an object in a list: no default, no flag, no variable
-	required                    // a field that each object needs
+	required                    // the same, and each object needs it
 )
 
 // Keys returns the table of all keys, in the order of config.example.yaml: the only
@@ -87,7 +87,7 @@ func Keys() []Key {
 		{"address_map", "[]", nil, inCluster, "rules that map advertised addresses to virtual ones; the first match wins", ruleList()},
 		{"tls.enabled", "false", boolean, inCluster, "the brokers expect TLS", nil},
 		{"tls.ca_file", "", file, inCluster, "CA file (PEM) for verifying the brokers; empty: the system's CAs", nil},
-		{"tls.server_name", "", optional(hostName("the name or address of a host, as in the brokers' certificate")), inCluster, "host name in the certificates of all brokers; empty: the host that each broker advertises", nil},
+		{"tls.server_name", "", hostName("the name or address of a host, as in the brokers' certificate"), inCluster, "host name in the certificates of all brokers; empty: the host that each broker advertises", nil},
 		{"allow_remote", "false", boolean, inCluster, "clients on other hosts are allowed: listen may be beyond loopback", nil},
 		{"insecure_remote", "false", boolean, inCluster, "confirms that anyone who can reach listen can use the cluster without authentication", nil},
 
@@ -96,7 +96,7 @@ func Keys() []Key {
 		{"connectivity.via", ViaConnectivity, oneOf(ViaConnectivity, ViaDirect), 0, "connectivity: through the connectivity proxy; direct: without it", nil},
 		{"connectivity.service", "", name, needsProxy, "name of the connectivity service, if several are bound", nil},
 		{"connectivity.destination_service", "", name, needsProxy, "name of the destination service, if several are bound", nil},
-		{"connectivity.proxy", "", optional(proxyAddress), isAddress | needsProxy, "host:port of the SOCKS5 proxy; empty: from the binding", nil},
+		{"connectivity.proxy", "", proxyAddress, isAddress | needsProxy, "host:port of the SOCKS5 proxy; empty: from the binding", nil},
 		{"connectivity.auth", AuthJWT, oneOf(AuthJWT, AuthNone, AuthPassword), 0, "jwt: with a token; none: a proxy in Kyma's trusted mode; userpass: with user name and password", nil},
 		{"connectivity.username", "", printable(255), needsUser, "user name, with auth: userpass", nil},
 		{"connectivity.password", "", secretText, isSecret | needsUser, "password, with auth: userpass; prefer a variable to the file", nil},
@@ -107,7 +107,7 @@ func Keys() []Key {
 		{"connectivity.keepalive", "20s", duration(time.Second, time.Hour), 0, "interval of TCP keep-alive towards the proxy", nil},
 
 		{"token.issuer", IssuerAuto, oneOf(IssuerAuto, IssuerXSUAA, IssuerIAS), 0, "issuer of tokens, with a binding: xsuaa, ias (an identity service is bound as well), auto: what the binding offers", nil},
-		{"token.url", "", optional(tokenURL), isAddress | needsProxy, "token service, only without a binding", nil},
+		{"token.url", "", tokenURL, isAddress | needsProxy, "token service, only without a binding", nil},
 		{"token.client_id", "", name, needsProxy, "client id, only without a binding", nil},
 		{"token.client_secret", "", secretText, isSecret | needsProxy, "client secret, only without a binding; prefer a variable to the file", nil},
 		{"token.client_secret_file", "", file, needsProxy, "file that holds the client secret, only without a binding", nil},
