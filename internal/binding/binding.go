@@ -100,7 +100,7 @@ var (
 // A Choice says which binding is meant, and how it is used.
 type Choice struct {
 	Service string // name of the instance or of the binding; "" is right when there is only one
-	Issuer  string // of tokens: "xsuaa", "ias", or "" for what the binding says
+	Issuer  string // of tokens: "xsuaa", "ias", or "auto" or "" for what the binding offers
 	Secrets string // root of the older layout on Kubernetes; "": /etc/secrets/sapbtp
 }
 

@@ -87,7 +87,7 @@ func (e entry) looksLikeDestination() bool {
 // takesIdentity reports whether tokens come from the Identity Authentication service:
 // where that is asked for, or the binding knows nothing else.
 func (e entry) takesIdentity(issuer string) bool {
-	if issuer != "" {
+	if issuer != "" && issuer != "auto" {
 		return strings.EqualFold(issuer, "ias")
 	}
 	kinds := fmt.Sprint(e.Credentials[keyTokenType]) // a list or a text

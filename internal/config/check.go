@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -62,11 +63,7 @@ func (l *loader) checkBootstrap(s *scope, c *Cluster) {
 		l.reject(s, "bootstrap", failure.Lookup(failure.BootstrapMissing).Summary+": "+variable+" needs HOST:PORT of at least one broker", "")
 	}
 	if n := c.BrokerPorts.Size(); s.ok("broker_ports") && n > 0 && n < len(c.Bootstrap) {
-		brokers := "1 broker"
-		if n > 1 {
-			brokers = fmt.Sprintf("%d brokers", n)
-		}
-		l.reject(s, "broker_ports", fmt.Sprintf("holds %s, but bootstrap alone names %d addresses", brokers, len(c.Bootstrap)), "")
+		l.reject(s, "broker_ports", fmt.Sprintf("has fewer ports (%d) than bootstrap has addresses (%d)", n, len(c.Bootstrap)), "")
 	}
 	direct := l.config.Connectivity.Via == ViaDirect
 	for _, a := range c.Bootstrap {
@@ -219,26 +216,21 @@ func (s span) set() *setting          { return s.settings[s.name] }
 
 // spans lists the fixed ports of all keys that were understood.
 func (l *loader) spans() []span {
-	var out []span
-	add := func(s *scope, name, host string, first, last uint16) {
-		if first != 0 && s.ok(name) {
-			out = append(out, span{s, name, host, first, last})
-		}
-	}
+	var all []span
 	for i, c := range l.config.Clusters {
 		s := l.clusters[i]
-		add(s, "listen", c.Listen.Host, c.Listen.Port, c.Listen.Port)
+		all = append(all, span{s, "listen", c.Listen.Host, c.Listen.Port, c.Listen.Port})
 		if s.ok("listen") {
 			// Broker ports are opened on the host of listen.
-			add(s, "broker_ports", c.Listen.Host, c.BrokerPorts.First, c.BrokerPorts.Last)
+			all = append(all, span{s, "broker_ports", c.Listen.Host, c.BrokerPorts.First, c.BrokerPorts.Last})
 		}
 	}
 	for _, f := range l.config.Forwards {
-		add(l.root, "forwards", f.Listen.Host, f.Listen.Port, f.Listen.Port)
+		all = append(all, span{l.root, "forwards", f.Listen.Host, f.Listen.Port, f.Listen.Port})
 	}
 	admin := l.config.Admin.Listen
-	add(l.root, "admin.listen", admin.Host, admin.Port, admin.Port)
-	return out
+	all = append(all, span{l.root, "admin.listen", admin.Host, admin.Port, admin.Port})
+	return slices.DeleteFunc(all, func(s span) bool { return s.first == 0 || !s.ok(s.name) })
 }
 
 // isOwn reports whether an address is one that the tunnel listens on.
@@ -271,7 +263,7 @@ func (l *loader) checkPorts() {
 
 // warnReserved warns of ports that others in the container use.
 func (l *loader) warnReserved(s span) {
-	own, _ := strconv.ParseUint(environValue(l.in.Environ, "PORT", "VCAP_APP_PORT"), 10, 16)
+	own, _ := strconv.ParseUint(cmp.Or(environValue(l.in.Environ, "PORT"), environValue(l.in.Environ, "VCAP_APP_PORT")), 10, 16)
 	reserved := []struct {
 		port  uint16
 		owner string

@@ -13,6 +13,9 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/token"
 )
 
+// hidden is shown in place of what must not be shown.
+const hidden = "***"
+
 // Effective is a configuration together with where it came from.
 type Effective struct {
 	Config Config
@@ -79,11 +82,7 @@ func Resolve(in Input) (*Effective, error) {
 	if !e.NeedsBinding() {
 		return e, nil
 	}
-	choice := binding.Choice{Service: c.Service, Secrets: in.Secrets}
-	if t.Issuer != IssuerAuto {
-		choice.Issuer = t.Issuer
-	}
-	b, err := binding.FindConnectivity(in.Environ, choice)
+	b, err := binding.FindConnectivity(in.Environ, binding.Choice{Service: c.Service, Issuer: t.Issuer, Secrets: in.Secrets})
 	if err != nil {
 		return e, e.explain(err)
 	}
@@ -171,4 +170,58 @@ func (e *Effective) explain(err error) error {
 		half = "; connectivity.proxy is configured, but token.* is not"
 	}
 	return failure.New(f.Code, f.Err).For(f.Target, f.LocationID).With(f.Detail + half)
+}
+
+// A Problem is one thing that is wrong.
+type Problem struct {
+	Key     string `json:"key"`               // "clusters.default.listen", or the name of an unknown variable
+	Source  string `json:"source"`            // as [Value.Source]
+	Value   string `json:"value,omitempty"`   // what was given; *** for a secret; "" for unknown keys
+	Message string `json:"message"`           // what is allowed
+	Nearest string `json:"nearest,omitempty"` // what was probably meant
+}
+
+// String returns the problem in one line.
+func (p Problem) String() string {
+	text := p.Key
+	if p.Value != "" {
+		text += fmt.Sprintf(" = %q", p.Value)
+	}
+	if p.Source != "" && p.Source != variableSource(p.Key) {
+		text += " (" + p.Source + ")"
+	}
+	text += ": " + p.Message
+	if p.Nearest != "" {
+		text += "; did you mean " + p.Nearest + "?"
+	}
+	return text
+}
+
+// Error is a configuration that cannot be used.
+type Error struct {
+	Problems []Problem // at least one
+	// Values is what is in effect where it was understood, for `config` to show with
+	// the problems.
+	Values []Value
+	// bootstrapOnly: a missing bootstrap address is the only problem.
+	bootstrapOnly bool
+}
+
+// Error lists all problems, one a line.
+func (e *Error) Error() string {
+	text := e.failure().Summary()
+	for _, p := range e.Problems {
+		text += "\n  " + p.String()
+	}
+	return text
+}
+
+// Unwrap returns the [failure.Failure] of the catalogue whose advice fits.
+func (e *Error) Unwrap() error { return e.failure() }
+
+func (e *Error) failure() *failure.Failure {
+	if e.bootstrapOnly {
+		return failure.New(failure.BootstrapMissing, nil)
+	}
+	return failure.New(failure.ConfigInvalid, nil)
 }

@@ -221,14 +221,12 @@ func (l *loader) withDefaultEnv(in Input) Input {
 	return in
 }
 
-// environValue returns the value of the first of these variables that is not empty.
-func environValue(environ []string, names ...string) string {
-	for _, name := range names {
-		for _, entry := range slices.Backward(environ) {
-			if value, ok := strings.CutPrefix(entry, name+"="); ok && value != "" {
-				return value
-			}
+// environValue returns the value of a variable; of several that are not empty, the last.
+func environValue(environ []string, name string) (value string) {
+	for _, entry := range environ {
+		if text, ok := strings.CutPrefix(entry, name+"="); ok && text != "" {
+			value = text
 		}
 	}
-	return ""
+	return value
 }

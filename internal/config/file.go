@@ -24,12 +24,9 @@ const maxClusters = 100
 // document finds and parses the file. The nodes are read here and not by viper: only
 // they know lines, and in them a number such as 007 stays what was written.
 func (l *loader) document(fromEnvironment string) *yaml.Node {
-	path := setting{text: l.in.File, source: "file " + l.in.File}
-	if fromEnvironment != "" {
+	path := l.in.flag(fileFlag)
+	if !path.chosen {
 		path = setting{text: strings.TrimSpace(fromEnvironment), source: variableSource(fileVariable)}
-	}
-	if flag := l.in.flag(fileFlag); flag.chosen {
-		path = flag
 	}
 	if l.file = path.text; l.file == "" {
 		return yamlfile.Null()

@@ -55,8 +55,10 @@ func (c conf) input(t testing.TB) Input {
 	dir := t.TempDir()
 	t.Chdir(dir)
 	if c.file != "" {
-		in.File = "tunnel.yaml"
-		writeTo(t, in.File, c.file)
+		writeTo(t, "tunnel.yaml", c.file)
+		if err := in.Flags.Set("config", "tunnel.yaml"); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for name, content := range c.files {
 		writeTo(t, name, content)

@@ -24,9 +24,6 @@ type Input struct {
 	Flags *pflag.FlagSet
 	// Environ has the form of [os.Environ].
 	Environ []string
-	// File is the path of the file, if neither the flag --config nor
-	// KAFKA_TUNNEL_CONFIG names one; "": none.
-	File string
 	// Secrets is the root of SAP's older layout of bindings on Kubernetes; "":
 	// /etc/secrets/sapbtp.
 	Secrets string

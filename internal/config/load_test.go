@@ -232,7 +232,7 @@ func TestFileIsFoundAndRead(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "(variable KAFKA_TUNNEL_CONFIG): cannot be read") || strings.Contains(err.Error(), "bootstrap") {
 		t.Errorf("a missing file: %v", err)
 	}
-	_, err = Load(Input{File: writeFile(t, strings.Repeat("# much\n", maxFile/7+1))})
+	_, err = Load(Input{Environ: []string{"KAFKA_TUNNEL_CONFIG=" + writeFile(t, strings.Repeat("# much\n", maxFile/7+1))}})
 	if err == nil || !strings.Contains(err.Error(), "larger than") {
 		t.Errorf("a file without an end: %v", err)
 	}

@@ -98,8 +98,9 @@ func duration(low, high time.Duration) parser {
 	return func(s string) (any, *valueError) {
 		wrong := expected("a duration with its unit (ms, s, m, h) from %s to %s", showDuration(low), showDuration(high))
 		d, err := time.ParseDuration(s)
+		_, noUnit := time.ParseDuration(s + "s")
 		switch {
-		case err != nil && isNumber(s):
+		case err != nil && noUnit == nil:
 			return nil, wrong.suggest(s + "s")
 		case err != nil || d < low || d > high:
 			return nil, wrong
@@ -155,11 +156,6 @@ func showSize(n int64) string {
 	return strconv.FormatInt(n, 10)
 }
 
-func isNumber(s string) bool {
-	_, err := strconv.ParseFloat(s, 64)
-	return err == nil
-}
-
 // dialAddress reads an address to connect to. The default port is only suggested.
 func dialAddress(s, defaultPort, allowed string) (HostPort, *valueError) {
 	rest := s
@@ -167,12 +163,13 @@ func dialAddress(s, defaultPort, allowed string) (HostPort, *valueError) {
 		rest = strings.TrimRight(after, "/")
 	}
 	a, ok := hostport.Parse(rest)
+	_, notNumber := strconv.Atoi(rest)
 	switch ok = ok && a.Dialable(); {
 	case ok && rest == s:
 		return a, nil
 	case ok:
 		return a, expected(allowed).suggest(a.String())
-	case hostport.IsHost(rest) && !isNumber(rest):
+	case hostport.IsHost(rest) && notNumber != nil:
 		return a, expected(allowed).suggest(net.JoinHostPort(rest, defaultPort))
 	}
 	return a, expected(allowed)
@@ -274,4 +271,38 @@ func tokenURL(s string) (any, *valueError) {
 		return nil, wrong("%s", err)
 	}
 	return full, nil
+}
+
+// A valueError is what is wrong with one value.
+type valueError struct{ message, nearest string }
+
+func wrong(format string, args ...any) *valueError {
+	return &valueError{message: fmt.Sprintf(format, args...)}
+}
+
+// expected is a valueError that describes what is allowed.
+func expected(format string, args ...any) *valueError { return wrong("expected "+format, args...) }
+
+// suggest adds what was probably meant.
+func (e *valueError) suggest(nearest string) *valueError {
+	e.nearest = nearest
+	return e
+}
+
+// brief makes a text fit for one line.
+func brief(text string) string {
+	const limit = 120
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit], "") + "..."
+}
+
+// withoutUserInfo hides all text before an @: people paste addresses with passwords
+// in them, and a password may hold commas and colons.
+func withoutUserInfo(text string) string {
+	if at := strings.LastIndexByte(text, '@'); at >= 0 {
+		return hidden + text[at:]
+	}
+	return text
 }

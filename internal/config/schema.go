@@ -163,16 +163,15 @@ type flagText struct {
 	text string
 	kind string
 	list bool
-	set  bool
 }
 
 func (f *flagText) String() string { return f.text }
 func (f *flagText) Type() string   { return f.kind }
 
 func (f *flagText) Set(text string) error {
-	if f.list && f.set {
-		text = f.text + "," + text
+	if f.list {
+		text = strings.TrimPrefix(f.text+","+text, ",")
 	}
-	f.text, f.set = text, true
+	f.text = text
 	return nil
 }
