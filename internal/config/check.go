@@ -65,12 +65,12 @@ func (l *loader) checkBootstrap(s *scope, c *Cluster) {
 	if n := c.BrokerPorts.Size(); s.ok("broker_ports") && n > 0 && n < len(c.Bootstrap) {
 		l.reject(s, "broker_ports", fmt.Sprintf("has fewer ports (%d) than bootstrap has addresses (%d)", n, len(c.Bootstrap)), "")
 	}
-	direct := l.config.Connectivity.Via == ViaDirect
+	via := l.config.Connectivity.Via
 	for _, a := range c.Bootstrap {
-		if addr, err := netip.ParseAddr(a.Host); err == nil && addr.Is6() && !direct {
+		if addr, err := netip.ParseAddr(a.Host); err == nil && addr.Is6() && via == ViaConnectivity {
 			l.reject(s, "bootstrap", "names "+a.String()+"; the connectivity proxy takes host names and IPv4 addresses only", "")
 		}
-		if direct && l.isOwn(a) {
+		if via == ViaDirect && l.isOwn(a) {
 			l.reject(s, "bootstrap", "names "+a.String()+", which is an address of the tunnel itself", "")
 		}
 	}
@@ -157,14 +157,13 @@ func (l *loader) checkToken() {
 		l.reject(r, "token.resource", "has no effect without token.url, the Identity Authentication service; with a binding token.issuer: ias is enough", "")
 		return
 	}
-	if issuer := "token.issuer"; t.Resource != "" || t.Issuer == IssuerIAS {
-		if t.Resource != "" {
-			issuer = "token.resource"
-		}
-		for _, s := range l.clusters {
-			if s.chosen("tenant") && s.ok("tenant") { // each subscriber has an Identity Authentication service of its own
-				l.reject(s, "tenant", "cannot be sent to the Identity Authentication service ("+issuer+", "+r.source(issuer)+"); subscribers need token.issuer: xsuaa", "")
-			}
+	issuer := "token.issuer"
+	if t.Resource != "" {
+		issuer = "token.resource"
+	}
+	for _, s := range l.clusters {
+		if (t.Resource != "" || t.Issuer == IssuerIAS) && s.chosen("tenant") && s.ok("tenant") { // each subscriber has an Identity Authentication service of its own
+			l.reject(s, "tenant", "cannot be sent to the Identity Authentication service ("+issuer+", "+r.source(issuer)+"); subscribers need token.issuer: xsuaa", "")
 		}
 	}
 	together, names := "url, client_id and client_secret", []string{"token.url", "token.client_id", "token.client_secret"}
@@ -188,15 +187,11 @@ func (l *loader) checkForwards() {
 	if !l.root.ok("forwards") {
 		return
 	}
-	var names []string
-	for _, s := range l.clusters {
-		names = append(names, s.name)
-	}
-	for _, f := range l.config.Forwards {
-		if slices.Contains(names, f.Name) {
+	for i, f := range l.config.Forwards {
+		if slices.ContainsFunc(l.clusters, func(s *scope) bool { return s.name == f.Name }) ||
+			slices.ContainsFunc(l.config.Forwards[:i], func(other Forward) bool { return other.Name == f.Name }) {
 			l.reject(l.root, "forwards", fmt.Sprintf("uses the name %q twice, or that of a cluster; metrics and status could not tell them apart", f.Name), "")
 		}
-		names = append(names, f.Name)
 		if c := l.config.Connectivity; c.Via != ViaDirect && c.Auth != AuthJWT && (f.LocationID != "" || f.Tenant != "") {
 			l.reject(l.root, "forwards", "has a Location ID or a tenant, which cannot be sent to a proxy with connectivity.auth: "+c.Auth, "")
 		}

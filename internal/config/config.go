@@ -205,8 +205,8 @@ type Log struct {
 // Secret is a text that is never printed.
 type Secret = binding.Secret
 
-// HostPort is an address, and PortRange a range of ports.
-type (
-	HostPort  = hostport.Address
-	PortRange = hostport.Range
-)
+// HostPort is an address.
+type HostPort = hostport.Address
+
+// PortRange is a range of ports.
+type PortRange = hostport.Range

@@ -202,14 +202,13 @@ type Error struct {
 	Problems []Problem // at least one
 	// Values is what is in effect where it was understood, for `config` to show with
 	// the problems.
-	Values []Value
-	// bootstrapOnly: a missing bootstrap address is the only problem.
-	bootstrapOnly bool
+	Values  []Value
+	failure *failure.Failure // of the catalogue, whose advice fits
 }
 
 // Error lists all problems, one a line.
 func (e *Error) Error() string {
-	text := e.failure().Summary()
+	text := e.failure.Summary()
 	for _, p := range e.Problems {
 		text += "\n  " + p.String()
 	}
@@ -217,11 +216,4 @@ func (e *Error) Error() string {
 }
 
 // Unwrap returns the [failure.Failure] of the catalogue whose advice fits.
-func (e *Error) Unwrap() error { return e.failure() }
-
-func (e *Error) failure() *failure.Failure {
-	if e.bootstrapOnly {
-		return failure.New(failure.BootstrapMissing, nil)
-	}
-	return failure.New(failure.ConfigInvalid, nil)
-}
+func (e *Error) Unwrap() error { return e.failure }

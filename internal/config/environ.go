@@ -164,11 +164,8 @@ func (l *loader) place(s *scope, k Key, set setting) {
 // are several.
 func (l *loader) reportCluster(k Key, set setting) {
 	if len(l.clusters) > 1 && set.chosen {
-		form := clusterPart + "<NAME>_" + strings.TrimPrefix(k.variable(), prefix)
-		l.report(Problem{
-			k.name, set.source, k.display(set), "names none of the clusters " + l.listNames() + "; with several clusters its form is " + form,
-			clusterVariable(l.clusters[0].name, k),
-		})
+		message := "names none of the clusters " + l.listNames() + "; with several clusters its form is " + clusterPart + "<NAME>_" + strings.TrimPrefix(k.variable(), prefix)
+		l.report(Problem{k.name, set.source, k.display(set), message, clusterVariable(l.clusters[0].name, k)})
 	}
 }
 

@@ -101,6 +101,20 @@ func TestSchemaIsSound(t *testing.T) {
 	}
 }
 
+// TestAKeyWithoutAFieldIsAnError, and so is one whose value is of another type.
+func TestAKeyWithoutAFieldIsAnError(t *testing.T) {
+	for name, k := range map[string]Key{
+		"no field":   {name: "connectivity.nonsense", Default: "x", parse: anyText},
+		"other type": {name: "connectivity.hold", Default: "x", parse: anyText},
+	} {
+		l := &loader{}
+		l.resolve(newScope("", "", []Key{k}, l.at), &Config{})
+		if len(l.problems) != 1 || !strings.Contains(l.problems[0].Message, "the schema does not fit the configuration") {
+			t.Errorf("%s: %s", name, lines(l.problems))
+		}
+	}
+}
+
 func TestBooleanFlagsNeedNoValue(t *testing.T) {
 	eff := conf{env: []string{bootstrap}, args: []string{"--allow-remote", "--advertise", "x"}}.must(t)
 	if c := eff.Config.Clusters[0]; !c.AllowRemote || c.Advertise != "x" {

@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/boundedfile"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/secure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/token"
 )
@@ -33,13 +34,11 @@ type Input struct {
 const maxFile = 1 << 20
 
 // flag returns the setting of a flag; it is chosen if the flag was set.
-func (in Input) flag(name string) (set setting) {
-	if in.Flags != nil {
-		if flag := in.Flags.Lookup(name); flag != nil && flag.Changed {
-			set = setting{text: strings.TrimSpace(flag.Value.String()), source: "flag --" + name, chosen: true}
-		}
+func (in Input) flag(name string) setting {
+	if in.Flags == nil || !in.Flags.Changed(name) {
+		return setting{}
 	}
-	return set
+	return setting{text: strings.TrimSpace(in.Flags.Lookup(name).Value.String()), source: "flag --" + name, chosen: true}
 }
 
 // Load makes the configuration from flags, variables, file and defaults. It does
@@ -324,8 +323,11 @@ func (l *loader) finish() (*Effective, error) {
 			}
 		}
 	}
-	if len(l.problems) > 0 {
-		return nil, &Error{Problems: l.problems, Values: values, bootstrapOnly: l.noBootstrap == len(l.problems)}
+	switch len(l.problems) {
+	case 0:
+		return &Effective{Config: l.config, Values: values, Warnings: l.warnings, File: l.file}, nil
+	case l.noBootstrap:
+		return nil, &Error{l.problems, values, failure.New(failure.BootstrapMissing, nil)}
 	}
-	return &Effective{Config: l.config, Values: values, Warnings: l.warnings, File: l.file}, nil
+	return nil, &Error{l.problems, values, failure.New(failure.ConfigInvalid, nil)}
 }

@@ -247,9 +247,6 @@ func advertised(s string) (any, *valueError) {
 }
 
 func portRange(s string) (any, *valueError) {
-	if s == "0" {
-		return PortRange{}, nil
-	}
 	low, high, isRange := strings.Cut(s, "-")
 	if !isRange {
 		high = low
@@ -257,7 +254,7 @@ func portRange(s string) (any, *valueError) {
 	first, err1 := strconv.ParseUint(strings.TrimSpace(low), 10, 16)
 	last, err2 := strconv.ParseUint(strings.TrimSpace(high), 10, 16)
 	switch {
-	case err1 != nil || err2 != nil || first == 0 || last == 0:
+	case err1 != nil || err2 != nil || (first == 0 || last == 0) && s != "0":
 		return nil, expected("FIRST-LAST with ports from 1 to 65535, or 0 for ephemeral ports")
 	case last < first:
 		return nil, wrong("ends before it begins and would hold 0 brokers; it needs room for at least 1").suggest(fmt.Sprintf("%d-%d", last, first))

@@ -70,10 +70,7 @@ const (
 // place that lists them. The structs of [Config] have a field for each, found by its
 // name.
 func Keys() []Key {
-	const (
-		short = 100 * time.Millisecond
-		long  = 10 * time.Minute
-	)
+	const short, long = 100 * time.Millisecond, 10 * time.Minute
 	name, file := printable(1000), anyText
 	return []Key{
 		{"name", "default", clusterName(), inCluster | perCluster | fileOnly, "name of the cluster in metrics, /status and variables", nil},
