@@ -258,19 +258,20 @@ func (l *loader) checkPorts() {
 
 // warnReserved warns of ports that others in the container use.
 func (l *loader) warnReserved(s span) {
-	own, _ := strconv.ParseUint(cmp.Or(environValue(l.in.Environ, "PORT"), environValue(l.in.Environ, "VCAP_APP_PORT")), 10, 16)
+	application, _ := strconv.ParseUint(cmp.Or(environValue(l.in.Environ, "PORT"), environValue(l.in.Environ, "VCAP_APP_PORT")), 10, 16)
+	own := uint16(application)
 	reserved := []struct {
 		port  uint16
 		owner string
 	}{
-		{uint16(own), "the application ($PORT)"},
+		{own, "the application ($PORT)"},
 		{8080, "the application"},
 		{8081, "the metric registrar"},
 		{2222, "cf ssh"},
 		{max(s.first, 61001), "the platform's proxy (61001 and above)"},
 	}
 	for i, r := range reserved {
-		if s.holds(r.port) && (i == 0 || r.port != uint16(own)) {
+		if s.holds(r.port) && (i == 0 || r.port != own) {
 			l.warn("%s %s holds port %d, which on Cloud Foundry belongs to %s", s.label+s.name, s.set().shown, r.port, r.owner)
 		}
 	}

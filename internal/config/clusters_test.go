@@ -85,6 +85,13 @@ func TestBadClusters(t *testing.T) {
 			},
 		},
 		{
+			"a flag is for no cluster", conf{file: strings.ReplaceAll(twoInFile, "bootstrap: [b:1], ", ""), args: []string{"--bootstrap=x:1"}},
+			[]string{
+				`bootstrap = "x:1" (flag --bootstrap): names none of the clusters prod, my-test`,
+				"clusters.my-test.bootstrap (default): no bootstrap address is configured",
+			},
+		},
+		{
 			"no defaults", conf{file: "clusters:\n- {name: a, bootstrap: [a:1]}\n- {name: b, bootstrap: [b:1], listen: 'localhost:1', broker_ports: 0}\n"},
 			[]string{
 				"clusters.a.listen (default): has no default with several clusters; set KAFKA_TUNNEL_CLUSTERS_A_LISTEN",

@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/binding"
@@ -208,11 +209,11 @@ type Error struct {
 
 // Error lists all problems, one a line.
 func (e *Error) Error() string {
-	text := e.failure.Summary()
+	texts := []string{e.failure.Summary()}
 	for _, p := range e.Problems {
-		text += "\n  " + p.String()
+		texts = append(texts, p.String())
 	}
-	return text
+	return strings.Join(texts, "\n  ")
 }
 
 // Unwrap returns the [failure.Failure] of the catalogue whose advice fits.

@@ -120,7 +120,7 @@ func (l *loader) placeVariables(vars map[string]string) {
 		for _, s := range slices.Backward(l.clusters) { // of two with the same variables the first gets them
 			known[clusterVariable(s.name, k)] = place{s, k}
 		}
-		l.reportCluster(k, l.in.flag(k.Flag()))
+		l.reportCluster(k, given(l.in.Flags, k.Flag()))
 	}
 	maps.DeleteFunc(known, func(_ string, to place) bool { return to.key.is(fileOnly) })
 	for _, name := range slices.Sorted(maps.Keys(vars)) {
@@ -199,7 +199,7 @@ func (l *loader) listNames() string {
 // withDefaultEnv adds the variables of a default-env.json, if one is named, that are
 // not set.
 func (l *loader) withDefaultEnv(in Input) Input {
-	path := in.flag(defaultEnvFlag)
+	path := given(in.Flags, defaultEnvFlag)
 	if !path.chosen {
 		path = setting{text: environValue(in.Environ, defaultEnvVariable), source: variableSource(defaultEnvVariable)}
 	}

@@ -24,7 +24,7 @@ const maxClusters = 100
 // document finds and parses the file. The nodes are read here and not by viper: only
 // they know lines, and in them a number such as 007 stays what was written.
 func (l *loader) document(fromEnvironment string) *yaml.Node {
-	path := l.in.flag(fileFlag)
+	path := given(l.in.Flags, fileFlag)
 	if !path.chosen {
 		path = setting{text: strings.TrimSpace(fromEnvironment), source: variableSource(fileVariable)}
 	}

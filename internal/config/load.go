@@ -33,12 +33,12 @@ type Input struct {
 // maxFile bounds the configuration file and the files that it names.
 const maxFile = 1 << 20
 
-// flag returns the setting of a flag; it is chosen if the flag was set.
-func (in Input) flag(name string) setting {
-	if in.Flags == nil || !in.Flags.Changed(name) {
+// given returns the setting of a flag; it is chosen if the flag was set.
+func given(flags *pflag.FlagSet, name string) setting {
+	if flags == nil || !flags.Changed(name) {
 		return setting{}
 	}
-	return setting{text: strings.TrimSpace(in.Flags.Lookup(name).Value.String()), source: "flag --" + name, chosen: true}
+	return setting{text: strings.TrimSpace(flags.Lookup(name).Value.String()), source: "flag --" + name, chosen: true}
 }
 
 // Load makes the configuration from flags, variables, file and defaults. It does
@@ -158,27 +158,30 @@ func (k Key) display(s setting) string {
 // then only has to find the fields.
 func (l *loader) resolve(s *scope, into any) {
 	v, understood := viper.New(), viper.New()
+	flags := l.in.Flags
+	if s != l.root && len(l.clusters) > 1 {
+		flags = nil // no flag names a cluster
+	}
 	for _, k := range s.keys {
-		several := k.is(inCluster) && len(l.clusters) > 1
-		if !k.is(isField|required) && !(several && k.is(perCluster)) {
+		if !k.is(isField|required) && (!k.is(perCluster) || len(l.clusters) == 1) {
 			v.SetDefault(k.name, k.Default)
 		}
-		if !several && l.in.flag(k.Flag()).chosen {
-			_ = v.BindPFlag(k.name, l.in.Flags.Lookup(k.Flag())) // fails for a nil flag only
+		if given(flags, k.Flag()).chosen {
+			_ = v.BindPFlag(k.name, flags.Lookup(k.Flag())) // fails for a nil flag only
 		}
 	}
 	_ = v.MergeConfigMap(s.file) // an error by its signature only
 	_ = v.MergeConfigMap(s.variables)
 	for _, k := range s.keys {
 		var set setting
-		switch given := v.Get(k.name).(type) {
+		switch winner := v.Get(k.name).(type) {
 		case nil:
 			l.missing(s, k)
 			continue
 		case setting:
-			set = given
+			set = winner
 		default:
-			if set = l.in.flag(k.Flag()); !set.chosen {
+			if set = given(flags, k.Flag()); !set.chosen {
 				set = setting{text: k.Default, source: "default"}
 			}
 		}

@@ -158,7 +158,7 @@ func TestEmptyMeansUnset(t *testing.T) {
 			bootstrap, "KAFKA_TUNNEL_LISTEN=", "KAFKA_TUNNEL_LOG_LEVEL= ", "KAFKA_TUNNEL_NONSENSE=", "KAFKA_TUNNEL_CONFIG=",
 			"KAFKA_TUNNEL_ADVERTISE=first", "KAFKA_TUNNEL_ADVERTISE=",
 		},
-		file: "clusters:\n- listen: 127.0.0.1:7\n  advertise:\nlog: {level: ~}\nlimits:\n",
+		file: "clusters:\n- listen: 127.0.0.1:7\n  name: ~\n  advertise:\nlog: {level: ~}\nlimits:\n",
 	}.must(t)
 	for key, want := range map[string]string{
 		"clusters.default.listen": "127.0.0.1:7", "log.level": "info", "clusters.default.advertise": "localhost", "limits.memory": "256MiB",

@@ -65,17 +65,19 @@ func Resolve(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// Null returns a null.
+// Null returns a null with an empty text.
 func Null() *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null"} }
 
 // IsNull reports whether a node is a null.
 func IsNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
 
-// Field returns the first value of a name in a mapping, a null if there is none.
+// Field returns the first value of a name in a mapping that is not null, the node of
+// [Null] if there is none.
 func Field(n *yaml.Node, name string) *yaml.Node {
 	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
-		if key := Resolve(n.Content[i]); key.Kind == yaml.ScalarNode && key.Value == name {
-			return Resolve(n.Content[i+1])
+		key, value := Resolve(n.Content[i]), Resolve(n.Content[i+1])
+		if key.Kind == yaml.ScalarNode && key.Value == name && !IsNull(value) {
+			return value
 		}
 	}
 	return Null()
