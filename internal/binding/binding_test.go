@@ -254,12 +254,23 @@ func TestBadBindings(t *testing.T) {
 	}
 }
 
+// TestOtherServicesDoNoHarm: neither those that go-cfenv cannot decode nor those of which
+// it makes a service without a name.
 func TestOtherServicesDoNoHarm(t *testing.T) {
-	document := `{"strange":[1,"x",{"name":{"a":1}},{"tags":{"b":2}}],"stranger":{"c":3},"connectivity":` +
-		strings.TrimPrefix(credentials(t, `{}`), `{"connectivity":`)
-	got, err := FindConnectivity([]string{"VCAP_SERVICES=" + document}, Choice{})
-	if err != nil || got.Name != "conn" {
-		t.Errorf("FindConnectivity = %v, %v", got, err)
+	for _, others := range []string{
+		`"strange":[1,"x",{"name":{"a":1}},{"tags":{"b":2}}],"stranger":{"c":3}`, `"strange":[null,[],[[]]]`, `"strange":null`, `"stranger":"x"`,
+		`"user-provided":[{"name":{"a":1}}]`,
+	} {
+		document := "{" + others + `,"connectivity":` + strings.TrimPrefix(credentials(t, `{}`), `{"connectivity":`)
+		got, err := FindConnectivity([]string{"VCAP_SERVICES=" + document}, Choice{})
+		if err != nil || got.Name != "conn" {
+			t.Errorf("%s: FindConnectivity = %v, %v", others, got, err)
+		}
+	}
+	for _, broken := range []string{`[null]`, `[[]]`} {
+		if _, err := FindConnectivity([]string{`VCAP_SERVICES={"connectivity":` + broken + "}"}, Choice{}); err == nil || !strings.Contains(err.Error(), `entry 1 of "connectivity" is not a service`) {
+			t.Errorf("%s: %v", broken, err)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -52,10 +53,6 @@ func read(environ []string, sapRoot string) (source string, entries []entry, err
 }
 
 // entries decodes the document, in the order of labels and then of the document.
-//
-// go-cfenv decodes a whole document or nothing, and its errors print values. So
-// each entry is given to it alone: what is wrong with a service that the tunnel
-// does not need does no harm, and its errors stay here.
 func (d document) entries() ([]entry, error) {
 	text := bytes.TrimPrefix(d.text, []byte("\xef\xbb\xbf"))
 	if len(bytes.TrimSpace(text)) == 0 {
@@ -65,51 +62,80 @@ func (d document) entries() ([]entry, error) {
 	if err := json.Unmarshal(text, &byLabel); err != nil {
 		return nil, malformed(d.source, position(text, err))
 	}
-	labels := make([]string, 0, len(byLabel))
-	for l := range byLabel {
-		labels = append(labels, l)
-	}
-	needed := func(l string) bool {
-		return strings.EqualFold(l, connectivity.label) || strings.EqualFold(l, destination.label)
-	}
-	slices.Sort(labels)
-	var all []entry
-	for _, l := range labels {
+	lists, regular := map[string][]json.RawMessage{}, true
+	for _, l := range slices.Sorted(maps.Keys(byLabel)) {
 		var list []json.RawMessage
-		if err := json.Unmarshal(byLabel[l], &list); err != nil {
-			if needed(l) {
-				return nil, malformed(d.source, fmt.Sprintf("%q is not a list", l))
-			}
-			continue
+		if err := json.Unmarshal(byLabel[l], &list); err == nil {
+			lists[l] = list
+		} else if needed(l) {
+			return nil, malformed(d.source, fmt.Sprintf("%q is not a list", l))
 		}
-		for i, one := range list {
-			e, ok := decode(l, one)
-			if !ok && needed(l) {
-				return nil, malformed(d.source, fmt.Sprintf("entry %d of %q is not a service", i+1, l))
-			}
-			if ok {
-				all = append(all, e)
-			}
+		// go-cfenv would take a null or an empty list for a service without a name.
+		regular = regular && !slices.ContainsFunc(list, func(one json.RawMessage) bool { return !isObject(one) })
+	}
+	services, err := decode(lists)
+	if err != nil || !regular {
+		services, err = d.salvage(lists)
+	}
+	var all []entry
+	for _, l := range slices.Sorted(maps.Keys(services)) {
+		for _, s := range services[l] {
+			all = append(all, entry{label: l, Service: s})
 		}
 	}
-	return all, nil
+	return all, err
 }
 
-// decode reads one entry of a label through go-cfenv.
-func decode(l string, one json.RawMessage) (entry, bool) {
-	if trimmed := bytes.TrimSpace(one); len(trimmed) == 0 || trimmed[0] != '{' {
-		return entry{}, false
-	}
-	services, err := json.Marshal(map[string][]json.RawMessage{l: {one}})
+// needed reports whether a broken service under this label is an error.
+func needed(label string) bool {
+	return strings.EqualFold(label, connectivity.label) || strings.EqualFold(label, destination.label)
+}
+
+// decode decodes services by label through go-cfenv. Its errors print values: they are
+// not to be shown.
+func decode(lists map[string][]json.RawMessage) (cfenv.Services, error) {
+	text, err := json.Marshal(lists)
 	if err != nil {
-		return entry{}, false
+		return nil, err
 	}
-	// On a laptop there is no VCAP_APPLICATION; go-cfenv wants one.
-	app, err := cfenv.New(map[string]string{"VCAP_APPLICATION": "{}", variable: string(services)})
-	if err != nil || len(app.Services[l]) != 1 {
-		return entry{}, false
+	// On a laptop there is no VCAP_APPLICATION; go-cfenv requires one.
+	app, err := cfenv.New(map[string]string{"VCAP_APPLICATION": "{}", variable: string(text)})
+	if err != nil {
+		return nil, err
 	}
-	return entry{label: l, Service: app.Services[l][0]}, true
+	return app.Services, nil
+}
+
+func isObject(one json.RawMessage) bool { return bytes.HasPrefix(bytes.TrimSpace(one), []byte("{")) }
+
+// salvage decodes each service alone, where go-cfenv cannot decode them all: what is wrong
+// with one that the tunnel does not need does no harm.
+func (d document) salvage(lists map[string][]json.RawMessage) (cfenv.Services, error) {
+	good := cfenv.Services{}
+	for _, l := range slices.Sorted(maps.Keys(lists)) {
+		for i, one := range lists[l] {
+			s, err := decodeOne(l, one)
+			switch {
+			case err == nil:
+				good[l] = append(good[l], s)
+			case needed(l):
+				return nil, malformed(d.source, fmt.Sprintf("entry %d of %q is not a service", i+1, l))
+			}
+		}
+	}
+	return good, nil
+}
+
+// decodeOne decodes one service of a label.
+func decodeOne(label string, one json.RawMessage) (cfenv.Service, error) {
+	if !isObject(one) {
+		return cfenv.Service{}, errors.New("is not an object")
+	}
+	services, err := decode(map[string][]json.RawMessage{label: {one}})
+	if err != nil {
+		return cfenv.Service{}, err
+	}
+	return services[label][0], nil
 }
 
 // position says where JSON breaks, without what stands there.

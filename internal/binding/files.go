@@ -129,11 +129,11 @@ func folderEntry(folder, name, as string) (entry, error) {
 	if err != nil {
 		return entry{}, malformed(folder, "it cannot be used")
 	}
-	e, ok := decode(as, one)
-	if !ok {
+	s, err := decodeOne(as, one)
+	if err != nil {
 		return entry{}, malformed(folder, "it is not a service binding")
 	}
-	return e, nil
+	return entry{label: as, Service: s}, nil
 }
 
 // readValues reads the files of a binding.

@@ -90,11 +90,14 @@ func Resolve(in Input) (*Effective, error) {
 	malformed := func(format string, args ...any) (*Effective, error) {
 		return e, failure.New(failure.BindingMalformed, nil).For(b.Source, "").With(fmt.Sprintf("%q: ", b.Name) + fmt.Sprintf(format, args...))
 	}
-	source := "binding " + b.Name
+	source, proxy := "binding "+b.Name, ""
+	if b.ProxyHost != "" {
+		proxy = net.JoinHostPort(b.ProxyHost, strconv.Itoa(int(b.ProxyPort)))
+	}
 	switch {
 	case c.Proxy != "":
-	case b.ProxyHost != "":
-		c.Proxy = e.show("connectivity.proxy", net.JoinHostPort(b.ProxyHost, strconv.Itoa(int(b.ProxyPort))), source)
+	case proxy != "":
+		c.Proxy = e.show("connectivity.proxy", proxy, source)
 	case onKubernetes:
 		c.Proxy = e.show("connectivity.proxy", kymaProxy, "default on Kubernetes")
 	default:
@@ -103,12 +106,8 @@ func Resolve(in Input) (*Effective, error) {
 	if tenant := e.tenantOfAny(); b.Resource != "" && tenant != "" {
 		return malformed("its tokens come from the Identity Authentication service, which cannot be asked for the tenant %q; set token.issuer: xsuaa", tenant)
 	}
-	e.Binding = &Binding{Name: b.Name, Source: b.Source, Proxy: c.Proxy}
-	bound := e.Binding.credentials(b.Client, *t)
-	if b.ProxyHost != "" {
-		e.Binding.Proxy = net.JoinHostPort(b.ProxyHost, strconv.Itoa(int(b.ProxyPort)))
-	}
-	if t.URL == "" {
+	e.Binding = &Binding{Name: b.Name, Source: b.Source, Proxy: cmp.Or(proxy, c.Proxy)}
+	if bound := e.Binding.credentials(b.Client, *t); t.URL == "" {
 		*t = bound
 		e.show("token.url", b.TokenURL, source)
 		e.show("token.client_id", b.ClientID, source)

@@ -62,21 +62,21 @@ func (l *loader) makeScopes(document *yaml.Node, vars map[string]string) {
 	inside := slices.DeleteFunc(Keys(), func(k Key) bool { return !k.is(inCluster) })
 	l.root = newScope("", "", slices.DeleteFunc(Keys(), func(k Key) bool { return k.is(inCluster) }), l.at)
 	var names []string
+	var byVariables bool
 	if items := yamlfile.Field(document, "clusters"); items.Kind == yaml.SequenceNode && len(items.Content) <= maxClusters {
 		for _, item := range items.Content {
 			names = append(names, yamlfile.Field(yamlfile.Resolve(item), "name").Value)
 		}
 	}
-	byVariables := len(names) == 0
-	if byVariables {
+	if len(names) == 0 {
 		for _, variable := range slices.Sorted(maps.Keys(vars)) {
 			name := strings.ToLower(strings.ReplaceAll(clusterOf(variable, inside), "_", "-"))
 			if name != "" && !slices.Contains(names, name) {
-				names = append(names, name)
+				names, byVariables = append(names, name), true
 			}
 		}
 	}
-	if byVariables = byVariables && len(names) > 0; len(names) == 0 || len(names) == 1 && names[0] == "" {
+	if len(names) == 0 || len(names) == 1 && names[0] == "" {
 		names = []string{"default"}
 	}
 	valid := clusterName()

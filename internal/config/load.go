@@ -68,7 +68,7 @@ type setting struct {
 	node   *yaml.Node // in the file; else nil
 	source string     // for people: "variable KAFKA_TUNNEL_LISTEN"
 	chosen bool       // the value is no default
-	shown  string     // the text of the value that was understood
+	shown  string     // what may be shown of it: the text of the value, where that was understood
 	wrong  bool       // the value was not understood
 }
 
@@ -131,8 +131,8 @@ func (l *loader) report(p Problem) { l.problems = append(l.problems, p) }
 func (l *loader) reject(s *scope, name, message, nearest string) {
 	k, _ := s.key(name)
 	set := s.settings[name]
-	set.wrong = true
-	l.report(Problem{s.label + name, set.source, k.display(*set), message, nearest})
+	set.shown, set.wrong = k.display(*set), true
+	l.report(Problem{s.label + name, set.source, set.shown, message, nearest})
 }
 
 func (l *loader) warn(format string, args ...any) {
@@ -319,10 +319,8 @@ func (l *loader) finish() (*Effective, error) {
 	var values []Value
 	for _, s := range append(l.clusters, l.root) {
 		for _, k := range s.keys {
-			if set := s.settings[k.name]; s.ok(k.name) {
+			if set := s.settings[k.name]; set != nil {
 				values = append(values, Value{s.label + k.name, set.shown, set.source})
-			} else if set != nil {
-				values = append(values, Value{s.label + k.name, k.display(*set), set.source})
 			}
 		}
 	}
