@@ -1,5 +1,5 @@
 // Package config turns flags, variables, a file and the service binding into one
-// validated [Config] that does not change any more.
+// validated, immutable [Config].
 //
 //	eff, err := config.Resolve(config.Input{Flags: cmd.Flags(), Environ: os.Environ()})
 //	// err: *config.Error with every problem at once, or the failure of the binding
@@ -27,12 +27,20 @@
 //
 // # Problems
 //
-// Everything that is wrong is told at once: unknown keys and variables, wrong
+// All problems are reported at once: unknown keys and variables, wrong
 // types, overlapping ports, contradictions; each with its key, its source, the
 // value (never that of a secret or of an unknown key) and the nearest right name.
 //
 // The package logs nothing. [Load] depends on nothing but its [Input] and the
 // files named in it.
+//
+// # How it works
+//
+// [Keys] is the table of all keys. Each cluster, and everything outside of clusters, is a
+// scope with the keys and layers of its own. For each scope viper decides which layer
+// wins; the key's parser turns the text into a value, and mapstructure stores the values
+// in the structs of [Config]. Then the files that keys name are read, and keys that
+// depend on one another are checked.
 package config
 
 import (
@@ -65,7 +73,7 @@ type Cluster struct {
 	Name           string     // "default" if there is only one without a name
 	Bootstrap      []HostPort // virtual addresses; at least one, unless there is a Destination
 	Destination    string     // name of the destination that supplies what is not configured
-	Listen         HostPort   // where clients start; port 0: any
+	Listen         HostPort   // address that clients connect to first; port 0: any free port
 	Advertise      string     // host written into responses
 	BrokerPorts    PortRange  // zero: ephemeral ports
 	LocationID     string     // of the Cloud Connector; "": the default one
@@ -76,15 +84,13 @@ type Cluster struct {
 	InsecureRemote bool // ... without authentication
 }
 
-// TLS is how the tunnel speaks to the brokers of a cluster.
+// TLS configures TLS from the tunnel to the brokers of a cluster.
 type TLS struct {
 	Enabled bool
-	// CAFile is the file with the authorities that are trusted, PEM; "": those of
-	// the system.
-	CAFile string
-	Roots  *x509.CertPool // what CAFile holds; nil: the system's
-	// ServerName is whom every broker's certificate must be for; "": the host by
-	// which the broker advertises itself.
+	CAFile  string         // CA file (PEM); "": the system's CAs
+	Roots   *x509.CertPool // content of CAFile; nil: the system's CAs
+	// ServerName is the host name in the certificates of all brokers; "": the host that
+	// each broker advertises.
 	ServerName string
 }
 
@@ -104,24 +110,24 @@ type Forward struct {
 // The routes to the brokers.
 const (
 	ViaConnectivity = "connectivity" // through the connectivity proxy
-	ViaDirect       = "direct"       // straight, without proxy and token
+	ViaDirect       = "direct"       // without proxy and token
 )
 
-// Who gives the tokens of a binding.
+// The issuers of tokens of a binding.
 const (
-	IssuerAuto  = "auto"  // the one that the binding says; XSUAA if it says both
+	IssuerAuto  = "auto"  // what the binding offers; XSUAA if it offers both
 	IssuerXSUAA = "xsuaa" // Authorization and Trust Management
 	IssuerIAS   = "ias"   // Identity Authentication
 )
 
-// How the proxy is told who asks.
+// The methods of authentication at the proxy.
 const (
 	AuthJWT      = "jwt"      // SAP's method 0x80
 	AuthNone     = "none"     // a proxy in trusted mode
 	AuthPassword = "userpass" // RFC 1929
 )
 
-// Connectivity is the way through the connectivity proxy.
+// Connectivity is the route through the connectivity proxy.
 type Connectivity struct {
 	Via     string // [ViaConnectivity] or [ViaDirect]
 	Service string // name of the binding or instance, when several are bound
@@ -150,15 +156,13 @@ type Token struct {
 	ClientSecret Secret // set also where it was read from ClientSecretFile
 	// ClientSecretFile is the file that held the secret, if one did.
 	ClientSecretFile string
-	// CertificateFile and KeyFile are the files of a client certificate, which stands
-	// in place of a secret.
+	// CertificateFile and KeyFile are the files of a client certificate, which takes the
+	// place of a secret.
 	CertificateFile string
 	KeyFile         string
 	Certificate     *tls.Certificate // nil: there is a secret
-	// CAFile is the file with the authorities that the token service may have its
-	// certificate from, PEM; "": those of the system.
-	CAFile string
-	Roots  *x509.CertPool // what CAFile holds; nil: the system's
+	CAFile          string           // CA file (PEM) for verifying the token and the destination service; "": the system's CAs
+	Roots           *x509.CertPool   // content of CAFile; nil: the system's CAs
 }
 
 // Destinations is the bound destination service; zero where no cluster needs it.
@@ -180,11 +184,11 @@ func (t Token) Same(other Token) bool {
 type Limits struct {
 	MaxConnections  int           // 0: from the limit of file descriptors
 	MaxRequestBytes int64         // largest request frame
-	FrameStall      time.Duration // for a frame that was begun and is not continued
+	FrameStall      time.Duration // how long a peer may leave a frame unfinished
 	Memory          int64         // bytes; upper bound of the soft memory limit
 }
 
-// Drain is how the tunnel ends.
+// Drain configures the end after SIGTERM.
 type Drain struct {
 	Timeout time.Duration // at the latest
 	Quiet   time.Duration // without a connection
@@ -193,10 +197,10 @@ type Drain struct {
 // Admin is the HTTP server for probes, metrics and status.
 type Admin struct {
 	Listen HostPort // port 0: any
-	Tap    bool     // whoever reaches it may watch the frames that pass
+	Tap    bool     // any client of Listen may watch the frames that pass
 }
 
-// Log is how the tunnel logs.
+// Log configures the log.
 type Log struct {
 	Level  string // debug, info, warn, error
 	Format string // text, json

@@ -127,7 +127,7 @@ func (p *properties) report(property, message, nearest string) {
 	if nearest != "" {
 		message += ", for example " + nearest
 	}
-	p.problems = append(p.problems, property+" "+message)
+	p.problems = append(p.problems, property+": "+message)
 }
 
 // read parses a text as the key of a cluster; nil: it is empty or wrong.

@@ -123,7 +123,7 @@ func TestADestinationThatCannotBeUsed(t *testing.T) {
 	}{
 		"Type":      {map[string]string{"Type": "RFC"}, failure.DestinationWrongType, `its Type is "RFC"`},
 		"ProxyType": {map[string]string{"ProxyType": "Internet"}, failure.DestinationWrongType, `its ProxyType is "Internet"`},
-		"Address":   {map[string]string{"Address": "kafka"}, failure.DestinationProperty, "Address wants HOST:PORT"},
+		"Address":   {map[string]string{"Address": "kafka"}, failure.DestinationProperty, "Address: expected HOST:PORT"},
 		"property":  {map[string]string{"kafka-tunnel.tenent": "x"}, failure.DestinationProperty, "kafka-tunnel.tenant"},
 	} {
 		t.Run(name, func(t *testing.T) {
