@@ -1,0 +1,186 @@
+package kafka
+
+// A Span is a part of a frame: from Start up to End, which is not part of it.
+type Span struct{ Start, End int }
+
+// MaxRecordSpans is how many spans [RecordSpans] returns at most.
+const MaxRecordSpans = 4096
+
+// HasRecords reports whether [RecordSpans] knows the frames of an API: requests of Produce,
+// responses to Fetch and ShareFetch.
+func HasRecords(request bool, key int16) bool {
+	if request {
+		return key == KeyProduce
+	}
+	return key == KeyFetch || key == KeyShareFetch
+}
+
+// RecordSpans returns where the records are in a frame of size bytes, of which the first ones
+// are given, without their size: a Produce request, or a Fetch or ShareFetch response. It moves
+// over lengths and decodes nothing. known is how many of the bytes are known to be records or
+// something else; what follows may be anything, because the frame continues, is malformed or
+// has more than [MaxRecordSpans] record sets.
+//
+//	Produce request:  | header | transactional id v3+ | acks i16, timeout i32 | topics |
+//	  topics:         array of | name, or id v13+ | array of | index i32 | records | tags | tags |
+//	Fetch response:   | header | throttle i32 v1+ | code i16, session i32 v7+ | topics |
+//	  topics:         array of | name, or id v13+ | partitions | tags |
+//	  partitions:     array of | index i32 | code i16 | high watermark i64 | last stable i64 v4+ |
+//	                  log start i64 v5+ | aborted v4+ | preferred replica i32 v11+ | records | tags |
+//	  aborted:        array of | producer i64 | first offset i64 | tags |
+//
+// ShareFetch is described in share.go; its addresses follow the topics.
+func RecordSpans(frame []byte, size int, request bool, key, version int16) (records []Span, known int) {
+	a, ok := Lookup(key)
+	if !ok || !HasRecords(request, key) || version < 0 || version > a.MaxVersion {
+		return nil, 0
+	}
+	w := recordWalk{cursor: newPartialCursor(frame, size, size), flexible: a.Flexible(version), version: version}
+	w.header(request)
+	switch key {
+	case KeyProduce:
+		w.produce()
+	case KeyFetch:
+		w.fetch()
+	default:
+		w.shareFetch()
+	}
+	if w.err == nil && w.off < len(frame) {
+		w.malformed()
+	}
+	return w.spans, w.off
+}
+
+// A recordWalk moves over the fields of one frame.
+type recordWalk struct {
+	cursor
+	flexible bool
+	version  int16
+	spans    []Span
+}
+
+func (w *recordWalk) header(request bool) {
+	if request {
+		w.skip(RequestHeaderLen)
+		w.nullable(false) // the client id, in every version
+	} else {
+		w.skip(4)
+	}
+	w.tagged()
+}
+
+// tagged moves over tags, where the version has them.
+func (w *recordWalk) tagged() {
+	if w.flexible {
+		w.tags()
+	}
+}
+
+// array calls element for each element of an array.
+func (w *recordWalk) array(element func()) {
+	for n := w.count(w.flexible); n > 0 && w.err == nil; n-- {
+		element()
+	}
+}
+
+// since moves over n bytes, which only a version and later ones have.
+func (w *recordWalk) since(version int16, n int) {
+	if w.version >= version {
+		w.skip(n)
+	}
+}
+
+// records notes a record set, and moves over it. One that the frame continues ends the walk at
+// its first byte.
+func (w *recordWalk) records() {
+	n := max(w.count(w.flexible), 0) // bytes; null has none
+	if len(w.spans) == MaxRecordSpans {
+		w.fail(ErrTooLarge)
+	}
+	start := w.off
+	if w.skip(n); w.err == nil && n > 0 {
+		w.spans = append(w.spans, Span{start, w.off})
+	}
+}
+
+// topic moves over the name of a topic, or its id.
+func (w *recordWalk) topic(ids int16) {
+	if w.version >= ids {
+		w.skip(16)
+		return
+	}
+	w.string(w.flexible)
+}
+
+func (w *recordWalk) produce() {
+	if w.version >= 3 {
+		w.nullable(w.flexible)
+	}
+	w.skip(2 + 4)
+	w.array(func() {
+		w.topic(13)
+		w.array(func() {
+			w.skip(4)
+			w.records()
+			w.tagged()
+		})
+		w.tagged()
+	})
+	w.tagged()
+}
+
+func (w *recordWalk) fetch() {
+	w.since(1, 4)
+	w.since(7, 2+4)
+	w.array(func() {
+		w.topic(13)
+		w.array(func() {
+			w.skip(4 + 2 + 8)
+			w.since(4, 8)
+			w.since(5, 8)
+			if w.version >= 4 {
+				w.array(func() {
+					w.skip(8 + 8)
+					w.tagged()
+				})
+			}
+			w.since(11, 4)
+			w.records()
+			w.tagged()
+		})
+		w.tagged()
+	})
+	w.tagged()
+}
+
+func (w *recordWalk) shareFetch() {
+	w.skip(4 + 2)
+	w.nullable(true)
+	w.since(1, 4)
+	w.array(func() {
+		w.skip(16)
+		w.array(func() {
+			w.skip(4 + 2)
+			w.nullable(true)
+			w.skip(2)
+			w.nullable(true)
+			w.skip(4 + 4)
+			w.tags()
+			w.records()
+			w.array(func() {
+				w.skip(8 + 8 + 2)
+				w.tags()
+			})
+			w.tags()
+		})
+		w.tags()
+	})
+	w.array(func() { // the addresses
+		w.skip(4)
+		w.nullable(true)
+		w.skip(4)
+		w.nullable(true)
+		w.tags()
+	})
+	w.tags()
+}

@@ -1,0 +1,145 @@
+package kafka
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// mark fills records, and occurs nowhere else.
+var mark = []byte("\xa5RECORD\xa5")
+
+// marked returns a frame of an API with record sets of some lengths, and their total length.
+func marked(f *filler, request bool, key, version int16) (frame []byte, total int) {
+	records := func() []byte {
+		b := bytes.Repeat(mark, f.IntN(4))
+		total += len(b)
+		if len(b) == 0 && f.IntN(2) == 0 {
+			return nil
+		}
+		return b
+	}
+	if request {
+		m := kmsg.NewPtrProduceRequest()
+		f.value(reflect.ValueOf(m).Elem())
+		m.SetVersion(version)
+		for i := range m.Topics {
+			for j := range m.Topics[i].Partitions {
+				m.Topics[i].Partitions[j].Records = records()
+			}
+		}
+		frame = binary.BigEndian.AppendUint16(nil, uint16(key))
+		frame = binary.BigEndian.AppendUint16(frame, uint16(version))
+		frame = append(frame, 0, 0, 0, 9, 0, 3, 'a', 'p', 'p')
+		if m.IsFlexible() {
+			frame = append(frame, headers[1]...)
+		}
+		return m.AppendTo(frame), total
+	}
+	m := f.response(key, version)
+	switch m := m.(type) {
+	case *kmsg.FetchResponse:
+		for i := range m.Topics {
+			for j := range m.Topics[i].Partitions {
+				m.Topics[i].Partitions[j].RecordBatches = records()
+			}
+		}
+	case *kmsg.ShareFetchResponse:
+		for i := range m.Topics {
+			for j := range m.Topics[i].Partitions {
+				m.Topics[i].Partitions[j].Records = records()
+			}
+		}
+	}
+	return encode(m, headers[1]), total
+}
+
+// without returns the known part of a frame without its records.
+func without(frame []byte, spans []Span, known int) (rest []byte) {
+	at := 0
+	for _, s := range spans {
+		rest, at = append(rest, frame[at:s.Start]...), s.End
+	}
+	return append(rest, frame[at:known]...)
+}
+
+// TestRecordSpans compares with kmsg: in every version, whole frames and every beginning of
+// them, all records are found and nothing else is taken for records.
+func TestRecordSpans(t *testing.T) {
+	for _, of := range []struct {
+		request bool
+		key     int16
+	}{{true, KeyProduce}, {false, KeyFetch}, {false, KeyShareFetch}} {
+		a, _ := Lookup(of.key)
+		for version := range a.MaxVersion + 1 {
+			for seed := range uint64(20) {
+				f := newFiller(seed)
+				frame, total := marked(f, of.request, of.key, version)
+				spans, known := RecordSpans(frame, len(frame), of.request, of.key, version)
+				found := 0
+				for _, s := range spans {
+					found += s.End - s.Start
+				}
+				if known != len(frame) || found != total || bytes.Contains(without(frame, spans, known), mark[1:]) {
+					t.Fatalf("%s v%d: %d of %d bytes are known, %d of %d of records", a.Name, version, known, len(frame), found, total)
+				}
+				for n := range frame {
+					spans, known := RecordSpans(frame[:n], len(frame), of.request, of.key, version)
+					if known > n || bytes.Contains(without(frame[:n], spans, known), []byte("RECORD")) {
+						t.Fatalf("%s v%d, %d of %d bytes: %d are known", a.Name, version, n, len(frame), known)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestRecordSpansOfOthers: what is not known is not said to be known.
+func TestRecordSpansOfOthers(t *testing.T) {
+	frame := make([]byte, 100)
+	for _, of := range []struct {
+		request      bool
+		key, version int16
+	}{{true, KeyFetch, 4}, {false, KeyProduce, 4}, {false, KeyMetadata, 1}, {false, KeyFetch, 99}, {false, KeyFetch, -1}, {true, 999, 0}} {
+		if spans, known := RecordSpans(frame, len(frame), of.request, of.key, of.version); spans != nil || known != 0 {
+			t.Errorf("%+v: %v, %d", of, spans, known)
+		}
+	}
+}
+
+// TestRecordSpansOfHostileFrames: the spans are ordered parts of the known bytes, and few.
+func TestRecordSpansOfHostileFrames(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	check := func(frame []byte, request bool, key, version int16) {
+		spans, known := RecordSpans(frame, len(frame), request, key, version)
+		at := 0
+		for _, s := range spans {
+			if s.Start < at || s.End <= s.Start {
+				t.Fatalf("%v", spans)
+			}
+			at = s.End
+		}
+		if at > known || known > len(frame) || len(spans) > MaxRecordSpans {
+			t.Fatalf("%d spans up to %d, %d of %d bytes are known", len(spans), at, known, len(frame))
+		}
+	}
+	for range 5000 {
+		f := newFiller(r.Uint64())
+		version := int16(r.IntN(19))
+		frame, _ := marked(f, false, KeyFetch, version)
+		frame[r.IntN(len(frame))] = byte(r.Uint32())
+		check(frame, false, KeyFetch, version)
+	}
+	many := make([]kmsg.FetchResponseTopicPartition, 2*MaxRecordSpans)
+	for i := range many {
+		many[i].RecordBatches = []byte{1}
+	}
+	m := kmsg.NewPtrFetchResponse()
+	m.SetVersion(12)
+	m.Topics = []kmsg.FetchResponseTopic{{Topic: "t", Partitions: many}}
+	check(encode(m, headers[0]), false, KeyFetch, 12)
+}
