@@ -1,15 +1,15 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
-	"github.com/kafka-tunnel/kafka-tunnel/internal/admin"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/inspect"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
 )
 
@@ -24,13 +24,13 @@ func newTapCommand() *cobra.Command {
 		Use:   "tap",
 		Short: "Watch the frames that pass through the running tunnel",
 		Long: `Watch the frames that pass through the running tunnel: requests (>) and responses (<)
-as they come, before addresses are replaced, with their sizes, what the responses took
-and their error codes. Bodies are not shown without --bodies; records, SASL tokens,
-passwords and values of configurations not without --records.
+as they come, before addresses are replaced, with their sizes, the latency of the responses
+and their error codes. Bodies are shown with --bodies, records in them with --records. The
+tunnel never shows SASL tokens, nor bodies with credentials or configurations.
 
-The tunnel has to be started with admin.tap (KAFKA_TUNNEL_ADMIN_TAP=true), and shows it
-on loopback only. Connections never wait for who watches: frames that are not read fast
-enough are dropped, and their number is shown. Only one can watch, the one that came last.`,
+The tunnel must be started with admin.tap (KAFKA_TUNNEL_ADMIN_TAP=true), and shows frames on
+loopback only. Connections never wait for a viewer: frames that are not read fast enough are
+dropped, and their number is shown. There is one viewer at a time, the one that came last.`,
 		Example: `  kafka-tunnel tap --errors
   kafka-tunnel tap --api Produce --node 2
   kafka-tunnel tap --api Metadata --bodies --json | jq .body.brokers`,
@@ -51,22 +51,19 @@ enough are dropped, and their number is shown. Only one can watch, the one that 
 			ctx, stop := interruptible(cmd)
 			defer stop()
 			out := cmd.OutOrStdout()
+			decoder := inspect.NewTapDecoder(filter)
 			seen := 0
 			err = client.Tap(ctx, filter, func() {
 				_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "watching; Ctrl-C ends it")
 				if !asJSON {
-					_ = admin.TapHeading(out)
+					_ = inspect.TapHeading(out)
 				}
-			}, func(line []byte) error {
-				var e tap.Event
-				if err := json.Unmarshal(line, &e); err != nil {
-					return fmt.Errorf("what the tunnel shows cannot be read: %w", err)
+			}, func(m tap.Message) error {
+				e, shown := decoder.Message(m)
+				if !shown {
+					return nil
 				}
-				if asJSON {
-					_, err = fmt.Fprintf(out, "%s\n", line)
-				} else {
-					err = admin.RenderFrame(out, e)
-				}
+				err := printEvent(out, e, asJSON)
 				if e.Over != "" {
 					return errors.Join(err, errors.New(e.Over))
 				}
@@ -87,12 +84,12 @@ enough are dropped, and their number is shown. Only one can watch, the one that 
 	flags := cmd.Flags()
 	flags.StringSliceVar(&apis, "api", nil, "only these APIs, by name or key")
 	flags.StringSliceVar(&nodes, "node", nil, "only connections to these brokers: node ids, or bootstrap")
-	flags.StringSliceVar(&conns, "conn", nil, "only these connections, by the numbers that log lines carry as conn")
+	flags.StringSliceVar(&conns, "conn", nil, "only these connections: the numbers in log lines (conn)")
 	flags.BoolVar(&onlyErrors, "errors", false, "only responses with an error code")
-	flags.BoolVar(&asJSON, "json", false, "print JSON, a line a frame")
-	flags.BoolVar(&bodies, "bodies", false, "what the frames say, as JSON")
-	flags.BoolVar(&all, "records", false, "bodies with what is hidden otherwise: records, SASL tokens, passwords")
-	flags.IntVar(&count, "count", 0, "end after so many frames; 0: never")
+	flags.BoolVar(&asJSON, "json", false, "print JSON, one line for each frame")
+	flags.BoolVar(&bodies, "bodies", false, "show the bodies of frames, as JSON")
+	flags.BoolVar(&all, "records", false, "show bodies with their records")
+	flags.IntVar(&count, "count", 0, "stop after N frames; 0: unlimited")
 	_ = cmd.RegisterFlagCompletionFunc("api", func(cmd *cobra.Command, _ []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		return completeAPI(cmd, nil, word)
 	})
@@ -100,5 +97,17 @@ enough are dropped, and their number is shown. Only one can watch, the one that 
 	return cmd
 }
 
-// errEnough ends what has an end of its own.
+// printEvent writes an event as JSON or as text.
+func printEvent(out io.Writer, e inspect.TapEvent, asJSON bool) error {
+	if !asJSON {
+		return e.Render(out)
+	}
+	line, err := e.AppendJSON(nil)
+	if err == nil {
+		_, err = out.Write(line)
+	}
+	return err
+}
+
+// errEnough ends a command after --count frames.
 var errEnough = errors.New("enough")

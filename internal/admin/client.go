@@ -128,8 +128,8 @@ func (c *Client) roundTrip(ctx context.Context, path string) (*http.Response, er
 	return response, nil
 }
 
-// open asks for what has no end. The first answer is bounded as that of others.
-func (c *Client) open(ctx context.Context, path string) (io.ReadCloser, error) {
+// open asks for a stream of a content type. The head of the answer is bounded as that of others.
+func (c *Client) open(ctx context.Context, path, contentType string) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	impatient := time.AfterFunc(requestTimeout, cancel)
 	response, err := c.roundTrip(ctx, path) //nolint:bodyclose // the stream does
@@ -141,10 +141,13 @@ func (c *Client) open(ctx context.Context, path string) (io.ReadCloser, error) {
 		return nil, err
 	}
 	body := &stream{response.Body, cancel}
-	if response.StatusCode == http.StatusOK {
+	if response.StatusCode == http.StatusOK && response.Header.Get("Content-Type") == contentType {
 		return body, nil
 	}
 	defer body.Close()
+	if response.StatusCode == http.StatusOK {
+		return nil, fmt.Errorf("kafka-tunnel at %s is of another version, which answers with %q: use the kafka-tunnel of the same version", c.BaseURL, plain(response.Header.Get("Content-Type")))
+	}
 	a, err := c.read(path, response)
 	if err != nil {
 		return nil, err

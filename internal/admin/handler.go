@@ -30,7 +30,7 @@ func endpoints() []endpoint {
 		{"/readyz", "200 if brokers can be reached (ready, degraded), else 503 (down), and why (?cluster=NAME for one cluster); never for liveness", false, (*handler).readyz},
 		{"/metrics", "metrics for Prometheus", false, (*handler).metrics},
 		{"/status", "what the tunnel is doing, as JSON", true, (*handler).status},
-		{"/tap", "the frames that pass, as JSON, a line a frame (kafka-tunnel tap); off unless admin.tap is on", true, (*handler).tap},
+		{"/tap", "the frames that pass, for kafka-tunnel tap; off unless admin.tap is on", true, (*handler).tap},
 		{"/", "this page", true, (*handler).index},
 	}
 }

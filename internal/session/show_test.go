@@ -55,7 +55,7 @@ func (m *model) shown(v *tap.Viewer) error {
 		}
 		for i, f := range got[side] {
 			frame := want[side][i][kafka.SizeLen:]
-			if f.Size != len(frame) || !bytes.HasPrefix(frame, f.Bytes) || len(f.Bytes) < f.Size && !f.Cut {
+			if f.Size != len(frame) || !bytes.HasPrefix(frame, f.Bytes) || len(f.Bytes) < f.Size && !f.Cut && f.Withheld != tap.Secret {
 				return fmt.Errorf("frame %d of side %d: %d of %d bytes were shown, the frame has %d, cut %t", i, side, len(f.Bytes), f.Size, len(frame), f.Cut)
 			}
 		}
@@ -138,7 +138,7 @@ func TestWhatIsShown(t *testing.T) {
 
 // TestALargeFrameIsShownInPart: what is more than a viewer gets goes its usual way.
 func TestALargeFrameIsShownInPart(t *testing.T) {
-	b, viewer := watched(t, tap.Filter{Bodies: true})
+	b, viewer := watched(t, tap.Filter{Bodies: true, Records: true})
 	ask, answer := request(kafka.KeyFetch, 15, 7, ""), fetched(15, 7, 3<<20)
 	for range 2 { // behind a large frame the next one is only looked at
 		write(t, b.client, ask)

@@ -4,14 +4,14 @@ package tap
 type Capture struct {
 	viewer *Viewer
 	frame  Frame
-	left   int // bytes that are still wanted
+	left   int // bytes that are still to be copied
 	prefix int // bytes of the size that have passed
 }
 
-// sizeLen is what stands before a frame.
+// sizeLen is the length of the size, which precedes a frame.
 const sizeLen = 4
 
-// Wants reports whether more bytes are wanted.
+// Wants reports whether more bytes are to be copied.
 func (c *Capture) Wants() bool { return c.left > 0 }
 
 // Write copies bytes of the frame, which begin with its size. What is too much is left out.
@@ -23,7 +23,7 @@ func (c *Capture) Write(b []byte) {
 		return
 	}
 	if !c.room(len(b)) {
-		c.left = 0 // who watches is behind: the frame is shown without the rest
+		c.left = 0 // the viewer is behind: the frame is shown without the rest
 		return
 	}
 	c.left -= len(b)
@@ -49,7 +49,7 @@ func (c *Capture) room(n int) bool {
 	return true
 }
 
-// Rewritten says how many addresses of a response were replaced or left out.
+// Rewritten sets how many addresses of a response were replaced or left out.
 func (c *Capture) Rewritten(addresses int) { c.frame.Addresses = addresses }
 
 // End shows the frame. cut: the connection has ended inside it.

@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 
-	"github.com/kafka-tunnel/kafka-tunnel/wire"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 )
 
 // ParseQuery reads a filter from a query: api, node and conn may come several times; errors,
@@ -25,11 +26,11 @@ func ParseQuery(q url.Values) (f Filter, err error) {
 func (f *Filter) set(name, value string) (err error) {
 	switch name {
 	case "api":
-		api, err := wire.Lookup(value)
-		if err != nil {
+		key, ok := keyOf(value)
+		if !ok {
 			return fmt.Errorf("%q is no API: `kafka-tunnel apis` lists them", value)
 		}
-		f.APIs = append(f.APIs, api.Key)
+		f.APIs = append(f.APIs, key)
 		return nil
 	case "node":
 		if _, err := strconv.ParseInt(value, 10, 32); err != nil && value != "bootstrap" {
@@ -59,7 +60,18 @@ func (f *Filter) set(name, value string) (err error) {
 	return nil
 }
 
-// Query is what ParseQuery reads.
+// keyOf finds an API by its key or its name, in any case.
+func keyOf(keyOrName string) (key int16, ok bool) {
+	number, err := strconv.Atoi(keyOrName)
+	for _, a := range kafka.APIs() {
+		if err == nil && int(a.Key) == number || strings.EqualFold(a.Name, keyOrName) {
+			return a.Key, true
+		}
+	}
+	return 0, false
+}
+
+// Query returns what ParseQuery reads.
 func (f Filter) Query() url.Values {
 	q := url.Values{}
 	for _, key := range f.APIs {

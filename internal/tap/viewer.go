@@ -8,42 +8,33 @@ import (
 	"sync/atomic"
 )
 
-// A Filter says which frames are shown, and what of them.
+// A Filter chooses the frames that are shown, and what is sent of them.
 type Filter struct {
 	APIs  []int16 // keys; empty: all, and SASL tokens
 	Nodes []string
 	Conns []uint64
-	// Errors shows only responses with an error code, or which cannot be read.
-	Errors bool
-	Bodies bool // as JSON
-	// Records shows in bodies what is hidden otherwise: records, SASL tokens, passwords.
-	Records bool
+	// Errors asks for responses with an error code, or which cannot be read. Here it leaves out
+	// requests and tokens; the viewer, which decodes, does the rest.
+	Errors  bool
+	Bodies  bool // of requests, too
+	Records bool // in bodies
 }
 
-// wants reports whether a frame may be shown. Errors are not known yet.
-func (f *Filter) wants(one *Frame) bool {
+// matches reports whether a frame may be shown. Errors are not known here.
+func (f *Filter) matches(one *Frame) bool {
 	return (len(f.APIs) == 0 || !one.Token && slices.Contains(f.APIs, one.Key)) &&
 		(len(f.Nodes) == 0 || slices.Contains(f.Nodes, one.Connection.Node)) &&
 		(len(f.Conns) == 0 || slices.Contains(f.Conns, one.Connection.Number)) &&
 		(!f.Errors || !one.Request && !one.Token)
 }
 
-// keeps returns how many bytes of a frame are needed.
-func (f *Filter) keeps(one *Frame) int {
-	switch {
-	case one.Token && !f.Records, one.Request && !f.Bodies:
-		return 0
-	}
-	return min(one.Size, MaxBytes)
-}
-
 // ErrReplaced ends a viewer when another one has begun.
-var ErrReplaced = errors.New("somebody else watches now")
+var ErrReplaced = errors.New("another viewer watches now")
 
 // ErrClosed ends a viewer that was closed, or whose tunnel was.
 var ErrClosed = errors.New("closed")
 
-// A Viewer is who watches.
+// A Viewer receives frames.
 type Viewer struct {
 	tap     *Tap
 	filter  Filter
@@ -56,25 +47,25 @@ type Viewer struct {
 	last  int  // of the frame that Next returned; owned by the caller of Next
 
 	once sync.Once
-	over chan struct{}
-	why  error // set before over is closed
+	done chan struct{}
+	err  error // why it ended; set before done is closed
 }
 
-// Over is closed when nothing more will come.
-func (v *Viewer) Over() <-chan struct{} { return v.over }
+// Done is closed when no more frames come.
+func (v *Viewer) Done() <-chan struct{} { return v.done }
 
-// Waiting reports whether frames are there that Next has not returned.
+// Waiting reports whether there are frames that Next has not returned.
 func (v *Viewer) Waiting() bool { return len(v.queue) > 0 }
 
-// Next waits for a frame, which is held until the next call. It is nil when frames were dropped
-// and none has come since; then, dropped says how many. The error is [ErrReplaced], [ErrClosed]
-// or that of ctx.
+// Next waits for a frame, which is held until the next call. It is without what must not leave
+// the process. It is nil when frames were dropped and none has come since; then, dropped is
+// their number. The error is [ErrReplaced], [ErrClosed] or that of ctx.
 func (v *Viewer) Next(ctx context.Context) (f *Frame, dropped uint64, err error) {
 	v.release(v.last)
 	v.last = 0
 	select {
 	case f = <-v.queue:
-		return v.taken(f), f.Dropped, nil
+		return v.take(f), f.Dropped, nil
 	default:
 	}
 	if n := v.dropped.Swap(0); n > 0 {
@@ -82,16 +73,17 @@ func (v *Viewer) Next(ctx context.Context) (f *Frame, dropped uint64, err error)
 	}
 	select {
 	case f = <-v.queue:
-		return v.taken(f), f.Dropped, nil
-	case <-v.over:
-		return nil, 0, v.why
+		return v.take(f), f.Dropped, nil
+	case <-v.done:
+		return nil, 0, v.err
 	case <-ctx.Done():
 		return nil, 0, ctx.Err()
 	}
 }
 
-func (v *Viewer) taken(f *Frame) *Frame {
+func (v *Viewer) take(f *Frame) *Frame {
 	v.last = cap(f.Bytes)
+	v.filter.withhold(f)
 	return f
 }
 
@@ -137,9 +129,9 @@ func (v *Viewer) Close() {
 	v.end(ErrClosed)
 }
 
-func (v *Viewer) end(why error) {
+func (v *Viewer) end(err error) {
 	v.once.Do(func() {
-		// Frames that pumps are still copying, and those in the queue, find no reader.
+		// Frames that pumps are still copying, and those in the queue, are not read any more.
 		v.mu.Lock()
 		v.ended = true
 		if v.held > 0 && v.tap.Release != nil {
@@ -147,14 +139,14 @@ func (v *Viewer) end(why error) {
 		}
 		v.held = 0
 		v.mu.Unlock()
-		v.why = why
-		close(v.over)
+		v.err = err
+		close(v.done)
 	})
 }
 
 // Begin notes that a frame has begun to pass; nil: it is not shown.
 func (v *Viewer) Begin(f Frame) *Capture {
-	if !v.filter.wants(&f) {
+	if !v.filter.matches(&f) {
 		return nil
 	}
 	if len(v.queue) == cap(v.queue) {

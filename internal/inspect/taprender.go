@@ -1,4 +1,4 @@
-package admin
+package inspect
 
 import (
 	"fmt"
@@ -7,22 +7,22 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/terminal"
 )
 
 // The columns of frames. They come one at a time, so the widths are fixed: a longer value
 // moves what is right of it.
 const frameColumns = "%-12s  %-5s  %-9s  %-32s  %9s  %9s  %s"
 
-// TapHeading stands above what RenderFrame writes.
+// TapHeading writes the heading of what [TapEvent.Render] writes.
 func TapHeading(w io.Writer) error {
 	_, err := fmt.Fprintln(w, strings.TrimRight(fmt.Sprintf(frameColumns, "TIME", "CONN", "NODE", "FRAME", "BYTES", "LATENCY", "CLIENT, OR ERRORS"), " "))
 	return err
 }
 
-// RenderFrame writes a line of /tap for people: a request with an arrow to the broker, a
-// response with one from it. A body follows in a line of its own.
-func RenderFrame(w io.Writer, e tap.Event) error {
+// Render writes an event as a line of text: a request with an arrow to the broker, a response
+// with one from it. A body follows in a line of its own.
+func (e TapEvent) Render(w io.Writer) error {
 	text := frameLine(e) + "\n"
 	if len(e.Body) > 0 {
 		text += "  " + string(e.Body) + "\n"
@@ -31,10 +31,10 @@ func RenderFrame(w io.Writer, e tap.Event) error {
 	return err
 }
 
-func frameLine(e tap.Event) string {
+func frameLine(e TapEvent) string {
 	switch {
 	case e.Over != "":
-		return "over: " + plain(e.Over)
+		return "over: " + terminal.Escape(e.Over)
 	case e.Dropped > 0:
 		return fmt.Sprintf("... %d frames were dropped: they came faster than they were read", e.Dropped)
 	}
@@ -49,22 +49,22 @@ func frameLine(e tap.Event) string {
 	return strings.TrimRight(line, " ")
 }
 
-func frameName(e tap.Event) string {
+func frameName(e TapEvent) string {
 	name := fmt.Sprintf("%s:%d", e.API, e.Version)
 	switch e.Kind {
-	case tap.Token:
+	case KindToken:
 		return "- SASL token"
-	case tap.Request:
+	case KindRequest:
 		return "> " + name
 	}
 	return "< " + name
 }
 
-// remarks say what a frame is about: a request's client, a response's errors.
-func remarks(e tap.Event) string {
+// remarks returns the last column: a request's client, a response's errors.
+func remarks(e TapEvent) string {
 	var all []string
-	if e.Kind == tap.Request {
-		all = append(all, plain(e.Software))
+	if e.Kind == KindRequest {
+		all = append(all, terminal.Escape(e.Software))
 	}
 	all = append(all, errorNames(e)...)
 	if e.Local {
@@ -73,13 +73,13 @@ func remarks(e tap.Event) string {
 	if e.Cut {
 		all = append(all, "the connection ended inside it")
 	} else if e.Unread != "" {
-		all = append(all, "not decoded: "+plain(e.Unread))
+		all = append(all, "not decoded: "+terminal.Escape(e.Unread))
 	}
 	return strings.Join(all, ", ")
 }
 
 // errorNames lists each error once, with how often it is there.
-func errorNames(e tap.Event) (names []string) {
+func errorNames(e TapEvent) (names []string) {
 	count := map[string]int{}
 	for _, one := range e.Errors {
 		if count[one.Name]++; count[one.Name] == 1 {
@@ -94,7 +94,7 @@ func errorNames(e tap.Event) (names []string) {
 	return names
 }
 
-// tookText shows a time with three digits or so.
+// tookText shows a time with about three digits.
 func tookText(d time.Duration) string {
 	switch {
 	case d >= 10*time.Second:

@@ -1,0 +1,180 @@
+package inspect
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
+	"github.com/kafka-tunnel/kafka-tunnel/wire"
+)
+
+// A TapNotice is what `kafka-tunnel tap` prints that is not a frame.
+type TapNotice struct {
+	// Dropped is how many frames are missing here, because they were not read fast enough.
+	Dropped uint64 `json:"dropped,omitempty"`
+	// Over is why no more frames follow.
+	Over string `json:"over,omitempty"`
+}
+
+// A TapEvent is what `kafka-tunnel tap` prints at a time: a frame, or a notice, which has no
+// Kind.
+type TapEvent struct {
+	TapNotice
+
+	Time     time.Time `json:"time,omitzero"`
+	Conn     uint64    `json:"conn,omitempty"`
+	Cluster  string    `json:"cluster,omitempty"`
+	Node     string    `json:"node,omitempty"`
+	Client   string    `json:"client,omitempty"`   // address
+	Software string    `json:"software,omitempty"` // name and version of the client library (KIP-511)
+	Target   string    `json:"target,omitempty"`
+
+	Kind          string `json:"kind,omitempty"` // request, response, or token: bare SASL bytes
+	API           string `json:"api,omitempty"`
+	Key           int16  `json:"key"`
+	Version       int16  `json:"version"`
+	CorrelationID int32  `json:"correlationId"`
+	Size          int    `json:"size"` // bytes
+
+	LatencySeconds *float64            `json:"latencySeconds,omitempty"` // of a response
+	Addresses      int                 `json:"addresses,omitempty"`      // that the tunnel replaced or left out
+	Local          bool                `json:"local,omitempty"`          // the tunnel answered
+	Cut            bool                `json:"cut,omitempty"`            // the connection ended inside it
+	Errors         []wire.LocatedError `json:"errors,omitempty"`
+	Body           json.RawMessage     `json:"body,omitempty"`
+	// Unread is why there is no body, and why there may be errors that are not shown.
+	Unread string `json:"unread,omitempty"`
+}
+
+// AppendJSON appends the event as a line of JSON.
+func (e TapEvent) AppendJSON(dst []byte) ([]byte, error) {
+	var line any = e
+	if e.Kind == "" {
+		line = e.TapNotice
+	}
+	b := bytes.NewBuffer(dst)
+	w := json.NewEncoder(b)
+	w.SetEscapeHTML(false)
+	err := w.Encode(line)
+	return b.Bytes(), err
+}
+
+// The kinds of frames.
+const (
+	KindRequest  = "request"
+	KindResponse = "response"
+	KindToken    = "token"
+)
+
+// maxRecords bounds the records of a frame once they are decompressed, and with them what
+// else becomes of it ([wire.Codec.Limit]): a frame of some kilobytes can mean gigabytes, and
+// the memory is that of the application's container.
+const maxRecords = 1 << 20
+
+// A TapDecoder decodes, filters and redacts frames that a tunnel shows. The tunnel does none of
+// it; it leaves out what must not leave it (see package tap).
+type TapDecoder struct {
+	filter tap.Filter
+	codec  wire.Codec
+}
+
+// NewTapDecoder returns one for a filter.
+func NewTapDecoder(f tap.Filter) *TapDecoder {
+	return &TapDecoder{filter: f, codec: wire.Codec{Records: f.Records, Hide: !f.Records, Share: true, Limit: maxRecords}}
+}
+
+// Message makes an event of a message of the tunnel's; false: it is not to be shown.
+func (d *TapDecoder) Message(m tap.Message) (TapEvent, bool) {
+	if m.Frame == nil {
+		return TapEvent{TapNotice: TapNotice{Dropped: m.Dropped, Over: m.End}}, true
+	}
+	return d.Frame(m.Frame)
+}
+
+// Frame makes an event of a frame; false: it is not to be shown.
+func (d *TapDecoder) Frame(f *tap.Frame) (TapEvent, bool) {
+	c := f.Connection
+	e := TapEvent{
+		Time: f.Time, Conn: c.Number, Cluster: c.Cluster, Node: c.Node, Client: c.Client, Software: f.Software, Target: f.Target,
+		Kind: KindRequest, Key: f.Key, Version: f.Version, CorrelationID: f.CorrelationID, Size: f.Size,
+		Addresses: f.Addresses, Local: f.Local, Cut: f.Cut,
+	}
+	if f.Token {
+		e.Kind, e.Key, e.Version = KindToken, -1, -1
+		return e, true
+	}
+	e.API = kafka.Name(f.Key)
+	if !f.Request {
+		e.Kind = KindResponse
+		seconds := f.Latency.Seconds()
+		e.LatencySeconds = &seconds
+	}
+	malformed := false
+	if !f.Request || d.filter.Bodies {
+		malformed = d.read(&e, f)
+	}
+	return e, !d.filter.Errors || len(e.Errors) > 0 || malformed
+}
+
+// read fills in what the frame's bytes contain. It reports whether they cannot be decoded.
+func (d *TapDecoder) read(e *TapEvent, f *tap.Frame) (malformed bool) {
+	if f.Local { // to an ApiVersions request that is newer than the tunnel knows (KIP-511)
+		e.Errors = []wire.LocatedError{{Path: "errorCode", Error: wire.ErrorOf(kerr.UnsupportedVersion.Code)}}
+		return false
+	}
+	if _, known := kafka.Lookup(f.Key); !known {
+		e.Unread = fmt.Sprintf("wire: no API has the key %d", f.Key)
+		return true
+	}
+	m, err := d.parse(f)
+	if m != nil {
+		var limit error
+		if e.Errors, limit = d.codec.ErrorsOf(m); limit != nil { // the errors up to there
+			e.Unread = unread(limit)
+		}
+	}
+	switch {
+	case f.Withheld == tap.Secret:
+		if d.filter.Bodies {
+			e.Unread = "the tunnel shows no credentials and no configurations"
+		}
+	case f.Withheld == tap.NeedsRecords && len(f.Bytes) == 0:
+		if d.filter.Bodies {
+			e.Unread = "the tunnel shows it with --records only"
+		}
+	case len(f.Bytes) < f.Size:
+		e.Unread = fmt.Sprintf("%d of its %d bytes are there", len(f.Bytes), f.Size)
+	case err != nil:
+		e.Unread = unread(err)
+		_, limited := errors.AsType[*wire.LimitError](err)
+		return !limited
+	case d.filter.Bodies:
+		if e.Body, err = d.codec.AppendJSON(nil, m); err != nil {
+			e.Body, e.Unread = nil, unread(err)
+		}
+	}
+	return false
+}
+
+// unread returns why a frame is not decoded.
+func unread(err error) string {
+	if limit, ok := errors.AsType[*wire.LimitError](err); ok {
+		return limit.Error()
+	}
+	return err.Error()
+}
+
+func (d *TapDecoder) parse(f *tap.Frame) (m wire.Message, err error) {
+	if f.Request {
+		_, m, err = d.codec.ParseRequest(f.Bytes)
+	} else {
+		_, m, err = d.codec.ParseResponse(f.Bytes, f.Key, f.Version)
+	}
+	return m, err
+}

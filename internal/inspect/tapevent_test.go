@@ -1,0 +1,144 @@
+package inspect
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
+	"github.com/kafka-tunnel/kafka-tunnel/wire"
+)
+
+// TestRecordsAreBounded: what a small frame means is not unpacked in the tunnel, and the event
+// says so. It is no malformed frame.
+func TestRecordsAreBounded(t *testing.T) {
+	for _, compression := range []wire.Compression{wire.Gzip, wire.Snappy, wire.LZ4, wire.Zstd} {
+		records, err := wire.EncodeRecords([]wire.Batch{{Magic: 2, Compression: compression, Records: []wire.Record{{Value: make(wire.Data, 4<<20)}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := kmsg.NewPtrFetchResponse()
+		m.Version = 12
+		topic, partition := kmsg.NewFetchResponseTopic(), kmsg.NewFetchResponseTopicPartition()
+		partition.RecordBatches = records
+		topic.Partitions = append(topic.Partitions, partition)
+		m.Topics = append(m.Topics, topic)
+		frame := tap.Frame{Key: m.Key(), Version: m.Version, Bytes: respond(m)}
+		e, shown := describe(t, tap.Filter{Bodies: true, Records: true}, frame)
+		if !shown || e.Body != nil || e.Unread != "decompressed records larger than 1 MiB are not decoded here" {
+			t.Errorf("%v: %t %q %.100s", compression, shown, e.Unread, e.Body)
+		}
+		if e, _ := describe(t, tap.Filter{Bodies: true}, frame); e.Body == nil || e.Unread != "" {
+			t.Errorf("%v without records: %q", compression, e.Unread)
+		}
+		if _, shown = describe(t, tap.Filter{Records: true, Bodies: true, Errors: true}, frame); shown {
+			t.Errorf("%v: it has no error", compression)
+		}
+	}
+}
+
+// respond is a response as it stands after its size.
+func respond(m kmsg.Response) []byte {
+	b := []byte{0, 0, 0, 9}
+	if m.IsFlexible() {
+		b = append(b, 0)
+	}
+	return m.AppendTo(b)
+}
+
+func describe(t *testing.T, filter tap.Filter, f tap.Frame) (TapEvent, bool) {
+	t.Helper()
+	f.Connection = &tap.Connection{Number: 7, Cluster: "default", Node: "1"}
+	if f.Size == 0 {
+		f.Size = len(f.Bytes)
+	}
+	return NewTapDecoder(filter).Frame(&f)
+}
+
+// TestErrors: those of a response, also of one of which only a part is there.
+func TestErrors(t *testing.T) {
+	m := kmsg.NewPtrListOffsetsResponse()
+	m.Version = 7
+	topic := kmsg.NewListOffsetsResponseTopic()
+	topic.Topic = "orders"
+	for _, code := range []int16{0, 6, 3} {
+		p := kmsg.NewListOffsetsResponseTopicPartition()
+		p.ErrorCode = code
+		topic.Partitions = append(topic.Partitions, p)
+	}
+	m.Topics = append(m.Topics, topic)
+	whole := respond(m)
+	one := tap.Frame{Key: m.Key(), Version: m.Version, CorrelationID: 9, Bytes: whole, Latency: time.Second / 2}
+	e, shown := describe(t, tap.Filter{Errors: true}, one)
+	paths := []string{"topics[0].partitions[1].errorCode", "topics[0].partitions[2].errorCode"}
+	if !shown || len(e.Errors) != 2 || e.Errors[0].Path != paths[0] || e.Errors[0].Name != "NOT_LEADER_OR_FOLLOWER" || e.Errors[1].Path != paths[1] || *e.LatencySeconds != 0.5 || e.Body != nil {
+		t.Errorf("%t %+v", shown, e)
+	}
+	one.Bytes, one.Size = whole[:len(whole)-24], len(whole)
+	if e, shown = describe(t, tap.Filter{Errors: true, Bodies: true}, one); !shown || len(e.Errors) != 1 || e.Body != nil || !strings.Contains(e.Unread, "are there") {
+		t.Errorf("a part: %t %+v", shown, e)
+	}
+	one.Bytes = nil
+	if e, shown = describe(t, tap.Filter{Errors: true}, one); shown {
+		t.Errorf("nothing of it: %+v", e)
+	}
+	if e, shown = describe(t, tap.Filter{}, tap.Frame{Key: 18, Version: 99, Local: true}); !shown || len(e.Errors) != 1 || e.Errors[0].Name != "UNSUPPORTED_VERSION" {
+		t.Errorf("the tunnel's: %t %+v", shown, e)
+	}
+	if e, shown = describe(t, tap.Filter{Errors: true}, tap.Frame{Key: 3, Version: 12, Bytes: []byte("nonsense")}); !shown || e.Unread == "" {
+		t.Errorf("nonsense: %t %+v", shown, e)
+	}
+	topic.Partitions = topic.Partitions[:1]
+	m.Topics[0] = topic
+	if e, shown = describe(t, tap.Filter{Errors: true}, tap.Frame{Key: m.Key(), Version: 7, Bytes: respond(m)}); shown {
+		t.Errorf("no error: %+v", e)
+	}
+}
+
+// TestSecretsAreHidden: records, SASL tokens and what else lets its reader in.
+func TestSecretsAreHidden(t *testing.T) {
+	const secret = "s3cr3t"
+	authenticate := kmsg.NewPtrSASLAuthenticateRequest()
+	authenticate.SASLAuthBytes = []byte("\x00user\x00" + secret)
+	alter := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	resource, config := kmsg.NewIncrementalAlterConfigsRequestResource(), kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+	config.Name, config.Value = "ssl.keystore.password", kmsg.StringPtr(secret)
+	resource.Configs = append(resource.Configs, config)
+	alter.Resources = append(alter.Resources, resource)
+	scram := kmsg.NewPtrAlterUserSCRAMCredentialsRequest()
+	upsertion := kmsg.NewAlterUserSCRAMCredentialsRequestUpsertion()
+	upsertion.SaltedPassword = []byte(secret)
+	scram.Upsertions = append(scram.Upsertions, upsertion)
+	records, err := wire.EncodeRecords([]wire.Batch{{Magic: 2, Records: []wire.Record{{Value: wire.Data(secret)}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	produce := kmsg.NewPtrProduceRequest()
+	produce.Version = 9
+	topic, partition := kmsg.NewProduceRequestTopic(), kmsg.NewProduceRequestTopicPartition()
+	partition.Records = records
+	topic.Partitions = append(topic.Partitions, partition)
+	produce.Topics = append(produce.Topics, topic)
+	hmac := kmsg.NewPtrRenewDelegationTokenRequest()
+	hmac.HMAC = []byte(secret)
+	for _, m := range []wire.Message{authenticate, alter, scram, produce, hmac} {
+		frame := wire.AppendRequest(nil, m, 9, nil)[4:]
+		for _, all := range []bool{false, true} {
+			e, _ := describe(t, tap.Filter{Bodies: true, Records: all}, tap.Frame{Request: true, Key: m.Key(), Version: m.GetVersion(), Bytes: frame})
+			if e.Unread != "" || strings.Contains(string(e.Body), "hiddenBytes") == all || !json.Valid(e.Body) {
+				t.Errorf("%s, all %t: %s %s", e.API, all, e.Body, e.Unread)
+			}
+			if strings.Contains(string(e.Body), secret) && !all {
+				t.Errorf("%s: %s", e.API, e.Body)
+			}
+		}
+	}
+	for _, all := range []bool{false, true} {
+		if e, _ := describe(t, tap.Filter{Bodies: true, Records: all}, tap.Frame{Token: true, Request: true, Size: 6}); e.Body != nil || e.Kind != KindToken {
+			t.Errorf("a token, all %t: %+v", all, e)
+		}
+	}
+}
