@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -50,14 +51,18 @@ func (c *Compression) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// maxDecompressed bounds what becomes of one batch: a few bytes can stand for gigabytes.
-const maxDecompressed = 128 << 20
+// BatchLimit is how many bytes a batch may take decompressed where [Codec.BatchLimit] is 0: a
+// few bytes can become gigabytes.
+const BatchLimit = 64 << 20
 
-var errTooLarge = fmt.Errorf("it is larger than %d MiB", maxDecompressed>>20)
+// errTooLarge is a batch that takes more than it may.
+var errTooLarge = errors.New("the batch is larger than its limit")
 
 // An inflater decompresses the batches of one message, one after the other. The zero value
-// bounds each batch by maxDecompressed.
+// bounds each batch by [BatchLimit].
 type inflater struct {
+	// batchLimit bounds each batch; 0: [BatchLimit].
+	batchLimit int
 	// limit bounds all batches together; 0: there is no such bound.
 	limit  int
 	memory *budget
@@ -71,7 +76,9 @@ type inflater struct {
 }
 
 // inflater returns one for a message.
-func (c *Codec) inflater() *inflater { return &inflater{limit: c.Limit, memory: c.budget()} }
+func (c *Codec) inflater() *inflater {
+	return &inflater{batchLimit: c.BatchLimit, limit: c.Limit, memory: c.budget()}
+}
 
 // close releases what the decompressors hold.
 func (f *inflater) close() {
@@ -85,21 +92,29 @@ func (f *inflater) decompress(c Compression, src []byte) ([]byte, error) {
 	if c == None {
 		return src, nil
 	}
-	if f.limit == 0 {
-		return f.expand(c, nil, maxDecompressed, src)
+	tooLarge := &LimitError{"decompressed batches", cmp.Or(f.batchLimit, BatchLimit)}
+	var room []byte
+	most := tooLarge.Limit
+	if f.limit > 0 {
+		if f.arena == nil {
+			f.arena = make([]byte, 0, f.limit)
+		}
+		room = f.arena[len(f.arena):]
+		if cap(room) <= most {
+			tooLarge, most = &LimitError{"decompressed records", f.limit}, cap(room)
+		}
+		room = room[:0:most]
 	}
-	if f.arena == nil {
-		f.arena = make([]byte, 0, f.limit)
-	}
-	room := f.arena[len(f.arena):]
-	out, err := f.expand(c, room, cap(room), src)
+	out, err := f.expand(c, room, most, src)
 	if errors.Is(err, errTooLarge) {
-		return nil, &LimitError{"decompressed records", f.limit}
+		return nil, tooLarge
 	}
 	if err != nil {
 		return nil, err
 	}
-	f.arena = f.arena[:len(f.arena)+len(out)]
+	if f.limit > 0 {
+		f.arena = f.arena[:len(f.arena)+len(out)]
+	}
 	return out[:len(out):len(out)], nil
 }
 

@@ -85,7 +85,7 @@ func (b *Batch) UnmarshalJSON(text []byte) error {
 // behind them as {"rest": "BASE64"}. What cannot be read stays base64, and unread says why.
 func (w *jsonWriter) batches(dst, raw []byte) []byte {
 	batches, rest, err := w.records.records(raw)
-	if limit, ok := errors.AsType[*LimitError](err); ok {
+	if limit, ok := errors.AsType[*LimitError](err); ok && w.records.limit > 0 {
 		w.err = limit
 		return dst
 	}

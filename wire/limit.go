@@ -8,7 +8,8 @@ import (
 // structShare is how many times [Codec.Limit] the structs of a message may take, and its JSON.
 const structShare = 4
 
-// A LimitError is a message that takes more than [Codec.Limit] allows.
+// A LimitError is a message that takes more than [Codec.Limit] allows, or a batch that takes more
+// than [Codec.BatchLimit].
 type LimitError struct {
 	What  string // "decompressed records"
 	Limit int    // bytes

@@ -199,16 +199,44 @@ func TestSnappyOfJava(t *testing.T) {
 	}
 }
 
-// TestBomb: a few bytes do not become gigabytes.
+// TestBomb: a few bytes do not become gigabytes, and the error names the limit.
 func TestBomb(t *testing.T) {
-	zeros := make([]byte, maxDecompressed+1)
+	zeros := make([]byte, BatchLimit+1)
 	for c := Gzip; c <= Zstd; c++ {
 		small, err := c.compress(zeros)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := new(inflater).decompress(c, small); err == nil {
-			t.Errorf("%v: %d bytes became more than %d", c, len(small), maxDecompressed)
+		_, err = new(inflater).decompress(c, small)
+		if limit, ok := errors.AsType[*LimitError](err); !ok || limit.Limit != BatchLimit || err.Error() != "decompressed batches larger than 64 MiB are not decoded here" {
+			t.Errorf("%v: %d bytes: %v", c, len(small), err)
+		}
+	}
+}
+
+// TestBatchLimit: a batch that exceeds it stays base64, with the reason. Others are decoded, in
+// messages of any number of batches.
+func TestBatchLimit(t *testing.T) {
+	for c := Gzip; c <= Zstd; c++ {
+		var fields [][]byte
+		for _, size := range []int{1000, 3000, 1000} {
+			b, err := EncodeRecords([]Batch{{Magic: 2, Compression: c, Records: []Record{{Value: make(Data, size)}}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			fields = append(fields, b)
+		}
+		frame := produceOf(fields...)
+		for limit, unread := range map[int]int{2000: 1, 500: 3, 4000: 0, 0: 0} {
+			text, err := asJSON(&Codec{Records: true, BatchLimit: limit}, frame)
+			want := fmt.Sprintf("decompressed batches larger than %d bytes", limit)
+			if err != nil || strings.Count(string(text), "recordsUnread") != unread || strings.Count(string(text), want) != unread {
+				t.Errorf("%v, %d: %v %.300s", c, limit, err, text)
+			}
+		}
+		both := &Codec{Records: true, BatchLimit: 2000, Limit: 1 << 20}
+		if _, err := asJSON(both, frame); err == nil || !strings.Contains(err.Error(), "decompressed batches larger than 2000 bytes") {
+			t.Errorf("%v, both limits: %v", c, err)
 		}
 	}
 }

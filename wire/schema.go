@@ -33,10 +33,13 @@ type Codec struct {
 	// Share lets the bytes of messages be those of the frame that they are read from, which
 	// must not change then. Without it they are copies.
 	Share bool
+	// BatchLimit bounds the records of one batch once they are decompressed, in bytes; 0: the
+	// constant [BatchLimit], 64 MiB. Records that exceed it stay base64, and the reason, a
+	// [*LimitError], stands beside them.
+	BatchLimit int
 	// Limit bounds what a message may become, in bytes, for programs that decode what others
 	// send: the decompressed records of a message may take Limit, its structs and its JSON four
-	// times as much each. What exceeds it is a [*LimitError]. 0: the records of one batch may
-	// take 128 MiB, everything else what it needs.
+	// times as much each. What exceeds it is a [*LimitError]. 0: no bound but that of each batch.
 	Limit int
 
 	known sync.Map // of shape to []Field
