@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Encodings returns the names of the encodings that ReadDump knows; auto guesses.
@@ -21,15 +22,17 @@ func Encodings() []string { return []string{"auto", "hex", "base64", "raw"} }
 //	00000010  68 69 0a 0a                              |hi..|     hexdump -C
 //		0x0010:  6869 0a0a                                hi..    tcpdump -X
 //	0010   68 69 0a 0a                                   hi..     Wireshark
-var dumps = []*regexp.Regexp{
-	regexp.MustCompile(`^[0-9a-fA-F]{8}: ((?:[0-9a-fA-F]{2,4} )+)(?: .*)?$`),
-	regexp.MustCompile(`^[0-9a-fA-F]{8}  ((?:[0-9a-fA-F]{2} {1,2})+) *\|.*\|$`),
-	regexp.MustCompile(`^\s*0x[0-9a-fA-F]{4,}:  ((?:[0-9a-fA-F]{2,4} ?)+)(?:  .*)?$`),
-	regexp.MustCompile(`^[0-9a-fA-F]{4,}   ((?:[0-9a-fA-F]{2} ?)+)(?:  .*)?$`),
-}
+var dumps = sync.OnceValue(func() []*regexp.Regexp {
+	return []*regexp.Regexp{
+		regexp.MustCompile(`^[0-9a-fA-F]{8}: ((?:[0-9a-fA-F]{2,4} )+)(?: .*)?$`),
+		regexp.MustCompile(`^[0-9a-fA-F]{8}  ((?:[0-9a-fA-F]{2} {1,2})+) *\|.*\|$`),
+		regexp.MustCompile(`^\s*0x[0-9a-fA-F]{4,}:  ((?:[0-9a-fA-F]{2,4} ?)+)(?:  .*)?$`),
+		regexp.MustCompile(`^[0-9a-fA-F]{4,}   ((?:[0-9a-fA-F]{2} ?)+)(?:  .*)?$`),
+	}
+})
 
 // end is the last line of hexdump -C: an offset alone.
-var end = regexp.MustCompile(`^[0-9a-fA-F]{7,8}$`)
+var end = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-fA-F]{7,8}$`) })
 
 // ReadDump decodes bytes as people pass them on: hex digits, with or without the trimmings of
 // a dump, base64, or the bytes themselves. The second result says which it was.
@@ -61,11 +64,11 @@ func fromHex(input []byte) ([]byte, error) {
 	lines := slices.DeleteFunc(strings.Split(strings.ReplaceAll(string(input), "\r", ""), "\n"), func(l string) bool { return strings.TrimSpace(l) == "" })
 	for n, line := range lines {
 		if n == 0 {
-			dump = slices.IndexFunc(dumps, func(d *regexp.Regexp) bool { return d.MatchString(line) })
+			dump = slices.IndexFunc(dumps(), func(d *regexp.Regexp) bool { return d.MatchString(line) })
 		}
 		if dump >= 0 {
-			found := dumps[dump].FindStringSubmatch(line)
-			if found == nil && (n < len(lines)-1 || !end.MatchString(line)) {
+			found := dumps()[dump].FindStringSubmatch(line)
+			if found == nil && (n < len(lines)-1 || !end().MatchString(line)) {
 				return nil, fmt.Errorf("line %d is no line of a hex dump: %q", n+1, line)
 			}
 			if found != nil {

@@ -34,22 +34,12 @@ connect to localhost:9092; one variable is enough on Cloud Foundry:
 	root.AddCommand(
 		newRunCommand(),
 		newExecCommand(),
-		newLabCommand(),
 		newWaitCommand(),
 		newStatusCommand(),
 		newConfigCommand(),
-		newAccessListCommand(),
-		newTopicsCommand(),
-		newGroupsCommand(),
-		newProduceCommand(),
-		newConsumeCommand(),
-		newRequestCommand(),
-		newDecodeCommand(),
-		newTapCommand(),
-		newAPIsCommand(),
-		newErrorsCommand(),
 		newVersionCommand(),
 	)
+	root.AddCommand(toolCommands()...)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; `%s --help` lists the flags", err, cmd.CommandPath())
 	})

@@ -7,6 +7,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -60,11 +62,28 @@ func (s *setup) reload() func() (config.Config, error) {
 // running is a tunnel with its log.
 type running struct {
 	*tunnel.Tunnel
-	log *logging.Log
+	log      *logging.Log
+	settling sync.WaitGroup
+	cancel   context.CancelFunc // of settling
+}
+
+// settled is how long after its start a tunnel has done what it does once: log lines, the first
+// token, the first look at everything that is looked at regularly.
+const settled = 2 * time.Second
+
+// settle gives back what only the start has used.
+func settle(ctx context.Context) {
+	select {
+	case <-time.After(settled):
+		releaseStart()
+	case <-ctx.Done():
+	}
 }
 
 // Close ends the tunnel, and then its log.
 func (r *running) Close() {
+	r.cancel()
+	r.settling.Wait()
 	r.Tunnel.Close()
 	r.log.Close()
 }
@@ -99,7 +118,10 @@ func (s *setup) start(ctx context.Context, log io.Writer) (*running, error) {
 		logger.Info("the tunnel is bound", "cluster", cluster.Name, "listen", t.Address(cluster.Name),
 			"bootstrap", joined(cluster.Bootstrap), "destination", cluster.Destination, "location_id", cluster.LocationID, "via", cfg.Connectivity.Via, "admin", t.AdminURL())
 	}
-	return &running{t, logger}, nil
+	r := &running{Tunnel: t, log: logger}
+	ctx, r.cancel = context.WithCancel(ctx)
+	r.settling.Go(func() { settle(ctx) })
+	return r, nil
 }
 
 func joined(addresses []config.HostPort) string {

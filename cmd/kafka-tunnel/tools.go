@@ -1,0 +1,23 @@
+//go:build !notools
+
+package main
+
+import "github.com/spf13/cobra"
+
+// toolCommands returns the commands that know Kafka's protocol, and the lab. A build with the tag
+// notools is without them: docs/performance.md compares the memory of both.
+func toolCommands() []*cobra.Command {
+	return []*cobra.Command{
+		newLabCommand(),
+		newAccessListCommand(),
+		newTopicsCommand(),
+		newGroupsCommand(),
+		newProduceCommand(),
+		newConsumeCommand(),
+		newRequestCommand(),
+		newDecodeCommand(),
+		newTapCommand(),
+		newAPIsCommand(),
+		newErrorsCommand(),
+	}
+}
