@@ -15,7 +15,7 @@ import (
 // them.
 func idle(m *measurement) error {
 	n := m.size.connections
-	before, err := m.rss()
+	before, err := m.own()
 	if err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func idle(m *measurement) error {
 		return err
 	}
 	defer func() { closeAll(all) }()
-	atOnce, err := m.rss()
+	atOnce, err := m.own()
 	if err != nil {
 		return err
 	}
@@ -37,24 +37,24 @@ func idle(m *measurement) error {
 		return err
 	}
 	m.wait(m.size.settle)
-	later, err := m.rss()
+	later, err := m.own()
 	if err != nil {
 		return err
 	}
-	m.put("RSS KiB each, at once", (atOnce-before)/1024/float64(n))
-	m.put(fmt.Sprintf("RSS KiB each, after %v", m.size.settle), (later-before)/1024/float64(n))
+	m.put("own KiB each, at once", (atOnce-before)/1024/float64(n))
+	m.put(fmt.Sprintf("own KiB each, after %v", m.size.settle), (later-before)/1024/float64(n))
 	m.put("descriptors each", (open-files)/float64(n))
 	closeAll(all)
 	all = nil
 	m.wait(m.size.settle)
-	after, err := m.rss()
-	m.put(fmt.Sprintf("RSS above the start %v after they closed, MiB", m.size.settle), (after-before)/(1<<20))
+	after, err := m.own()
+	m.put(fmt.Sprintf("own memory above the start %v after they closed, MiB", m.size.settle), (after-before)/(1<<20))
 	return err
 }
 
 // stalled has readers stop in the midst of large responses, and asks how others fare.
 func stalled(m *measurement) error {
-	before, err := m.rss()
+	before, err := m.own()
 	if err != nil {
 		return err
 	}
@@ -75,11 +75,11 @@ func stalled(m *measurement) error {
 		}
 	}
 	m.wait(2 * time.Second) // until nothing moves any more
-	after, err := m.rss()
+	after, err := m.own()
 	if err != nil {
 		return err
 	}
-	m.put(fmt.Sprintf("RSS MiB for %d of them", m.size.stalled), (after-before)/(1<<20))
+	m.put(fmt.Sprintf("own MiB for %d of them", m.size.stalled), (after-before)/(1<<20))
 	other, err := dial(m.address, 4096)
 	if err != nil {
 		return err

@@ -23,7 +23,7 @@ func bars() []bar {
 	const (
 		small, large = "consume, responses of 1 MiB", "consume, responses of 50 MiB"
 		sent, idle   = "produce, requests of 1 MB", "idle connections"
-		alone, rest  = "one small request at a time", "RSS KiB each, after 1m5s"
+		alone, rest  = "one small request at a time", "own KiB each, after 1m5s"
 		flight       = "64 small requests in flight"
 		perGB        = "CPU s per GB"
 	)
@@ -51,6 +51,8 @@ func bars() []bar {
 		{sent, perGB, tunnelTap, off, 1.05},
 		{alone, "successful data calls per request", tunnelTap, off, 1},
 		{flight, "CPU µs per request", tunnelTap, off, 1.05},
+		{small, perGB, tunnelWatched, off, 1.5},
+		{sent, perGB, tunnelWatched, off, 1.5},
 	}
 }
 

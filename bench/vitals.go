@@ -14,6 +14,10 @@ import (
 // where VmRSS may lag behind).
 func (c *child) rss() (float64, error) { return c.field("smaps_rollup", "Rss:") }
 
+// own returns the part of it that is no file: a tunnel gives back the pages of its program that it
+// does not use, and the first connections map some of them again, however many follow.
+func (c *child) own() (float64, error) { return c.field("smaps_rollup", "Anonymous:") }
+
 // peak returns the highest resident memory so far, bytes.
 func (c *child) peak() (float64, error) { return c.field("status", "VmHWM:") }
 

@@ -50,11 +50,12 @@ type size struct {
 	dials       int // new connections through the tunnel, 200 a second
 	stalled     int // readers that stop
 	settle      time.Duration
+	rest        time.Duration // after its start a tunnel gives back what only that has used
 	capacity    []capacity
 }
 
 var (
-	full  = size{gigabytes: 3, large: 60, requests: 40_000, connections: 2000, dials: 4000, stalled: 50, settle: 65 * time.Second, capacity: []capacity{{7500, 16384}, {9500, 20_000}, {10_000, 65536}}}
+	full  = size{gigabytes: 3, large: 60, requests: 40_000, connections: 2000, dials: 4000, stalled: 50, settle: 65 * time.Second, rest: 3 * time.Second, capacity: []capacity{{7500, 16384}, {9500, 20_000}, {10_000, 65536}}}
 	brief = size{gigabytes: 1, large: 3, requests: 2000, connections: 100, dials: 200, stalled: 5, settle: time.Second, capacity: []capacity{{200, 1024}}}
 )
 
@@ -80,6 +81,7 @@ func workloads() []workload {
 
 func start(m *measurement) error {
 	m.put("to the first answer, ms", m.started.Seconds()*1e3)
+	m.wait(m.size.rest)
 	rss, err := m.rss()
 	m.put("RSS at rest, MiB", rss/(1<<20))
 	return err

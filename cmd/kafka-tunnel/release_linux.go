@@ -11,12 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// releaseStart gives back the memory that only the start has used: garbage, and the pages of the
-// program's own file (code and constants), which a tunnel at rest does not touch. Every package
-// that is linked in is initialised at the start, those of the lab and of the tools as well, and
-// the kernel maps what surrounds each page that is used. A page that is used again is mapped
-// again, from the page cache. Errors are ignored: then the memory stays.
-func releaseStart() {
+// releaseMemory returns to the system what a tunnel at rest does not need: garbage, and the pages
+// of the program's own file (code and constants). Every package that is linked in is initialised
+// at the start, those of the lab and of the tools as well, and the kernel maps what surrounds each
+// page that is used. A page that is used again is mapped again, from the page cache. Errors are
+// ignored: then the memory stays.
+func releaseMemory() {
 	debug.FreeOSMemory()
 	self, err := os.Readlink("/proc/self/exe")
 	if err != nil {

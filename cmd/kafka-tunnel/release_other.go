@@ -4,5 +4,5 @@ package main
 
 import "runtime/debug"
 
-// releaseStart gives back the memory that only the start has used.
-func releaseStart() { debug.FreeOSMemory() }
+// releaseMemory returns to the system what a tunnel at rest does not need.
+func releaseMemory() { debug.FreeOSMemory() }

@@ -75,7 +75,7 @@ const settled = 2 * time.Second
 func settle(ctx context.Context) {
 	select {
 	case <-time.After(settled):
-		releaseStart()
+		releaseMemory()
 	case <-ctx.Done():
 	}
 }
@@ -108,7 +108,7 @@ func (s *setup) start(ctx context.Context, log io.Writer) (*running, error) {
 	}
 	t, err := tunnel.Start(ctx, tunnel.Options{
 		Config: cfg, Source: s.source(), Version: version(), Warnings: s.effective.Warnings, Logger: logger.Logger, Dropped: logger.Dropped,
-		Reload: s.reload(), MemoryLimit: container,
+		Reload: s.reload(), MemoryLimit: container, Release: releaseMemory,
 	})
 	if err != nil {
 		logger.Close()

@@ -148,6 +148,7 @@ func (d *TapDecoder) read(e *TapEvent, f *tap.Frame) (malformed bool) {
 		if d.filter.Bodies {
 			e.Unread = "the tunnel shows it with --records only"
 		}
+	case f.AllCodes && !f.Cut && !d.filter.Bodies: // nothing that was asked for is missing
 	case len(f.Bytes) < f.Size:
 		e.Unread = fmt.Sprintf("%d of its %d bytes are there", len(f.Bytes), f.Size)
 	case err != nil:

@@ -142,3 +142,38 @@ func TestSecretsAreHidden(t *testing.T) {
 		}
 	}
 }
+
+// TestLargeFetch: of a large response the error codes before the records are shown. That the
+// records are missing is reported where they, or more error codes, were asked for.
+func TestLargeFetch(t *testing.T) {
+	m := kmsg.NewPtrFetchResponse()
+	m.Version = 12
+	partition := kmsg.NewFetchResponseTopicPartition()
+	partition.ErrorCode, partition.RecordBatches = 3, make([]byte, 1<<20)
+	m.Topics = []kmsg.FetchResponseTopic{{Topic: "orders", Partitions: []kmsg.FetchResponseTopicPartition{partition}}}
+	body := respond(m)
+	for _, tt := range []struct {
+		filter tap.Filter
+		two    bool // partitions
+		unread bool
+	}{{tap.Filter{}, false, false}, {tap.Filter{Errors: true}, false, false}, {tap.Filter{Bodies: true}, false, true}, {tap.Filter{}, true, true}} {
+		if tt.two {
+			m.Topics[0].Partitions = append(m.Topics[0].Partitions, partition)
+			body = respond(m)
+		}
+		v := new(tap.Tap).Watch(tt.filter)
+		one := v.Begin(tap.Frame{Key: m.Key(), Version: m.Version, Size: len(body), Connection: &tap.Connection{}})
+		one.Write(make([]byte, 4))
+		one.Write(body)
+		one.End(false)
+		f, _, err := v.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, shown := NewTapDecoder(tt.filter).Frame(f)
+		if !shown || len(e.Errors) != 1 || e.Body != nil || (e.Unread != "") != tt.unread {
+			t.Errorf("%+v: %t %+v", tt, shown, e)
+		}
+		v.Close()
+	}
+}

@@ -1,5 +1,7 @@
 package kafka
 
+import "errors"
+
 // A Span is a part of a frame: from Start up to End, which is not part of it.
 type Span struct{ Start, End int }
 
@@ -19,7 +21,8 @@ func HasRecords(request bool, key int16) bool {
 // are given, without their size: a Produce request, or a Fetch or ShareFetch response. It moves
 // over lengths and decodes nothing. known is how many of the bytes are known to be records or
 // something else; what follows may be anything, because the frame continues, is malformed or
-// has more than [MaxRecordSpans] record sets.
+// has more than [MaxRecordSpans] record sets. last: it begins with the last record set, so that
+// no error code follows.
 //
 //	Produce request:  | header | transactional id v3+ | acks i16, timeout i32 | topics |
 //	  topics:         array of | name, or id v13+ | array of | index i32 | records | tags | tags |
@@ -30,10 +33,10 @@ func HasRecords(request bool, key int16) bool {
 //	  aborted:        array of | producer i64 | first offset i64 | tags |
 //
 // ShareFetch is described in share.go; its addresses follow the topics.
-func RecordSpans(frame []byte, size int, request bool, key, version int16) (records []Span, known int) {
+func RecordSpans(frame []byte, size int, request bool, key, version int16) (records []Span, known int, last bool) {
 	a, ok := Lookup(key)
 	if !ok || !HasRecords(request, key) || version < 0 || version > a.MaxVersion {
-		return nil, 0
+		return nil, 0, false
 	}
 	w := recordWalk{cursor: newPartialCursor(frame, size, size), flexible: a.Flexible(version), version: version}
 	w.header(request)
@@ -48,15 +51,17 @@ func RecordSpans(frame []byte, size int, request bool, key, version int16) (reco
 	if w.err == nil && w.off < len(frame) {
 		w.malformed()
 	}
-	return w.spans, w.off
+	return w.spans, w.off, w.inRecords && w.more == 0 && errors.Is(w.err, ErrShort)
 }
 
 // A recordWalk moves over the fields of one frame.
 type recordWalk struct {
 	cursor
-	flexible bool
-	version  int16
-	spans    []Span
+	flexible  bool
+	version   int16
+	spans     []Span
+	more      int  // arrays around the current field that have further elements
+	inRecords bool // the current field is a record set
 }
 
 func (w *recordWalk) header(request bool) {
@@ -78,8 +83,16 @@ func (w *recordWalk) tagged() {
 
 // array calls element for each element of an array.
 func (w *recordWalk) array(element func()) {
-	for n := w.count(w.flexible); n > 0 && w.err == nil; n-- {
-		element()
+	for n := w.count(w.flexible); n > 0; n-- {
+		if n > 1 {
+			w.more++
+		}
+		if element(); w.err != nil {
+			return // with what follows the field that cannot be read
+		}
+		if n > 1 {
+			w.more--
+		}
 	}
 }
 
@@ -98,7 +111,12 @@ func (w *recordWalk) records() {
 		w.fail(ErrTooLarge)
 	}
 	start := w.off
-	if w.skip(n); w.err == nil && n > 0 {
+	w.inRecords = w.err == nil
+	if w.skip(n); w.err != nil {
+		return
+	}
+	w.inRecords = false
+	if n > 0 {
 		w.spans = append(w.spans, Span{start, w.off})
 	}
 }

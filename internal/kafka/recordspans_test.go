@@ -79,20 +79,45 @@ func TestRecordSpans(t *testing.T) {
 			for seed := range uint64(20) {
 				f := newFiller(seed)
 				frame, total := marked(f, of.request, of.key, version)
-				spans, known := RecordSpans(frame, len(frame), of.request, of.key, version)
+				spans, known, last := RecordSpans(frame, len(frame), of.request, of.key, version)
 				found := 0
 				for _, s := range spans {
 					found += s.End - s.Start
 				}
-				if known != len(frame) || found != total || bytes.Contains(without(frame, spans, known), mark[1:]) {
+				if known != len(frame) || last || found != total || bytes.Contains(without(frame, spans, known), mark[1:]) {
 					t.Fatalf("%s v%d: %d of %d bytes are known, %d of %d of records", a.Name, version, known, len(frame), found, total)
 				}
+				final := Span{}
+				if len(spans) > 0 {
+					final = spans[len(spans)-1]
+				}
 				for n := range frame {
-					spans, known := RecordSpans(frame[:n], len(frame), of.request, of.key, version)
-					if known > n || bytes.Contains(without(frame[:n], spans, known), []byte("RECORD")) {
+					spans, known, last := RecordSpans(frame[:n], len(frame), of.request, of.key, version)
+					if known > n || last && (known != final.Start || n >= final.End) || bytes.Contains(without(frame[:n], spans, known), []byte("RECORD")) {
 						t.Fatalf("%s v%d, %d of %d bytes: %d are known", a.Name, version, n, len(frame), known)
 					}
 				}
+			}
+		}
+	}
+}
+
+// TestRecordSpansOfTheLast: a beginning that ends in the last record set is told from others.
+func TestRecordSpansOfTheLast(t *testing.T) {
+	partitions := []kmsg.FetchResponseTopicPartition{{RecordBatches: mark}, {RecordBatches: mark}}
+	m := kmsg.NewPtrFetchResponse()
+	m.Topics = []kmsg.FetchResponseTopic{{Partitions: partitions}, {Partitions: partitions}}
+	for version := range m.MaxVersion() + 1 {
+		m.SetVersion(version)
+		frame := encode(m, headers[0])
+		spans, _, _ := RecordSpans(frame, len(frame), false, KeyFetch, version)
+		if len(spans) != 4 {
+			t.Fatalf("v%d: %v", version, spans)
+		}
+		for n := range frame {
+			_, _, last := RecordSpans(frame[:n], len(frame), false, KeyFetch, version)
+			if want := n >= spans[3].Start && n < spans[3].End; last != want {
+				t.Errorf("v%d, %d bytes: %t", version, n, last)
 			}
 		}
 	}
@@ -105,7 +130,7 @@ func TestRecordSpansOfOthers(t *testing.T) {
 		request      bool
 		key, version int16
 	}{{true, KeyFetch, 4}, {false, KeyProduce, 4}, {false, KeyMetadata, 1}, {false, KeyFetch, 99}, {false, KeyFetch, -1}, {true, 999, 0}} {
-		if spans, known := RecordSpans(frame, len(frame), of.request, of.key, of.version); spans != nil || known != 0 {
+		if spans, known, last := RecordSpans(frame, len(frame), of.request, of.key, of.version); spans != nil || known != 0 || last {
 			t.Errorf("%+v: %v, %d", of, spans, known)
 		}
 	}
@@ -115,7 +140,7 @@ func TestRecordSpansOfOthers(t *testing.T) {
 func TestRecordSpansOfHostileFrames(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	check := func(frame []byte, request bool, key, version int16) {
-		spans, known := RecordSpans(frame, len(frame), request, key, version)
+		spans, known, _ := RecordSpans(frame, len(frame), request, key, version)
 		at := 0
 		for _, s := range spans {
 			if s.Start < at || s.End <= s.Start {

@@ -35,6 +35,7 @@ const (
 	flagToken
 	flagLocal
 	flagCut
+	flagAllCodes
 	flagUnknown
 )
 
@@ -53,7 +54,7 @@ type Message struct {
 //
 //	payload of kind F, a frame:
 //	          | time int64, ns since 1970 | number of the connection uint64 |
-//	          | flags uint8: 1 request, 2 token, 4 local, 8 cut | withheld uint8 |
+//	          | flags uint8: 1 request, 2 token, 4 local, 8 cut, 16 all codes | withheld uint8 |
 //	          | API key int16 | version int16 | correlation id int32 | size uint32 |
 //	          | latency int64, ns | replaced addresses uint32 |
 //	          | cluster, node, client, software, target: each a length uint16 and bytes |
@@ -80,7 +81,7 @@ func (w *Writer) Frame(f *Frame) error {
 	b = binary.BigEndian.AppendUint64(b, uint64(f.Time.UnixNano()))
 	b = binary.BigEndian.AppendUint64(b, c.Number)
 	flags := byte(0)
-	for i, on := range []bool{f.Request, f.Token, f.Local, f.Cut} {
+	for i, on := range []bool{f.Request, f.Token, f.Local, f.Cut, f.AllCodes} {
 		if on {
 			flags |= 1 << i
 		}
@@ -230,7 +231,8 @@ func (p *payloadReader) frame() *Frame {
 	f := &Frame{Connection: c, Time: time.Unix(0, int64(p.uint64()))}
 	c.Number = p.uint64()
 	flags := p.uint8()
-	f.Request, f.Token, f.Local, f.Cut = flags&flagRequest != 0, flags&flagToken != 0, flags&flagLocal != 0, flags&flagCut != 0
+	f.Request, f.Token, f.Local = flags&flagRequest != 0, flags&flagToken != 0, flags&flagLocal != 0
+	f.Cut, f.AllCodes = flags&flagCut != 0, flags&flagAllCodes != 0
 	f.Withheld = Withheld(p.uint8())
 	f.Key, f.Version, f.CorrelationID = int16(p.uint16()), int16(p.uint16()), int32(p.uint32())
 	size := p.uint32()

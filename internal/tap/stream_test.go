@@ -18,7 +18,7 @@ import (
 func some() *Frame {
 	return &Frame{
 		Time: time.Unix(1700000000, 123456789), Connection: &Connection{Number: 1 << 40, Cluster: "default", Node: "2", Client: "127.0.0.1:5"},
-		Target: "kafka-1.corp:9092", Software: "kgo v1", Request: true, Token: true, Local: true, Cut: true,
+		Target: "kafka-1.corp:9092", Software: "kgo v1", Request: true, Token: true, Local: true, Cut: true, AllCodes: true,
 		Key: 3, Version: 12, CorrelationID: -7, Size: 900, Latency: 5 * time.Millisecond, Addresses: 3, Withheld: NeedsRecords,
 		Bytes: []byte("the first bytes"),
 	}
@@ -121,7 +121,7 @@ func TestStreamOfOthers(t *testing.T) {
 		"a long number":             append([]byte(magic), 0, 0, 0, 9, 'D', 0, 0, 0, 0, 0, 0, 0, 1, 1),
 		"no number":                 append([]byte(magic), 0, 0, 0, 8, 'D', 0, 0, 0, 0, 0, 0, 0, 0),
 		"an end without a reason":   append([]byte(magic), 0, 0, 0, 0, 'E'),
-		"an unknown flag":           at(flagsAt, 0x10),
+		"an unknown flag":           at(flagsAt, 0x20),
 		"an unknown reason":         at(flagsAt+1, byte(endOfWithheld)),
 		"a negative size":           at(sizeAt, 0xff),
 		"more bytes than the size":  at(sizeAt, 0, 0, 0, 9),

@@ -74,6 +74,7 @@ type Frame struct {
 	Bytes    []byte       // the first ones after the size, as many as are kept, without Gaps
 	Gaps     []kafka.Span // records that were left out of Bytes; a Reader fills them with zeros
 	Withheld Withheld     // why bytes are missing that there would have been room for
+	AllCodes bool         // no error code follows Bytes, though the frame continues
 	Cut      bool         // the connection ended inside it
 	Dropped  uint64       // frames that were dropped before this one
 }

@@ -106,8 +106,8 @@ func (f *Filter) withhold(one *Frame) {
 	if one.Withheld != NeedsRecords {
 		return
 	}
-	spans, known := kafka.RecordSpans(one.Bytes, one.Size, one.Request, one.Key, one.Version)
-	one.Gaps = spans
+	spans, known, last := kafka.RecordSpans(one.Bytes, one.Size, one.Request, one.Key, one.Version)
+	one.Gaps, one.AllCodes = spans, last
 	kept, at := one.Bytes[:0], 0
 	for _, s := range spans {
 		kept, at = append(kept, one.Bytes[at:s.Start]...), s.End

@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"context"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 )
@@ -21,7 +22,12 @@ type tidy struct {
 	due     chan struct{}
 }
 
-func newTidy(release func()) *tidy { return &tidy{release: release, due: make(chan struct{}, 1)} }
+func newTidy(release func()) *tidy {
+	if release == nil {
+		release = debug.FreeOSMemory
+	}
+	return &tidy{release: release, due: make(chan struct{}, 1)}
+}
 
 // note counts one stack that was given back.
 func (t *tidy) note() {

@@ -16,7 +16,6 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -60,6 +59,8 @@ type Options struct {
 	// MemoryLimit is the memory of the container in bytes; 0: unknown. It bounds the
 	// default of limits.max_connections and what may be held for clients and brokers.
 	MemoryLimit int64
+	// Release returns free memory to the system; nil: [runtime/debug.FreeOSMemory].
+	Release func()
 }
 
 // Tunnel is a running tunnel. It implements [admin.Source].
@@ -107,7 +108,7 @@ func Start(ctx context.Context, o Options) (*Tunnel, error) {
 	t := &Tunnel{
 		cfg: o.Config, first: max(0, cmp.Or(o.FirstToken, token.FirstWithin)), destinationEvery: o.DestinationEvery, version: o.Version, warnings: o.Warnings, started: time.Now(),
 		logger: o.Logger, failures: logging.NewFailures(o.Logger), metrics: metrics.New(),
-		dropped: o.Dropped, cancel: cancel, tidy: newTidy(debug.FreeOSMemory), stirred: make(chan struct{}, 1),
+		dropped: o.Dropped, cancel: cancel, tidy: newTidy(o.Release), stirred: make(chan struct{}, 1),
 	}
 	t.budget = budget.New(heldMemory(o.MemoryLimit, t.cfg.Limits.Memory))
 	t.forwarding.Memory = t.budget.Memory()
