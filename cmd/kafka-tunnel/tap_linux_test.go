@@ -34,9 +34,10 @@ func bomb(size int) []byte {
 		body = append(block(body, min(size, largest), repeated, 0), 0)
 	}
 	body = append(block(body, 1, repeated, last), 0) // no headers
-	batch := make([]byte, 61)
+	const head = 61
+	batch := make([]byte, head+len(body))
+	copy(batch[head:], body)
 	batch[16], batch[22], batch[60] = 2, 4, 1 // magic, zstd, one record
-	batch = append(batch, body...)
 	binary.BigEndian.PutUint32(batch[8:], uint32(len(batch)-12))
 	return produceFrame(batch, 14_000)
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
 )
 
 const (
@@ -128,8 +130,8 @@ func (c *Client) roundTrip(ctx context.Context, path string) (*http.Response, er
 	return response, nil
 }
 
-// open asks for a stream of a content type. The head of the answer is bounded as that of others.
-func (c *Client) open(ctx context.Context, path, contentType string) (io.ReadCloser, error) {
+// open asks for a stream of frames. The head of the answer is bounded as that of others.
+func (c *Client) open(ctx context.Context, path string) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	impatient := time.AfterFunc(requestTimeout, cancel)
 	response, err := c.roundTrip(ctx, path) //nolint:bodyclose // the stream does
@@ -141,7 +143,7 @@ func (c *Client) open(ctx context.Context, path, contentType string) (io.ReadClo
 		return nil, err
 	}
 	body := &stream{response.Body, cancel}
-	if response.StatusCode == http.StatusOK && response.Header.Get("Content-Type") == contentType {
+	if response.StatusCode == http.StatusOK && response.Header.Get("Content-Type") == tap.ContentType {
 		return body, nil
 	}
 	defer body.Close()

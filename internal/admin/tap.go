@@ -105,7 +105,7 @@ func streamFrames(ctx context.Context, w io.Writer, conn *http.ResponseControlle
 // Tap calls each with what the tunnel shows, until ctx ends, which is no error, or each returns
 // an error. ready is called once, when frames are being shown.
 func (c *Client) Tap(ctx context.Context, f tap.Filter, ready func(), each func(tap.Message) error) error {
-	body, err := c.open(ctx, "/tap?"+f.Query().Encode(), tap.ContentType)
+	body, err := c.open(ctx, "/tap?"+f.Query().Encode())
 	if err != nil {
 		return err
 	}

@@ -113,7 +113,7 @@ func TestTapIsNotRead(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	stuck, err := client.open(ctx, "/tap", tap.ContentType) // never reads
+	stuck, err := client.open(ctx, "/tap") // never reads
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestAViewerThatDoesNotReadIsBounded(t *testing.T) {
 		Release: func(n int) { held.Add(-int64(n)) },
 	}
 	client := &Client{BaseURL: serve(t, &Server{Source: trouble(), Tap: frames})}
-	stuck, err := client.open(t.Context(), "/tap?bodies=true&records=true", tap.ContentType) // never reads
+	stuck, err := client.open(t.Context(), "/tap?bodies=true&records=true") // never reads
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +207,7 @@ func TestTapRefuses(t *testing.T) {
 	frames := &tap.Tap{}
 	client := &Client{BaseURL: serve(t, &Server{Source: trouble(), Tap: frames})}
 	for query, want := range map[string]string{"api=x": `"x" is no API`, "%zz": "malformed"} {
-		if _, err := client.open(t.Context(), "/tap?"+query, tap.ContentType); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := client.open(t.Context(), "/tap?"+query); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", query, err)
 		}
 	}
