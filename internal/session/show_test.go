@@ -157,7 +157,12 @@ func TestALargeFrameIsShownInPart(t *testing.T) {
 	if len(frames) != 4 {
 		t.Fatalf("%d frames were shown", len(frames))
 	}
-	for _, f := range []*tap.Frame{frames[1], frames[3]} {
+	// The client may ask again before the pump has shown what it wrote.
+	frames = slices.DeleteFunc(frames, func(f *tap.Frame) bool { return f.Request })
+	if len(frames) != 2 {
+		t.Fatalf("%d responses were shown", len(frames))
+	}
+	for _, f := range frames {
 		if f.Cut || f.Size != len(answer)-kafka.SizeLen || len(f.Bytes) != tap.MaxBytes || !bytes.HasPrefix(answer[kafka.SizeLen:], f.Bytes) {
 			t.Errorf("%d of %d bytes were shown, cut %t", len(f.Bytes), f.Size, f.Cut)
 		}
