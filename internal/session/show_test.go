@@ -153,12 +153,17 @@ func TestALargeFrameIsShownInPart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	frames, _ := taken(viewer)
-	if len(frames) != 4 {
-		t.Fatalf("%d frames were shown", len(frames))
+	var frames []*tap.Frame
+	// The pump may show a response after the client has it, and has asked again.
+	for range 4 {
+		f, dropped, err := viewer.Next(t.Context())
+		if err != nil || dropped > 0 {
+			t.Fatalf("%d frames were dropped, %v", dropped, err)
+		}
+		if !f.Request {
+			frames = append(frames, f)
+		}
 	}
-	// The client may ask again before the pump has shown what it wrote.
-	frames = slices.DeleteFunc(frames, func(f *tap.Frame) bool { return f.Request })
 	if len(frames) != 2 {
 		t.Fatalf("%d responses were shown", len(frames))
 	}
