@@ -144,7 +144,7 @@ func Sockets(ctx context.Context, host string, port uint16) ([]net.Listener, uin
 }
 
 func listen(ctx context.Context, host string, port uint16) (net.Listener, error) {
-	var lc net.ListenConfig
+	lc := listenConfig()
 	return lc.Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(int(port))))
 }
 
