@@ -288,7 +288,7 @@ func (c *Conn) hand(frame []byte) error {
 	defer c.mu.Unlock()
 	waiting, ok := c.waiting[id]
 	if !ok {
-		return fmt.Errorf("%w: correlation id %d", ErrUnasked, id)
+		return fmt.Errorf("%w: correlation id %d", ErrUnexpectedResponse, id)
 	}
 	delete(c.waiting, id)
 	waiting.answer <- append([]byte{}, frame...)

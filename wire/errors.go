@@ -32,15 +32,15 @@ func ErrorOf(code int16) Error {
 		return Error{Code: code, Name: "UNKNOWN", Message: "This version of kafka-tunnel does not know the code."}
 	}
 	known := Error{e.Code, e.Message, e.Retriable, e.Description}
-	if o, ok := otherwise[code]; ok {
+	if o, ok := overrides[code]; ok {
 		known.Name, known.Retriable = o.name, o.retriable
 	}
 	return known
 }
 
-// otherwise are the codes of which kerr says other than Kafka's own table: it has names of
+// overrides are the codes for which kerr differs from Kafka's own table: it has names of
 // its time, and retries what its client can retry.
-var otherwise = map[int16]struct {
+var overrides = map[int16]struct {
 	name      string
 	retriable bool
 }{

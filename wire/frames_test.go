@@ -150,7 +150,7 @@ func TestUnasked(t *testing.T) {
 		}
 	}
 	r.Expect(6, 12, 0)
-	if _, ok, err := r.NextReply(); !ok || !errors.Is(err, ErrUnasked) {
+	if _, ok, err := r.NextReply(); !ok || !errors.Is(err, ErrUnexpectedResponse) {
 		t.Errorf("%v %v", ok, err)
 	}
 	if reply, ok, err := r.NextReply(); !ok || err != nil || reply.CorrelationID != 6 {

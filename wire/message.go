@@ -135,8 +135,8 @@ type Reply struct {
 	Message       Message
 }
 
-// ErrUnasked is a response to a request that was not told.
-var ErrUnasked = errors.New("a response to no request")
+// ErrUnexpectedResponse is a response that no request expects.
+var ErrUnexpectedResponse = errors.New("a response to no request")
 
 // Expect tells of a request.
 func (r *Responses) Expect(correlationID int32, key, version int16) {
@@ -160,7 +160,7 @@ func (r *Responses) NextReply() (reply Reply, ok bool, err error) {
 	reply.CorrelationID = int32(binary.BigEndian.Uint32(frame))
 	asked, known := r.waiting[reply.CorrelationID]
 	if !known {
-		return reply, true, fmt.Errorf("%w: correlation id %d", ErrUnasked, reply.CorrelationID)
+		return reply, true, fmt.Errorf("%w: correlation id %d", ErrUnexpectedResponse, reply.CorrelationID)
 	}
 	delete(r.waiting, reply.CorrelationID)
 	_, reply.Message, err = r.Codec.ParseResponse(frame, asked.key, asked.version)

@@ -96,7 +96,7 @@ func (p parser) object(path string, fields []Field, v reflect.Value, tree any) e
 		case p.d == Response && isMeaning(fields, name): // of a code that is there too
 		case isUnread(fields, name): // of records that are there too
 		default:
-			return &PathError{at, p.stranger(fields, at)}
+			return &PathError{at, p.unknownField(fields, at)}
 		}
 	}
 	return nil
@@ -115,8 +115,8 @@ func isUnread(fields []Field, name string) bool {
 	return slices.ContainsFunc(fields, func(f Field) bool { return f.Type == "records" && f.Name+unread == name })
 }
 
-// stranger says of a name what would be right.
-func (p parser) stranger(fields []Field, path string) error {
+// unknownField returns the error for a name that is not a field, with the nearest one.
+func (p parser) unknownField(fields []Field, path string) error {
 	var with []string
 	for version := int16(0); version <= p.m.MaxVersion(); version++ {
 		if all, err := p.codec.Fields(p.d, p.m.Key(), version); err == nil && has(all, path) {

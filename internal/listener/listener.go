@@ -175,8 +175,8 @@ func (s *Server) accept(ctx context.Context, p *Port, loop *loop) {
 			return
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			loop.answer()
-		case hopeless(err):
-			s.bury(fmt.Errorf("the accept loop of port %d has ended: %w", p.number, err))
+		case isFatal(err):
+			s.markFailed(fmt.Errorf("the listener of port %d stopped accepting: %w", p.number, err))
 			return
 		default:
 			if s.AcceptError != nil {
@@ -192,9 +192,9 @@ func (s *Server) accept(ctx context.Context, p *Port, loop *loop) {
 	}
 }
 
-// hopeless reports whether an error of accept will stay for ever: the socket is no
+// isFatal reports whether an error of accept will not go away: the socket is no
 // longer one that listens.
-func hopeless(err error) bool {
+func isFatal(err error) bool {
 	return errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.EBADF) || errors.Is(err, syscall.ENOTSOCK)
 }
 

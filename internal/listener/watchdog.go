@@ -87,7 +87,7 @@ func (s *Server) beat(ctx context.Context) {
 func (s *Server) inspect() {
 	for _, l := range s.watched() {
 		if l.missed.Add(1) > missedBeats {
-			s.bury(fmt.Errorf("the accept loop of port %d has missed %d beats of the watchdog", l.port, missedBeats))
+			s.markFailed(fmt.Errorf("the accept loop of port %d has missed %d beats of the watchdog", l.port, missedBeats))
 			return
 		}
 		l.wake()
@@ -110,8 +110,8 @@ func (s *Server) watched() []*loop {
 	return append([]*loop(nil), kept...)
 }
 
-// bury says that the server is not alive.
-func (s *Server) bury(err error) {
+// markFailed makes Alive report an error from now on.
+func (s *Server) markFailed(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.watchdog.dead == nil {

@@ -151,7 +151,7 @@ func (p *Pump) Advance(n int) {
 	p.pos += n
 }
 
-// CopyOut gives who watches the next n buffered bytes, which may be rewritten where they
+// CopyOut gives the capture the next n buffered bytes, which may be rewritten where they
 // stand afterwards.
 func (p *Pump) CopyOut(n int) {
 	if p.capture != nil && n > p.captured {

@@ -13,14 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Large spans that pass as they are do not have to come here: splice(2) moves the
+// Large spans do not have to be copied here: splice(2) moves the
 // pages that hold them from one socket to the other. It needs a pipe between the two.
 //
 //	source socket ──splice──▶ pipe ──splice──▶ destination socket
 //
 // A pipe is taken when the source has bytes and given back when the destination has
-// taken them, so whoever waits for a slow source holds none. Whoever waits for a slow
-// destination does, with what is in it: that is why there are few, and a pump that
+// taken them, so a pump that waits for a slow source holds none. One that waits for a
+// slow destination does, with what is in it: that is why there are few, and a pump that
 // gets none copies.
 const (
 	spliceMin = 64 << 10 // shorter spans are copied
@@ -37,8 +37,8 @@ func (p *pipe) close() {
 	_ = unix.Close(p.w)
 }
 
-// pipes is where pumps take their pipes from. The zero value works; what is unused
-// is closed after a while, so that it needs no end.
+// pipes is the pool of pipes. The zero value works. Unused pipes are closed after a while,
+// so that it need not be closed.
 type pipes struct {
 	mu     sync.Mutex
 	open   int
@@ -46,10 +46,10 @@ type pipes struct {
 	lowest int     // how many were free all the time since the last sweep
 	timer  *time.Timer
 
-	spliced atomic.Int64 // bytes that went this way
+	spliced atomic.Int64 // bytes
 }
 
-// get returns a pipe, or nil when there is none to be had.
+// get returns a pipe, or nil when none is available.
 func (ps *pipes) get() *pipe {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
@@ -82,7 +82,7 @@ func (ps *pipes) put(p *pipe) {
 	ps.free = append(ps.free, p)
 }
 
-// Drop closes a pipe that holds something nobody will take.
+// drop closes a pipe that is not empty.
 func (ps *pipes) drop(p *pipe) {
 	p.close()
 	ps.mu.Lock()
@@ -90,7 +90,7 @@ func (ps *pipes) drop(p *pipe) {
 	ps.open--
 }
 
-// sweep closes the pipes that nobody has used since the last sweep.
+// sweep closes the pipes that were not used since the last sweep.
 func (ps *pipes) sweep() {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
@@ -108,9 +108,9 @@ func (ps *pipes) sweep() {
 	ps.timer.Reset(pipeIdle)
 }
 
-// A splicer is what a pump needs for the kernel's way; most never do.
+// A splicer is what a pump needs to splice; most never do.
 type splicer struct {
-	src, dst syscall.RawConn // nil: there is no such way
+	src, dst syscall.RawConn // nil: not with these sockets
 	in, out  func(fd uintptr) bool
 	drop     func(fd uintptr) // see take
 	pipe     *pipe
@@ -183,10 +183,10 @@ func move(from, to int, n int64) (int, error) {
 	}
 }
 
-// Before a span can go that way its frame's head must be looked at, and what is read
-// no longer can. So behind a large span the next head is only looked at (MSG_PEEK); if
-// the frame is large again, all of it goes by the kernel's way, else the head is taken
-// out of the socket after all.
+// The head of a frame must be looked at before the frame can be spliced, and bytes that
+// were read cannot be. So behind a large span the next head is only looked at (MSG_PEEK).
+// If the frame is large again, all of it is spliced; otherwise the head is taken out of
+// the socket.
 //
 //	socket:  | head | records ...               look:  head ──▶ buffer
 //	         |<──────── splice ───────▶|        or take: head leaves the socket

@@ -52,7 +52,7 @@ func TestASlowBrokerIsNotLost(t *testing.T) {
 	looked := make(chan struct{}, 1)
 	b := start(t, func(h *Handler) {
 		h.Lost = 600 * time.Millisecond
-		h.looks = func() {
+		h.onCheck = func() {
 			looks.Add(1)
 			select {
 			case looked <- struct{}{}:

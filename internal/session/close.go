@@ -11,10 +11,9 @@ import (
 // reset on one side becomes a reset on the other, everything else a FIN behind
 // the last byte (R14).
 //
-// A client whose broker was not reached gets a reset too. It stands where a direct
-// client would find the connection refused, and clients tell it from an end in
-// good order: franz-go takes that, as the first thing it reads, for a refused
-// authentication and fails the records that it holds.
+// A client whose broker was not reached gets a reset too, where a direct client would
+// find the connection refused. A FIN would be wrong: as the first thing it reads,
+// franz-go takes that for a refused authentication and fails the records that it holds.
 func (c *connection) close(result Result, err error) {
 	if result == NotReached {
 		relay.Abort(c.client())

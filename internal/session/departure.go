@@ -73,14 +73,14 @@ func (c *connection) clientGone(err error) {
 	if err != nil {
 		result, err = Failed, c.classify(err)
 	}
-	c.verdict.decide(result, err)
+	c.outcome.setOnce(result, err)
 	c.end()
 }
 
 // end ends both pumps at once. What the broker has not taken by then is dropped.
 func (c *connection) end() {
 	c.undelivered.Store(true)
-	c.queue.end()
+	c.queue.abort()
 	c.requests.Stop()
 	c.responses.Stop()
 }

@@ -68,7 +68,7 @@ func TestAHalfCloseCutsNoResponse(t *testing.T) {
 			}
 			for at := range len(test.response) {
 				closing := make(chan struct{})
-				b := start(t, func(h *Handler) { h.closing = func() { close(closing) } }, nil)
+				b := start(t, func(h *Handler) { h.onClose = func() { close(closing) } }, nil)
 				write(t, b.client, test.request)
 				expect(t, b.broker, test.request)
 				write(t, b.broker, test.response[:at])
@@ -118,7 +118,7 @@ func TestAHalfCloseInALargeResponse(t *testing.T) {
 // long poll is answered. That is how consumers stop, and no failure.
 func TestAClientThatClosesInsideAFetch(t *testing.T) {
 	closing := make(chan struct{})
-	b := start(t, func(h *Handler) { h.closing = func() { close(closing) } }, nil)
+	b := start(t, func(h *Handler) { h.onClose = func() { close(closing) } }, nil)
 	ask := request(kafka.KeyFetch, 11, 1, "")
 	write(t, b.client, ask)
 	expect(t, b.broker, ask)

@@ -92,8 +92,8 @@ func (c *connection) inspect(now time.Time) {
 		c.requests.RequestPark()
 		c.responses.RequestPark()
 	}
-	if c.h.looks != nil {
-		c.h.looks()
+	if c.h.onCheck != nil {
+		c.h.onCheck()
 	}
 }
 

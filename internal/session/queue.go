@@ -95,8 +95,8 @@ func (q *queue) pushLocal(e inFlight) (now, ok bool) {
 	return false, q.add(e)
 }
 
-// take removes the entry to which a response has come; false when nobody asked
-// for it. frame begins after the size: its correlation id is needed only where
+// take removes the entry to which a response has come; false when there is no
+// such request. frame begins after the size: its correlation id is needed only where
 // tokens are in flight. A token need not be answered (GSSAPI ends so), so a
 // response that fits the first request behind tokens is the response to that one.
 func (q *queue) take(frame []byte) (inFlight, bool) {
@@ -149,14 +149,14 @@ func (q *queue) pop() inFlight {
 	return e
 }
 
-// written says that the responses of all taken entries have reached the client's
+// markFlushed is called when the responses of all taken entries have reached the client's
 // socket. Afterwards a local answer may be at the head: more reports it.
-func (q *queue) written() (more bool) {
+func (q *queue) markFlushed() (more bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.taken = 0
 	if q.n == 0 {
-		q.room.Broadcast() // for whoever waits until it is empty
+		q.room.Broadcast() // for a caller that waits until it is empty
 	}
 	return q.n > 0 && q.at(0).kind == local
 }
@@ -194,8 +194,8 @@ func (q *queue) drained() bool {
 	return q.closed && q.n == 0
 }
 
-// end wakes a waiting push and refuses further ones.
-func (q *queue) end() {
+// abort wakes a waiting push and refuses further ones.
+func (q *queue) abort() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.ended = true

@@ -15,7 +15,7 @@ import (
 // the header that every request has.
 const headLen = kafka.SizeLen + kafka.RequestHeaderLen
 
-// frameSize reads the size that stands before every frame.
+// frameSize reads the size that precedes every frame.
 func frameSize(b []byte) int32 { return int32(binary.BigEndian.Uint32(b)) }
 
 // pumpRequests passes the client's requests on until the client ends (io.EOF) or
@@ -102,7 +102,7 @@ func (c *connection) refused(h kafka.RequestHeader) error {
 	if api, ok := kafka.Lookup(h.Key); ok {
 		detail += fmt.Sprintf(", the highest known is %d", api.MaxVersion)
 	}
-	if name := c.calledItself(); name != "" {
+	if name := c.clientSoftware(); name != "" {
 		detail += ", client " + name
 	}
 	return failure.New(failure.VersionTooNew, nil).With(detail)

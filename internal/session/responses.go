@@ -74,7 +74,7 @@ func (c *connection) nextByte() ([]byte, error) {
 		if err := p.Flush(); err != nil {
 			return nil, err
 		}
-		for more := c.queue.written(); more; more = c.queue.written() {
+		for more := c.queue.markFlushed(); more; more = c.queue.markFlushed() {
 			if err := c.localAnswers(); err != nil {
 				return nil, err
 			}
@@ -178,7 +178,7 @@ func (c *connection) badLength(size int32) error {
 	return failure.New(failure.ResponseMalformed, nil).For(c.target, "").With(fmt.Sprintf("length %d", size))
 }
 
-// sizePrefix is the size that stands before a frame.
+// sizePrefix is the size that precedes a frame.
 func sizePrefix(size int64) []byte {
 	return binary.BigEndian.AppendUint32(nil, uint32(size))
 }

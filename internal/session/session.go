@@ -21,10 +21,9 @@
 //	...
 //	handler.Close()                   // ends all connections
 //
-// What a connection costs while nothing happens is kept small. A pump that waits
-// holds no buffer. One that has waited for some time rests (Linux): its goroutine
-// ends, and one for all of them waits in its place. That is why Serve may return
-// before the connection is over.
+// What an idle connection costs is kept small. A pump that waits holds no buffer. One
+// that has waited for some time is parked (Linux, package relay): its goroutine ends.
+// That is why Serve may return before the connection has ended.
 //
 // The package knows neither ports nor tokens: the [Owner] of a connection dials.
 package session
@@ -51,8 +50,8 @@ type Owner interface {
 	// Dial opens the upstream connection. target is what was reached, for messages. It
 	// returns when ctx ends; the error is or wraps a *failure.Failure.
 	Dial(ctx context.Context) (conn net.Conn, target string, err error)
-	// Shown returns how the connection is named where its frames are shown; nil: they
-	// are not.
+	// Shown returns how the connection is named to viewers of its frames; nil: they are
+	// not shown.
 	Shown() *tap.Connection
 	Observer
 	// Ended is called once, after everything else: both connections are closed.
@@ -86,18 +85,18 @@ type Handler struct {
 	Stall      time.Duration  // how long a side may leave a frame unfinished; 0: for ever
 	Hold       time.Duration  // from the first request to the upstream connection; 0: 9 s
 	Lost       time.Duration  // how long the broker's side may acknowledge nothing; 0: 60 s
-	Tap        *tap.Tap       // where frames are shown; nil: nowhere
+	Tap        *tap.Tap       // of viewers; nil: frames cannot be watched
 	Budget     *budget.Budget // of the memory that is held; nil: no limit
 
-	// Freed hears of each pump that has given its stack back; nil: nobody. What the
+	// Freed is called when a pump has given its stack back; nil: it is not. What the
 	// runtime keeps of it can then be returned to the system.
 	Freed func()
 
 	prepare sync.Once
 	group   relay.Group // of all pumps, see prepared
 	monitor monitor
-	looks   func()        // is called at each check of a connection; for tests
-	closing func()        // is called when the client's end was read; for tests
+	onCheck func()        // called at each check of a connection; for tests
+	onClose func()        // called when the client's end was read; for tests
 	every   time.Duration // between two checks; for tests; 0: a third of Lost
 }
 
@@ -107,9 +106,9 @@ const (
 	defaultHold       = 9 * time.Second
 )
 
-// lastWords is how long responses in flight may still take after the client has
-// said that it will send no more, counted from the last byte (R14).
-const lastWords = 5 * time.Second
+// drainTimeout is how long responses in flight may still take after the client has closed
+// its side, counted from the last byte (R14).
+const drainTimeout = 5 * time.Second
 
 // connection is the state of one client connection.
 type connection struct {
@@ -131,7 +130,7 @@ type connection struct {
 
 	stopped atomic.Bool
 	pumps   atomic.Int32 // pumps that have not ended
-	verdict verdict
+	outcome outcome
 	target  string // what was dialled; set before relaying
 	asked   int64  // requests; owned by the request pump
 
@@ -206,7 +205,7 @@ func (c *connection) open(ctx context.Context) (Result, error) {
 		}
 		return Refused, err
 	}
-	up, target, err := c.reach(ctx)
+	up, target, err := c.dialUpstream(ctx)
 	c.target = target
 	if err != nil {
 		return NotReached, err
@@ -217,8 +216,7 @@ func (c *connection) open(ctx context.Context) (Result, error) {
 	return "", nil
 }
 
-// relay runs both pumps; whichever ends last finishes the connection. It returns
-// when the request pump rests or ends.
+// relay runs both pumps. It returns when the request pump is parked or ends.
 func (c *connection) relay() {
 	c.requests.Attach(nil, c.up)
 	c.responses.Attach(c.up, nil)
@@ -228,7 +226,7 @@ func (c *connection) relay() {
 	c.runRequests()
 }
 
-// runRequests runs the request pump until it rests or ends.
+// runRequests runs the request pump until it is parked or ends.
 func (c *connection) runRequests() {
 	err := c.pumpRequests()
 	for errors.Is(err, relay.ErrParked) {
@@ -239,18 +237,18 @@ func (c *connection) runRequests() {
 		err = c.pumpRequests()
 	}
 	if errors.Is(err, io.EOF) {
-		c.lastWords()
+		c.drainResponses()
 	} else {
-		c.verdict.decide(Failed, c.classify(err))
+		c.outcome.setOnce(Failed, c.classify(err))
 		c.responses.Stop()
 	}
-	c.verdict.mu.Lock()
-	c.verdict.requests = err
-	c.verdict.mu.Unlock()
-	c.pumpOver()
+	c.outcome.mu.Lock()
+	c.outcome.requestErr = err
+	c.outcome.mu.Unlock()
+	c.pumpEnded()
 }
 
-// runResponses runs the response pump until it rests or ends.
+// runResponses runs the response pump until it is parked or ends.
 func (c *connection) runResponses() {
 	result, err := c.pumpResponses()
 	for errors.Is(err, relay.ErrParked) {
@@ -260,10 +258,10 @@ func (c *connection) runResponses() {
 		}
 		result, err = c.pumpResponses()
 	}
-	c.verdict.decide(result, err)
-	c.queue.end()
+	c.outcome.setOnce(result, err)
+	c.queue.abort()
 	c.requests.Stop()
-	c.pumpOver()
+	c.pumpEnded()
 }
 
 func (c *connection) freed() {
@@ -272,19 +270,19 @@ func (c *connection) freed() {
 	}
 }
 
-// pumpOver says that one pump has ended.
-func (c *connection) pumpOver() {
+// pumpEnded is called when a pump has ended; the second call finishes the connection.
+func (c *connection) pumpEnded() {
 	if c.pumps.Add(-1) > 0 {
 		c.freed()
 		return
 	}
-	v := &c.verdict
-	// A reset by the broker is told once: to the write or to the read, and the other
-	// one then finds the end of the stream.
-	if side, ok := errors.AsType[*relay.Error](v.requests); ok && v.result == BrokerClosed && side.Write && relay.IsReset(v.requests) {
-		v.result, v.err = Failed, c.classify(v.requests)
+	o := &c.outcome
+	// The kernel reports a reset by the broker once, to the write or to the read; the
+	// other one then finds the end of the stream.
+	if side, ok := errors.AsType[*relay.Error](o.requestErr); ok && o.result == BrokerClosed && side.Write && relay.IsReset(o.requestErr) {
+		o.result, o.err = Failed, c.classify(o.requestErr)
 	}
-	c.finish(v.result, v.err)
+	c.finish(o.result, o.err)
 	c.freed()
 }
 
@@ -300,21 +298,21 @@ func (c *connection) finish(result Result, err error) {
 	c.requests.Free()
 	c.responses.Free()
 	c.owner.Ended(Summary{
-		Target: c.target, Software: c.calledItself(), Result: result, Err: err, Requests: c.asked,
+		Target: c.target, Software: c.clientSoftware(), Result: result, Err: err, Requests: c.asked,
 		ToBroker: c.toBroker.Load(), ToClient: c.toClient.Load(), Duration: time.Since(c.start),
 	})
 }
 
-// lastWords lets the response pump finish what is in flight.
-func (c *connection) lastWords() {
+// drainTimeout lets the response pump finish what is in flight.
+func (c *connection) drainResponses() {
 	idle := c.queue.close()
 	if idle {
 		c.responses.Drain(0)
 	} else {
-		c.responses.Drain(lastWords)
+		c.responses.Drain(drainTimeout)
 	}
-	if c.h.closing != nil {
-		c.h.closing()
+	if c.h.onClose != nil {
+		c.h.onClose()
 	}
 }
 
@@ -341,6 +339,6 @@ func (c *connection) Moved(from relay.Direction, n int) {
 // Stalled implements [relay.Owner]: it ends the connection for the sake of those that wait
 // for its memory.
 func (c *connection) Stalled() {
-	c.verdict.decide(Failed, failure.New(failure.MemoryStalled, nil).For(c.target, ""))
+	c.outcome.setOnce(Failed, failure.New(failure.MemoryStalled, nil).For(c.target, ""))
 	c.end()
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
 )
 
-// What follows is for who watches the frames (package tap). With nobody there, a frame costs
-// one load of a pointer.
+// What follows is for viewers of the frames (package tap). Without a viewer, a frame costs one
+// load of a pointer.
 
 // shown ends the frame of a direction that viewers get a copy of. cut: it did not pass as
 // a whole.
@@ -40,7 +40,7 @@ func (c *connection) begin(v *tap.Viewer, f tap.Frame) *tap.Capture {
 	if who == nil {
 		return nil
 	}
-	f.Time, f.Connection, f.Target, f.Software = time.Now(), who, c.target, c.calledItself()
+	f.Time, f.Connection, f.Target, f.Software = time.Now(), who, c.target, c.clientSoftware()
 	return v.Begin(f)
 }
 
@@ -56,8 +56,8 @@ func (c *connection) showToken(v *tap.Viewer, from relay.Direction, size int32) 
 	c.show(v, from, tap.Frame{Token: true, Request: from == relay.FromClient, Size: int(size)})
 }
 
-// calledItself returns the name and the version that the client has said, or "".
-func (c *connection) calledItself() string {
+// clientSoftware returns the name and the version that the client has said, or "".
+func (c *connection) clientSoftware() string {
 	if name := c.software.Load(); name != nil {
 		return *name
 	}

@@ -36,24 +36,24 @@ const (
 	Stopped      Result = "stopped"       // the tunnel was stopped
 )
 
-// verdict is how a connection ends: as the pump says that ends first.
-type verdict struct {
-	mu       sync.Mutex
-	decided  bool
-	result   Result
-	err      error
-	requests error // what ended the request pump
+// outcome is how a connection ends. The pump that ends first sets it.
+type outcome struct {
+	mu         sync.Mutex // guards what follows
+	set        bool
+	result     Result
+	err        error
+	requestErr error // what ended the request pump
 }
 
-func (v *verdict) decide(result Result, err error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if !v.decided {
-		v.decided, v.result, v.err = true, result, err
+func (o *outcome) setOnce(result Result, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.set {
+		o.set, o.result, o.err = true, result, err
 	}
 }
 
-// classify makes a failure of what ended a pump.
+// classify returns the failure for the error that ended a pump.
 func (c *connection) classify(err error) error {
 	if err == nil || errors.Is(err, relay.ErrStopped) {
 		return nil

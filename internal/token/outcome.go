@@ -11,21 +11,21 @@ import (
 // fetch makes one fetch and keeps its outcome.
 func (s *Source) fetch(ctx context.Context) {
 	start := time.Now()
-	fetch, era := s.current()
+	fetch, generation := s.current()
 	t, err := fetch(ctx)
 	if ctx.Err() != nil && err != nil {
 		return // Run ends, the service has not failed
 	}
-	if s.outdated(era) {
+	if s.outdated(generation) {
 		return // of credentials that are not used any more; the next fetch is wanted
 	}
 	if err == nil && !t.Usable(time.Now()) {
 		err = failure.New(failure.TokenMalformed, nil).For(s.opts.Target, "").With("the token cannot be used any more")
 	}
 	if err == nil {
-		s.keep(t)
+		s.storeToken(t)
 	} else {
-		s.miss(ctx, err)
+		s.recordFailure(ctx, err)
 	}
 	if s.opts.Observe != nil {
 		result := "ok"
@@ -36,11 +36,11 @@ func (s *Source) fetch(ctx context.Context) {
 	}
 }
 
-// keep takes a new token into the cache.
-func (s *Source) keep(t Token) {
+// storeToken puts a new token into the cache.
+func (s *Source) storeToken(t Token) {
 	s.mu.Lock()
 	outage := s.failure
-	s.token, s.suspect = t, false
+	s.token, s.rejected = t, false
 	s.refreshAt = t.refreshAt(s.opts.Rand())
 	s.wanted, s.failure, s.pauseTo = false, nil, time.Time{}
 	s.backoff.Reset()
@@ -56,8 +56,8 @@ func (s *Source) keep(t Token) {
 	s.opts.Logger.Debug("token fetched", "usable_until", t.UsableUntil)
 }
 
-// miss notes a failed fetch and when the next may follow.
-func (s *Source) miss(ctx context.Context, err error) {
+// recordFailure keeps a failed fetch and when the next may follow.
+func (s *Source) recordFailure(ctx context.Context, err error) {
 	f := s.asFailure(err)
 	s.mu.Lock()
 	before := s.failure
@@ -72,8 +72,8 @@ func (s *Source) miss(ctx context.Context, err error) {
 		// pause will. And a token that the proxy has refused, of credentials that
 		// are refused too, is dead.
 		s.wanted = false
-		if s.suspect {
-			s.token, s.suspect = Token{}, false
+		if s.rejected {
+			s.token, s.rejected = Token{}, false
 		}
 	}
 	stale, pauseTo := s.token, s.pauseTo

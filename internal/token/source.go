@@ -43,15 +43,15 @@ type Source struct {
 	opts Options
 	wake chan struct{} // holds one element: Run looks again at what is due
 
-	mu      sync.Mutex
-	fetcher Fetcher
-	era     int // counts the fetchers
-	running bool
-	stopped bool
-	changed chan struct{} // closed and replaced when a fetch has ended
+	mu         sync.Mutex
+	fetcher    Fetcher
+	generation int // counts the fetchers
+	running    bool
+	stopped    bool
+	changed    chan struct{} // closed and replaced when a fetch has ended
 
 	token     Token
-	suspect   bool      // the proxy has refused the token: it serves only when there is no other
+	rejected  bool      // the proxy has refused the token: it serves only when there is no other
 	refreshAt time.Time // when to look for the token's successor
 	usedAt    time.Time // when somebody last asked
 	firstAt   time.Time // when the first token is due of itself; zero: not
@@ -124,7 +124,7 @@ func (s *Source) ask(ctx context.Context) (string, <-chan struct{}, error) {
 	defer s.mu.Unlock()
 	now := time.Now()
 	s.usedAt = now.Round(0)
-	if s.token.Usable(now) && (!s.suspect || s.failure != nil) {
+	if s.token.Usable(now) && (!s.rejected || s.failure != nil) {
 		if s.refreshDue(now) {
 			s.want()
 		}
@@ -166,7 +166,7 @@ func (s *Source) Invalidate(value string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	if value == "" || value != s.token.Value || s.suspect || !s.forcedAt.IsZero() && now.Sub(s.forcedAt) < forcedEvery {
+	if value == "" || value != s.token.Value || s.rejected || !s.forcedAt.IsZero() && now.Sub(s.forcedAt) < forcedEvery {
 		return
 	}
 	if s.onDemandOnly() {
@@ -174,7 +174,7 @@ func (s *Source) Invalidate(value string) {
 		return
 	}
 	s.forcedAt = now
-	s.suspect = true
+	s.rejected = true
 	s.want()
 }
 
@@ -185,7 +185,7 @@ func (s *Source) Replace(fetch Fetcher) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fetcher = fetch
-	s.era++
+	s.generation++
 	s.failure, s.pauseTo, s.forcedAt = nil, time.Time{}, time.Time{}
 	s.refreshAt = time.Now().Round(0)
 	s.backoff.Reset()
@@ -196,14 +196,14 @@ func (s *Source) Replace(fetch Fetcher) {
 func (s *Source) current() (Fetcher, int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.fetcher, s.era
+	return s.fetcher, s.generation
 }
 
 // outdated reports whether a fetcher was replaced while it was at work.
-func (s *Source) outdated(era int) bool {
+func (s *Source) outdated(generation int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.era != era
+	return s.generation != generation
 }
 
 // Run fetches tokens until ctx ends, and then returns. All that a Source does it

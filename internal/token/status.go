@@ -30,7 +30,7 @@ func (s *Source) Status() Status {
 	st := Status{
 		UsableUntil: s.token.UsableUntil,
 		ExpiresAt:   s.token.ExpiresAt,
-		Refused:     s.suspect,
+		Refused:     s.rejected,
 		UsedAt:      s.usedAt,
 		LastFetch:   s.fetchAt,
 		Fetches:     s.fetches,

@@ -41,7 +41,7 @@ func (t *Topology) place(fresh []*node, now time.Time) error {
 	}
 	var guests []*node
 	for _, n := range fresh {
-		if !p.goHome(n) {
+		if !p.bindPreferred(n) {
 			guests = append(guests, n)
 		}
 	}
@@ -53,15 +53,15 @@ func (t *Topology) place(fresh []*node, now time.Time) error {
 	return p.stop
 }
 
-// goHome places n at its home if that is free.
-func (p *placement) goHome(n *node) bool {
+// bindPreferred places n at its preferred port if that is free.
+func (p *placement) bindPreferred(n *node) bool {
 	port := p.t.home(n.id)
 	owner, bound := p.t.ports[port]
 	if bound {
 		if owner != nil {
 			return false
 		}
-		p.t.settle(n, port)
+		p.t.assign(n, port)
 		return true
 	}
 	return p.bind(n, port)
@@ -86,7 +86,7 @@ func (p *placement) highestFree(n *node) bool {
 func (p *placement) emptyHome(n *node) bool {
 	for ; p.home >= int(p.t.opts.First); p.home-- {
 		if owner, bound := p.t.ports[uint16(p.home)]; bound && owner == nil {
-			p.t.settle(n, uint16(p.home))
+			p.t.assign(n, uint16(p.home))
 			return true
 		}
 	}
@@ -106,7 +106,7 @@ func (p *placement) takeOver(n *node) bool {
 	if t.opts.GivenUp != nil {
 		t.opts.GivenUp(from.id)
 	}
-	t.settle(n, from.port)
+	t.assign(n, from.port)
 	return true
 }
 
@@ -150,7 +150,7 @@ func (p *placement) bind(n *node, port uint16) bool {
 	got, err := t.opts.Binder.Bind(port)
 	if err == nil {
 		delete(t.failed, port)
-		t.settle(n, got)
+		t.assign(n, got)
 		return true
 	}
 	if failure.NoDescriptor(err) {
@@ -170,8 +170,8 @@ func (t *Topology) bindFailed(port uint16, now time.Time) {
 	}
 }
 
-// settle makes n known, at a port that is bound.
-func (t *Topology) settle(n *node, port uint16) {
+// assign gives n a port that is bound, and makes it known.
+func (t *Topology) assign(n *node, port uint16) {
 	n.port = port // no other goroutine has n yet
 	advertised, virtual := n.advertised, n.target.String()
 	t.mu.Lock()

@@ -258,7 +258,7 @@ func (t *Topology) record(endpoints []kafka.Endpoint, now time.Time, r *report) 
 			n = &node{id: e.NodeID}
 			fresh = append(fresh, n)
 		}
-		t.know(n, e, target, now, r)
+		t.recordNode(n, e, target, now, r)
 	}
 	return fresh
 }
@@ -301,13 +301,13 @@ func (t *Topology) Follow(names Names) {
 		}
 		e := kafka.Endpoint{NodeID: n.id, Host: host, Port: int32(number)}
 		if target, failed := t.target(&e, len(t.nodes) == 1, &r); failed == nil {
-			t.know(n, &e, target, n.seen, &r)
+			t.recordNode(n, &e, target, n.seen, &r)
 		}
 	}
 }
 
-// know records what a response says of a node. The caller holds mu.
-func (t *Topology) know(n *node, e *kafka.Endpoint, target Target, now time.Time, r *report) {
+// recordNode keeps what a response contains about a node. The caller holds mu.
+func (t *Topology) recordNode(n *node, e *kafka.Endpoint, target Target, now time.Time, r *report) {
 	if n.target != target && n.port != 0 {
 		id, from := n.id, n.target.String()
 		r.lines = append(r.lines, func() {

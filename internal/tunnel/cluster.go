@@ -24,10 +24,10 @@ import (
 // cluster is one configured cluster at work.
 type cluster struct {
 	tunnel  *Tunnel
-	cfg     config.Cluster      // as it is configured
-	way     atomic.Pointer[way] // nil until the destination has been read
-	watch   *destination.Watch  // nil: there is no destination
-	port    uint16              // of the bootstrap listener
+	cfg     config.Cluster        // as it is configured
+	route   atomic.Pointer[route] // nil until the destination has been read
+	watch   *destination.Watch    // nil: there is no destination
+	port    uint16                // of the bootstrap listener
 	topo    *topology.Topology
 	handler *session.Handler
 	metrics *metrics.Cluster
@@ -45,13 +45,13 @@ func (t *Tunnel) startCluster(ctx context.Context, cfg config.Cluster) (*cluster
 	conn := t.cfg.Connectivity
 	var names topology.Names
 	if cfg.Destination == "" {
-		w, err := cl.newWay(ctx, cfg)
+		w, err := cl.newRoute(ctx, cfg)
 		if err != nil {
 			return nil, err
 		}
-		cl.way.Store(w)
+		cl.route.Store(w)
 		names = w.names()
-	} else if err := cl.follow(ctx); err != nil {
+	} else if err := cl.watchDestination(ctx); err != nil {
 		return nil, err
 	}
 	cl.topo = topology.New(topology.Options{
@@ -71,7 +71,7 @@ func (t *Tunnel) startCluster(ctx context.Context, cfg config.Cluster) (*cluster
 	})
 	cl.handler = &session.Handler{
 		Mapper: cl.topo, MaxRequest: t.cfg.Limits.MaxRequestBytes, Stall: t.cfg.Limits.FrameStall,
-		Hold: conn.Hold, Tap: t.tap, Budget: t.budget, Freed: t.tidy.note,
+		Hold: conn.Hold, Tap: t.tap, Budget: t.budget, Freed: t.trimmer.note,
 	}
 	t.metrics.LiveFunc(cfg.Name, cl.live)
 	port, err := t.server.Listen(ctx, cfg.Listen.Host, cfg.Listen.Port, cl.serveBootstrap)
@@ -116,7 +116,7 @@ func (cl *cluster) bindHomes(ctx context.Context) {
 // address that is the address that its broker advertises: the entry may be missing, or
 // have another name. For a Cloud Connector that is away it is the subscriber.
 func (cl *cluster) explain(f *failure.Failure) *failure.Failure {
-	if w := cl.way.Load(); f.Code == failure.ConnectorAway && w != nil && w.cfg.Tenant != "" {
+	if w := cl.route.Load(); f.Code == failure.ConnectorAway && w != nil && w.cfg.Tenant != "" {
 		return f.With(strings.TrimPrefix(f.Detail+"; the subaccount is that of tenant "+w.cfg.Tenant, "; "))
 	}
 	if f.Code != failure.AccessNotAllowed || cl.topo == nil {

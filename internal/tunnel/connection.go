@@ -64,7 +64,7 @@ func (c *connection) Dial(ctx context.Context) (net.Conn, string, error) {
 	up, target, err := c.dial(ctx)
 	c.cl.hold(-1)
 	if err != nil {
-		slowly(ctx, err)
+		delayRefusal(ctx, err)
 		return nil, target.String(), err
 	}
 	c.traffic.Target, c.opened = target, time.Now()
@@ -81,7 +81,7 @@ func (c *connection) dial(ctx context.Context) (net.Conn, topology.Target, error
 			return nil, target, err
 		}
 	}
-	w, err := c.cl.lead(ctx)
+	w, err := c.cl.currentRoute(ctx)
 	if err != nil {
 		return nil, target, err
 	}
@@ -150,7 +150,7 @@ func (c *connection) Ended(summary session.Summary) {
 	c.metrics.Closed(resultLabel(summary.Result))
 	reset := failure.Is(summary.Err, failure.BrokerReset)
 	if summary.Result == session.BrokerClosed || reset {
-		c.cl.way.Load().dialer.Broken(c.traffic.Target) // it was reached by one
+		c.cl.route.Load().dialer.Broken(c.traffic.Target) // it was reached by one
 	}
 	c.report(summary)
 	if reset {
@@ -201,10 +201,10 @@ func (a *apis) get(cl *cluster, key int16) *metrics.API {
 // exposed.
 const refusedPause = time.Second
 
-// slowly keeps a client waiting that asked for an address without an entry in the
+// delayRefusal keeps a client waiting that asked for an address without an entry in the
 // access control: nothing will change in a moment, and clients that are closed at
 // once come back at once.
-func slowly(ctx context.Context, err error) {
+func delayRefusal(ctx context.Context, err error) {
 	if !failure.Is(err, failure.AccessNotAllowed) {
 		return
 	}

@@ -154,7 +154,7 @@ const reloadEvery = 30 * time.Second
 
 // follow reads the credentials again and again, and uses them when they have changed.
 // What cannot be read at the moment is no news: files may be half written.
-func (t *Tunnel) follow(ctx context.Context, o Options) {
+func (t *Tunnel) reloadCredentials(ctx context.Context, o Options) {
 	tick := time.NewTicker(cmp.Or(o.ReloadEvery, reloadEvery))
 	defer tick.Stop()
 	for {

@@ -74,7 +74,7 @@ func (f *forwardPort) serve(ctx context.Context, conn net.Conn, _ uint16, over f
 		if errors.Is(err, forward.ErrGone) {
 			f.tunnel.report(ctx, failure.New(failure.ClientGone, err).For(f.target.String(), f.target.LocationID), "cluster", f.cfg.Name)
 		}
-		slowly(ctx, err)
+		delayRefusal(ctx, err)
 		c.Abort() // as a refused connection, see session
 		n.Closed(metrics.ResultNoUpstream)
 		return

@@ -109,7 +109,7 @@ func stallFailure(s traffic.Stall) *failure.Failure {
 
 // known returns the addresses of the cluster. A broker that left it does not count.
 func (cl *cluster) known() []topology.Target {
-	w := cl.way.Load()
+	w := cl.route.Load()
 	if w == nil {
 		return nil
 	}

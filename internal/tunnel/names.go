@@ -19,7 +19,7 @@ func serverName(c config.TLS) func(advertised string) string {
 }
 
 // names returns what the topology translates addresses with.
-func (w *way) names() topology.Names {
+func (w *route) names() topology.Names {
 	return topology.Names{Bootstrap: w.bootstrap, LocationID: w.cfg.LocationID, Rules: w.rules, ServerName: serverName(w.cfg.TLS)}
 }
 

@@ -66,16 +66,16 @@ func TestALoop(t *testing.T) {
 				node := from
 				switch from {
 				case "bootstrap": // the address of a bootstrap server
-					w := *cl.way.Load()
+					w := *cl.route.Load()
 					w.bootstrap = []topology.Target{own}
-					cl.way.Store(&w)
+					cl.route.Store(&w)
 					entry = cl.port
 				case "broker": // where the address map leads a broker
 					rules, err := addressmap.Parse([]addressmap.Text{{From: "kafka-1.invalid", To: own.String()}})
 					if err != nil {
 						t.Fatal(err)
 					}
-					cl.topo.Follow(topology.Names{Bootstrap: cl.way.Load().bootstrap, Rules: rules})
+					cl.topo.Follow(topology.Names{Bootstrap: cl.route.Load().bootstrap, Rules: rules})
 					entry, node = local, "1"
 				case "forward":
 					f, err := bed.startForward(t.Context(), config.Forward{

@@ -15,7 +15,7 @@ import (
 // Ready implements [admin.Source].
 func (t *Tunnel) Ready(_ context.Context, name string) admin.Readiness {
 	now := time.Now()
-	r := admin.Readiness{Draining: t.draining.Load(), State: admin.StateDown, Warnings: t.passing(now)}
+	r := admin.Readiness{Draining: t.draining.Load(), State: admin.StateDown, Warnings: t.transientWarnings(now)}
 	if !t.bound.Load() {
 		return r
 	}
@@ -62,7 +62,7 @@ func (cl *cluster) readiness(now time.Time) admin.ClusterReadiness {
 func (cl *cluster) reasons(s health.Snapshot, now time.Time) []admin.Reason {
 	var first *failure.Failure
 	var at time.Time
-	if w := cl.way.Load(); w != nil && w.tenant != nil && (s.State != health.Ready || cl.held.Load() > 0) {
+	if w := cl.route.Load(); w != nil && w.tenant != nil && (s.State != health.Ready || cl.held.Load() > 0) {
 		if st := w.tenant.tokens.Status(); st.LastFailure != nil && !st.Usable(now) {
 			first, at = st.LastFailure, st.LastFetch
 		}

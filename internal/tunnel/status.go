@@ -17,8 +17,8 @@ func (t *Tunnel) Bound() bool { return t.bound.Load() }
 // Alive implements [admin.Source].
 func (t *Tunnel) Alive() error { return t.server.Alive() }
 
-// passing returns the warnings of the moment.
-func (t *Tunnel) passing(now time.Time) []string {
+// transientWarnings returns the warnings that the present state causes.
+func (t *Tunnel) transientWarnings(now time.Time) []string {
 	list := append(t.proxyTokens.warnings(now), t.destinationTokens.warnings(now)...)
 	for _, cl := range t.clusters {
 		list = append(list, cl.warnings(now)...)
@@ -35,7 +35,7 @@ func (t *Tunnel) Status() admin.Status {
 		Bound: t.bound.Load(), Draining: t.draining.Load(),
 		Connections: activity.Open, MaxConnections: t.server.Limit, Tap: t.tap.State(), Warnings: t.warnings,
 	}
-	s.Warnings = append(slices.Clone(s.Warnings), t.passing(now)...)
+	s.Warnings = append(slices.Clone(s.Warnings), t.transientWarnings(now)...)
 	if !s.Bound {
 		s.State = admin.StateDown
 		return s
@@ -72,7 +72,7 @@ func (cl *cluster) status(now time.Time) admin.ClusterStatus {
 	c.Connections = c.BootstrapConnections
 	together, atBootstrap := trafficOf(all), trafficOf(figures[bootstrapNode])
 	c.Traffic, c.BootstrapTraffic = &together, &atBootstrap
-	w := cl.way.Load()
+	w := cl.route.Load()
 	if w == nil {
 		return c
 	}

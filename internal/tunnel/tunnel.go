@@ -77,7 +77,7 @@ type Tunnel struct {
 	server                         *listener.Server
 	connections                    connections
 	tap                            *tap.Tap // nil: nobody may watch
-	tidy                           *tidy
+	trimmer                        *memoryTrimmer
 	dropped                        func() uint64
 	first                          time.Duration
 	destinationEvery               time.Duration
@@ -92,7 +92,7 @@ type Tunnel struct {
 	held                           atomic.Int64  // clients that wait for a broker connection
 
 	cancel   context.CancelFunc
-	work     sync.WaitGroup // token refresh, admin server, probes, the monitor, tidying up
+	work     sync.WaitGroup // token refresh, admin server, probes, the monitor, trimming memory
 	bound    atomic.Bool
 	draining atomic.Bool
 }
@@ -108,7 +108,7 @@ func Start(ctx context.Context, o Options) (*Tunnel, error) {
 	t := &Tunnel{
 		cfg: o.Config, first: max(0, cmp.Or(o.FirstToken, token.FirstWithin)), destinationEvery: o.DestinationEvery, version: o.Version, warnings: o.Warnings, started: time.Now(),
 		logger: o.Logger, failures: logging.NewFailures(o.Logger), metrics: metrics.New(),
-		dropped: o.Dropped, cancel: cancel, tidy: newTidy(o.Release), stirred: make(chan struct{}, 1),
+		dropped: o.Dropped, cancel: cancel, trimmer: newTrimmer(o.Release), stirred: make(chan struct{}, 1),
 	}
 	t.budget = budget.New(heldMemory(o.MemoryLimit, t.cfg.Limits.Memory))
 	t.forwarding.Memory = t.budget.Memory()
@@ -140,7 +140,7 @@ func (t *Tunnel) start(ctx context.Context, o Options) error {
 	}
 	endpoints := &admin.Server{Source: t, Metrics: t.metrics.Handler(), Tap: t.tap, Logger: t.logger}
 	t.work.Go(func() { t.serveAdmin(ctx, endpoints, sockets) })
-	t.work.Go(func() { t.tidy.run(ctx) })
+	t.work.Go(func() { t.trimmer.run(ctx) })
 	t.work.Go(func() { t.monitor(ctx) })
 	if t.cfg.Connectivity.Via != config.ViaDirect && t.cfg.Connectivity.Auth == config.AuthJWT {
 		t.proxyTokens = t.newCredentials(ctx, o.Source, t.cfg.Token)
@@ -163,7 +163,7 @@ func (t *Tunnel) start(ctx context.Context, o Options) error {
 		t.forwards = append(t.forwards, f)
 	}
 	if o.Reload != nil {
-		t.work.Go(func() { t.follow(ctx, o) })
+		t.work.Go(func() { t.reloadCredentials(ctx, o) })
 	}
 	return nil
 }

@@ -441,13 +441,13 @@ func TestAnAddressThatIsNotExposedIsRefusedSlowly(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
-			slowly(t.Context(), err)
+			delayRefusal(t.Context(), err)
 			if d := time.Since(start); d != want {
 				t.Errorf("%v: waited %v, want %v", err, d, want)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
-			slowly(ctx, err) // a client that left is not waited for
+			delayRefusal(ctx, err) // a client that left is not waited for
 			if d := time.Since(start); d != want {
 				t.Errorf("%v: waited %v after the client had left", err, d)
 			}

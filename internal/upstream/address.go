@@ -149,7 +149,7 @@ func (one *address) next(now time.Time) time.Time {
 	between := addressYoung
 	switch {
 	case one.last == nil:
-	case one.last.Code == failure.AccessNotAllowed && age >= outageIsOld:
+	case one.last.Code == failure.AccessNotAllowed && age >= longOutage:
 		between = refusedOld
 	case one.last.Code == failure.AccessNotAllowed:
 		between = refusedYoung

@@ -9,10 +9,10 @@ import (
 // floor and a ceiling that doubles from the floor, up to one limit in the first
 // minute of an outage and another one later.
 const (
-	pauseFloor  = 250 * time.Millisecond
-	pauseYoung  = 1500 * time.Millisecond
-	pauseOld    = 10 * time.Second
-	outageIsOld = time.Minute
+	pauseFloor = 250 * time.Millisecond
+	pauseYoung = 1500 * time.Millisecond
+	pauseOld   = 10 * time.Second
+	longOutage = time.Minute
 )
 
 // A backoff makes these pauses.
@@ -21,7 +21,7 @@ type backoff struct{ ceiling time.Duration }
 // next returns the pause after one more failure of an outage of this age.
 func (b *backoff) next(age time.Duration) time.Duration {
 	limit := pauseYoung
-	if age >= outageIsOld {
+	if age >= longOutage {
 		limit = pauseOld
 	}
 	b.ceiling = min(max(2*b.ceiling, pauseFloor), limit)

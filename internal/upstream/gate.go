@@ -50,7 +50,7 @@ type gate struct {
 type gateState uint8
 
 const (
-	inDoubt gateState = iota
+	halfOpen gateState = iota
 	open
 	shut
 )
@@ -117,7 +117,7 @@ func (g *gate) admit() {
 		w := g.queue[0]
 		g.queue = g.queue[1:]
 		g.inFlight++
-		if g.state == inDoubt {
+		if g.state == halfOpen {
 			g.release = now.Add(releaseDoubt)
 		} else {
 			g.release = now.Add(releaseOpen)
@@ -142,7 +142,7 @@ func (g *gate) wait(now time.Time) time.Duration {
 		if g.inFlight < g.window {
 			return 0
 		}
-	case inDoubt:
+	case halfOpen:
 		if g.inFlight == 0 {
 			return 0
 		}
@@ -235,7 +235,7 @@ func (g *gate) doubt() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.state == open {
-		g.become(inDoubt)
+		g.become(halfOpen)
 	}
 }
 

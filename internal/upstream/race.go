@@ -15,8 +15,8 @@ import (
 // tried as well (R10).
 const headStart = 2 * time.Second
 
-// lanes is how many bootstrap addresses are tried at a time for one client.
-const lanes = 2
+// maxParallel is how many bootstrap addresses are tried at a time for one client.
+const maxParallel = 2
 
 // DialAny opens a connection to one of the targets, which are equivalent: the
 // bootstrap addresses of a cluster. It starts with the one that was good last;
@@ -79,7 +79,7 @@ func (r *race) run(ctx context.Context) finish {
 // start tries the next target, if there is one and a lane is free. While its gate
 // is shut a second attempt could only wait beside the first.
 func (r *race) start(ctx context.Context) {
-	if len(r.order) == 0 || r.running == lanes {
+	if len(r.order) == 0 || r.running == maxParallel {
 		return
 	}
 	target := r.order[0]

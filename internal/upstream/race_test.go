@@ -121,7 +121,7 @@ func TestBootstrapAddressesRace(t *testing.T) {
 				if conn != nil {
 					_ = conn.Close()
 				}
-				if s.running != 0 || s.open != 0 || s.most > lanes {
+				if s.running != 0 || s.open != 0 || s.most > maxParallel {
 					t.Errorf("%d attempts and %d connections are left; %d at a time", s.running, s.open, s.most)
 				}
 			})

@@ -92,7 +92,7 @@ func (d *Dialer) Dial(ctx context.Context, target topology.Target) (net.Conn, er
 // dial is Dial for a client that waits so long where target is in trouble.
 func (d *Dialer) dial(ctx context.Context, target topology.Target, patience time.Duration) (net.Conn, error) {
 	for {
-		conn, err := d.paced(ctx, target, patience)
+		conn, err := d.dialPaced(ctx, target, patience)
 		if err == nil {
 			return conn, nil
 		}
@@ -104,13 +104,13 @@ func (d *Dialer) dial(ctx context.Context, target topology.Target, patience time
 	}
 }
 
-// fairChance is how long an attempt must have lasted for its time-out to count as
+// minAttemptTime is how long an attempt must have lasted for its time-out to count as
 // a failure of the landscape.
-const fairChance = 2 * time.Second
+const minAttemptTime = 2 * time.Second
 
-// paced makes one attempt when the gate of the way and the pace of the address
+// dialPaced makes one attempt when the gate of the way and the pace of the address
 // allow it.
-func (d *Dialer) paced(ctx context.Context, target topology.Target, patience time.Duration) (net.Conn, error) {
+func (d *Dialer) dialPaced(ctx context.Context, target topology.Target, patience time.Duration) (net.Conn, error) {
 	p := d.pacer()
 	way := p.acquire(d.route(target.LocationID))
 	defer p.release(way)
@@ -118,7 +118,7 @@ func (d *Dialer) paced(ctx context.Context, target topology.Target, patience tim
 	if err != nil {
 		return nil, err
 	}
-	conn, o := d.once(ctx, target)
+	conn, o := d.attemptOnce(ctx, target)
 	// The address comes first: a client that the gate admits must find its new state.
 	switch {
 	case o.way != nil:
@@ -182,8 +182,8 @@ type outcome struct {
 	address   *failure.Failure // the address is, or what is asked of it
 }
 
-// once makes one attempt and notes what it has taught.
-func (d *Dialer) once(ctx context.Context, target topology.Target) (net.Conn, outcome) {
+// attemptOnce makes one attempt and notes what it has taught.
+func (d *Dialer) attemptOnce(ctx context.Context, target topology.Target) (net.Conn, outcome) {
 	attempt, cancel := context.WithTimeout(ctx, or(d.HandshakeTimeout, 20*time.Second))
 	defer cancel()
 	begin := time.Now()
@@ -200,7 +200,7 @@ func (d *Dialer) once(ctx context.Context, target topology.Target) (net.Conn, ou
 	switch {
 	case !classified, errors.Is(ctx.Err(), context.Canceled):
 		return nil, outcome{err: err, nothing: true} // the client left, or a failure of our own
-	case isDeadline(err) && expired(ctx) && time.Since(begin) < fairChance:
+	case isDeadline(err) && expired(ctx) && time.Since(begin) < minAttemptTime:
 		// The client's time ran out before the landscape could have answered: that
 		// says nothing about the landscape.
 		return nil, outcome{err: err, nothing: true}

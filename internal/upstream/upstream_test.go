@@ -143,7 +143,7 @@ func TestATokenThatIsRefusedTwiceFails(t *testing.T) {
 	d := &Dialer{Proxy: proxy(t, []byte{1}, []byte{0}), Tokens: k, Health: outcomes, Failed: func(_ context.Context, f *failure.Failure) { failed = append(failed, f.Code) }}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	_, err := d.paced(ctx, target("kafka-1.corp"), 0)
+	_, err := d.dialPaced(ctx, target("kafka-1.corp"), 0)
 	if !failure.Is(err, failure.ProxyAuthRefused) || len(k.refused) != 1 {
 		t.Errorf("error %v after %v", err, k.refused)
 	}
@@ -159,7 +159,7 @@ func TestTheSameTokenIsNotTriedTwice(t *testing.T) {
 	d := &Dialer{Proxy: proxy(t, []byte{1, 0}, []byte{0}), Tokens: k}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if _, err := d.paced(ctx, target("kafka-1.corp"), 0); !failure.Is(err, failure.ProxyAuthRefused) || len(k.refused) != 1 {
+	if _, err := d.dialPaced(ctx, target("kafka-1.corp"), 0); !failure.Is(err, failure.ProxyAuthRefused) || len(k.refused) != 1 {
 		t.Errorf("error %v after %v", err, k.refused)
 	}
 }

@@ -15,10 +15,10 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/upstream"
 )
 
-// A way is how the brokers of a cluster are reached. It is made of what is configured
-// and, where the cluster names a destination, of what that says. It does not change:
-// when the destination does, another takes its place, and open connections live on.
-type way struct {
+// A route is how the brokers of a cluster are reached. It is made of the configuration
+// and, if the cluster names a destination, of its properties. A route does not change:
+// when the destination does, a new route replaces it, and open connections stay.
+type route struct {
 	cfg       config.Cluster // complete
 	rules     addressmap.Rules
 	bootstrap []topology.Target
@@ -26,13 +26,13 @@ type way struct {
 	dialer    *upstream.Dialer
 }
 
-// newWay returns the way of a complete configuration.
-func (cl *cluster) newWay(ctx context.Context, cfg config.Cluster) (*way, error) {
+// newRoute returns the route of a complete configuration.
+func (cl *cluster) newRoute(ctx context.Context, cfg config.Cluster) (*route, error) {
 	rules, err := addressmap.Parse(cfg.AddressMap)
 	if err != nil {
 		return nil, failure.New(failure.ConfigInvalid, err)
 	}
-	w := &way{cfg: cfg, rules: rules, bootstrap: bootstrap(cfg, rules)}
+	w := &route{cfg: cfg, rules: rules, bootstrap: bootstrap(cfg, rules)}
 	if w.dialer, w.tenant, err = cl.tunnel.newDialer(ctx, cfg.Name, cfg.Tenant, cl.metrics); err != nil {
 		return nil, err
 	}
@@ -40,24 +40,24 @@ func (cl *cluster) newWay(ctx context.Context, cfg config.Cluster) (*way, error)
 	return w, nil
 }
 
-// lead returns the way for one connection. Until the destination has once been read it
+// currentRoute returns the route for one connection. Until the destination has once been read it
 // waits for that.
-func (cl *cluster) lead(ctx context.Context) (*way, error) {
+func (cl *cluster) currentRoute(ctx context.Context) (*route, error) {
 	if cl.watch == nil {
-		return cl.way.Load(), nil
+		return cl.route.Load(), nil
 	}
-	if w := cl.way.Load(); w != nil {
+	if w := cl.route.Load(); w != nil {
 		cl.watch.Used()
 		return w, nil
 	}
 	if err := cl.watch.Wait(ctx); err != nil {
 		return nil, err
 	}
-	return cl.way.Load(), nil
+	return cl.route.Load(), nil
 }
 
-// follow prepares to read the cluster's destination.
-func (cl *cluster) follow(ctx context.Context) error {
+// watchDestination prepares to read the cluster's destination.
+func (cl *cluster) watchDestination(ctx context.Context) error {
 	t := cl.tunnel
 	// With a subscriber's token the service looks among the subscriber's destinations
 	// first, as it is meant to: whoever names the tenant here means its destination too.
@@ -74,13 +74,13 @@ func (cl *cluster) follow(ctx context.Context) error {
 	read := func(ctx context.Context) error {
 		said, err := client.Find(ctx, cl.cfg.Destination)
 		if err == nil && (last == nil || !maps.Equal(last, said)) {
-			if err = cl.adopt(ctx, said); err == nil {
+			if err = cl.applyDestination(ctx, said); err == nil {
 				last = said
 			}
 		}
 		if f, ok := failure.As(err); ok && ctx.Err() == nil {
 			t.report(ctx, f, "cluster", cl.cfg.Name)
-			if cl.way.Load() == nil {
+			if cl.route.Load() == nil {
 				cl.health.Blocked(f)
 			}
 		}
@@ -90,22 +90,22 @@ func (cl *cluster) follow(ctx context.Context) error {
 	return nil
 }
 
-// adopt uses what the destination says from now on.
-func (cl *cluster) adopt(ctx context.Context, said map[string]string) error {
+// applyDestination uses the properties of the destination from now on.
+func (cl *cluster) applyDestination(ctx context.Context, said map[string]string) error {
 	cfg, err := destination.Complete(cl.cfg, said, cl.tunnel.cfg.Connectivity.Auth)
 	if err != nil {
 		return err
 	}
-	w, err := cl.newWay(ctx, cfg)
+	w, err := cl.newRoute(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	word := "the destination is read"
-	if cl.way.Load() != nil {
+	if cl.route.Load() != nil {
 		word = "the destination has changed and is used from now on"
 	}
 	cl.topo.Follow(w.names())
-	if cl.way.Swap(w) != nil {
+	if cl.route.Swap(w) != nil {
 		cl.health.Moved()
 	} else {
 		cl.health.Blocked(nil)

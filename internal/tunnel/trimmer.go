@@ -11,27 +11,27 @@ import (
 // a thousand connections have closed, or have fallen idle, it does not grow, and what
 // they leave behind would count as memory of the container for all that time.
 const (
-	tidyAfter = 256              // stacks that were given back: one to two MiB
-	tidyPause = 15 * time.Second // so that a wave is over, and a stream of them costs little
+	trimAfter = 256              // stacks that were given back: one to two MiB
+	trimPause = 15 * time.Second // so that many at once cost one pass, and a steady stream costs little
 )
 
-// tidy returns memory to the system when enough has become free.
-type tidy struct {
+// A memoryTrimmer returns memory to the system when enough has become free.
+type memoryTrimmer struct {
 	release func() // collects garbage and returns what is free
 	freed   atomic.Int64
 	due     chan struct{}
 }
 
-func newTidy(release func()) *tidy {
+func newTrimmer(release func()) *memoryTrimmer {
 	if release == nil {
 		release = debug.FreeOSMemory
 	}
-	return &tidy{release: release, due: make(chan struct{}, 1)}
+	return &memoryTrimmer{release: release, due: make(chan struct{}, 1)}
 }
 
 // note counts one stack that was given back.
-func (t *tidy) note() {
-	if t.freed.Add(1) != tidyAfter {
+func (t *memoryTrimmer) note() {
+	if t.freed.Add(1) != trimAfter {
 		return
 	}
 	select {
@@ -41,7 +41,7 @@ func (t *tidy) note() {
 }
 
 // run tidies up until ctx ends.
-func (t *tidy) run(ctx context.Context) {
+func (t *memoryTrimmer) run(ctx context.Context) {
 	for {
 		select {
 		case <-t.due:
@@ -49,7 +49,7 @@ func (t *tidy) run(ctx context.Context) {
 			return
 		}
 		select {
-		case <-time.After(tidyPause):
+		case <-time.After(trimPause):
 		case <-ctx.Done():
 			return
 		}

@@ -14,18 +14,18 @@ import (
 // connection is being opened, where the buffer has room for them.
 const patience = 16 << 10
 
-// reach opens the upstream connection within the hold time. Meanwhile it keeps
+// dialUpstream opens the upstream connection within the hold time. Meanwhile it keeps
 // reading the client, because that is the only way to notice that it left: then
-// the dial is cancelled. One case is excepted: a client may write records that
-// nobody acknowledges (acks=0) and leave at once; these are still delivered.
-func (c *connection) reach(ctx context.Context) (net.Conn, string, error) {
+// the dial is cancelled. One case is excepted: a client may write records without
+// acknowledgement (acks=0) and leave at once; these are still delivered.
+func (c *connection) dialUpstream(ctx context.Context) (net.Conn, string, error) {
 	hold := c.h.Hold
 	if hold <= 0 {
 		hold = defaultHold
 	}
 	ctx, cancel := context.WithDeadline(ctx, c.start.Add(hold))
 	defer cancel()
-	var o outcome
+	var o dialResult
 	c.requests.InFrame(false)
 	wait, gone := c.requests.ReadAhead(patience, func() { o.conn, o.target, o.err = c.owner.Dial(ctx) })
 	if gone == nil { // nothing reads now: the monitor notices when the client leaves
@@ -60,8 +60,8 @@ func (c *connection) reach(ctx context.Context) (net.Conn, string, error) {
 	return o.conn, o.target, o.err
 }
 
-// outcome is how a dial ended.
-type outcome struct {
+// dialResult is how a dial ended.
+type dialResult struct {
 	conn   net.Conn
 	target string
 	err    error

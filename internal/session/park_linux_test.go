@@ -14,9 +14,9 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 )
 
-// restless is a session whose pumps rest after a millisecond without bytes. rested
+// parking is a session whose pumps rest after a millisecond without bytes. rested
 // waits until one more of them does.
-func restless(t *testing.T) (b *bench, rested func()) {
+func parking(t *testing.T) (b *bench, rested func()) {
 	t.Helper()
 	rests := make(chan struct{}, 100)
 	b = start(t, func(h *Handler) {
@@ -44,7 +44,7 @@ func (b *bench) exchange(t *testing.T, correlation int32) {
 }
 
 func TestPumpsRestAndGoOn(t *testing.T) {
-	b, rested := restless(t)
+	b, rested := parking(t)
 	for i := range int32(10) {
 		b.exchange(t, i)
 		rested()
@@ -59,7 +59,7 @@ func TestPumpsRestAndGoOn(t *testing.T) {
 
 // TestRestWithARequestInFlight: a long poll, as of a consumer without records.
 func TestRestWithARequestInFlight(t *testing.T) {
-	b, rested := restless(t)
+	b, rested := parking(t)
 	write(t, b.client, request(heartbeat, 0, 1, ""))
 	expect(t, b.broker, request(heartbeat, 0, 1, ""))
 	rested()
@@ -75,7 +75,7 @@ func TestNoRestInsideAFrame(t *testing.T) {
 	b := start(t, func(h *Handler) {
 		h.every = time.Millisecond
 		h.Stall = 50 * time.Millisecond
-		h.looks = func() {
+		h.onCheck = func() {
 			looks.Add(1)
 			select {
 			case looked <- struct{}{}:
@@ -112,7 +112,7 @@ func TestEndsAtRest(t *testing.T) {
 		"a response nobody asked for comes": {end: func(b *bench) { _, _ = b.broker.Write(response(3, "")) }, result: Failed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, rested := restless(t)
+			b, rested := parking(t)
 			b.exchange(t, 1)
 			if test.inFlight {
 				write(t, b.client, request(heartbeat, 0, 9, ""))

@@ -11,35 +11,35 @@ func TestTidyAfterAWave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		var released []time.Duration
-		tidy := newTidy(func() { released = append(released, time.Since(begin)) })
+		trimmer := newTrimmer(func() { released = append(released, time.Since(begin)) })
 		ctx, cancel := context.WithCancel(t.Context())
 		over := make(chan struct{})
 		go func() {
-			tidy.run(ctx)
+			trimmer.run(ctx)
 			close(over)
 		}()
 		note := func(n int) {
 			for range n {
-				tidy.note()
+				trimmer.note()
 			}
 		}
-		note(tidyAfter - 1)
+		note(trimAfter - 1)
 		time.Sleep(time.Hour) // synctest
 		synctest.Wait()
 		if len(released) > 0 {
 			t.Errorf("released %v for too little", released)
 		}
-		note(10 * tidyAfter)  // one wave, all of it
+		note(10 * trimAfter)  // one wave, all of it
 		time.Sleep(time.Hour) // synctest
 		synctest.Wait()
-		note(tidyAfter)
+		note(trimAfter)
 		time.Sleep(time.Hour) // synctest
 		synctest.Wait()
-		want := []time.Duration{time.Hour + tidyPause, 2*time.Hour + tidyPause}
+		want := []time.Duration{time.Hour + trimPause, 2*time.Hour + trimPause}
 		if len(released) != 2 || released[0] != want[0] || released[1] != want[1] {
 			t.Errorf("released after %v, want %v", released, want)
 		}
-		note(tidyAfter)
+		note(trimAfter)
 		synctest.Wait()
 		cancel() // during the pause
 		<-over
