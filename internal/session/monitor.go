@@ -85,7 +85,7 @@ func (c *connection) inspect(now time.Time) {
 	c.nextCheck = now.Add(c.h.checkEvery()).UnixNano()
 	if up := c.relaying.Load(); up != nil {
 		if c.acks.Check(*up, c.h.lost(), now) {
-			c.responses.Unpark() // the dormitory would not notice the end
+			c.responses.Unpark() // the poller would not notice the end
 			relay.Abort(*up)
 			return
 		}
