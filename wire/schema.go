@@ -35,7 +35,7 @@ type Codec struct {
 	Share bool
 	// BatchLimit bounds the records of one batch once they are decompressed, in bytes; 0: the
 	// constant [BatchLimit], 64 MiB. Records that exceed it stay base64, and the reason, a
-	// [*LimitError], stands beside them.
+	// [*LimitError], is with them.
 	BatchLimit int
 	// Limit bounds what a message may become, in bytes, for programs that decode what others
 	// send: the decompressed records of a message may take Limit, its structs and its JSON four

@@ -24,19 +24,6 @@ type conf struct {
 	files map[string]string
 }
 
-// authorityPEM is a certificate, PEM.
-const authorityPEM = `-----BEGIN CERTIFICATE-----
-MIIBhDCCASugAwIBAgIUPQwGBiuFj0NFB2S/fuFqL1QhOXUwCgYIKoZIzj0EAwIw
-FzEVMBMGA1UEAwwMYW4gYXV0aG9yaXR5MCAXDTI2MTEyMTA3NTE1MFoYDzIxMjYx
-MDI4MDc1MTUwWjAXMRUwEwYDVQQDDAxhbiBhdXRob3JpdHkwWTATBgcqhkjOPQIB
-BggqhkjOPQMBBwNCAASS58u4IhBgWpAg+e9yOB04ljFE5Zxq9qmM79TTPpZJdD5h
-hpMf8PQG+MLi8Sz58qp6eYU9l+D726LZm0+39rgvo1MwUTAdBgNVHQ4EFgQURKEz
-wiXL2lLAvBj0Vp4LupWcxZ0wHwYDVR0jBBgwFoAURKEzwiXL2lLAvBj0Vp4LupWc
-xZ0wDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNHADBEAiAQgVZ45dOTmKoq
-3bq3QfFl6906Q9PCNm3VxgKtD5AZMwIgFmTkpBsWuj3zOcHB4r+ibKXK9zI2AD+H
-imjWbOdPWrM=
------END CERTIFICATE-----`
-
 // bootstrap is the variable without which nothing works.
 const bootstrap = "KAFKA_TUNNEL_BOOTSTRAP=kafka-1.corp:9092"
 

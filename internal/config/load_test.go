@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 )
 
 func TestOneVariableIsEnough(t *testing.T) {
@@ -77,7 +78,7 @@ func TestPrecedence(t *testing.T) {
 		}
 		section, leaf, nested := strings.Cut(k.name, ".")
 		for subset := 1; subset < 8; subset++ {
-			c := conf{env: []string{}, files: map[string]string{"a.pem": authorityPEM, "b.pem": authorityPEM, "c.pem": authorityPEM}}
+			c := conf{env: []string{}, files: map[string]string{"a.pem": testutil.AuthorityPEM, "b.pem": testutil.AuthorityPEM, "c.pem": testutil.AuthorityPEM}}
 			if strings.HasPrefix(k.name, "tls.") && k.name != "tls.enabled" {
 				c.args = append(c.args, "--tls-enabled")
 			}

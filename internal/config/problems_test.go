@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 )
 
 // TestBadValues gives one wrong value and requires one problem.
@@ -98,7 +99,7 @@ func TestBadValues(t *testing.T) {
 		{"two secrets", conf{file: "token: {client_secret_file: /x}", env: []string{bootstrap, "KAFKA_TUNNEL_TOKEN_URL=https://x", "KAFKA_TUNNEL_TOKEN_CLIENT_ID=x", "KAFKA_TUNNEL_TOKEN_CLIENT_SECRET=x"}}, "token.client_secret_file", "file tunnel.yaml:1", "/x", "contradicts token.client_secret (variable KAFKA_TUNNEL_TOKEN_CLIENT_SECRET)", ""},
 		{"a secret and a certificate", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TOKEN_URL=https://x", "KAFKA_TUNNEL_TOKEN_CLIENT_ID=x", "KAFKA_TUNNEL_TOKEN_CLIENT_SECRET=x"}, file: "token: {certificate_file: c.pem, key_file: k.pem}", files: clientPair(t)}, "token.client_secret", "variable KAFKA_TUNNEL_TOKEN_CLIENT_SECRET", "***", "contradicts token.certificate_file", ""},
 		{"a certificate without its key", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TOKEN_URL=https://x", "KAFKA_TUNNEL_TOKEN_CLIENT_ID=x", "KAFKA_TUNNEL_TOKEN_CERTIFICATE_FILE=c.pem"}, files: clientPair(t)}, "token.key_file", "default", "", "url, client_id, certificate_file and key_file are needed together", ""},
-		{"a certificate with another's key", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TOKEN_URL=https://x", "KAFKA_TUNNEL_TOKEN_CLIENT_ID=x", "KAFKA_TUNNEL_TOKEN_CERTIFICATE_FILE=c.pem", "KAFKA_TUNNEL_TOKEN_KEY_FILE=k.pem"}, files: map[string]string{"c.pem": authorityPEM, "k.pem": clientPair(t)["k.pem"]}}, "token.certificate_file", "variable KAFKA_TUNNEL_TOKEN_CERTIFICATE_FILE", "c.pem", "the key is that of another certificate", ""},
+		{"a certificate with another's key", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TOKEN_URL=https://x", "KAFKA_TUNNEL_TOKEN_CLIENT_ID=x", "KAFKA_TUNNEL_TOKEN_CERTIFICATE_FILE=c.pem", "KAFKA_TUNNEL_TOKEN_KEY_FILE=k.pem"}, files: map[string]string{"c.pem": testutil.AuthorityPEM, "k.pem": clientPair(t)["k.pem"]}}, "token.certificate_file", "variable KAFKA_TUNNEL_TOKEN_CERTIFICATE_FILE", "c.pem", "the key is that of another certificate", ""},
 		{"half a token", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TOKEN_URL=https://x", "KAFKA_TUNNEL_TOKEN_CLIENT_SECRET=x"}}, "token.client_id", "default", "", "is missing, but token.url is set (variable KAFKA_TUNNEL_TOKEN_URL)", ""},
 
 		// Contradictions.
@@ -116,7 +117,7 @@ func TestBadValues(t *testing.T) {
 		{"a tenant that is a URL", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TENANT=https://x.y"}}, "clusters.default.tenant", "variable KAFKA_TUNNEL_TENANT", "https://x.y", "expected the subdomain of a subaccount", ""},
 
 		// TLS.
-		{"authorities without TLS", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TLS_CA_FILE=ca.pem"}, files: map[string]string{"ca.pem": authorityPEM}}, "clusters.default.tls.ca_file", "variable KAFKA_TUNNEL_TLS_CA_FILE", "ca.pem", "has no effect without tls.enabled: true (default: false)", ""},
+		{"authorities without TLS", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TLS_CA_FILE=ca.pem"}, files: map[string]string{"ca.pem": testutil.AuthorityPEM}}, "clusters.default.tls.ca_file", "variable KAFKA_TUNNEL_TLS_CA_FILE", "ca.pem", "has no effect without tls.enabled: true (default: false)", ""},
 		{"a server name without TLS", conf{env: []string{bootstrap}, file: "clusters: [{tls: {enabled: false, server_name: a}}]"}, "clusters.default.tls.server_name", "file tunnel.yaml:1", "a", "has no effect without tls.enabled: true (file tunnel.yaml:1: false)", ""},
 		{"no file of authorities", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TLS_ENABLED=true", "KAFKA_TUNNEL_TLS_CA_FILE=ca.pem"}}, "clusters.default.tls.ca_file", "variable KAFKA_TUNNEL_TLS_CA_FILE", "ca.pem", "cannot be read: ", ""},
 		{"authorities that are none", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TLS_ENABLED=true", "KAFKA_TUNNEL_TLS_CA_FILE=ca.pem"}, files: map[string]string{"ca.pem": "ca"}}, "clusters.default.tls.ca_file", "variable KAFKA_TUNNEL_TLS_CA_FILE", "ca.pem", "holds no certificate in PEM form", ""},

@@ -9,20 +9,8 @@ import (
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 )
-
-// authorityPEM is a certificate, PEM.
-const authorityPEM = `-----BEGIN CERTIFICATE-----
-MIIBhDCCASugAwIBAgIUPQwGBiuFj0NFB2S/fuFqL1QhOXUwCgYIKoZIzj0EAwIw
-FzEVMBMGA1UEAwwMYW4gYXV0aG9yaXR5MCAXDTI2MTEyMTA3NTE1MFoYDzIxMjYx
-MDI4MDc1MTUwWjAXMRUwEwYDVQQDDAxhbiBhdXRob3JpdHkwWTATBgcqhkjOPQIB
-BggqhkjOPQMBBwNCAASS58u4IhBgWpAg+e9yOB04ljFE5Zxq9qmM79TTPpZJdD5h
-hpMf8PQG+MLi8Sz58qp6eYU9l+D726LZm0+39rgvo1MwUTAdBgNVHQ4EFgQURKEz
-wiXL2lLAvBj0Vp4LupWcxZ0wHwYDVR0jBBgwFoAURKEzwiXL2lLAvBj0Vp4LupWc
-xZ0wDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNHADBEAiAQgVZ45dOTmKoq
-3bq3QfFl6906Q9PCNm3VxgKtD5AZMwIgFmTkpBsWuj3zOcHB4r+ibKXK9zI2AD+H
-imjWbOdPWrM=
------END CERTIFICATE-----`
 
 // props is a destination as the service answers it.
 func props(more map[string]string) map[string]string {
@@ -76,7 +64,7 @@ func TestComplete(t *testing.T) {
 			}
 		})
 	}
-	for _, text := range []string{authorityPEM, strings.ReplaceAll(authorityPEM, "\n", `\n`)} {
+	for _, text := range []string{testutil.AuthorityPEM, strings.ReplaceAll(testutil.AuthorityPEM, "\n", `\n`)} {
 		got, err := Complete(config.Cluster{}, props(map[string]string{"kafka-tunnel.tls.enabled": "true", "kafka-tunnel.tls.ca": text}), config.AuthJWT)
 		if err != nil || got.TLS.Roots == nil {
 			t.Errorf("an authority: %v", err)

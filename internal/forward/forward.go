@@ -187,6 +187,3 @@ func (c *Conn) close() {
 	_ = c.client.Close()
 	_ = c.server.Close()
 }
-
-// Reset reports whether an error of Relay is that one side has reset its connection.
-func Reset(err error) bool { return relay.IsReset(err) }

@@ -121,7 +121,7 @@ func TestAResetIsPassedOn(t *testing.T) {
 		if _, err := to.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("by the client %v: the other side sees %v", byClient, err)
 		}
-		if o := <-w.over; !Reset(o.err) {
+		if o := <-w.over; !relay.IsReset(o.err) {
 			t.Errorf("by the client %v: %v", byClient, o.err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/connector"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/proxy"
@@ -96,19 +97,13 @@ func (l *Landscape) RealNames() []string {
 	for _, b := range l.Brokers() {
 		for _, address := range []string{b.Advertised, b.Virtual, b.Internal, b.Address} {
 			host, _, err := net.SplitHostPort(address)
-			if err != nil || isLoopback(host) || slices.Contains(names, host) {
+			if err != nil || hostport.IsLoopback(host) || slices.Contains(names, host) {
 				continue
 			}
 			names = append(names, host)
 		}
 	}
 	return names
-}
-
-// isLoopback reports whether a host is this machine.
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
 // Secrets returns what no log, status or error may ever contain: all client

@@ -25,9 +25,11 @@ func (c *connection) dialUpstream(ctx context.Context) (net.Conn, string, error)
 	}
 	ctx, cancel := context.WithDeadline(ctx, c.start.Add(hold))
 	defer cancel()
-	var o dialResult
+	var up net.Conn
+	var target string
+	var failed error
 	c.requests.InFrame(false)
-	wait, gone := c.requests.ReadAhead(patience, func() { o.conn, o.target, o.err = c.owner.Dial(ctx) })
+	wait, gone := c.requests.ReadAhead(patience, func() { up, target, failed = c.owner.Dial(ctx) })
 	if gone == nil { // nothing reads now: the monitor notices when the client leaves
 		c.dialing.Store(&dialing{cancel: cancel, records: c.unanswered()})
 		c.requests.Waiting(true)
@@ -50,21 +52,13 @@ func (c *connection) dialUpstream(ctx context.Context) (net.Conn, string, error)
 	if left == nil && departed {
 		left = failure.New(failure.ClientGone, nil)
 	}
-	if left != nil && o.conn != nil {
-		_ = o.conn.Close()
-		o.conn = nil
+	if left == nil {
+		return up, target, failed
 	}
-	if left != nil {
-		return nil, o.target, left
+	if up != nil {
+		_ = up.Close()
 	}
-	return o.conn, o.target, o.err
-}
-
-// dialResult is how a dial ended.
-type dialResult struct {
-	conn   net.Conn
-	target string
-	err    error
+	return nil, target, left
 }
 
 // unanswered reports whether a whole Produce request with acks=0 is buffered.

@@ -26,3 +26,17 @@ func Pair(t testing.TB) (near, far *net.TCPConn) {
 	t.Cleanup(func() { _ = a.Close(); _ = b.Close() })
 	return a.(*net.TCPConn), b.(*net.TCPConn)
 }
+
+// AuthorityPEM is the certificate of an authority, PEM. It has no key and is valid for 100
+// years.
+const AuthorityPEM = `-----BEGIN CERTIFICATE-----
+MIIBhDCCASugAwIBAgIUPQwGBiuFj0NFB2S/fuFqL1QhOXUwCgYIKoZIzj0EAwIw
+FzEVMBMGA1UEAwwMYW4gYXV0aG9yaXR5MCAXDTI2MTEyMTA3NTE1MFoYDzIxMjYx
+MDI4MDc1MTUwWjAXMRUwEwYDVQQDDAxhbiBhdXRob3JpdHkwWTATBgcqhkjOPQIB
+BggqhkjOPQMBBwNCAASS58u4IhBgWpAg+e9yOB04ljFE5Zxq9qmM79TTPpZJdD5h
+hpMf8PQG+MLi8Sz58qp6eYU9l+D726LZm0+39rgvo1MwUTAdBgNVHQ4EFgQURKEz
+wiXL2lLAvBj0Vp4LupWcxZ0wHwYDVR0jBBgwFoAURKEzwiXL2lLAvBj0Vp4LupWc
+xZ0wDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNHADBEAiAQgVZ45dOTmKoq
+3bq3QfFl6906Q9PCNm3VxgKtD5AZMwIgFmTkpBsWuj3zOcHB4r+ibKXK9zI2AD+H
+imjWbOdPWrM=
+-----END CERTIFICATE-----`

@@ -3,7 +3,7 @@
 // resets.
 //
 //	n := cluster.Node("1")              // once per connection; "bootstrap" until it is known
-//	n.Open(&conn, target, inFlight)     // once the broker is reached
+//	n.Open(&conn, inFlight)             // once the broker is reached
 //	n.Answered(took, wait)              // each response
 //	conn.Close()
 //	events := cluster.Look()            // once a second while connections are open
@@ -102,14 +102,14 @@ type Node struct {
 type Conn struct {
 	set.Member // of Node.open
 
-	Target   topology.Target // set by Open
+	Target   topology.Target // set before Open
 	node     *Node           // nil: it was not opened
 	inFlight InFlight
 }
 
-// Open adds a connection that has reached target.
-func (n *Node) Open(c *Conn, target topology.Target, inFlight InFlight) {
-	c.Target, c.node, c.inFlight = target, n, inFlight
+// Open adds a connection that has reached its Target.
+func (n *Node) Open(c *Conn, inFlight InFlight) {
+	c.node, c.inFlight = n, inFlight
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if now := time.Now(); now.Sub(n.newest().at) >= windowLasts {

@@ -91,8 +91,8 @@ func TestFiguresAreOfTheLastMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c Cluster
 		n := c.Node("1")
-		conn := new(Conn)
-		n.Open(conn, target, &flight{})
+		conn := &Conn{Target: target}
+		n.Open(conn, &flight{})
 		second := func(took time.Duration) {
 			for range 20 {
 				n.Answered(took, 0)
@@ -125,8 +125,8 @@ func TestFiguresAreOfTheLastMinute(t *testing.T) {
 		if f = figures(&c); f.PerSecond != 0 || f.Resets != 0 || f.P50 != 0 || f.Total != 2 {
 			t.Errorf("after an hour: %+v", f)
 		}
-		conn = new(Conn)
-		n.Open(conn, target, &flight{})
+		conn = &Conn{Target: target}
+		n.Open(conn, &flight{})
 		second(time.Millisecond)
 		if f = figures(&c); f.PerSecond != 20 {
 			t.Errorf("after an hour, a second: %+v", f)
@@ -158,7 +158,7 @@ func TestStalls(t *testing.T) {
 		c.Node("2")
 		stuck := [3]flight{}
 		for i := range stuck {
-			n.Open(new(Conn), target, &stuck[i])
+			n.Open(&Conn{Target: target}, &stuck[i])
 		}
 		var stalled, recovered []Stall
 		look := func(d time.Duration) {
@@ -221,8 +221,8 @@ func TestStalls(t *testing.T) {
 
 func TestNothingIsLeftOfClosedConnections(t *testing.T) {
 	var c Cluster
-	conn := new(Conn)
-	c.Node("1").Open(conn, target, &flight{n: 5})
+	conn := &Conn{Target: target}
+	c.Node("1").Open(conn, &flight{n: 5})
 	conn.Close()
 	if f := figures(&c); f.InFlight != 0 {
 		t.Errorf("%+v", f)
@@ -251,7 +251,7 @@ func BenchmarkAnswered(b *testing.B) {
 func BenchmarkLook(b *testing.B) {
 	var c Cluster
 	for range 1000 {
-		c.Node("1").Open(new(Conn), target, &flight{})
+		c.Node("1").Open(&Conn{Target: target}, &flight{})
 	}
 	for b.Loop() {
 		c.Look()

@@ -103,7 +103,7 @@ func (c *connection) Shown() *tap.Connection {
 
 // Connected implements [session.Observer].
 func (c *connection) Connected(open session.InFlight) {
-	c.node.Open(&c.traffic, c.traffic.Target, open)
+	c.node.Open(&c.traffic, open)
 	c.cl.health.Connected()
 	c.cl.tunnel.stir()
 }

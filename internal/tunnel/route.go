@@ -116,7 +116,7 @@ func (cl *cluster) applyDestination(ctx context.Context, said map[string]string)
 	return nil
 }
 
-// destinationStatus shows where the way comes from; nil where it is configured.
+// destinationStatus shows where the route comes from; nil where it is configured.
 func (cl *cluster) destinationStatus(now time.Time) *admin.DestinationStatus {
 	if cl.watch == nil {
 		return nil
