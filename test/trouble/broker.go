@@ -13,9 +13,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// The broker's name, which only the Cloud Connector knows.
+// The broker's name, which only the Cloud Connector knows, and one of equal length that
+// no response contains.
 const (
 	brokerHost = "kafka-1.stalled.invalid"
+	absentHost = "kafka-0.stalled.invalid"
 	brokerPort = 9092
 )
 
