@@ -1,7 +1,8 @@
 // Package forward relays plain TCP between a client and the server of a forward: nothing is
 // looked at and nothing is changed.
 //
-//	c := forward.New(group, client)
+//	group := forward.NewGroup(memory)
+//	c := group.New(client)
 //	err := c.Reach(ctx, dial)
 //	sent, received, err := c.Relay(ctx)
 //
@@ -21,6 +22,7 @@ import (
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/relay"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/set"
 )
 
 // ErrGone says that the client has left before the server was reached.
@@ -29,8 +31,28 @@ var ErrGone = errors.New("the client has left")
 // maxEarly is how much of what the client sends meanwhile is read (R10).
 const maxEarly = 16 << 10
 
+// checkEvery is the time between two checks of both ends.
+const checkEvery = 2 * time.Second
+
+// A Group is what connections share.
+type Group struct {
+	pumps relay.Group
+	open  set.Rounds[*Conn] // those that relay
+}
+
+// NewGroup returns a group whose pumps take what they hold from memory; nil: no limit.
+func NewGroup(memory relay.Memory) *Group {
+	return &Group{
+		pumps: relay.Group{Memory: memory},
+		open:  set.Rounds[*Conn]{Every: checkEvery, Visit: (*Conn).check},
+	}
+}
+
 // A Conn is one client connection and its connection to the server.
 type Conn struct {
+	set.Member // of Group.open
+
+	group              *Group
 	client, server     net.Conn
 	toServer, toClient relay.Pump
 	sent, received     atomic.Int64
@@ -41,10 +63,10 @@ type Conn struct {
 
 // New returns a connection that is not connected to its server yet. The client's end is
 // still the caller's, until Relay is called.
-func New(g *relay.Group, client net.Conn) *Conn {
-	c := &Conn{client: client}
-	c.toServer.Init(g, c, relay.FromClient)
-	c.toClient.Init(g, c, relay.FromServer)
+func (g *Group) New(client net.Conn) *Conn {
+	c := &Conn{group: g, client: client}
+	c.toServer.Init(&g.pumps, c, relay.FromClient)
+	c.toClient.Init(&g.pumps, c, relay.FromServer)
 	c.toServer.Attach(client, nil)
 	c.toClient.Attach(nil, client)
 	return c
@@ -88,7 +110,8 @@ func (c *Conn) Reach(ctx context.Context, dial func(context.Context) (net.Conn, 
 func (c *Conn) Relay(ctx context.Context) (sent, received int64, err error) {
 	defer c.close()
 	defer context.AfterFunc(ctx, c.Abort)()
-	defer c.watch()()
+	c.group.open.Add(c)
+	defer c.group.open.Remove(c)
 	var both sync.WaitGroup
 	both.Go(func() { c.pass(&c.toServer, c.server) })
 	both.Go(func() { c.pass(&c.toClient, c.client) })
@@ -131,37 +154,14 @@ func (c *Conn) Moved(from relay.Direction, n int) {
 	}
 }
 
-// checkEvery is the time between two checks of both ends.
-const checkEvery = 2 * time.Second
-
-// watch ends the relay when one side has reset its connection while nothing reads from it,
-// because the other side takes no more (R13). The returned function ends the watch.
-func (c *Conn) watch() (stop func()) {
-	var mu sync.Mutex // guards timer, and ended
-	var timer *time.Timer
-	ended := false
-	check := func() {
-		mu.Lock()
-		defer mu.Unlock()
-		if ended {
+// check ends the relay when one side has reset its connection while nothing reads from it,
+// because the other side takes no more (R13).
+func (c *Conn) check(time.Time) {
+	for _, conn := range []net.Conn{c.client, c.server} {
+		if relay.StateOf(conn) == relay.Reset {
+			c.fail(&net.OpError{Op: "relay", Net: "tcp", Err: syscall.ECONNRESET})
 			return
 		}
-		for _, conn := range []net.Conn{c.client, c.server} {
-			if relay.StateOf(conn) == relay.Reset {
-				c.fail(&net.OpError{Op: "relay", Net: "tcp", Err: syscall.ECONNRESET})
-				return
-			}
-		}
-		timer.Reset(checkEvery)
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	timer = time.AfterFunc(checkEvery, check)
-	return func() {
-		mu.Lock()
-		defer mu.Unlock()
-		ended = true
-		timer.Stop()
 	}
 }
 

@@ -39,7 +39,7 @@ func start(t *testing.T) *path {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	w.cancel = cancel
 	go func() {
-		c := New(&relay.Group{}, inner)
+		c := NewGroup(nil).New(inner)
 		if err := c.Reach(ctx, func(context.Context) (net.Conn, error) { return upstream, nil }); err != nil {
 			t.Error(err)
 		}

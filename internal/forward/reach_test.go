@@ -55,7 +55,7 @@ func TestReach(t *testing.T) {
 				return upstream, nil
 			}
 			lent := &memory{}
-			c := New(&relay.Group{Memory: lent}, inner)
+			c := NewGroup(lent).New(inner)
 			err := c.Reach(t.Context(), dial)
 			if test.gone || test.fails {
 				if lent.now.Load() != 0 || lent.most.Load() == 0 {

@@ -49,7 +49,7 @@ import (
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 )
 
 // A State is how well the brokers can be reached. A larger one is better.
@@ -106,7 +106,7 @@ type Health struct {
 	open    int       // upstream connections
 
 	routes  map[string]*trouble         // by Location ID; only those that fail
-	targets map[topology.Target]*target // without server names
+	targets map[hostport.Target]*target // without server names
 	failing int                         // targets with a trouble of their own
 	blocked *trouble                    // why nothing can be tried; nil: it can be
 	stalls  []Reason
@@ -121,7 +121,7 @@ type Health struct {
 
 // A target is one address that is known, or was tried.
 type target struct {
-	full    topology.Target
+	full    hostport.Target
 	trouble *trouble // nil: it works as far as is known
 	suspect bool     // it failed when all did, and was not tried since
 	began   time.Time
@@ -130,7 +130,7 @@ type target struct {
 // trouble is a failure that was met, and again until now.
 type trouble struct {
 	f         *failure.Failure
-	target    topology.Target
+	target    hostport.Target
 	since, at time.Time
 	late      bool // it was met behind a granted connection, so that a grant disproves nothing
 }
@@ -141,16 +141,16 @@ func New(changed func(Change)) *Health {
 	if changed == nil {
 		changed = func(Change) {}
 	}
-	return &Health{changed: changed, since: time.Now(), routes: map[string]*trouble{}, targets: map[topology.Target]*target{}}
+	return &Health{changed: changed, since: time.Now(), routes: map[string]*trouble{}, targets: map[hostport.Target]*target{}}
 }
 
-func key(t topology.Target) topology.Target {
+func key(t hostport.Target) hostport.Target {
 	t.ServerName = ""
 	return t
 }
 
 // at returns the entry of a target. The caller holds h.mu.
-func (h *Health) at(to topology.Target) *target {
+func (h *Health) at(to hostport.Target) *target {
 	t := h.targets[key(to)]
 	if t == nil {
 		t = &target{full: to}
@@ -161,7 +161,7 @@ func (h *Health) at(to topology.Target) *target {
 
 // Attempt takes the outcome of an attempt to open a connection: its failure, or nil.
 // Attempts that were abandoned have none.
-func (h *Health) Attempt(to topology.Target, began time.Time, f *failure.Failure) {
+func (h *Health) Attempt(to hostport.Target, began time.Time, f *failure.Failure) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := time.Now()
@@ -174,7 +174,7 @@ func (h *Health) Attempt(to topology.Target, began time.Time, f *failure.Failure
 	h.evaluate(now)
 }
 
-func (h *Health) succeeded(to topology.Target, began, now time.Time) {
+func (h *Health) succeeded(to hostport.Target, began, now time.Time) {
 	t := h.at(to)
 	t.began = began
 	if r := h.routes[to.LocationID]; r != nil && !began.Before(r.at) {
@@ -216,7 +216,7 @@ func (h *Health) heal(t *trouble, now time.Time) {
 	h.healed = &Healed{Reason: t.reason(), Recovered: now}
 }
 
-func (h *Health) failed(to topology.Target, began, now time.Time, f *failure.Failure) {
+func (h *Health) failed(to hostport.Target, began, now time.Time, f *failure.Failure) {
 	t := h.at(to)
 	switch f.Entry().Retry {
 	case failure.RetryGate, failure.RetryCredentials:
@@ -246,7 +246,7 @@ func (h *Health) newestSuccess(locationID string) (began time.Time) {
 }
 
 // again returns the trouble that t, nil for none, becomes when f is met.
-func (t *trouble) again(f *failure.Failure, to topology.Target, now time.Time) *trouble {
+func (t *trouble) again(f *failure.Failure, to hostport.Target, now time.Time) *trouble {
 	since := now
 	if t != nil {
 		since = t.since
@@ -267,7 +267,7 @@ func (h *Health) fail(t *target, f *failure.Failure, now time.Time, late bool) {
 // Refused takes a failure that a granted connection met before its first answer, by
 // which the broker refuses all of them: a certificate that it requires, TLS that it
 // expects. Then a granted connection proves nothing until one has had an answer.
-func (h *Health) Refused(to topology.Target, f *failure.Failure) {
+func (h *Health) Refused(to hostport.Target, f *failure.Failure) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := time.Now()
@@ -278,7 +278,7 @@ func (h *Health) Refused(to topology.Target, f *failure.Failure) {
 }
 
 // Proved notes the first answer on a connection that was opened at a time.
-func (h *Health) Proved(to topology.Target, opened time.Time) {
+func (h *Health) Proved(to hostport.Target, opened time.Time) {
 	h.answer.Store(true)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -317,7 +317,7 @@ func (h *Health) Disconnected() {
 // Observe takes what is known from time to time: the addresses of the cluster, without
 // which others are forgotten (none: nothing is), and the nodes that leave requests
 // unanswered.
-func (h *Health) Observe(known []topology.Target, stalls []Reason) {
+func (h *Health) Observe(known []hostport.Target, stalls []Reason) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := time.Now()
@@ -331,11 +331,11 @@ func (h *Health) Observe(known []topology.Target, stalls []Reason) {
 	h.evaluate(now)
 }
 
-func (h *Health) know(known []topology.Target) {
+func (h *Health) know(known []hostport.Target) {
 	if len(known) == 0 {
 		return
 	}
-	keep := make(map[topology.Target]bool, len(known))
+	keep := make(map[hostport.Target]bool, len(known))
 	routes := map[string]bool{}
 	for _, to := range known {
 		keep[key(to)], routes[to.LocationID] = true, true
@@ -365,7 +365,7 @@ func (h *Health) Blocked(f *failure.Failure) {
 	if f == nil {
 		h.blocked = nil
 	} else {
-		h.blocked = h.blocked.again(f, topology.Target{}, now)
+		h.blocked = h.blocked.again(f, hostport.Target{}, now)
 	}
 	h.evaluate(now)
 }

@@ -10,15 +10,15 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var (
-	a = topology.Target{Host: "a", Port: 9092}
-	b = topology.Target{Host: "b", Port: 9092}
-	c = topology.Target{Host: "c", Port: 9092}
+	a = hostport.Target{Host: "a", Port: 9092}
+	b = hostport.Target{Host: "b", Port: 9092}
+	c = hostport.Target{Host: "c", Port: 9092}
 )
 
 // A bed is a state with a record of its changes.
@@ -29,7 +29,7 @@ type bed struct {
 	changes []string // "12s degraded"
 }
 
-func newBed(t *testing.T, known ...topology.Target) *bed {
+func newBed(t *testing.T, known ...hostport.Target) *bed {
 	d := &bed{T: t, begin: time.Now()}
 	d.Health = New(func(ch Change) {
 		if ch.From != ch.To {
@@ -41,7 +41,7 @@ func newBed(t *testing.T, known ...topology.Target) *bed {
 }
 
 // ready is a bed that was reached at all addresses, with open connections, at 0 s.
-func ready(t *testing.T, open int, known ...topology.Target) *bed {
+func ready(t *testing.T, open int, known ...hostport.Target) *bed {
 	d := newBed(t, known...)
 	for _, to := range known {
 		d.grant(to)
@@ -56,9 +56,9 @@ func ready(t *testing.T, open int, known ...topology.Target) *bed {
 	return d
 }
 
-func (d *bed) grant(to topology.Target) { d.Attempt(to, time.Now(), nil) }
+func (d *bed) grant(to hostport.Target) { d.Attempt(to, time.Now(), nil) }
 
-func (d *bed) fail(to topology.Target, code failure.Code) {
+func (d *bed) fail(to hostport.Target, code failure.Code) {
 	d.Attempt(to, time.Now(), failure.New(code, nil).For(to.String(), to.LocationID))
 }
 
@@ -205,7 +205,7 @@ func TestStates(t *testing.T) {
 			d.is(Down, refused, refused, refused)
 			d.grant(b)
 			d.is(Ready) // the others are to be tried again
-			if got := d.Failing(); !slices.Equal(got, []topology.Target{a, c}) {
+			if got := d.Failing(); !slices.Equal(got, []hostport.Target{a, c}) {
 				t.Errorf("to be tried again: %v", got)
 			}
 			d.grant(a)
@@ -301,14 +301,14 @@ func TestStates(t *testing.T) {
 			d.grant(a)
 			d.during(time.Minute, func() { d.grant(a) })
 			d.is(Degraded, broken)
-			d.Observe([]topology.Target{a}, nil)
+			d.Observe([]hostport.Target{a}, nil)
 			d.is(Ready)
 			if got := d.Failing(); len(got) > 0 {
 				t.Errorf("to be tried again: %v", got)
 			}
 		},
 		"another Cloud Connector": func(t *testing.T) {
-			other := topology.Target{Host: "d", Port: 9092, LocationID: "OTHER"}
+			other := hostport.Target{Host: "d", Port: 9092, LocationID: "OTHER"}
 			d := ready(t, 0, a, other)
 			d.during(time.Minute, func() { d.fail(other, away); d.grant(a) })
 			d.is(Degraded, away)
@@ -368,7 +368,7 @@ func TestStates(t *testing.T) {
 			d := ready(t, 0, named)
 			d.fail(a, broken)
 			d.is(Down, broken)
-			if got := d.Failing(); !slices.Equal(got, []topology.Target{named}) {
+			if got := d.Failing(); !slices.Equal(got, []hostport.Target{named}) {
 				t.Errorf("to be tried again: %v", got)
 			}
 		},

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 )
 
 // maxReasons is how many reasons are shown.
@@ -15,7 +15,7 @@ const maxReasons = 20
 // A Reason is one cause of a state.
 type Reason struct {
 	Failure   *failure.Failure
-	Target    topology.Target // what was being reached
+	Target    hostport.Target // what was being reached
 	Node      string          // that leaves requests unanswered; "" for other reasons
 	Since, At time.Time       // when it was first met, and last
 }
@@ -63,7 +63,7 @@ func (h *Health) Unsettled() bool {
 }
 
 // Failing returns the addresses that are to be tried again, because no client may do it.
-func (h *Health) Failing() []topology.Target {
+func (h *Health) Failing() []hostport.Target {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var failing []*target
@@ -73,7 +73,7 @@ func (h *Health) Failing() []topology.Target {
 		}
 	}
 	slices.SortFunc(failing, func(a, b *target) int { return cmp.Compare(a.full.String(), b.full.String()) })
-	var list []topology.Target
+	var list []hostport.Target
 	for _, t := range failing {
 		list = append(list, t.full)
 	}

@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 )
 
 // TestSteadyAlert samples as an alert does: `state="down" for 1m` during a steady outage.
@@ -46,7 +46,7 @@ func TestSteadyAlert(t *testing.T) {
 // changes, and the state is one that the definitions allow.
 func TestNoFlapping(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		targets := []topology.Target{a, b, c}[:rapid.IntRange(1, 3).Draw(r, "targets")]
+		targets := []hostport.Target{a, b, c}[:rapid.IntRange(1, 3).Draw(r, "targets")]
 		bad := rapid.IntRange(1, len(targets)).Draw(r, "failing")
 		code := rapid.SampledFrom([]failure.Code{failure.ConnectorAway, failure.ProxyUnreachable, failure.AccessNotAllowed, failure.BrokerUnreachable, failure.TLSExpired, failure.TokenTimeout}).Draw(r, "code")
 		open := rapid.IntRange(0, 2).Draw(r, "open")

@@ -1,4 +1,4 @@
-// Package hostport has the addresses of the configuration: HOST:PORT, ranges of ports,
+// Package hostport has addresses: HOST:PORT, ranges of ports, targets behind a Cloud Connector,
 // and whether two addresses to listen on can collide. It never looks up a name.
 package hostport
 

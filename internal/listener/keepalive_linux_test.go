@@ -14,9 +14,9 @@ func TestConnectionsInheritKeepAlive(t *testing.T) {
 	s := &Server{}
 	defer s.Close()
 	got := make(chan [4]int, 1)
-	p, err := s.Listen(t.Context(), "127.0.0.1", 0, func(_ context.Context, conn net.Conn, _ uint16, over func()) {
-		defer over()
-		raw, err := conn.(*net.TCPConn).SyscallConn()
+	p, err := s.Listen(t.Context(), "127.0.0.1", 0, func(_ context.Context, conn *Conn) {
+		defer conn.Release()
+		raw, err := conn.Conn.(*net.TCPConn).SyscallConn()
 		if err != nil {
 			t.Error(err)
 		}

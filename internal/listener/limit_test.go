@@ -14,8 +14,8 @@ func TestLimitLeavesConnectionsInTheKernelsQueue(t *testing.T) {
 	defer s.Close()
 	served := make(chan net.Conn)
 	release := make(chan struct{})
-	p, err := s.Listen(t.Context(), "127.0.0.1", 0, func(ctx context.Context, conn net.Conn, _ uint16, over func()) {
-		defer over()
+	p, err := s.Listen(t.Context(), "127.0.0.1", 0, func(ctx context.Context, conn *Conn) {
+		defer conn.Release()
 		select {
 		case served <- conn:
 		case <-ctx.Done():

@@ -17,7 +17,7 @@
 // neither reads nor writes connections.
 //
 // The server owns one goroutine for each listening socket, one for each connection until
-// its handler returns, and the watchdog; Close waits for all. Its lock is the innermost
+// it is released, and the watchdog; Close waits for all. Its lock is the innermost
 // one: nothing is called with it held.
 package listener
 
@@ -35,11 +35,28 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
-// A Handler serves one connection, in a goroutine of its own, and calls over once
-// when it is done with it: before it returns or later, from another goroutine. The
-// server then closes the connection if the handler has not. ctx ends when the
-// server is closed.
-type Handler func(ctx context.Context, conn net.Conn, port uint16, over func())
+// A Handler serves one connection, in a goroutine of its own. The connection is the
+// handler's until it calls [Conn.Release]: before it returns or later, from another
+// goroutine. ctx ends when the server is closed.
+type Handler func(ctx context.Context, conn *Conn)
+
+// A Conn is an accepted connection. It counts as open until Release.
+type Conn struct {
+	net.Conn
+	port *Port
+}
+
+// Port returns the number of the local port that accepted the connection.
+func (c *Conn) Port() uint16 { return c.port.number }
+
+// Release closes the connection if that has not been done, and gives its place to
+// another one. It is called once; nothing that belongs to the connection may run
+// afterwards, because [Server.Close] no longer waits for it.
+func (c *Conn) Release() {
+	_ = c.Close()
+	c.port.server.closed(c.port)
+	c.port.server.conns.Done()
+}
 
 // A Server owns ports. The zero value works. Set fields before the first Listen.
 type Server struct {
@@ -55,7 +72,7 @@ type Server struct {
 	Beat time.Duration
 
 	loops sync.WaitGroup // accept loops and the watchdog
-	conns sync.WaitGroup // connections that are not over
+	conns sync.WaitGroup // connections that have not been released
 	local interfaces
 
 	// mu guards what follows. It is held for moments only: no system call and no callback
@@ -170,7 +187,7 @@ func (s *Server) accept(ctx context.Context, p *Port, loop *loop) {
 			pause = 0
 			s.opened(p)
 			s.conns.Add(1)
-			go s.serve(ctx, p, conn)
+			go p.handler(ctx, &Conn{Conn: conn, port: p})
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, os.ErrDeadlineExceeded):
@@ -229,15 +246,6 @@ func (s *Server) waitForRoom(ctx context.Context, loop *loop) bool {
 			return false
 		}
 	}
-}
-
-// serve runs the handler of one connection.
-func (s *Server) serve(ctx context.Context, p *Port, conn net.Conn) {
-	p.handler(ctx, conn, p.number, func() {
-		_ = conn.Close()
-		s.closed(p)
-		s.conns.Done()
-	})
 }
 
 func (s *Server) opened(p *Port) {

@@ -19,8 +19,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func echo(_ context.Context, conn net.Conn, _ uint16, over func()) {
-	defer over()
+func echo(_ context.Context, conn *Conn) {
+	defer conn.Release()
 	_, _ = io.Copy(conn, conn)
 }
 
@@ -74,12 +74,12 @@ func TestAPortTakenOnTheOtherLoopbackIsTaken(t *testing.T) {
 func TestCloseEndsHandlersAndWaits(t *testing.T) {
 	s := &Server{}
 	entered, left := make(chan struct{}), make(chan struct{})
-	p, err := s.Listen(t.Context(), "127.0.0.1", 0, func(ctx context.Context, _ net.Conn, _ uint16, over func()) {
+	p, err := s.Listen(t.Context(), "127.0.0.1", 0, func(ctx context.Context, conn *Conn) {
 		close(entered)
 		go func() { // a handler may return before the connection is over
 			<-ctx.Done()
 			close(left)
-			over()
+			conn.Release()
 		}()
 	})
 	if err != nil {

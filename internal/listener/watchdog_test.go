@@ -120,8 +120,8 @@ func TestAPortThatWasClosedIsNotWatched(t *testing.T) {
 func TestBeatsDisturbNobody(t *testing.T) {
 	s := &Server{Limit: 2, Beat: time.Millisecond}
 	defer s.Close()
-	p, err := s.Listen(t.Context(), "127.0.0.1", 0, func(_ context.Context, conn net.Conn, _ uint16, over func()) {
-		defer over()
+	p, err := s.Listen(t.Context(), "127.0.0.1", 0, func(_ context.Context, conn *Conn) {
+		defer conn.Release()
 		_, _ = conn.Write([]byte("x"))
 	})
 	if err != nil {

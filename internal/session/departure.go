@@ -12,7 +12,7 @@ import (
 // A departure is what is known of a client that may have gone while nothing reads from
 // it: the request pump waits for room in the queue, for the answer to a SaslHandshake,
 // for a broker that takes no more, or for the dial with its buffer full. The kernel
-// still knows (R13). Its owner is the round of the [monitor].
+// still knows (R13). Its owner is the round, see [connection.inspect].
 //
 //	reset      the connection ends
 //	end (FIN)  it ends, unless bytes move in either direction: the broker may be slow.

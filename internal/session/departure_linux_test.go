@@ -78,12 +78,11 @@ func stuck(c *connection) bool {
 // only returns the only connection of a handler.
 func only(h *Handler) *connection {
 	for {
-		h.monitor.mu.Lock()
-		for _, c := range h.monitor.open.All() {
-			h.monitor.mu.Unlock()
-			return c
+		var one *connection
+		h.open.Each(func(c *connection) { one = c })
+		if one != nil {
+			return one
 		}
-		h.monitor.mu.Unlock()
 		<-time.After(time.Millisecond)
 	}
 }

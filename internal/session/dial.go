@@ -30,7 +30,7 @@ func (c *connection) dialUpstream(ctx context.Context) (net.Conn, string, error)
 	var failed error
 	c.requests.InFrame(false)
 	wait, gone := c.requests.ReadAhead(patience, func() { up, target, failed = c.owner.Dial(ctx) })
-	if gone == nil { // nothing reads now: the monitor notices when the client leaves
+	if gone == nil { // nothing reads now: a round notices when the client leaves
 		c.dialing.Store(&dialing{cancel: cancel, records: c.unanswered()})
 		c.requests.Waiting(true)
 		if c.stopped.Load() {

@@ -94,7 +94,7 @@ type Handler struct {
 
 	prepare sync.Once
 	group   relay.Group // of all pumps, see prepared
-	monitor monitor
+	open    set.Rounds[*connection]
 	onCheck func()        // called at each check of a connection; for tests
 	onClose func()        // called when the client's end was read; for tests
 	every   time.Duration // between two checks; for tests; 0: a third of Lost
@@ -112,7 +112,7 @@ const drainTimeout = 5 * time.Second
 
 // connection is the state of one client connection.
 type connection struct {
-	set.Member // of monitor.open
+	set.Member // of Handler.open
 
 	h       *Handler
 	owner   Owner
@@ -136,7 +136,7 @@ type connection struct {
 
 	toBroker, toClient atomic.Int64 // bytes
 
-	// Owned by the monitor.
+	// Owned by the round of Handler.open.
 	acks      relay.AckMonitor
 	departure departure
 	nextCheck int64 // Unix nanoseconds
@@ -158,7 +158,7 @@ func (h *Handler) Serve(ctx context.Context, conn net.Conn, owner Owner) {
 	c.responses.Init(group, c, relay.FromServer)
 	c.requests.Attach(conn, nil)
 	c.responses.Attach(nil, conn)
-	if !h.monitor.add(c) {
+	if !h.open.Add(c) {
 		c.stopped.Store(true)
 		c.finish(Stopped, nil)
 		return
@@ -175,13 +175,19 @@ func (h *Handler) Serve(ctx context.Context, conn net.Conn, owner Owner) {
 
 // prepared returns what all pumps share.
 func (h *Handler) prepared() *relay.Group {
-	h.prepare.Do(func() { h.group.Memory, h.group.Stall, h.group.Server = h.Budget.Memory(), h.Stall, "broker" })
+	h.prepare.Do(func() {
+		h.group.Memory, h.group.Stall, h.group.Server = h.Budget.Memory(), h.Stall, "broker"
+		h.open.Every, h.open.Visit = min(roundEvery, h.checkEvery()), (*connection).inspect
+	})
 	return &h.group
 }
 
 // Close ends all connections soon, and those that come later at once. It does not wait
 // for them: [Owner.Ended] is called for each.
-func (h *Handler) Close() { h.monitor.close() }
+func (h *Handler) Close() {
+	h.open.Close()
+	h.open.Each((*connection).stop)
+}
 
 // client returns the client's connection.
 func (c *connection) client() net.Conn { return c.requests.Source() }
@@ -288,7 +294,7 @@ func (c *connection) pumpEnded() {
 
 // finish closes both connections and tells the summary.
 func (c *connection) finish(result Result, err error) {
-	c.h.monitor.remove(c)
+	c.h.open.Remove(c)
 	if c.stopped.Load() {
 		result, err = Stopped, nil
 	}

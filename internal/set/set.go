@@ -10,7 +10,8 @@
 //	for _, c := range open.All() { ... }
 //	open.Remove(c)
 //
-// The caller guards a set and its members with a lock of its own.
+// The caller guards a Set and its members with a lock of its own. [Rounds] have a lock, and
+// visit their members at an interval.
 package set
 
 // A Member is embedded in what is to be in a Set. It can be in one set at a time.
@@ -20,11 +21,14 @@ type Member struct {
 
 func (m *Member) member() *Member { return m }
 
-// A Set is a set of pointers to structs that embed [Member]. The zero value is empty.
-type Set[T interface {
+// An element is a pointer to a struct that embeds [Member].
+type element interface {
 	comparable
 	member() *Member
-}] struct {
+}
+
+// A Set is a set of pointers to structs that embed [Member]. The zero value is empty.
+type Set[T element] struct {
 	all []T
 }
 

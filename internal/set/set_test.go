@@ -6,7 +6,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-type one struct {
+type named struct {
 	Member
 	name int
 }
@@ -14,11 +14,11 @@ type one struct {
 // TestAgainstAMap: random additions and removals, also of those that are not in the set.
 func TestAgainstAMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var s Set[*one]
-		want := map[*one]bool{}
-		all := make([]*one, 300)
+		var s Set[*named]
+		want := map[*named]bool{}
+		all := make([]*named, 300)
 		for i := range all {
-			all[i] = &one{name: i}
+			all[i] = &named{name: i}
 		}
 		for range rapid.IntRange(0, 1000).Draw(t, "steps") {
 			v := all[rapid.IntRange(0, len(all)-1).Draw(t, "which")]
@@ -46,10 +46,10 @@ func TestAgainstAMap(t *testing.T) {
 
 // TestMemoryIsGivenBack: a set that was large once is not large for ever.
 func TestMemoryIsGivenBack(t *testing.T) {
-	var s Set[*one]
-	all := make([]*one, 10_000)
+	var s Set[*named]
+	all := make([]*named, 10_000)
 	for i := range all {
-		all[i] = &one{}
+		all[i] = &named{}
 		s.Add(all[i])
 	}
 	for _, v := range all[100:] {
@@ -61,8 +61,8 @@ func TestMemoryIsGivenBack(t *testing.T) {
 }
 
 func BenchmarkAddRemove(b *testing.B) {
-	var s Set[*one]
-	v := &one{}
+	var s Set[*named]
+	v := &named{}
 	b.ReportAllocs()
 	for b.Loop() {
 		s.Add(v)

@@ -34,26 +34,9 @@ import (
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/addressmap"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 )
-
-// A Target is where a connection leads: a virtual host and port of the Cloud
-// Connector with this Location ID.
-type Target struct {
-	Host       string
-	Port       uint16
-	LocationID string
-	// ServerName is whom the certificate of the broker must be for; "": no TLS.
-	ServerName string
-}
-
-// String returns host:port.
-func (t Target) String() string {
-	if t.Host == "" {
-		return "" // nothing was looked for yet
-	}
-	return net.JoinHostPort(t.Host, strconv.Itoa(int(t.Port)))
-}
 
 // A Binder opens and closes local ports. Implementations accept connections on
 // an open port at once; what they lead to is asked of [Topology.Resolve].
@@ -73,7 +56,7 @@ type Binder interface {
 
 // Names are how addresses are translated. They may change, see [Topology.Follow].
 type Names struct {
-	Bootstrap  []Target
+	Bootstrap  []hostport.Target
 	LocationID string
 	Rules      addressmap.Rules
 	// ServerName returns whom the certificate of a broker must be for that advertises
@@ -105,7 +88,7 @@ type Options struct {
 type Node struct {
 	ID          int32
 	Advertised  string // host:port as the broker says it
-	Virtual     Target
+	Virtual     hostport.Target
 	Local       uint16
 	Connections int
 	LastSeen    time.Time
@@ -135,7 +118,7 @@ type Topology struct {
 type node struct {
 	id         int32
 	advertised string
-	target     Target
+	target     hostport.Target
 	port       uint16
 	seen       time.Time
 }
@@ -307,7 +290,7 @@ func (t *Topology) Follow(names Names) {
 }
 
 // recordNode keeps what a response contains about a node. The caller holds mu.
-func (t *Topology) recordNode(n *node, e *kafka.Endpoint, target Target, now time.Time, r *report) {
+func (t *Topology) recordNode(n *node, e *kafka.Endpoint, target hostport.Target, now time.Time, r *report) {
 	if n.target != target && n.port != 0 {
 		id, from := n.id, n.target.String()
 		r.lines = append(r.lines, func() {
@@ -320,11 +303,11 @@ func (t *Topology) recordNode(n *node, e *kafka.Endpoint, target Target, now tim
 
 // Resolve returns where a connection to a local broker port leads and the id of
 // its node. If the node is not known yet it waits until it is or ctx ends.
-func (t *Topology) Resolve(ctx context.Context, port uint16) (Target, int32, error) {
+func (t *Topology) Resolve(ctx context.Context, port uint16) (hostport.Target, int32, error) {
 	for {
 		t.mu.Lock()
 		n, changed := t.ports[port], t.changed
-		var target Target
+		var target hostport.Target
 		var id int32
 		if n != nil {
 			target, id = n.target, n.id
@@ -336,7 +319,7 @@ func (t *Topology) Resolve(ctx context.Context, port uint16) (Target, int32, err
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return Target{}, -1, failure.New(failure.NodeUnknown, ctx.Err()).For(strconv.Itoa(int(port)), "")
+			return hostport.Target{}, -1, failure.New(failure.NodeUnknown, ctx.Err()).For(strconv.Itoa(int(port)), "")
 		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/addressmap"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 )
 
@@ -82,7 +83,7 @@ func cluster(p *ports, change func(*Options)) (*Topology, *[]failure.Code) {
 		Advertise: "localhost", First: 19100, Last: 19199,
 		Names: Names{
 			LocationID: "LOC1",
-			Bootstrap:  []Target{{"kafka-1.corp", 9092, "LOC1", ""}, {"kafka-2.corp", 9092, "LOC1", ""}},
+			Bootstrap:  []hostport.Target{{Host: "kafka-1.corp", Port: 9092, LocationID: "LOC1"}, {Host: "kafka-2.corp", Port: 9092, LocationID: "LOC1"}},
 		},
 		Binder: p,
 		Report: func(f *failure.Failure) { codes = append(codes, f.Code) },
@@ -244,22 +245,22 @@ func TestAdvertisedAddresses(t *testing.T) {
 		name   string
 		change func(*Options)
 		eps    []ep
-		want   map[int32]Target // of the nodes that are not hidden
+		want   map[int32]hostport.Target // of the nodes that are not hidden
 		code   failure.Code
 	}{
-		{"as it is", nil, []ep{{NodeID: 1, Host: "a.corp", Port: 9092}}, map[int32]Target{1: {"a.corp", 9092, "LOC1", ""}}, ""},
-		{"rule", rules(addressmap.Text{From: "*.corp", To: "v-*", LocationID: &loc}), []ep{{NodeID: 1, Host: "A.corp", Port: 9092}}, map[int32]Target{1: {"v-a", 9092, "PLANT2", ""}}, ""},
+		{"as it is", nil, []ep{{NodeID: 1, Host: "a.corp", Port: 9092}}, map[int32]hostport.Target{1: {Host: "a.corp", Port: 9092, LocationID: "LOC1"}}, ""},
+		{"rule", rules(addressmap.Text{From: "*.corp", To: "v-*", LocationID: &loc}), []ep{{NodeID: 1, Host: "A.corp", Port: 9092}}, map[int32]hostport.Target{1: {Host: "v-a", Port: 9092, LocationID: "PLANT2"}}, ""},
 		{"loopback, several bootstrap addresses", nil, []ep{{NodeID: 1, Host: "localhost", Port: 9092}}, nil, failure.AdvertisedLoopback},
-		{"loopback, implied", one, []ep{{NodeID: 1, Host: "localhost", Port: 9092}}, map[int32]Target{1: {"kafka-1.corp", 9092, "LOC1", ""}}, ""},
-		{"loopback, two brokers", one, []ep{{NodeID: 1, Host: "localhost", Port: 9092}, {NodeID: 2, Host: "b.corp", Port: 9092}}, map[int32]Target{2: {"b.corp", 9092, "LOC1", ""}}, failure.AdvertisedLoopback},
-		{"loopback with a rule", rules(addressmap.Text{From: "localhost", To: "kafka-1.corp"}), []ep{{NodeID: 1, Host: "localhost", Port: 9092}, {NodeID: 2, Host: "b", Port: 1}}, map[int32]Target{1: {"kafka-1.corp", 9092, "LOC1", ""}, 2: {"b", 1, "LOC1", ""}}, ""},
+		{"loopback, implied", one, []ep{{NodeID: 1, Host: "localhost", Port: 9092}}, map[int32]hostport.Target{1: {Host: "kafka-1.corp", Port: 9092, LocationID: "LOC1"}}, ""},
+		{"loopback, two brokers", one, []ep{{NodeID: 1, Host: "localhost", Port: 9092}, {NodeID: 2, Host: "b.corp", Port: 9092}}, map[int32]hostport.Target{2: {Host: "b.corp", Port: 9092, LocationID: "LOC1"}}, failure.AdvertisedLoopback},
+		{"loopback with a rule", rules(addressmap.Text{From: "localhost", To: "kafka-1.corp"}), []ep{{NodeID: 1, Host: "localhost", Port: 9092}, {NodeID: 2, Host: "b", Port: 1}}, map[int32]hostport.Target{1: {Host: "kafka-1.corp", Port: 9092, LocationID: "LOC1"}, 2: {Host: "b", Port: 1, LocationID: "LOC1"}}, ""},
 		{"127.0.0.1", nil, []ep{{NodeID: 1, Host: "127.0.0.1", Port: 9092}}, nil, failure.AdvertisedLoopback},
 		{"127.1.2.3", nil, []ep{{NodeID: 1, Host: "127.1.2.3", Port: 9092}}, nil, failure.AdvertisedLoopback},
 		{"[::1]", nil, []ep{{NodeID: 1, Host: "::1", Port: 9092}}, nil, failure.AdvertisedLoopback},
 		{"0.0.0.0", nil, []ep{{NodeID: 1, Host: "0.0.0.0", Port: 9092}}, nil, failure.AdvertisedLoopback},
 		{"169.254.0.7", nil, []ep{{NodeID: 1, Host: "169.254.0.7", Port: 9092}}, nil, failure.AdvertisedLoopback},
 		{"localhost.", nil, []ep{{NodeID: 1, Host: "LocalHost.", Port: 9092}}, nil, failure.AdvertisedLoopback},
-		{"direct", func(o *Options) { o.Direct = true }, []ep{{NodeID: 1, Host: "localhost", Port: 29092}}, map[int32]Target{1: {"localhost", 29092, "LOC1", ""}}, ""},
+		{"direct", func(o *Options) { o.Direct = true }, []ep{{NodeID: 1, Host: "localhost", Port: 29092}}, map[int32]hostport.Target{1: {Host: "localhost", Port: 29092, LocationID: "LOC1"}}, ""},
 		{"direct, in a circle", func(o *Options) { o.Direct = true }, []ep{{NodeID: 1, Host: "localhost", Port: 9092}}, nil, failure.AdvertisedLoopback},
 		{"port 0", nil, []ep{{NodeID: 1, Host: "a", Port: 0}}, nil, failure.UnmappedAddress},
 		{"port 65536", nil, []ep{{NodeID: 1, Host: "a", Port: 65536}}, nil, failure.UnmappedAddress},
@@ -271,12 +272,12 @@ func TestAdvertisedAddresses(t *testing.T) {
 			if err := topo.Map(tt.eps); err != nil {
 				t.Fatal(err)
 			}
-			got := map[int32]Target{}
+			got := map[int32]hostport.Target{}
 			for _, n := range topo.Nodes() {
 				got[n.ID] = n.Virtual
 			}
 			if tt.want == nil {
-				tt.want = map[int32]Target{}
+				tt.want = map[int32]hostport.Target{}
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("targets (-want +got):\n%s", diff)
@@ -301,7 +302,7 @@ func TestResolveWaitsUntilTheNodeIsKnown(t *testing.T) {
 		topo, _ := cluster(newPorts(), nil)
 		topo.BindHomes()
 		type result struct {
-			target Target
+			target hostport.Target
 			id     int32
 			err    error
 		}
@@ -354,7 +355,7 @@ func TestFollow(t *testing.T) {
 	topo.Follow(Names{LocationID: "LOC2", Rules: rules, ServerName: func(advertised string) string { return advertised }})
 	for id := int32(1); id <= 2; id++ {
 		got, node, err := topo.Resolve(t.Context(), uint16(local[id]))
-		want := Target{fmt.Sprintf("vkafka-%d", id), 9092, "LOC2", fmt.Sprintf("kafka-%d.onprem.corp", id)}
+		want := hostport.Target{Host: fmt.Sprintf("vkafka-%d", id), Port: 9092, LocationID: "LOC2", ServerName: fmt.Sprintf("kafka-%d.onprem.corp", id)}
 		if err != nil || node != id || got != want {
 			t.Errorf("node %d: %+v, %v, want %+v", id, got, err, want)
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 )
 
@@ -26,18 +27,18 @@ func (t *Topology) singleBroker(endpoints []kafka.Endpoint) bool {
 }
 
 // target translates an advertised address (R7). The caller holds mu.
-func (t *Topology) target(e *kafka.Endpoint, single bool, r *report) (Target, *failure.Failure) {
+func (t *Topology) target(e *kafka.Endpoint, single bool, r *report) (hostport.Target, *failure.Failure) {
 	if e.NodeID < 0 || e.Port < 1 || e.Port > 65535 {
-		return Target{}, failure.New(failure.UnmappedAddress, nil).For(advertised(e), "").With("node " + strconv.Itoa(int(e.NodeID)))
+		return hostport.Target{}, failure.New(failure.UnmappedAddress, nil).For(advertised(e), "").With("node " + strconv.Itoa(int(e.NodeID)))
 	}
 	if to, ok := t.opts.Rules.Translate(e.NodeID, e.Host, uint16(e.Port)); ok {
-		target := Target{Host: to.Host, Port: to.Port, LocationID: t.opts.LocationID, ServerName: t.serverName(e.Host)}
+		target := hostport.Target{Host: to.Host, Port: to.Port, LocationID: t.opts.LocationID, ServerName: t.serverName(e.Host)}
 		if to.LocationID != nil {
 			target.LocationID = *to.LocationID
 		}
 		return target, nil
 	}
-	target := Target{Host: e.Host, Port: uint16(e.Port), LocationID: t.opts.LocationID, ServerName: t.serverName(e.Host)}
+	target := hostport.Target{Host: e.Host, Port: uint16(e.Port), LocationID: t.opts.LocationID, ServerName: t.serverName(e.Host)}
 	if !localOnly(e.Host) {
 		return target, nil
 	}
@@ -57,7 +58,7 @@ func (t *Topology) target(e *kafka.Endpoint, single bool, r *report) (Target, *f
 		}
 		return t.opts.Bootstrap[0], nil
 	}
-	return Target{}, failure.New(failure.AdvertisedLoopback, nil).For(advertised(e), t.opts.LocationID)
+	return hostport.Target{}, failure.New(failure.AdvertisedLoopback, nil).For(advertised(e), t.opts.LocationID)
 }
 
 // advertised returns the address of a broker as a response names it.

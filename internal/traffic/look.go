@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 )
 
 // Samples are kept every ten seconds for a minute.
@@ -17,7 +17,7 @@ const (
 // A Stall is a node that leaves requests unanswered.
 type Stall struct {
 	Node    string
-	Target  topology.Target // of one of the clients
+	Target  hostport.Target // of one of the clients
 	Clients int             // connections with a late request
 	Oldest  time.Duration   // how long the oldest request is late
 	Since   time.Time       // when the first late request became due

@@ -23,8 +23,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/set"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
 )
 
 const (
@@ -102,7 +102,7 @@ type Node struct {
 type Conn struct {
 	set.Member // of Node.open
 
-	Target   topology.Target // set before Open
+	Target   hostport.Target // set before Open
 	node     *Node           // nil: it was not opened
 	inFlight InFlight
 }

@@ -7,10 +7,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
-
-	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -28,7 +27,7 @@ func (f *flight) InFlight() (int, time.Duration) {
 	return f.n, max(0, time.Since(f.due))
 }
 
-var target = topology.Target{Host: "kafka-1", Port: 9092}
+var target = hostport.Target{Host: "kafka-1", Port: 9092}
 
 // within reports whether got is as near to want as a class is wide.
 func within(got, want time.Duration) bool {

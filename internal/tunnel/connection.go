@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/listener"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/logging"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/metrics"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/session"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/traffic"
 )
 
@@ -28,35 +29,35 @@ type connection struct {
 	port                uint16 // of the broker; 0: the bootstrap port
 
 	entry
-	over    func() // called when the connection has ended
+	conn    *listener.Conn // released when the connection has ended
 	metrics *metrics.Node
 	traffic traffic.Conn
 	opened  time.Time // when the broker was reached
 }
 
 // serveBootstrap serves a connection to the bootstrap port.
-func (cl *cluster) serveBootstrap(ctx context.Context, conn net.Conn, _ uint16, over func()) {
-	cl.serve(ctx, conn, bootstrapNode, 0, over)
+func (cl *cluster) serveBootstrap(ctx context.Context, conn *listener.Conn) {
+	cl.serve(ctx, conn, bootstrapNode, 0)
 }
 
 // serveBroker serves a connection to a broker's port.
-func (cl *cluster) serveBroker(ctx context.Context, conn net.Conn, port uint16, over func()) {
+func (cl *cluster) serveBroker(ctx context.Context, conn *listener.Conn) {
 	node := bootstrapNode // until the node behind the port is known
-	if id, ok := cl.topo.Node(port); ok {
+	if id, ok := cl.topo.Node(conn.Port()); ok {
 		node = strconv.Itoa(int(id))
 	}
-	cl.serve(ctx, conn, node, port, over)
+	cl.serve(ctx, conn, node, conn.Port())
 }
 
-// serve serves one connection and calls over when it has ended.
-func (cl *cluster) serve(ctx context.Context, conn net.Conn, node string, port uint16, over func()) {
+// serve serves one connection. It returns when the connection has ended or is parked.
+func (cl *cluster) serve(ctx context.Context, conn *listener.Conn, node string, port uint16) {
 	c := &connection{
-		cl: cl, port: port, over: over, metrics: cl.metrics.Node(node), node: cl.traffic.Node(node),
+		cl: cl, port: port, conn: conn, metrics: cl.metrics.Node(node), node: cl.traffic.Node(node),
 		entry: entry{Connection: tap.Connection{Cluster: cl.cfg.Name, Node: node, Client: conn.RemoteAddr().String()}},
 	}
 	cl.tunnel.connections.add(&c.entry)
 	c.metrics.Opened()
-	cl.handler.Serve(logging.WithConnection(ctx, c.Number), conn, c)
+	cl.handler.Serve(logging.WithConnection(ctx, c.Number), conn.Conn, c)
 }
 
 // Dial opens the upstream connection.
@@ -74,8 +75,8 @@ func (c *connection) Dial(ctx context.Context) (net.Conn, string, error) {
 	return up, name, nil
 }
 
-func (c *connection) dial(ctx context.Context) (net.Conn, topology.Target, error) {
-	var target topology.Target
+func (c *connection) dial(ctx context.Context) (net.Conn, hostport.Target, error) {
+	var target hostport.Target
 	if c.port != 0 {
 		var err error
 		if target, _, err = c.cl.topo.Resolve(ctx, c.port); err != nil {
@@ -146,7 +147,7 @@ func (c *connection) Held(d time.Duration) { c.cl.metrics.Hold(d) }
 
 // Ended implements [session.Owner].
 func (c *connection) Ended(summary session.Summary) {
-	defer c.over()
+	defer c.conn.Release()
 	defer c.cl.tunnel.connections.remove(&c.entry)
 	c.metrics.Closed(resultLabel(summary.Result))
 	reset := failure.Is(summary.Err, failure.BrokerReset)

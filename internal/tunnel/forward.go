@@ -12,11 +12,11 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/forward"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/health"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/listener"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/logging"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/metrics"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/upstream"
 )
 
@@ -27,7 +27,7 @@ const forwardNode = "forward"
 type forwardPort struct {
 	tunnel  *Tunnel
 	cfg     config.Forward
-	target  topology.Target
+	target  hostport.Target
 	port    uint16
 	dialer  *upstream.Dialer
 	metrics *metrics.Cluster
@@ -38,7 +38,7 @@ type forwardPort struct {
 func (t *Tunnel) startForward(ctx context.Context, cfg config.Forward) (*forwardPort, error) {
 	f := &forwardPort{
 		tunnel: t, cfg: cfg, metrics: t.metrics.Cluster(cfg.Name), health: health.New(nil),
-		target: topology.Target{Host: cfg.To.Host, Port: cfg.To.Port, LocationID: cfg.LocationID},
+		target: hostport.Target{Host: cfg.To.Host, Port: cfg.To.Port, LocationID: cfg.LocationID},
 	}
 	dialer, _, err := t.newDialer(ctx, cfg.Name, cfg.Tenant, f.metrics)
 	if err != nil {
@@ -56,8 +56,8 @@ func (t *Tunnel) startForward(ctx context.Context, cfg config.Forward) (*forward
 
 // serve serves one connection. The other end is dialled at once: its server may be the
 // one that speaks first.
-func (f *forwardPort) serve(ctx context.Context, conn net.Conn, _ uint16, over func()) {
-	defer over()
+func (f *forwardPort) serve(ctx context.Context, conn *listener.Conn) {
+	defer conn.Release()
 	open := &f.tunnel.connections
 	one := &entry{Connection: tap.Connection{Cluster: f.cfg.Name, Node: forwardNode, Client: conn.RemoteAddr().String()}}
 	open.add(one)
@@ -67,7 +67,7 @@ func (f *forwardPort) serve(ctx context.Context, conn net.Conn, _ uint16, over f
 	n.Opened()
 	begin := time.Now()
 	f.tunnel.held.Add(1)
-	c := forward.New(&f.tunnel.forwarding, conn)
+	c := f.tunnel.forwarding.New(conn.Conn)
 	err := f.reach(ctx, c)
 	f.tunnel.held.Add(-1)
 	if err != nil {

@@ -9,10 +9,10 @@ import (
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/health"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/logging"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/metrics"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/session"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/traffic"
 )
 
@@ -88,7 +88,7 @@ func (cl *cluster) look(ctx context.Context, know bool) {
 
 // observe tells the state what is known apart from attempts.
 func (cl *cluster) observe(know bool) {
-	var known []topology.Target
+	var known []hostport.Target
 	if know {
 		known = cl.known()
 	}
@@ -108,7 +108,7 @@ func stallFailure(s traffic.Stall) *failure.Failure {
 }
 
 // known returns the addresses of the cluster. A broker that left it does not count.
-func (cl *cluster) known() []topology.Target {
+func (cl *cluster) known() []hostport.Target {
 	w := cl.route.Load()
 	if w == nil {
 		return nil
@@ -130,13 +130,13 @@ func (cl *cluster) known() []topology.Target {
 }
 
 // Attempt implements [upstream.Health].
-func (cl *cluster) Attempt(target topology.Target, began time.Time, f *failure.Failure) {
+func (cl *cluster) Attempt(target hostport.Target, began time.Time, f *failure.Failure) {
 	cl.health.Attempt(target, began, f)
 	cl.tunnel.stir()
 }
 
 // refused notes that the broker refuses every connection.
-func (cl *cluster) refused(target topology.Target, f *failure.Failure) {
+func (cl *cluster) refused(target hostport.Target, f *failure.Failure) {
 	cl.health.Refused(target, f)
 	cl.tunnel.stir()
 }

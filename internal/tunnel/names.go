@@ -3,6 +3,7 @@ package tunnel
 import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/addressmap"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
 )
 
@@ -26,11 +27,11 @@ func (w *route) names() topology.Names {
 // bootstrap returns the addresses at which clients start. What a broker advertises is
 // not known there. Its certificate is for that name and not for the virtual host, so
 // the address map is read backwards; where it does not say, the virtual host it is.
-func bootstrap(cfg config.Cluster, rules addressmap.Rules) []topology.Target {
-	var targets []topology.Target
+func bootstrap(cfg config.Cluster, rules addressmap.Rules) []hostport.Target {
+	var targets []hostport.Target
 	name := serverName(cfg.TLS)
 	for _, a := range cfg.Bootstrap {
-		t := topology.Target{Host: a.Host, Port: a.Port, LocationID: cfg.LocationID}
+		t := hostport.Target{Host: a.Host, Port: a.Port, LocationID: cfg.LocationID}
 		if name != nil {
 			advertised, ok := rules.Backwards(a.Host, a.Port, cfg.LocationID)
 			if !ok {

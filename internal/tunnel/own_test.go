@@ -11,6 +11,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/addressmap"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
 )
@@ -60,14 +61,14 @@ func TestALoop(t *testing.T) {
 				cl := bed.clusters[0]
 				local := learned(t, cl.topo, "kafka-1.invalid")
 				port := map[string]uint16{bootstrapPort: cl.port, brokerPort: local, forwardPort: bed.forwards[0].port, adminPort: bed.adminPort}[to]
-				own := topology.Target{Host: "localhost", Port: port}
+				own := hostport.Target{Host: "localhost", Port: port}
 
 				var entry uint16
 				node := from
 				switch from {
 				case "bootstrap": // the address of a bootstrap server
 					w := *cl.route.Load()
-					w.bootstrap = []topology.Target{own}
+					w.bootstrap = []hostport.Target{own}
 					cl.route.Store(&w)
 					entry = cl.port
 				case "broker": // where the address map leads a broker

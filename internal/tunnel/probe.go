@@ -13,10 +13,10 @@ import (
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/health"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/secure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/session"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
 )
 
 // probeInterval is the shortest time between two probes of a cluster.
@@ -64,7 +64,7 @@ func (cl *cluster) doubtful() bool {
 
 // probeAll probes the cluster, and then the addresses that are failing.
 func (cl *cluster) probeAll(ctx context.Context) error {
-	if err := cl.probeRoute(ctx, func(ctx context.Context, w *route) (net.Conn, topology.Target, error) {
+	if err := cl.probeRoute(ctx, func(ctx context.Context, w *route) (net.Conn, hostport.Target, error) {
 		return w.dialer.DialAny(ctx, w.bootstrap)
 	}); err != nil {
 		return err // it has tried them, or no address can be
@@ -72,7 +72,7 @@ func (cl *cluster) probeAll(ctx context.Context) error {
 	failing := cl.health.Failing()
 	var errs []error
 	for _, target := range failing[:min(len(failing), retested)] {
-		errs = append(errs, cl.probeRoute(ctx, func(ctx context.Context, w *route) (net.Conn, topology.Target, error) {
+		errs = append(errs, cl.probeRoute(ctx, func(ctx context.Context, w *route) (net.Conn, hostport.Target, error) {
 			conn, err := w.dialer.Dial(ctx, target)
 			return conn, target, err
 		}))
@@ -87,7 +87,7 @@ var apiVersionsV0 = [...]byte{0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff}
 
 // probeRoute asks a broker for its versions (R22): it walks every hop as a client
 // would and needs no permission. What it meets is an attempt as that of any client.
-func (cl *cluster) probeRoute(ctx context.Context, dial func(context.Context, *route) (net.Conn, topology.Target, error)) error {
+func (cl *cluster) probeRoute(ctx context.Context, dial func(context.Context, *route) (net.Conn, hostport.Target, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, cl.tunnel.cfg.Connectivity.Hold)
 	defer cancel()
 	w, err := cl.currentRoute(ctx)

@@ -8,7 +8,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/admin"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/health"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/traffic"
 )
 
@@ -99,7 +99,7 @@ func lastFailure(reasons []admin.Reason, healed *health.Healed, now time.Time) *
 }
 
 // nodeFailure is what is failing at a node; nil for nothing.
-func nodeFailure(reasons []health.Reason, node string, target topology.Target, now time.Time) *admin.Failure {
+func nodeFailure(reasons []health.Reason, node string, target hostport.Target, now time.Time) *admin.Failure {
 	for _, r := range reasons {
 		own := r.Node == "" && r.Target.Host == target.Host && r.Target.Port == target.Port && r.Target.LocationID == target.LocationID
 		if own || r.Node == node {

@@ -10,8 +10,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/destination"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/secure"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/upstream"
 )
 
@@ -21,7 +21,7 @@ import (
 type route struct {
 	cfg       config.Cluster // complete
 	rules     addressmap.Rules
-	bootstrap []topology.Target
+	bootstrap []hostport.Target
 	tenant    *tenant // nil: there are no tokens
 	dialer    *upstream.Dialer
 }

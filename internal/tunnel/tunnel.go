@@ -26,10 +26,10 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/budget"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/forward"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/listener"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/logging"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/metrics"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/relay"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/token"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/upstream"
@@ -86,7 +86,7 @@ type Tunnel struct {
 	budget                         *budget.Budget // of all that is held
 	clusters                       []*cluster
 	forwards                       []*forwardPort
-	forwarding                     relay.Group // of all forwards
+	forwarding                     *forward.Group // of all forwards
 	adminPort                      uint16
 	stirred                        chan struct{} // the monitor is to look
 	held                           atomic.Int64  // clients that wait for a broker connection
@@ -111,7 +111,7 @@ func Start(ctx context.Context, o Options) (*Tunnel, error) {
 		dropped: o.Dropped, cancel: cancel, trimmer: newTrimmer(o.Release), stirred: make(chan struct{}, 1),
 	}
 	t.budget = budget.New(heldMemory(o.MemoryLimit, t.cfg.Limits.Memory))
-	t.forwarding.Memory = t.budget.Memory()
+	t.forwarding = forward.NewGroup(t.budget.Memory())
 	t.metrics.DroppedFunc(o.Dropped)
 	t.metrics.HeldFunc(t.heldClients)
 	t.server = &listener.Server{

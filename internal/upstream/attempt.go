@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/secure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/socks"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
 )
 
 // retryAt returns the earliest time of another attempt that an error names.
@@ -24,7 +24,7 @@ func retryAt(err error) time.Time {
 }
 
 // attempt opens one connection.
-func (d *Dialer) attempt(ctx context.Context, target topology.Target) (net.Conn, error) {
+func (d *Dialer) attempt(ctx context.Context, target hostport.Target) (net.Conn, error) {
 	conn, err := d.reach(ctx, target)
 	if err != nil || target.ServerName == "" {
 		return conn, err
@@ -36,7 +36,7 @@ func (d *Dialer) attempt(ctx context.Context, target topology.Target) (net.Conn,
 
 // reach opens the connection to the broker. A token that the proxy refuses is replaced
 // once.
-func (d *Dialer) reach(ctx context.Context, target topology.Target) (net.Conn, error) {
+func (d *Dialer) reach(ctx context.Context, target hostport.Target) (net.Conn, error) {
 	if d.Proxy == "" {
 		return d.tcp(ctx, target.String(), failure.BrokerUnreachable, failure.BrokerUnreachable)
 	}

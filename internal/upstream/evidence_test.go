@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 )
 
 // A record keeps outcomes.
@@ -19,12 +19,12 @@ type record struct {
 }
 
 type attempt struct {
-	target topology.Target
+	target hostport.Target
 	began  time.Time
 	f      *failure.Failure
 }
 
-func (r *record) Attempt(target topology.Target, began time.Time, f *failure.Failure) {
+func (r *record) Attempt(target hostport.Target, began time.Time, f *failure.Failure) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.outcomes = append(r.outcomes, attempt{target, began, f})
@@ -58,7 +58,7 @@ func TestOutcomes(t *testing.T) {
 				}
 				reported++
 			},
-			connect: func(context.Context, topology.Target) (net.Conn, error) {
+			connect: func(context.Context, hostport.Target) (net.Conn, error) {
 				time.Sleep(time.Second) // synctest
 				if len(ends) == 0 {
 					return nil, nil

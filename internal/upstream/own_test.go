@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 )
 
 // TestOwnAddress: an address of the process itself is refused after it was resolved and
@@ -40,7 +40,7 @@ func TestOwnAddress(t *testing.T) {
 	}()
 	port := uint16(l.Addr().(*net.TCPAddr).Port)
 	own := func(addr netip.AddrPort) bool { return addr.Port() == port && addr.Addr().Unmap().IsLoopback() }
-	target := topology.Target{Host: "localhost", Port: port}
+	target := hostport.Target{Host: "localhost", Port: port}
 	for name, d := range map[string]*Dialer{
 		"target": {Own: own},
 		"proxy":  {Own: own, Proxy: target.String(), Tokens: &tokens{}},

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 )
 
 // A Pacer paces the attempts of all dialers that share it (R11): by one gate per
@@ -38,13 +38,13 @@ type route struct{ proxy, tenant, locationID string }
 // shared only by those that have this in common.
 type endpoint struct {
 	proxy, tenant string
-	target        topology.Target
+	target        hostport.Target
 	tls           *tls.Config // nil: without TLS
 }
 
 func (d *Dialer) route(locationID string) route { return route{d.Proxy, d.Tenant, locationID} }
 
-func (d *Dialer) endpoint(target topology.Target) endpoint {
+func (d *Dialer) endpoint(target hostport.Target) endpoint {
 	e := endpoint{proxy: d.Proxy, tenant: d.Tenant, target: target}
 	if target.ServerName != "" {
 		e.tls = d.TLS

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 )
 
 // gateOf returns the gate of a dialer for no Location ID.
@@ -23,7 +23,7 @@ func gateOf(d *Dialer) *routeGate {
 // TestDialersShareWhatTheyHaveInCommon: what one of them meets, the other one knows if
 // it uses the same proxy, tenant and Location ID.
 func TestDialersShareWhatTheyHaveInCommon(t *testing.T) {
-	at := topology.Target{Host: "a", Port: 9092, LocationID: "LOC1"}
+	at := hostport.Target{Host: "a", Port: 9092, LocationID: "LOC1"}
 	secure := at
 	secure.ServerName = "a.corp"
 	other := at
@@ -35,12 +35,12 @@ func TestDialersShareWhatTheyHaveInCommon(t *testing.T) {
 	first := settings{proxy: "proxy:20004", tenant: "one"}
 	for name, tt := range map[string]struct {
 		second        settings
-		from, to      topology.Target
+		from, to      hostport.Target
 		gate, address bool // shared
 		unshared      bool // pacers
 	}{
 		"the same":            {second: first, from: at, to: at, gate: true, address: true},
-		"another port":        {second: first, from: at, to: topology.Target{Host: "a", Port: 9093, LocationID: "LOC1"}, gate: true},
+		"another port":        {second: first, from: at, to: hostport.Target{Host: "a", Port: 9093, LocationID: "LOC1"}, gate: true},
 		"another Location ID": {second: first, from: at, to: other},
 		"another proxy":       {second: settings{proxy: "other:20004", tenant: "one"}, from: at, to: at},
 		"another tenant":      {second: settings{proxy: "proxy:20004", tenant: "two"}, from: at, to: at},
@@ -54,7 +54,7 @@ func TestDialersShareWhatTheyHaveInCommon(t *testing.T) {
 				for code, shared := range map[failure.Code]bool{failure.ConnectorAway: tt.gate, failure.BrokerUnreachable: tt.address} {
 					var p Pacer
 					dials := 0
-					connect := func(context.Context, topology.Target) (net.Conn, error) {
+					connect := func(context.Context, hostport.Target) (net.Conn, error) {
 						dials++
 						return nil, failure.New(code, nil)
 					}
@@ -67,7 +67,7 @@ func TestDialersShareWhatTheyHaveInCommon(t *testing.T) {
 					}
 					for _, one := range []struct {
 						d  *Dialer
-						at topology.Target
+						at hostport.Target
 					}{{a, tt.from}, {b, tt.to}} {
 						ctx, cancel := context.WithTimeout(t.Context(), pauseFloor/4)
 						_, err := one.d.Dial(ctx, one.at)
@@ -79,7 +79,7 @@ func TestDialersShareWhatTheyHaveInCommon(t *testing.T) {
 					if want := map[bool]int{true: 1, false: 2}[shared]; dials != want {
 						t.Errorf("%s: %d attempts, want %d", code, dials, want)
 					}
-					targets := []topology.Target{tt.to}
+					targets := []hostport.Target{tt.to}
 					if code == failure.BrokerUnreachable && len(b.Paused(targets)) != 1 || code == failure.ConnectorAway && !b.Gates(targets)[0].Shut {
 						t.Errorf("%s: not shown: %+v, %+v", code, b.Paused(targets), b.Gates(targets))
 					}
@@ -94,13 +94,13 @@ func TestDialersShareWhatTheyHaveInCommon(t *testing.T) {
 func TestStatusIsOfTheTargetsAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p Pacer
-		d := &Dialer{Pacer: &p, connect: func(context.Context, topology.Target) (net.Conn, error) {
+		d := &Dialer{Pacer: &p, connect: func(context.Context, hostport.Target) (net.Conn, error) {
 			return nil, failure.New(failure.BrokerUnreachable, nil)
 		}}
 		for i := range 4 {
-			_, _ = d.Dial(t.Context(), topology.Target{Host: fmt.Sprint("h", i), LocationID: fmt.Sprint("LOC", i/2)})
+			_, _ = d.Dial(t.Context(), hostport.Target{Host: fmt.Sprint("h", i), LocationID: fmt.Sprint("LOC", i/2)})
 		}
-		targets := []topology.Target{{Host: "h1", LocationID: "LOC0"}, {Host: "h0", LocationID: "LOC0"}, {Host: "h1", LocationID: "LOC0"}, {Host: "new", LocationID: "LOC9"}}
+		targets := []hostport.Target{{Host: "h1", LocationID: "LOC0"}, {Host: "h0", LocationID: "LOC0"}, {Host: "h1", LocationID: "LOC0"}, {Host: "new", LocationID: "LOC9"}}
 		if got := d.Gates(targets); len(got) != 1 || got[0].LocationID != "LOC0" {
 			t.Errorf("gates %+v", got)
 		}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 )
 
 // headStart is how long a bootstrap address has for itself before the next one is
@@ -22,7 +22,7 @@ const maxParallel = 2
 // bootstrap addresses of a cluster. It starts with the one that was good last;
 // the next is tried when a failure concerns that address alone, or beside it
 // when there is no outcome after two seconds. The first connection wins.
-func (d *Dialer) DialAny(ctx context.Context, targets []topology.Target) (net.Conn, topology.Target, error) {
+func (d *Dialer) DialAny(ctx context.Context, targets []hostport.Target) (net.Conn, hostport.Target, error) {
 	order := d.Order(targets)
 	if len(order) == 1 {
 		conn, err := d.Dial(ctx, order[0])
@@ -39,7 +39,7 @@ func (d *Dialer) DialAny(ctx context.Context, targets []topology.Target) (net.Co
 // A race is one DialAny.
 type race struct {
 	d        *Dialer
-	order    []topology.Target // not tried yet
+	order    []hostport.Target // not tried yet
 	outcomes chan finish
 	running  int
 }
@@ -47,7 +47,7 @@ type race struct {
 // A finish is how one of the attempts of a race ended.
 type finish struct {
 	conn   net.Conn
-	target topology.Target
+	target hostport.Target
 	err    error
 }
 
@@ -96,7 +96,7 @@ func (r *race) start(ctx context.Context) {
 }
 
 // try makes one attempt; run or end takes its outcome.
-func (r *race) try(ctx context.Context, target topology.Target, patience time.Duration) {
+func (r *race) try(ctx context.Context, target hostport.Target, patience time.Duration) {
 	conn, err := r.d.dial(ctx, target, patience)
 	r.outcomes <- finish{conn, target, err}
 }
@@ -118,18 +118,18 @@ func concernsAddress(err error) bool {
 
 // Order returns the targets in this process's order: shuffled once, so that many
 // instances do not all start with the same broker, and the last good one first.
-func (d *Dialer) Order(targets []topology.Target) []topology.Target {
+func (d *Dialer) Order(targets []hostport.Target) []hostport.Target {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !sameTargets(d.order, targets) {
-		d.order = append([]topology.Target(nil), targets...)
+		d.order = append([]hostport.Target(nil), targets...)
 		rand.Shuffle(len(d.order), func(i, j int) { d.order[i], d.order[j] = d.order[j], d.order[i] })
 	}
-	return append([]topology.Target(nil), d.order...)
+	return append([]hostport.Target(nil), d.order...)
 }
 
 // sameTargets reports whether both lists have the same targets, in whatever order.
-func sameTargets(order, targets []topology.Target) bool {
+func sameTargets(order, targets []hostport.Target) bool {
 	if len(order) != len(targets) {
 		return false
 	}
@@ -142,7 +142,7 @@ func sameTargets(order, targets []topology.Target) bool {
 }
 
 // prefer moves a target to the front.
-func (d *Dialer) prefer(target topology.Target) {
+func (d *Dialer) prefer(target hostport.Target) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for i, t := range d.order {

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 )
 
 // track says how attempts at one bootstrap address end, and when.
@@ -46,7 +46,7 @@ func (r *runner) Close() error {
 	return nil
 }
 
-func (s *stadium) dial(ctx context.Context, t topology.Target) (net.Conn, error) {
+func (s *stadium) dial(ctx context.Context, t hostport.Target) (net.Conn, error) {
 	s.mu.Lock()
 	s.started = append(s.started, t.Host)
 	s.at = append(s.at, time.Since(s.begin))
@@ -102,7 +102,7 @@ func TestBootstrapAddressesRace(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &stadium{begin: time.Now(), tracks: map[string]track{"a": tt.a, "b": tt.b, "c": tt.c}}
 				d := &Dialer{connect: s.dial, HandshakeTimeout: time.Hour}
-				all := []topology.Target{target("a"), target("b"), target("c")}
+				all := []hostport.Target{target("a"), target("b"), target("c")}
 				d.order = slices.Clone(all)
 				gateOf(d).leave(ticket{}, nil, time.Time{}) // the gate is not in doubt
 				ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
@@ -134,7 +134,7 @@ func TestBothReach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stadium{begin: time.Now(), tracks: map[string]track{"a": {after: 3 * time.Second}, "b": {after: time.Second}}}
 		d := &Dialer{connect: s.dial, HandshakeTimeout: time.Hour}
-		all := []topology.Target{target("a"), target("b")}
+		all := []hostport.Target{target("a"), target("b")}
 		d.order = slices.Clone(all)
 		gateOf(d).leave(ticket{}, nil, time.Time{})
 		for range 20 {
@@ -157,7 +157,7 @@ func TestAShutGateIsNoRace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stadium{begin: time.Now(), tracks: map[string]track{"a": {}, "b": {}}}
 		d := &Dialer{connect: s.dial}
-		all := []topology.Target{target("a"), target("b")}
+		all := []hostport.Target{target("a"), target("b")}
 		gateOf(d).leave(ticket{}, away, time.Now().Add(time.Minute))
 		ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
 		defer cancel()
@@ -183,12 +183,12 @@ func TestACancelledRaceLeavesNothing(t *testing.T) {
 		d := &Dialer{connect: s.dial, HandshakeTimeout: 2 * time.Hour, Health: outcomes}
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(5*time.Second, cancel)
-		_, _, err := d.DialAny(ctx, []topology.Target{target("a"), target("b")})
+		_, _, err := d.DialAny(ctx, []hostport.Target{target("a"), target("b")})
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v", err)
 		}
-		if _, failed := outcomes.counts(); s.running != 0 || failed != 0 || d.Gates([]topology.Target{target("a")})[0].Shut {
-			t.Errorf("%d attempts run on, %d failed, gates %+v: a client that leaves is no outage", s.running, failed, d.Gates([]topology.Target{target("a")}))
+		if _, failed := outcomes.counts(); s.running != 0 || failed != 0 || d.Gates([]hostport.Target{target("a")})[0].Shut {
+			t.Errorf("%d attempts run on, %d failed, gates %+v: a client that leaves is no outage", s.running, failed, d.Gates([]hostport.Target{target("a")}))
 		}
 	})
 }
@@ -199,7 +199,7 @@ func TestACancelledRaceLeavesNothing(t *testing.T) {
 func TestALateClientIsNoOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		outcomes := &record{}
-		d := &Dialer{Health: outcomes, connect: func(context.Context, topology.Target) (net.Conn, error) {
+		d := &Dialer{Health: outcomes, connect: func(context.Context, hostport.Target) (net.Conn, error) {
 			time.Sleep(time.Second) // synctest
 			return nil, failure.New(failure.ProxySilent, os.ErrDeadlineExceeded)
 		}}
@@ -207,8 +207,8 @@ func TestALateClientIsNoOutage(t *testing.T) {
 		if _, err := d.Dial(ctx, target("a")); !failure.Is(err, failure.ProxySilent) {
 			t.Errorf("error %v", err)
 		}
-		if _, failed := outcomes.counts(); d.Gates([]topology.Target{target("a")})[0].Shut || failed != 0 {
-			t.Errorf("gates %+v, %d failed", d.Gates([]topology.Target{target("a")}), failed)
+		if _, failed := outcomes.counts(); d.Gates([]hostport.Target{target("a")})[0].Shut || failed != 0 {
+			t.Errorf("gates %+v, %d failed", d.Gates([]hostport.Target{target("a")}), failed)
 		}
 	})
 }
@@ -224,15 +224,15 @@ func (lateContext) Value(any) any                 { return nil }
 // TestTheOrderIsOfTheTargetsAskedFor: another list of the same length is another list.
 func TestTheOrderIsOfTheTargetsAskedFor(t *testing.T) {
 	d := &Dialer{}
-	first := []topology.Target{target("a"), target("b"), target("c")}
+	first := []hostport.Target{target("a"), target("b"), target("c")}
 	d.Order(first)
 	d.prefer(target("c"))
 	if got := d.Order(first); got[0] != target("c") {
 		t.Errorf("the last good one is not the first: %v", got)
 	}
-	changed := []topology.Target{target("a"), target("b"), target("d")}
+	changed := []hostport.Target{target("a"), target("b"), target("d")}
 	got := d.Order(changed)
-	slices.SortFunc(got, func(a, b topology.Target) int { return strings.Compare(a.Host, b.Host) })
+	slices.SortFunc(got, func(a, b hostport.Target) int { return strings.Compare(a.Host, b.Host) })
 	if !slices.Equal(got, changed) {
 		t.Errorf("order %v of %v", got, changed)
 	}

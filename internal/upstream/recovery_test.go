@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 )
 
 // How a broker that is down shows.
@@ -24,13 +24,13 @@ const (
 // brokers are several that are down from one moment to another.
 type brokers struct {
 	d       *Dialer
-	targets []topology.Target
+	targets []hostport.Target
 	shows   time.Duration
 
 	mu       sync.Mutex
 	down     bool
 	broken   chan struct{} // closed when all connections break
-	begun    map[topology.Target][]time.Time
+	begun    map[hostport.Target][]time.Time
 	granted  []time.Time
 	watching bool // attempts and grants are noted
 }
@@ -39,7 +39,7 @@ type brokerConn struct{ net.Conn }
 
 func (brokerConn) Close() error { return nil }
 
-func (b *brokers) connect(ctx context.Context, at topology.Target) (net.Conn, error) {
+func (b *brokers) connect(ctx context.Context, at hostport.Target) (net.Conn, error) {
 	b.mu.Lock()
 	if b.watching {
 		b.begun[at] = append(b.begun[at], time.Now())
@@ -158,7 +158,7 @@ func TestARecoveredBrokerIsUsedPromptly(t *testing.T) {
 // between the beginnings of two attempts at one address before that.
 func recovery(t *testing.T, clients, addresses int, shows, lasts time.Duration, again func() time.Duration) (took, closest time.Duration) {
 	t.Helper()
-	b := &brokers{shows: shows, broken: make(chan struct{}), begun: map[topology.Target][]time.Time{}}
+	b := &brokers{shows: shows, broken: make(chan struct{}), begun: map[hostport.Target][]time.Time{}}
 	b.d = &Dialer{connect: b.connect}
 	for i := range addresses {
 		b.targets = append(b.targets, target(fmt.Sprint("kafka-", i)))

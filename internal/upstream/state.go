@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 )
 
 // A Gate is the state of the way through one Cloud Connector, for status.
@@ -23,7 +23,7 @@ type Gate struct {
 
 // Gates returns the gates of the targets that have been used, by this dialer or by
 // another one with the same [Pacer], by Location ID.
-func (d *Dialer) Gates(targets []topology.Target) []Gate {
+func (d *Dialer) Gates(targets []hostport.Target) []Gate {
 	var out []Gate
 	seen := map[string]bool{}
 	for _, t := range targets {
@@ -52,7 +52,7 @@ func (g *gate) status(id string) Gate {
 // A Paused is an address in trouble that is not tried before Next. Next may have
 // passed: then the next client tries it.
 type Paused struct {
-	Target  topology.Target
+	Target  hostport.Target
 	Since   time.Time
 	Next    time.Time
 	Failure *failure.Failure
@@ -60,12 +60,12 @@ type Paused struct {
 }
 
 // Paused returns those of the targets that are in trouble, by name.
-func (d *Dialer) Paused(targets []topology.Target) []Paused {
+func (d *Dialer) Paused(targets []hostport.Target) []Paused {
 	a := &d.pacer().addresses
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var out []Paused
-	seen := map[topology.Target]bool{}
+	seen := map[hostport.Target]bool{}
 	for _, t := range targets {
 		one := a.m[d.endpoint(t)]
 		if one == nil || one.last == nil || seen[t] {
@@ -81,7 +81,7 @@ func (d *Dialer) Paused(targets []topology.Target) []Paused {
 // Broken reports that an open connection to target has ended without its client's
 // doing. When many do at the same time, something between here and the brokers, or
 // the broker, has failed: the next attempt goes ahead alone.
-func (d *Dialer) Broken(target topology.Target) {
+func (d *Dialer) Broken(target hostport.Target) {
 	p := d.pacer()
 	if g := p.known(d.route(target.LocationID)); g != nil {
 		g.doubt()

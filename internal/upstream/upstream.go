@@ -25,8 +25,8 @@ import (
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/socks"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
 )
 
 // Tokens gives tokens for the connectivity proxy.
@@ -75,22 +75,22 @@ type Dialer struct {
 	// Health takes the outcome of each attempt; nil: none does.
 	Health Health
 
-	connect func(context.Context, topology.Target) (net.Conn, error) // in tests; nil: attempt
+	connect func(context.Context, hostport.Target) (net.Conn, error) // in tests; nil: attempt
 
 	own Pacer // used when Pacer is nil
 
 	mu    sync.Mutex
-	order []topology.Target // bootstrap addresses, last good one first
+	order []hostport.Target // bootstrap addresses, last good one first
 }
 
 // Dial opens a connection to target. It tries again while the failure is one
 // that heals and ctx has not ended.
-func (d *Dialer) Dial(ctx context.Context, target topology.Target) (net.Conn, error) {
+func (d *Dialer) Dial(ctx context.Context, target hostport.Target) (net.Conn, error) {
 	return d.dial(ctx, target, addressMaxWait)
 }
 
 // dial is Dial for a client that waits so long where target is in trouble.
-func (d *Dialer) dial(ctx context.Context, target topology.Target, patience time.Duration) (net.Conn, error) {
+func (d *Dialer) dial(ctx context.Context, target hostport.Target, patience time.Duration) (net.Conn, error) {
 	for {
 		conn, err := d.dialPaced(ctx, target, patience)
 		if err == nil {
@@ -110,7 +110,7 @@ const minAttemptTime = 2 * time.Second
 
 // dialPaced makes one attempt when the gate of the way and the pace of the address
 // allow it.
-func (d *Dialer) dialPaced(ctx context.Context, target topology.Target, patience time.Duration) (net.Conn, error) {
+func (d *Dialer) dialPaced(ctx context.Context, target hostport.Target, patience time.Duration) (net.Conn, error) {
 	p := d.pacer()
 	way := p.acquire(d.route(target.LocationID))
 	defer p.release(way)
@@ -143,7 +143,7 @@ func (d *Dialer) dialPaced(ctx context.Context, target topology.Target, patience
 
 // admitted waits until the gate and the address both admit an attempt. A client that
 // waits at its address does not occupy the gate.
-func (d *Dialer) admitted(ctx context.Context, way *routeGate, target topology.Target, patience time.Duration) (ticket, *try, error) {
+func (d *Dialer) admitted(ctx context.Context, way *routeGate, target hostport.Target, patience time.Duration) (ticket, *try, error) {
 	addresses := &d.pacer().addresses
 	for {
 		passed, err := way.enter(ctx)
@@ -183,7 +183,7 @@ type outcome struct {
 }
 
 // attemptOnce makes one attempt and notes what it has taught.
-func (d *Dialer) attemptOnce(ctx context.Context, target topology.Target) (net.Conn, outcome) {
+func (d *Dialer) attemptOnce(ctx context.Context, target hostport.Target) (net.Conn, outcome) {
 	attempt, cancel := context.WithTimeout(ctx, or(d.HandshakeTimeout, 20*time.Second))
 	defer cancel()
 	begin := time.Now()

@@ -12,7 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
-	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -98,7 +98,7 @@ func serveProxy(conn net.Conn, status byte, reply func() byte) {
 	}
 }
 
-func target(host string) topology.Target { return topology.Target{Host: host, Port: 9092} }
+func target(host string) hostport.Target { return hostport.Target{Host: host, Port: 9092} }
 
 func reach(t *testing.T, d *Dialer, hold time.Duration) error {
 	t.Helper()
@@ -191,7 +191,7 @@ func TestTroubleOfOneAddressIsNotTriedAgain(t *testing.T) {
 
 func TestBootstrapGoesOnToTheNextAddress(t *testing.T) {
 	d := &Dialer{Proxy: proxy(t, []byte{0}, []byte{4, 2, 0}), Tokens: &tokens{}}
-	all := []topology.Target{target("a"), target("b"), target("c")}
+	all := []hostport.Target{target("a"), target("b"), target("c")}
 	before := d.Order(all)
 	conn, got, err := d.DialAny(t.Context(), all)
 	if err != nil {
@@ -221,13 +221,13 @@ func TestDirect(t *testing.T) {
 	}
 	port := uint16(l.Addr().(*net.TCPAddr).Port)
 	d := &Dialer{}
-	conn, err := d.Dial(t.Context(), topology.Target{Host: "127.0.0.1", Port: port})
+	conn, err := d.Dial(t.Context(), hostport.Target{Host: "127.0.0.1", Port: port})
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = conn.Close()
 	_ = l.Close()
-	_, err = d.Dial(t.Context(), topology.Target{Host: "127.0.0.1", Port: port})
+	_, err = d.Dial(t.Context(), hostport.Target{Host: "127.0.0.1", Port: port})
 	if !failure.Is(err, failure.BrokerUnreachable) {
 		t.Errorf("error %v", err)
 	}
@@ -240,7 +240,7 @@ func TestAnExplainedFailureIsACopy(t *testing.T) {
 	outcomes := &record{}
 	d := &Dialer{
 		Health:  outcomes,
-		connect: func(context.Context, topology.Target) (net.Conn, error) { return nil, shared },
+		connect: func(context.Context, hostport.Target) (net.Conn, error) { return nil, shared },
 		Explain: func(f *failure.Failure) *failure.Failure { return f.With(f.Detail + "; explained") },
 	}
 	_, err := d.Dial(t.Context(), target("a"))
