@@ -1,6 +1,7 @@
 # make build        the binary for this machine: ./kafka-tunnel
 # make dist         static Linux binaries, and the folders that `cf push` uploads
-# make test         the tests: Go alone, loopback only
+# make test         the tests of every change: Go alone, loopback only, three minutes
+# make test-long    all tests, also those that take long
 # make check        formatting, vet, lint, portability, generated files
 # make fuzz         every fuzz target for FUZZTIME (30s)
 # make chaos        random faults for CHAOSTIME (3m) from SEED (1), with the tunnel and without; TLS=1: to brokers that want it
@@ -21,7 +22,7 @@ GO_BUILD := CGO_ENABLED=0 go build -trimpath
 DIST := dist/kafka-tunnel-linux-amd64 dist/kafka-tunnel-linux-arm64 \
 	dist/standalone/kafka-tunnel dist/standalone/Procfile examples/cf-app/kafka-tunnel
 
-.PHONY: build dist test check fuzz chaos bench conformance conformance-full clean FORCE
+.PHONY: build dist test test-long check fuzz chaos bench conformance conformance-full clean FORCE
 build:
 	$(GO_BUILD) ./cmd/kafka-tunnel
 
@@ -40,7 +41,10 @@ dist/standalone/Procfile: Procfile
 RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 test:
 	$(if $(RACE),,@echo 'make test: no C compiler, so no race detector')
-	go test $(RACE) ./...
+	go test $(RACE) -short ./...
+
+test-long:
+	go test $(RACE) -timeout 30m ./...
 
 check: $(GOLANGCI)
 	.ci/check $(GOLANGCI)

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
@@ -36,9 +37,7 @@ func TestMain(m *testing.M) {
 
 // TestEverythingRuns: every workload and candidate, with little work.
 func TestEverythingRuns(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds the tunnel")
-	}
+	testutil.Long(t)
 	o := options{pairs: 2, size: brief, binary: filepath.Join(t.TempDir(), "kafka-tunnel")}
 	o.size.settle, o.size.gigabytes, o.size.requests = 1, 1, 500
 	if err := build(t.Context(), o.binary); err != nil {

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -117,7 +118,7 @@ func TestWalkerAgainstOracle(t *testing.T) {
 	classes := map[string]int{}
 	rng := rand.New(rand.NewPCG(1, 2))
 	var w Walker
-	for i := range 1000 {
+	for i := range testutil.Rounds(1000) {
 		for key, version := range tailed {
 			f := newFiller(uint64(i)<<8 | uint64(uint16(key))<<4 | uint64(version))
 			f.counts = []int{0, 1, 1, 2, 3}
@@ -218,7 +219,7 @@ func TestWalkerAgainstOracle(t *testing.T) {
 	}
 	t.Log(classes)
 	for _, class := range []string{">= 2", "1", "0", "< 0", "130"} {
-		if classes[class] < 100 {
+		if classes[class] < testutil.Rounds(100) {
 			t.Errorf("slack %s was hit %d times only", class, classes[class])
 		}
 	}

@@ -67,6 +67,7 @@ func TestStream(t *testing.T) {
 	if _, err := r.Next(); !errors.Is(err, io.EOF) {
 		t.Error(err)
 	}
+	b = written(t, func(w *Writer) { _, _ = w.Frame(some()), w.Frame(gaps) })
 	for n := range b { // cut off anywhere
 		r := NewReader(bytes.NewReader(b[:n]))
 		for err := error(nil); err == nil; {

@@ -6,6 +6,24 @@ import (
 	"testing"
 )
 
+// Long marks a test that takes too long for every change. `make test` (go test -short) skips
+// it, `make test-long` runs it.
+func Long(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes long: run by make test-long")
+	}
+}
+
+// Rounds returns how often to repeat what a test draws at random: n times, a tenth of that
+// with -short.
+func Rounds(n int) int {
+	if testing.Short() {
+		return (n + 9) / 10
+	}
+	return n
+}
+
 // Pair returns the two ends of a loopback TCP connection. Both are closed when the test
 // ends.
 func Pair(t testing.TB) (near, far *net.TCPConn) {

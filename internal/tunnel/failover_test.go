@@ -12,11 +12,13 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/proxy"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 )
 
 // TestNoSendFails: what happens to the landscape for some seconds costs a producer with
 // its usual settings time and no record.
 func TestNoSendFails(t *testing.T) {
+	t.Parallel() // it mostly waits
 	for name, trouble := range map[string]struct {
 		faults []faults.Fault
 		lab    lab.Options
@@ -30,6 +32,9 @@ func TestNoSendFails(t *testing.T) {
 		"TLS: the broker's certificate is replaced": {lab: lab.Options{TLS: true}, faults: []faults.Fault{{Kind: faults.BrokerTLS, Mode: faults.ModeExpired, For: after(2 * time.Second)}, {Kind: faults.LinkReset}}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name != "all tokens are revoked" {
+				testutil.Long(t)
+			}
 			t.Parallel()
 			trouble.lab.Brokers = 3
 			bed := newTestbed(t, trouble.lab)

@@ -37,6 +37,7 @@ func TestForward(t *testing.T) {
 
 // TestForwardInTrouble: the same failures, told in the same places.
 func TestForwardInTrouble(t *testing.T) {
+	t.Parallel() // it mostly waits
 	bed := newTestbed(t, lab.Options{Brokers: 1, Registry: true})
 	added, err := bed.lab.Faults().Add(faults.Fault{Kind: faults.AccessRemoved, Target: "registry.onprem.invalid:8081"})
 	if err != nil {

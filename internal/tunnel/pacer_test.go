@@ -42,9 +42,11 @@ func TestAForwardSharesTheGateOfTheCluster(t *testing.T) {
 func TestAChangedDestinationForgetsNoTrouble(t *testing.T) {
 	bed := withDestination(t, lab.Options{Brokers: 1}, nil)
 	bed.roundTrip(t, "topic", 1)
-	if _, err := bed.lab.Faults().Add(faults.Fault{Kind: faults.ConnectorAway}); err != nil {
+	away, err := bed.lab.Faults().Add(faults.Fault{Kind: faults.ConnectorAway})
+	if err != nil {
 		t.Fatal(err)
 	}
+	defer bed.lab.Faults().Remove(away.ID) // the client says goodbye to a broker when it is closed
 	bed.knock(t)
 	shut := func(body string) bool {
 		g := parsed(t, body).Clusters[0].Gates

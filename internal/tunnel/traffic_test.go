@@ -13,6 +13,7 @@ import (
 // TestTrafficIsShown: what is slow, silent or cut shows in /status, at the node and at
 // the cluster.
 func TestTrafficIsShown(t *testing.T) {
+	t.Parallel() // it mostly waits
 	const rounds = 10
 	for _, test := range []struct {
 		name  string

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 	"go.uber.org/goleak"
 )
 
@@ -32,6 +33,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestChaos plays one schedule twice, with the tunnel and without, and compares.
 func TestChaos(t *testing.T) {
+	testutil.Long(t)
 	t.Parallel()
 	path := filepath.Join(t.ArtifactDir(), "tunnel.log")
 	log, err := NewLogFile(path, maxTunnelLog)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 )
 
 // TestBrokersDownForAMoment: brokers that cannot be reached for a moment cost no
@@ -18,6 +19,7 @@ import (
 // wrong set-up ("is TLS missing?"), does not retry, and fails what it has
 // buffered; a reset or a refused dial it retries.
 func TestBrokersDownForAMoment(t *testing.T) {
+	testutil.Long(t)
 	for _, tt := range []struct {
 		name string
 		opts []kgo.Opt

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 )
 
 // TestAnyExitCrashesTheInstance shows that the simulation does what the platform
@@ -88,6 +89,7 @@ func deaf(i *Instance) error {
 // application flushes, opens a producer 2.5 s later, commits and leaves its group;
 // the tunnel serves it and ends by itself before the platform kills it (R23).
 func TestTheAppShutsDownThroughTheTunnel(t *testing.T) {
+	testutil.Long(t)
 	t.Parallel()
 	b := newBed(t)
 	i := b.start(t, b.sidecar(), b.app(t, "kafka", appLinger+"=2500ms"))
@@ -105,6 +107,7 @@ func TestTheAppShutsDownThroughTheTunnel(t *testing.T) {
 // TestAClientThatNeverCloses: the tunnel ends at drain.timeout, or is killed before it where
 // the platform waits for a shorter time; neither is a crash of the instance.
 func TestAClientThatNeverCloses(t *testing.T) {
+	testutil.Long(t)
 	t.Parallel()
 	for name, env := range map[string][]string{"drain.timeout": {"KAFKA_TUNNEL_DRAIN_TIMEOUT=3s"}, "the kill": nil} {
 		t.Run(name, func(t *testing.T) {
@@ -148,6 +151,9 @@ func TestNoOutageEndsTheInstance(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []faults.Kind{faults.TokenDown, faults.ProxyDown, faults.ConnectorAway, faults.BrokerDown} {
 		t.Run(string(kind), func(t *testing.T) {
+			if kind != faults.TokenDown {
+				testutil.Long(t)
+			}
 			t.Parallel()
 			b := newBed(t)
 			away, err := b.Faults().Add(faults.Fault{Kind: kind})

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	// Go's cache of test results must know what the binary is made of.
+	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 	_ "github.com/kafka-tunnel/kafka-tunnel/internal/tunnel"
 )
 
@@ -60,6 +61,7 @@ func judge(t *testing.T, r *Report, err error) {
 }
 
 func TestStorm(t *testing.T) {
+	testutil.Long(t)
 	t.Parallel()
 	for _, o := range []StormOptions{
 		{Way: Reply03, Clients: 100, Time: 4 * time.Second},
@@ -75,6 +77,7 @@ func TestStorm(t *testing.T) {
 }
 
 func TestOutage(t *testing.T) {
+	testutil.Long(t)
 	t.Parallel()
 	for _, o := range []OutageOptions{
 		{},
@@ -92,6 +95,7 @@ func TestOutage(t *testing.T) {
 }
 
 func TestStalled(t *testing.T) {
+	testutil.Long(t)
 	t.Parallel()
 	r, err := Stalled(t.Context(), program, StalledOptions{
 		Consumers: 10, Size: 16 << 20, FrameStall: 2 * time.Second, Stop: 5 * time.Second,
@@ -100,12 +104,14 @@ func TestStalled(t *testing.T) {
 }
 
 func TestDescriptors(t *testing.T) {
+	testutil.Long(t)
 	t.Parallel()
 	r, err := Descriptors(t.Context(), program, DescriptorsOptions{Time: 3 * time.Second})
 	judge(t, r, err)
 }
 
 func TestIdle(t *testing.T) {
+	testutil.Long(t)
 	t.Parallel()
 	r, err := Idle(t.Context(), program, IdleOptions{Connects: 500, Time: 2 * time.Second})
 	judge(t, r, err)
@@ -114,6 +120,7 @@ func TestIdle(t *testing.T) {
 // TestMemory: whatever comes, the manifest's 64 MiB are enough (R25). It is skipped where
 // no memory cgroup can be created; the full length is played by cmd.
 func TestMemory(t *testing.T) {
+	testutil.Long(t)
 	for _, o := range []MemoryOptions{
 		{Response: LargeProduce, Connections: 50, Peer: Reads},
 		{Response: HugeCoordinator, Connections: 20, Peer: Reads},
