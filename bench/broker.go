@@ -6,14 +6,13 @@ import (
 	"bufio"
 	"crypto/tls"
 	"encoding/binary"
-	"errors"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
-	"sync"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/authority"
+	"github.com/kafka-tunnel/kafka-tunnel/test/rawserver"
 )
 
 // The API keys that the load uses.
@@ -31,44 +30,38 @@ const fetchVersion = 18
 // A broker answers Fetch with canned frames and everything else with ten bytes. How
 // many MiB a Fetch response has, the first byte of its correlation id says.
 type broker struct {
-	l      net.Listener
-	tls    net.Listener
-	issuer *authority.Authority
-	frames map[byte][]byte // by MiB
-
-	mu    sync.Mutex
-	conns map[net.Conn]struct{}
-	work  sync.WaitGroup
+	plain, tls *rawserver.Server
+	issuer     *authority.Authority
+	frames     map[byte][]byte // by MiB
 }
 
 func startBroker() (*broker, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	b := &broker{l: l, conns: map[net.Conn]struct{}{}, frames: map[byte][]byte{}}
-	if err := b.listenTLS(); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
+	b := &broker{frames: map[byte][]byte{}}
 	for _, mib := range []byte{1, 50} {
 		b.frames[mib] = fetchFrame(int(mib) << 20)
 	}
-	b.work.Go(func() { b.accept(b.l) })
-	b.work.Go(func() { b.accept(b.tls) })
+	secured, err := b.listenTLS()
+	if err != nil {
+		return nil, err
+	}
+	b.tls = rawserver.Start(secured, b.answer)
+	if b.plain, err = rawserver.Listen(b.answer); err != nil {
+		b.tls.Close()
+		return nil, err
+	}
 	return b, nil
 }
 
 // listenTLS opens the port for those who speak TLS.
-func (b *broker) listenTLS() (err error) {
+func (b *broker) listenTLS() (l net.Listener, err error) {
 	if b.issuer, err = authority.New("kafka-tunnel bench"); err != nil {
-		return err
+		return nil, err
 	}
 	cert, err := b.issuer.Issue(authority.Request{Names: []string{"127.0.0.1"}})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	b.tls, err = tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13})
-	return err
+	return tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13})
 }
 
 // writeCA leaves the certificate of whom to trust in a file.
@@ -77,38 +70,13 @@ func (b *broker) writeCA(dir string) (path string, err error) {
 	return path, os.WriteFile(path, b.issuer.PEM(), 0o600)
 }
 
-func (b *broker) address() string    { return b.l.Addr().String() }
-func (b *broker) tlsAddress() string { return b.tls.Addr().String() }
+func (b *broker) address() string    { return b.plain.Address() }
+func (b *broker) tlsAddress() string { return b.tls.Address() }
 
 // close ends every connection and waits for them.
 func (b *broker) close() {
-	_ = b.l.Close()
-	_ = b.tls.Close()
-	b.mu.Lock()
-	for c := range b.conns {
-		_ = c.Close()
-	}
-	b.mu.Unlock()
-	b.work.Wait()
-}
-
-func (b *broker) accept(l net.Listener) {
-	for {
-		conn, err := l.Accept()
-		if err != nil {
-			return
-		}
-		b.mu.Lock()
-		b.conns[conn] = struct{}{}
-		b.mu.Unlock()
-		b.work.Go(func() {
-			b.answer(conn)
-			_ = conn.Close()
-			b.mu.Lock()
-			delete(b.conns, conn)
-			b.mu.Unlock()
-		})
-	}
+	b.plain.Close()
+	b.tls.Close()
 }
 
 // answer serves one connection. Small answers to requests that came together leave

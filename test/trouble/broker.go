@@ -10,6 +10,7 @@ import (
 	"net"
 	"slices"
 
+	"github.com/kafka-tunnel/kafka-tunnel/test/rawserver"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -28,7 +29,7 @@ const tailSize = 256
 // broker is a raw server that answers every Fetch with the same large response, and
 // everything else with a small one.
 type broker struct {
-	*server
+	*rawserver.Server
 	sending int              // SO_SNDBUF, 0: as the kernel likes
 	bodies  map[int16][]byte // Fetch responses by version, without the correlation id
 }
@@ -42,7 +43,7 @@ func startBroker(size, sending int, versions ...int16) (*broker, error) {
 		b.bodies[v] = fetchResponse(v, records)
 	}
 	var err error
-	b.server, err = startServer(b.answer)
+	b.Server, err = rawserver.Listen(b.answer)
 	return b, err
 }
 

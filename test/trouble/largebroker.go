@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kafka-tunnel/kafka-tunnel/test/rawserver"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -88,7 +89,7 @@ func coordinators(size int) kmsg.Response {
 // A largeBroker answers one API with a large response, and everything else with a small
 // one.
 type largeBroker struct {
-	*server
+	*rawserver.Server
 	key     int16
 	version int16
 	body    []byte // after the correlation id
@@ -104,7 +105,7 @@ func startLargeBroker(large Large, trickle bool) (*largeBroker, error) {
 	}
 	b := &largeBroker{key: r.Key(), version: r.GetVersion(), body: r.AppendTo(header), trickle: trickle}
 	var err error
-	b.server, err = startServer(b.answer)
+	b.Server, err = rawserver.Listen(b.answer)
 	return b, err
 }
 

@@ -52,9 +52,9 @@ func Memory(ctx context.Context, binary string, o MemoryOptions) (*Report, error
 	if err != nil {
 		return nil, err
 	}
-	defer b.close()
+	defer b.Close()
 	t, err := startTunnel(ctx, binary, []string{
-		"KAFKA_TUNNEL_CONNECTIVITY_VIA=direct", "KAFKA_TUNNEL_BOOTSTRAP=" + b.address(), "MEMORY_LIMIT=64m",
+		"KAFKA_TUNNEL_CONNECTIVITY_VIA=direct", "KAFKA_TUNNEL_BOOTSTRAP=" + b.Address(), "MEMORY_LIMIT=64m",
 	}, tunnelOptions{cgroup: group.procs()})
 	if err != nil {
 		return nil, err

@@ -53,9 +53,9 @@ func Stalled(ctx context.Context, binary string, o StalledOptions) (*Report, err
 	if err != nil {
 		return nil, err
 	}
-	defer b.close()
+	defer b.Close()
 	virtual := fmt.Sprintf("%s:%d", brokerHost, brokerPort)
-	s, err := set(ctx, binary, lab.Options{Upstream: []lab.UpstreamSpec{{Virtual: virtual, Real: b.address()}}},
+	s, err := set(ctx, binary, lab.Options{Upstream: []lab.UpstreamSpec{{Virtual: virtual, Real: b.Address()}}},
 		tunnelOptions{env: []string{"KAFKA_TUNNEL_LIMITS_FRAME_STALL=" + o.FrameStall.String()}})
 	if err != nil {
 		return nil, err
