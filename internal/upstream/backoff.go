@@ -3,6 +3,8 @@ package upstream
 import (
 	"math/rand/v2"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
 )
 
 // The pauses between attempts that meet trouble (R11): a random time between the
@@ -15,18 +17,13 @@ const (
 	longOutage = time.Minute
 )
 
-// A backoff makes these pauses.
-type backoff struct{ ceiling time.Duration }
-
-// next returns the pause after one more failure of an outage of this age.
-func (b *backoff) next(age time.Duration) time.Duration {
-	limit := pauseYoung
+// nextPause returns the pause after one more failure of an outage of this age. ceilings
+// are those of the outage, the zero value at its beginning.
+func nextPause(ceilings *backoff.ExponentialBackOff, age time.Duration) time.Duration {
+	ceilings.InitialInterval, ceilings.Multiplier, ceilings.MaxInterval = pauseFloor, 2, pauseYoung
 	if age >= longOutage {
-		limit = pauseOld
+		ceilings.MaxInterval = pauseOld
 	}
-	b.ceiling = min(max(2*b.ceiling, pauseFloor), limit)
-	if b.ceiling == pauseFloor {
-		return pauseFloor
-	}
-	return pauseFloor + rand.N(b.ceiling-pauseFloor)
+	ceiling := ceilings.NextBackOff()
+	return pauseFloor + rand.N(ceiling-pauseFloor+1)
 }

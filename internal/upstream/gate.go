@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
@@ -28,12 +30,12 @@ import (
 //
 // The zero value is a gate in doubt.
 type gate struct {
-	mu      sync.Mutex
-	state   gateState
-	epoch   uint64 // counts the changes of state
-	queue   []*waiter
-	timer   *time.Timer // looks at the queue again
-	backoff backoff
+	mu     sync.Mutex
+	state  gateState
+	epoch  uint64 // counts the changes of state
+	queue  []*waiter
+	timer  *time.Timer                // looks at the queue again
+	pauses backoff.ExponentialBackOff // of the outage, see nextPause
 
 	inFlight  int       // attempts of this epoch
 	window    int       // how many there may be while it is open
@@ -185,7 +187,7 @@ func (g *gate) leave(t ticket, f *failure.Failure, notBefore time.Time) {
 			g.since = now
 			g.become(shut)
 		}
-		g.last, g.failedAt, g.next = f, now, now.Add(g.backoff.next(now.Sub(g.since)))
+		g.last, g.failedAt, g.next = f, now, now.Add(nextPause(&g.pauses, now.Sub(g.since)))
 		if f.Code == failure.DescriptorsExhausted {
 			g.next = now.Add(pauseFloor) // it ends at any moment, and an attempt costs the landscape nothing
 		}
@@ -199,7 +201,7 @@ func (g *gate) succeeded(now time.Time) {
 	g.grantedAt = now
 	if g.state != open {
 		g.become(open)
-		g.window, g.backoff, g.last = firstWindow, backoff{}, nil
+		g.window, g.pauses, g.last = firstWindow, backoff.ExponentialBackOff{}, nil
 	}
 	g.window = min(g.window+1, largestWindow)
 }

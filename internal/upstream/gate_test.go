@@ -264,8 +264,8 @@ func TestTheFirstFailuresShutTheGateOnce(t *testing.T) {
 		for _, passed := range tickets {
 			g.leave(passed, away, time.Time{})
 		}
-		if g.backoff.ceiling != pauseFloor {
-			t.Errorf("the pause grew to %v by failures of one moment", g.backoff.ceiling)
+		if ceiling := g.pauses.NextBackOff(); ceiling != 2*pauseFloor {
+			t.Errorf("the next pause may take %v after the failures of one moment, want %v", ceiling, 2*pauseFloor)
 		}
 	})
 }
