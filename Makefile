@@ -39,12 +39,14 @@ dist/standalone/Procfile: Procfile
 
 # The race detector needs a C compiler; a machine without one runs the tests without it.
 RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
+# Many tests wait for most of their time, so more of them run at once than there are
+# processors.
 test:
 	$(if $(RACE),,@echo 'make test: no C compiler, so no race detector')
-	go test $(RACE) -short ./...
+	go test $(RACE) -short -parallel 8 ./...
 
 test-long:
-	go test $(RACE) -timeout 30m ./...
+	go test $(RACE) -parallel 8 -timeout 30m ./...
 
 check: $(GOLANGCI)
 	.ci/check $(GOLANGCI)

@@ -90,6 +90,7 @@ func only(h *Handler) *connection {
 // TestAClientThatLeavesIsNoticed wherever the request pump waits, by its end and by its
 // reset: the connection is closed, and with it everything that it held (R13).
 func TestAClientThatLeavesIsNoticed(t *testing.T) {
+	t.Parallel() // it mostly waits
 	if 2*roundEvery >= 5*time.Second {
 		t.Errorf("two rounds take %v: a client that has gone is to be noticed within 5 s", 2*roundEvery)
 	}

@@ -59,6 +59,7 @@ func flexible(correlation int32, r kmsg.Response) []byte {
 // TestAHalfCloseCutsNoResponse: the client ends its side when so many bytes of the
 // response have come, and gets all of it; so does a client that ends it before.
 func TestAHalfCloseCutsNoResponse(t *testing.T) {
+	t.Parallel() // it mostly waits
 	for name, test := range halfCloses() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -88,6 +89,7 @@ func TestAHalfCloseCutsNoResponse(t *testing.T) {
 // TestAHalfCloseInALargeResponse: the client reads slowly and ends its side in the
 // middle of 20 MB; the rest comes, by the kernel's way and through the walker.
 func TestAHalfCloseInALargeResponse(t *testing.T) {
+	t.Parallel() // it mostly waits
 	const size, early = 20 << 20, 200 << 10
 	for name, version := range map[string]int16{"passed": 11, "walked": 17} {
 		t.Run(name, func(t *testing.T) {

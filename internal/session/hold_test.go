@@ -17,6 +17,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/relay"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 )
 
 // groups is a FindCoordinator response for n groups, with this host.
@@ -166,7 +167,8 @@ func TestHoldsWaitInOrder(t *testing.T) {
 // TestAStalledHoldEnds: a client that does not read its response, for whose memory others
 // have waited for long, is disconnected, and the others are answered.
 func TestAStalledHoldEnds(t *testing.T) {
-	t.Parallel() // it takes as long as the budget's patience
+	testutil.Long(t) // as long as the budget's patience
+	t.Parallel()
 	memory := budget.New(16 << 20)
 	b := start(t, func(h *Handler) { h.Budget = memory }, nil)
 	_ = b.client.SetReadBuffer(4 << 10)

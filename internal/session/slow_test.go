@@ -14,6 +14,7 @@ import (
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 )
 
 // fetched is a Fetch response with this many bytes of records in one partition.
@@ -42,7 +43,7 @@ func fetched(version int16, correlation int32, records int) []byte {
 func TestAConsumerThatPausesForTenMinutes(t *testing.T) {
 	for name, version := range map[string]int16{"passed": 11, "walked": 17} {
 		t.Run(name, func(t *testing.T) {
-			response := fetched(version, 1, 50<<20)
+			response := fetched(version, 1, testutil.Rounds(50)<<20)
 			synctest.Test(t, func(t *testing.T) {
 				client, inner := net.Pipe()
 				upstream, broker := net.Pipe()
