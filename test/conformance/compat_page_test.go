@@ -24,6 +24,8 @@ import (
 
 var compatOut = flag.String("compat.out", "", "write what the tests have found into this file, once all of them have passed; parts that an earlier run of the same code has finished are not run again")
 
+var compatQuick = flag.String("compat.quick", "", "put what the quick part of the compatibility tests has found into this page, once all tests have passed")
+
 // pageSections are the parts of docs/compatibility.md that tests write, in its order.
 var pageSections = []string{"releases", "events", "leader changes", "rolling restarts", "security"}
 
@@ -53,6 +55,7 @@ type part struct {
 var page struct {
 	mu    sync.Mutex
 	parts map[string]part
+	quick string // Markdown of the quick part; "": it did not run as a whole
 }
 
 // keptPart returns a part that an earlier run has found with the same code: a whole run
@@ -169,6 +172,56 @@ func partFile(name string) (string, error) {
 		sum.Write(b)
 	}
 	return filepath.Join(cache, "compatibility-"+hex.EncodeToString(sum.Sum(nil))[:12], strings.ReplaceAll(name, " ", "-")+".json"), nil
+}
+
+// quickHeading is that of the section of the quick part. A full run, which covers it, leaves it out.
+const quickHeading = "## Since then: the quick part"
+
+// writeQuick replaces the section of the quick part in the page.
+func writeQuick(file string) error {
+	page.mu.Lock()
+	defer page.mu.Unlock()
+	if page.quick == "" {
+		return fmt.Errorf("the quick part did not run as a whole: %s is as it was", file)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, []byte(replaceSection(string(text), quickHeading, page.quick)), 0o644)
+}
+
+// replaceSection replaces the section under a heading of the second level. If there is none,
+// it becomes the last one.
+func replaceSection(text, heading, body string) string {
+	before, after, found := strings.Cut(text, heading+"\n")
+	if i := strings.Index(after, "\n## "); i >= 0 {
+		after = after[i:]
+	} else {
+		after = ""
+	}
+	if !found {
+		before, after = strings.TrimRight(text, "\n")+"\n\n", ""
+	}
+	return before + heading + "\n\n" + strings.TrimSpace(body) + "\n" + after
+}
+
+// TestReplaceSection: what is before and after a section stays, and it can be replaced again.
+func TestReplaceSection(t *testing.T) {
+	const heading = "## Two"
+	for _, tt := range []struct{ text, want string }{
+		{"# Page\n\n## One\n\n1\n", "# Page\n\n## One\n\n1\n\n## Two\n\nnew\n"},
+		{"# Page\n\n## Two\n\nold\n", "# Page\n\n## Two\n\nnew\n"},
+		{"# Page\n\n## Two\n\nold\n\n### Part\n\nold\n\n## Three\n\n3\n", "# Page\n\n## Two\n\nnew\n\n## Three\n\n3\n"},
+	} {
+		got := replaceSection(tt.text, heading, "new\n")
+		if got != tt.want {
+			t.Errorf("%q: %q, want %q", tt.text, got, tt.want)
+		}
+		if again := replaceSection(got, heading, "new\n"); again != got {
+			t.Errorf("%q: replaced again it is %q", got, again)
+		}
+	}
 }
 
 // writePage writes the page if all its parts are there.

@@ -175,6 +175,16 @@ What works with which of these releases ("–": the client does not have it; "no
 		c.began.UTC().Format(time.DateOnly), commit(t), digestOfCode(t), c.byRelease(), c.byScenario()+notInstalled()))
 }
 
+// quick puts the table into the section of the quick part.
+func (c *compatTable) quick(t *testing.T) {
+	t.Helper()
+	page.mu.Lock()
+	defer page.mu.Unlock()
+	page.quick = fmt.Sprintf(`These clients and releases are tested for every change. Run on %s, of commit %s; the code of internal/kafka and internal/session was that with the digest %s. In how many of its scenarios a client works through the tunnel as it does without it:
+
+%s`, c.began.UTC().Format(time.DateOnly), commit(t), digestOfCode(t), c.byRelease())
+}
+
 // commit is the one that was checked out.
 func commit(t *testing.T) string {
 	t.Helper()

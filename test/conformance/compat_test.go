@@ -90,6 +90,9 @@ func TestCompatibility(t *testing.T) {
 	t.Logf("does not work past the tunnel either:\n%s", table.reasons())
 	t.Logf("\n%s\n%s", table.byRelease(), table.byScenario())
 	table.sections(t)
+	if whole := !*compatFull && *compatOnly == "" && *compatScen == ""; whole && !t.Failed() {
+		table.quick(t)
+	}
 }
 
 // compatRelease runs the clients against one release.

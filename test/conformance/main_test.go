@@ -37,6 +37,12 @@ func TestMain(m *testing.M) {
 			code = 1
 		}
 	}
+	if *compatQuick != "" && code == 0 {
+		if err := writeQuick(*compatQuick); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
 	if err := shared.close(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
