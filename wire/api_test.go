@@ -7,7 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// TestAPIs: every key of kmsg, with its versions, and each found by key and name.
+// TestAPIs: every key of kmsg with its versions; Lookup finds each by key and by name.
 func TestAPIs(t *testing.T) {
 	all := APIs()
 	if len(all) != int(kmsg.MaxKey)+1 {
@@ -24,8 +24,14 @@ func TestAPIs(t *testing.T) {
 			t.Errorf("%+v %v", found, err)
 		}
 	}
-	if api, err := Lookup("3"); err != nil || api.Name != "Metadata" {
-		t.Errorf("%+v %v", api, err)
+	for key, want := range map[string]API{
+		"3":  {3, "Metadata", 13, 9},
+		"17": {17, "SaslHandshake", 1, -1},
+		"45": {45, "AlterPartitionReassignments", 1, 0},
+	} {
+		if api, err := Lookup(key); err != nil || api != want {
+			t.Errorf("%+v %v, want %+v", api, err, want)
+		}
 	}
 	for _, nothing := range []string{"", "95", "-1", "Meta"} {
 		if api, err := Lookup(nothing); err == nil {
@@ -35,7 +41,7 @@ func TestAPIs(t *testing.T) {
 	t.Logf("%d APIs, %d versions", len(all), versions)
 }
 
-// TestNew: versions that nobody knows.
+// TestNew: keys and versions that do not exist.
 func TestNew(t *testing.T) {
 	for _, tt := range []struct{ key, version int16 }{{95, 0}, {-1, 0}, {3, -1}, {3, 14}} {
 		if m, err := New(Request, tt.key, tt.version); err == nil {
@@ -44,13 +50,13 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// TestErrors: all codes that Kafka has, each found by code and name.
+// TestErrors: all of Kafka's error codes; LookupError finds each by code and by name.
 func TestErrors(t *testing.T) {
 	all := Errors()
 	retriable := 0
 	for i, e := range all {
 		if want := int16(i - 1); e.Code != want {
-			t.Fatalf("%d stands in the place of %d", e.Code, want)
+			t.Fatalf("code %d at the index of %d", e.Code, want)
 		}
 		if found, err := LookupError(strings.ToLower(e.Name)); err != nil || found != e {
 			t.Errorf("%+v %v", found, err)

@@ -13,7 +13,6 @@ import (
 	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // A Compression is that of a batch, with its number in the attributes.
@@ -234,39 +233,32 @@ func unsnappyBlock(dst []byte, limit int, block []byte) ([]byte, error) {
 	return dst[:len(dst)+n], nil
 }
 
-// Codec returns what franz-go calls it.
-func (c Compression) Codec() (kgo.CompressionCodec, error) {
+// compress returns src compressed, in forms that brokers and clients of every release read: a
+// plain snappy block, lz4 frames of independent blocks, zstd with a window of 64 KiB.
+func (c Compression) compress(src []byte) ([]byte, error) {
+	var out bytes.Buffer
 	switch c {
 	case None:
-		return kgo.NoCompression(), nil
+		return src, nil
 	case Gzip:
-		return kgo.GzipCompression(), nil
+		return writeAll(&out, gzip.NewWriter(&out), src)
 	case Snappy:
-		return kgo.SnappyCompression(), nil
+		return snappy.Encode(nil, src), nil
 	case LZ4:
-		return kgo.Lz4Compression(), nil
+		return writeAll(&out, lz4.NewWriter(&out), src)
 	case Zstd:
-		return kgo.ZstdCompression(), nil
+		w, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(64<<10), zstd.WithZeroFrames(true))
+		if err != nil {
+			return nil, err
+		}
+		return w.EncodeAll(src, nil), w.Close()
 	}
-	return kgo.CompressionCodec{}, fmt.Errorf("%v is not known", c)
+	return nil, fmt.Errorf("%v is not known", c)
 }
 
-// compress is franz-go's.
-func (c Compression) compress(src []byte) ([]byte, error) {
-	if c == None {
-		return src, nil
-	}
-	codec, err := c.Codec()
-	if err != nil {
-		return nil, err
-	}
-	compressor, err := kgo.DefaultCompressor(codec)
-	if err != nil {
-		return nil, err
-	}
-	out, used := compressor.Compress(new(bytes.Buffer), src)
-	if Compression(used) != c {
-		return nil, errors.New("it cannot be compressed")
-	}
-	return bytes.Clone(out), nil
+// writeAll returns what w, which writes to out, makes of src.
+func writeAll(out *bytes.Buffer, w io.WriteCloser, src []byte) ([]byte, error) {
+	_, err := w.Write(src)
+	err = errors.Join(err, w.Close())
+	return out.Bytes(), err
 }

@@ -13,55 +13,63 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/sasl"
-
-	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 )
 
-// DialOptions say how to come to a broker. The zero value is for one without TLS and SASL.
+// DialOptions configure a connection. The zero value is for a broker without TLS and SASL.
 type DialOptions struct {
-	ClientID string         // empty: kafka-tunnel
-	TLS      *tls.Config    // nil: none. Without a ServerName it is the host of the address
-	SASL     sasl.Mechanism // nil: none
-	MaxFrame int            // the longest response in bytes; 0: MaxFrame
+	// ClientID names the program in each request: in the broker's request log and quotas.
+	// Empty: none is sent.
+	ClientID string
+	// SoftwareName and SoftwareVersion name the program to the broker, for its metrics (KIP-511):
+	// letters, digits, - and . only. Without a name neither is sent.
+	SoftwareName, SoftwareVersion string
+
+	TLS      *tls.Config    // nil: no TLS. Without a ServerName it is the host of the address
+	SASL     sasl.Mechanism // nil: no SASL
+	MaxFrame int            // the longest response in bytes; 0: the constant MaxFrame
 	// Dial replaces a plain TCP connection.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// A Conn is a connection to one broker. Requests may be sent by many goroutines at a time;
-// the broker answers them in their order. It has to be closed.
+// A Conn is a connection to one broker. Requests may be sent by many goroutines at a time; the
+// broker answers them in order. The caller has to close it.
 type Conn struct {
-	options DialOptions
-	host    string
-	conn    net.Conn
-	reading chan struct{} // closed when the reader has ended
-	ranges  map[int16]Range
-	codec   Codec // remembers the messages that it has met
+	options  DialOptions
+	clientID *string // of each request
+	host     string
+	conn     net.Conn
+	done     chan struct{} // closed when the goroutine of read has ended; Close waits for it
+	ranges   map[int16]Range
+	codec    Codec // keeps the fields of the messages that it has decoded
 
-	sending sync.Mutex // held while a request is written, and while nothing may come between two
-	expires time.Time  // of the SASL session (KIP-368); zero: never
+	// sending is held while a request is written, and during an exchange that no other
+	// request may interrupt. It is taken before mu.
+	sending sync.Mutex
+	expires time.Time // of the SASL session (KIP-368), guarded by sending; zero: never
 
-	mu      sync.Mutex
+	mu      sync.Mutex // guards what follows
 	next    int32
 	waiting map[int32]*call
-	broken  error // why nothing comes any more
+	broken  error // why the connection was closed; nil: it is open
 }
 
-// A Range is that of the versions of an API.
+// A Range is a range of versions of an API.
 type Range struct{ Min, Max int16 }
 
 // A call waits for one response.
 type call struct {
 	key, version int16
-	answer       chan []byte // the frame; closed without one if the connection breaks
+	response     chan []byte // the frame; closed without one if the connection ends first
 }
 
-// ErrConnect is that of an address where nobody answers.
+// ErrConnect is in the chain of the errors of [Dial] if no connection was established.
 var ErrConnect = errors.New("connect")
 
-// ErrClosed is that of a connection that was closed by its owner.
+// ErrClosed is returned by requests after [Conn.Close].
 var ErrClosed = errors.New("the connection was closed")
 
-// Dial connects, asks the broker for its versions and authenticates. ctx bounds all of that.
+// Dial connects to a broker, requests its versions and authenticates. ctx bounds all of that,
+// and nothing after it.
 func Dial(ctx context.Context, address string, o DialOptions) (*Conn, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -86,10 +94,10 @@ func Dial(ctx context.Context, address string, o DialOptions) (*Conn, error) {
 		}
 		conn = secure
 	}
-	if o.ClientID == "" {
-		o.ClientID = "kafka-tunnel"
+	c := &Conn{options: o, host: host, conn: conn, done: make(chan struct{}), waiting: map[int32]*call{}}
+	if o.ClientID != "" {
+		c.clientID = &o.ClientID
 	}
-	c := &Conn{options: o, host: host, conn: conn, reading: make(chan struct{}), waiting: map[int32]*call{}}
 	go c.read()
 	if err := c.begin(ctx); err != nil {
 		return nil, errors.Join(err, c.Close())
@@ -97,22 +105,25 @@ func Dial(ctx context.Context, address string, o DialOptions) (*Conn, error) {
 	return c, nil
 }
 
-// begin is what comes before any other request.
+// begin makes the exchanges that precede any other request.
 func (c *Conn) begin(ctx context.Context) error {
 	c.sending.Lock()
 	defer c.sending.Unlock()
-	if err := c.askVersions(ctx); err != nil {
+	if err := c.requestVersions(ctx); err != nil {
 		return err
 	}
 	return c.authenticate(ctx)
 }
 
-// askVersions asks with the newest version that is known here. A broker that does not know
-// it answers with version 0, and its own (KIP-511).
-func (c *Conn) askVersions(ctx context.Context) error {
+// requestVersions learns the versions of the broker. A broker that does not know the version of
+// the request responds in version 0, with its own versions (KIP-511).
+func (c *Conn) requestVersions(ctx context.Context) error {
 	request := kmsg.NewPtrApiVersionsRequest()
-	request.Version = 4 // with version 5 the broker wants to be told its own id
-	request.ClientSoftwareName, request.ClientSoftwareVersion = "kafka-tunnel", "1"
+	request.Version = 2 // the last one without the name of the client
+	if c.options.SoftwareName != "" {
+		request.Version = 4 // version 5 names the broker's id too, which is not known
+		request.ClientSoftwareName, request.ClientSoftwareVersion = c.options.SoftwareName, c.options.SoftwareVersion
+	}
 	for {
 		answer, err := c.exchange(ctx, request)
 		if err != nil {
@@ -133,15 +144,15 @@ func (c *Conn) askVersions(ctx context.Context) error {
 	}
 }
 
-// Versions returns what the broker knows of an API.
+// Versions returns the versions of an API that the broker supports.
 func (c *Conn) Versions(key int16) (r Range, ok bool) {
 	r, ok = c.ranges[key]
 	return r, ok
 }
 
-// Version returns the newest version of an API that both sides know.
+// Version returns the newest version of an API that the broker and this package support.
 func (c *Conn) Version(key int16) (int16, error) {
-	api, known := kafka.Lookup(key)
+	api, known := apiOf(key)
 	r, ok := c.ranges[key]
 	switch {
 	case !known:
@@ -154,9 +165,9 @@ func (c *Conn) Version(key int16) (int16, error) {
 	return min(r.Max, api.MaxVersion), nil
 }
 
-// Request sends a request in the version that it has, and returns the response. There is
-// none for a Produce request with acks=0, and nil is returned. When ctx ends first, the
-// response is dropped when it comes.
+// Request sends a request in its version and returns the response, nil for a Produce request
+// with acks=0, which has none. If ctx ends first, the response is dropped when it arrives and
+// the connection stays usable.
 func (c *Conn) Request(ctx context.Context, m Message) (Message, error) {
 	c.sending.Lock()
 	if !c.expires.IsZero() && time.Now().After(c.expires) {
@@ -173,7 +184,7 @@ func (c *Conn) Request(ctx context.Context, m Message) (Message, error) {
 	return c.wait(ctx, waiting)
 }
 
-// exchange is Request for one who holds c.sending.
+// exchange is Request for a caller that holds c.sending.
 func (c *Conn) exchange(ctx context.Context, m Message) (Message, error) {
 	waiting, err := c.send(ctx, m)
 	if err != nil {
@@ -182,7 +193,8 @@ func (c *Conn) exchange(ctx context.Context, m Message) (Message, error) {
 	return c.wait(ctx, waiting)
 }
 
-// send writes a request; c.sending is held. No call is returned if there is no response.
+// send writes a request; the caller holds c.sending. It returns no call if there will be no
+// response.
 func (c *Conn) send(ctx context.Context, m Message) (*call, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("wire: %w", err)
@@ -201,8 +213,8 @@ func (c *Conn) send(ctx context.Context, m Message) (*call, error) {
 		c.waiting[id] = waiting
 	}
 	c.mu.Unlock()
-	if err := c.write(ctx, AppendRequest(nil, m, id, &c.options.ClientID)); err != nil {
-		// Some of it may have been sent: what follows would be read as the rest of it.
+	if err := c.write(ctx, AppendRequest(nil, m, id, c.clientID)); err != nil {
+		// A part of it may have been sent: the broker would read what follows as its rest.
 		err = fmt.Errorf("wire: to the broker: %w", errors.Join(err, ctx.Err()))
 		c.fail(err)
 		return nil, err
@@ -210,7 +222,7 @@ func (c *Conn) send(ctx context.Context, m Message) (*call, error) {
 	return waiting, nil
 }
 
-// write writes a frame, for as long as ctx lets it.
+// write writes a frame until ctx ends.
 func (c *Conn) write(ctx context.Context, frame []byte) error {
 	cut := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -219,7 +231,7 @@ func (c *Conn) write(ctx context.Context, frame []byte) error {
 	})
 	_, err := c.conn.Write(frame)
 	if !stop() {
-		<-cut // the next one may be written again
+		<-cut // then the next frame can be written again
 		err = errors.Join(err, c.conn.SetWriteDeadline(time.Time{}))
 	}
 	return err
@@ -228,14 +240,14 @@ func (c *Conn) write(ctx context.Context, frame []byte) error {
 // wait returns the response to a request.
 func (c *Conn) wait(ctx context.Context, waiting *call) (Message, error) {
 	select {
-	case frame, ok := <-waiting.answer:
+	case frame, ok := <-waiting.response:
 		if !ok {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			return nil, c.broken
 		}
 		version := waiting.version
-		if waiting.key == kafka.KeyApiVersions && len(frame) >= 6 && int16(binary.BigEndian.Uint16(frame[4:])) == kerr.UnsupportedVersion.Code {
+		if waiting.key == keyAPIVersions && len(frame) >= 6 && int16(binary.BigEndian.Uint16(frame[4:])) == kerr.UnsupportedVersion.Code {
 			version = 0
 		}
 		_, m, err := c.codec.ParseResponse(frame, waiting.key, version)
@@ -244,14 +256,14 @@ func (c *Conn) wait(ctx context.Context, waiting *call) (Message, error) {
 		}
 		return m, nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("wire: no answer to %s: %w", kafka.Name(waiting.key), ctx.Err())
+		return nil, fmt.Errorf("wire: no response to %s: %w", nameOfAPI(waiting.key), ctx.Err())
 	}
 }
 
-// read hands the responses to those who wait for them, until the connection ends. Close
-// waits for it.
+// read delivers the responses to the calls that wait for them, until the connection ends. Dial
+// starts it, Close waits for it.
 func (c *Conn) read() {
-	defer close(c.reading)
+	defer close(c.done)
 	frames := Frames{Max: c.options.MaxFrame}
 	buffer := make([]byte, 64<<10)
 	for {
@@ -266,7 +278,7 @@ func (c *Conn) read() {
 			if frame == nil {
 				break
 			}
-			if err := c.hand(frame); err != nil {
+			if err := c.deliver(frame); err != nil {
 				c.fail(fmt.Errorf("wire: from the broker: %w", err))
 				return
 			}
@@ -278,8 +290,9 @@ func (c *Conn) read() {
 	}
 }
 
-// hand gives a frame to who waits for it. It is copied: the next one takes its place.
-func (c *Conn) hand(frame []byte) error {
+// deliver gives a frame to the call that waits for it. It is copied, because the next frame
+// overwrites it.
+func (c *Conn) deliver(frame []byte) error {
 	if len(frame) < 4 {
 		return ErrShort
 	}
@@ -291,11 +304,11 @@ func (c *Conn) hand(frame []byte) error {
 		return fmt.Errorf("%w: correlation id %d", ErrUnexpectedResponse, id)
 	}
 	delete(c.waiting, id)
-	waiting.answer <- append([]byte{}, frame...)
+	waiting.response <- append([]byte{}, frame...)
 	return nil
 }
 
-// fail ends the connection for all who wait, with the first reason.
+// fail closes the connection and ends all calls that wait. The first reason is kept.
 func (c *Conn) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -305,14 +318,15 @@ func (c *Conn) fail(err error) {
 	c.broken = err
 	for id, waiting := range c.waiting {
 		delete(c.waiting, id)
-		close(waiting.answer)
+		close(waiting.response)
 	}
 	_ = c.conn.Close()
 }
 
-// Close ends the connection, and waits until nothing of it is left.
+// Close closes the connection and waits until its goroutine has ended. Requests that wait for
+// a response fail with [ErrClosed].
 func (c *Conn) Close() error {
 	c.fail(ErrClosed)
-	<-c.reading
+	<-c.done
 	return nil
 }

@@ -1,12 +1,15 @@
 package wire
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"io"
 	"net"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -19,8 +22,6 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 	"go.uber.org/goleak"
-
-	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/authority"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -69,16 +70,12 @@ func metadata(ctx context.Context, c *Conn) (topics []string, err error) {
 
 // TestConn: many requests at a time, each gets its answer; with TLS and SASL.
 func TestConn(t *testing.T) {
-	ca, err := authority.New("wire")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := ca.Issue(authority.Request{Names: []string{"127.0.0.1"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	secure := kfake.TLS(&tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})
-	trusting := &tls.Config{RootCAs: ca.Roots(), MinVersion: tls.VersionTLS12}
+	web := httptest.NewTLSServer(nil) // for its certificate, which is for 127.0.0.1
+	defer web.Close()
+	secure := kfake.TLS(&tls.Config{Certificates: web.TLS.Certificates, MinVersion: tls.VersionTLS12})
+	roots := x509.NewCertPool()
+	roots.AddCert(web.Certificate())
+	trusting := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	user := kfake.Superuser("PLAIN", "alice", "sesame")
 	for _, tt := range []struct {
 		name   string
@@ -108,7 +105,7 @@ func TestConn(t *testing.T) {
 	}
 }
 
-// TestRefused: what an error says when the broker does not let one in.
+// TestRefused: the error when the broker refuses the authentication, which never has the password.
 func TestRefused(t *testing.T) {
 	address := broker(t, kfake.EnableSASL(), kfake.Superuser("PLAIN", "alice", "sesame"))
 	for _, tt := range []struct {
@@ -116,7 +113,7 @@ func TestRefused(t *testing.T) {
 		mechanism  sasl.Mechanism
 	}{
 		{"a wrong password", "wire: SASL PLAIN: ", plain.Auth{User: "alice", Pass: "barley"}.AsMechanism()},
-		{"a mechanism that it does not have", "UNSUPPORTED_SASL_MECHANISM", mechanism("GSSAPI")},
+		{"an unsupported mechanism", "UNSUPPORTED_SASL_MECHANISM", mechanism("GSSAPI")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, err := Dial(t.Context(), address, DialOptions{SASL: tt.mechanism})
@@ -130,16 +127,16 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// mechanism is one that is only named.
+// mechanism is a SASL mechanism that has only a name.
 type mechanism string
 
 func (m mechanism) Name() string { return string(m) }
 
 func (m mechanism) Authenticate(context.Context, string) (sasl.Session, []byte, error) {
-	return nil, nil, errors.New("not to be asked")
+	return nil, nil, errors.New("called")
 }
 
-// TestNoAnswer: who does not want to wait any longer does not, and the connection goes on.
+// TestNoAnswer: a request ends with its context, and the connection stays usable.
 func TestNoAnswer(t *testing.T) {
 	server := newScript(t)
 	c := dial(t, server.address, DialOptions{})
@@ -159,7 +156,7 @@ func TestNoAnswer(t *testing.T) {
 	}
 }
 
-// TestBroken: all who wait hear of the end, and so do those who come later.
+// TestBroken: when the connection ends, requests that wait fail, and so do later ones.
 func TestBroken(t *testing.T) {
 	server := newScript(t)
 	c := dial(t, server.address, DialOptions{})
@@ -182,7 +179,7 @@ func TestBroken(t *testing.T) {
 	}
 }
 
-// TestOldBroker: one that knows only version 0 of ApiVersions says so in it.
+// TestOldBroker: a broker that supports only version 0 of ApiVersions.
 func TestOldBroker(t *testing.T) {
 	server := newScript(t)
 	c := dial(t, server.address, DialOptions{})
@@ -199,12 +196,48 @@ func TestOldBroker(t *testing.T) {
 	}
 }
 
-// A script is an old broker with one connection: ApiVersions in version 0, Heartbeat.
+// TestNames: the names that the caller sets are sent, and no others.
+func TestNames(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		o    DialOptions
+		want kmsg.ApiVersionsRequest
+	}{
+		{"none", DialOptions{}, kmsg.ApiVersionsRequest{Version: 2}},
+		{"client id", DialOptions{ClientID: "app"}, kmsg.ApiVersionsRequest{Version: 2}},
+		{"software", DialOptions{ClientID: "app", SoftwareName: "app.go", SoftwareVersion: "1.2"}, kmsg.ApiVersionsRequest{Version: 4, ClientSoftwareName: "app.go", ClientSoftwareVersion: "1.2"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			server := newScript(t)
+			dial(t, server.address, tt.o)
+			var codec Codec
+			for request := range 2 {
+				h, m, err := codec.ParseRequest(<-server.requests)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if (h.ClientID == nil) != (tt.o.ClientID == "") || h.ClientID != nil && *h.ClientID != tt.o.ClientID {
+					t.Errorf("client id %v", h.ClientID)
+				}
+				want := tt.want
+				if request > 0 { // the script supports only version 0
+					want.Version, want.ClientSoftwareName, want.ClientSoftwareVersion = 0, "", ""
+				}
+				if got := *m.(*kmsg.ApiVersionsRequest); got.Version != want.Version || got.ClientSoftwareName != want.ClientSoftwareName || got.ClientSoftwareVersion != want.ClientSoftwareVersion {
+					t.Errorf("request %d: %+v, want %+v", request, got, want)
+				}
+			}
+		})
+	}
+}
+
+// A script is an old broker for one connection. It supports ApiVersions in version 0 and Heartbeat.
 type script struct {
-	address string
-	conn    net.Conn
-	hold    func()        // called when a Heartbeat has come; it is answered after release
-	release chan struct{} // then closed or sent to
+	address  string
+	conn     net.Conn
+	hold     func()        // called when a Heartbeat was read; it is answered after release
+	release  chan struct{} // then closed or sent to
+	requests chan []byte   // the frames that were read, as far as there is room
 }
 
 func newScript(t *testing.T) *script {
@@ -213,7 +246,7 @@ func newScript(t *testing.T) *script {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &script{address: l.Addr().String(), release: make(chan struct{}, 1)}
+	s := &script{address: l.Addr().String(), release: make(chan struct{}, 1), requests: make(chan []byte, 10)}
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		if s.conn, err = l.Accept(); err == nil {
@@ -239,6 +272,10 @@ func (s *script) serve(conn net.Conn) {
 		}
 		_, _ = frames.Write(buffer[:n])
 		for frame, _ := frames.Next(); frame != nil; frame, _ = frames.Next() {
+			select {
+			case s.requests <- bytes.Clone(frame):
+			default:
+			}
 			s.answer(conn, binary.BigEndian.Uint16(frame), binary.BigEndian.Uint16(frame[2:]), int32(binary.BigEndian.Uint32(frame[4:])))
 		}
 	}

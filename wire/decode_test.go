@@ -38,9 +38,9 @@ func TestDecodeWrong(t *testing.T) {
 		key, version int16
 		body, want   string
 	}{
-		{"an array that is not there", Response, 3, 1, "\x00\x00\x00\x09", "at byte 4, brokers: the message ends too early: 9, and 0 bytes are left"},
-		{"an element", Response, 3, 1, "\x00\x00\x00\x02\x00\x00\x00\x01\x00\x01x\x00\x00\x23\x84\xff\xff\x00\x00\x00\x02\x00\x05", "at byte 23, brokers[1].host: the message ends too early: 5, and 0 bytes are left"},
-		{"a negative length", Response, 3, 1, "\xff\xff\xff\xfe", "at byte 4, brokers: a length that cannot be: -2"},
+		{"an array that is not there", Response, 3, 1, "\x00\x00\x00\x09", "at byte 4, brokers: the message ends too early: a length of 9, and 0 bytes are left"},
+		{"an element", Response, 3, 1, "\x00\x00\x00\x02\x00\x00\x00\x01\x00\x01x\x00\x00\x23\x84\xff\xff\x00\x00\x00\x02\x00\x05", "at byte 23, brokers[1].host: the message ends too early: a length of 5, and 0 bytes are left"},
+		{"a negative length", Response, 3, 1, "\xff\xff\xff\xfe", "at byte 4, brokers: invalid length: -2"},
 		{"more tags than bytes", Request, 38, 3, "\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff\x0f", "at byte 16: the message ends too early"},
 		{"a tag that is longer than the rest", Response, 12, 4, "\x00\x00\x00\x00\x00\x00\x01\x05\x03ab", "at byte 9, unknownTaggedFields: the message ends too early"},
 	} {

@@ -29,7 +29,7 @@ func ErrorOf(code int16) Error {
 	}
 	e := kerr.TypedErrorForCode(code)
 	if e == nil || e.Code != code {
-		return Error{Code: code, Name: "UNKNOWN", Message: "This version of kafka-tunnel does not know the code."}
+		return Error{Code: code, Name: "UNKNOWN", Message: "The error code is not in the table of this version."}
 	}
 	known := Error{e.Code, e.Message, e.Retriable, e.Description}
 	if o, ok := overrides[code]; ok {

@@ -4,16 +4,14 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-
-	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 )
 
-// A RequestHeader stands before the body of a request.
+// A RequestHeader precedes the body of a request.
 //
 //	v1: key int16 | version int16 | correlation id int32 | client id, nullable string
-//	v2: the same and tagged fields, with a flexible version
+//	v2: the same and tagged fields, in a flexible version
 //
-// The client id is missing in version 0 of ControlledShutdown.
+// Version 0 of ControlledShutdown has no client id.
 type RequestHeader struct {
 	Key           int16
 	Version       int16
@@ -21,9 +19,7 @@ type RequestHeader struct {
 	ClientID      *string
 }
 
-const keyControlledShutdown = 7
-
-// hasClientID reports whether the header of a request has one.
+// hasClientID reports whether the header of a request has a client id.
 func hasClientID(key, version int16) bool { return key != keyControlledShutdown || version > 0 }
 
 // AppendRequest appends a request as a frame, with its length and its header.
@@ -48,18 +44,27 @@ func AppendRequest(dst []byte, m Message, correlationID int32, clientID *string)
 	return dst
 }
 
-// ParseRequest reads a frame without its length. An error names the API where that is known;
-// with a [*DecodeError] the message holds what stands before the byte.
+// headLen is the length of the fields that every request header begins with.
+const headLen = 8
+
+// head reads those fields.
+func head(frame []byte) (h RequestHeader, ok bool) {
+	r := reader{b: frame}
+	h = RequestHeader{Key: r.int16(), Version: r.int16(), CorrelationID: r.int32()}
+	return h, r.err == nil
+}
+
+// ParseRequest decodes a frame without its length. An error names the API if it is known. With
+// a [*DecodeError] the message holds the fields that precede the byte.
 func (c *Codec) ParseRequest(frame []byte) (h RequestHeader, m Message, err error) {
-	head, err := kafka.ParseRequestHeader(frame)
-	if err != nil {
-		return h, nil, ErrShort
+	h, ok := head(frame)
+	if !ok {
+		return RequestHeader{}, nil, ErrShort
 	}
-	h = RequestHeader{Key: head.Key, Version: head.Version, CorrelationID: head.CorrelationID}
 	if m, err = New(Request, h.Key, h.Version); err != nil {
 		return h, nil, err
 	}
-	r := cursor{b: frame[kafka.RequestHeaderLen:]}
+	r := reader{b: frame[headLen:], at: headLen}
 	if hasClientID(h.Key, h.Version) {
 		if n := r.int16(); n >= 0 {
 			id := string(r.take(int(n)))
@@ -69,64 +74,47 @@ func (c *Codec) ParseRequest(frame []byte) (h RequestHeader, m Message, err erro
 	if m.IsFlexible() {
 		r.tags()
 	}
-	return h, m, c.body(m, Request, len(frame), r)
+	return h, m, c.body(m, Request, r)
 }
 
-// ParseResponse reads a frame without its length, the answer to a request of a key and a
-// version, with errors as [Codec.ParseRequest].
+// ParseResponse decodes a frame without its length, the response to a request of a key and a
+// version. Its errors are those of [Codec.ParseRequest].
 //
 //	v0: correlation id int32
-//	v1: the same and tagged fields, with a flexible version, but never of ApiVersions (KIP-511)
+//	v1: the same and tagged fields, in a flexible version, but never of ApiVersions (KIP-511)
 func (c *Codec) ParseResponse(frame []byte, key, version int16) (correlationID int32, m Message, err error) {
 	if m, err = New(Response, key, version); err != nil {
 		return 0, nil, err
 	}
-	r := cursor{b: frame}
+	r := reader{b: frame}
 	correlationID = r.int32()
-	if m.IsFlexible() && key != kafka.KeyApiVersions {
+	if m.IsFlexible() && key != keyAPIVersions {
 		r.tags()
 	}
-	return correlationID, m, c.body(m, Response, len(frame), r)
+	return correlationID, m, c.body(m, Response, r)
 }
 
-// body reads what stands behind the header of a frame. Offsets of errors count from the
-// beginning of the frame.
-func (c *Codec) body(m Message, d Direction, frame int, r cursor) (err error) {
-	if r.failed {
-		err = &DecodeError{"header", len(r.b) - r.behind(), ErrShort}
+// body decodes what follows the header of a frame; r has read the header.
+func (c *Codec) body(m Message, d Direction, r reader) (err error) {
+	if r.err != nil {
+		err = &DecodeError{"header", r.at, r.err}
 	} else {
-		err = c.into(m, d, r.b)
-	}
-	var at *DecodeError
-	if errors.As(err, &at) {
-		at.Offset += frame - len(r.b)
+		err = c.into(m, d, r)
 	}
 	if err != nil {
-		return fmt.Errorf("%s %v, version %d: %w", kafka.Name(m.Key()), d, m.GetVersion(), err)
+		return fmt.Errorf("%s %v, version %d: %w", nameOfAPI(m.Key()), d, m.GetVersion(), err)
 	}
 	return nil
 }
 
-// tags skips tagged fields.
-func (c *cursor) tags() {
-	for n := c.uvarint(); n > 0 && !c.failed; n-- {
-		c.uvarint()
-		length := c.uvarint()
-		if length > uint64(len(c.b)) {
-			c.fail()
-			return
-		}
-		c.take(int(length))
-	}
-}
-
-// Responses puts the responses of one connection together, whatever chunks they come in. It
-// has to be told of each request first. The zero value is ready.
+// Responses decodes the responses of one connection, whose bytes are written to it in chunks of
+// any length. [Responses.Expect] has to be called for each request before its response is
+// written. The zero value is ready.
 type Responses struct {
 	Frames
 	Codec Codec
 
-	waiting map[int32]shape
+	expected map[int32]shape // by correlation id
 }
 
 // A Reply is one response.
@@ -135,20 +123,20 @@ type Reply struct {
 	Message       Message
 }
 
-// ErrUnexpectedResponse is a response that no request expects.
+// ErrUnexpectedResponse is returned for a response without a request.
 var ErrUnexpectedResponse = errors.New("a response to no request")
 
-// Expect tells of a request.
+// Expect registers a request.
 func (r *Responses) Expect(correlationID int32, key, version int16) {
-	if r.waiting == nil {
-		r.waiting = map[int32]shape{}
+	if r.expected == nil {
+		r.expected = map[int32]shape{}
 	}
-	r.waiting[correlationID] = shape{Response, key, version}
+	r.expected[correlationID] = shape{Response, key, version}
 }
 
-// NextReply returns the next response; ok is false if it is not there yet. After an error of
-// a single response, which the reply names, the next ones can be read; not after a
-// [*FrameError].
+// NextReply returns the next response; ok is false until it was written whole. After an error in
+// one response, which the reply names, the next ones can be read. After a [*FrameError] they
+// cannot.
 func (r *Responses) NextReply() (reply Reply, ok bool, err error) {
 	frame, err := r.Next()
 	if err != nil || frame == nil {
@@ -158,22 +146,19 @@ func (r *Responses) NextReply() (reply Reply, ok bool, err error) {
 		return reply, true, ErrShort
 	}
 	reply.CorrelationID = int32(binary.BigEndian.Uint32(frame))
-	asked, known := r.waiting[reply.CorrelationID]
+	asked, known := r.expected[reply.CorrelationID]
 	if !known {
 		return reply, true, fmt.Errorf("%w: correlation id %d", ErrUnexpectedResponse, reply.CorrelationID)
 	}
-	delete(r.waiting, reply.CorrelationID)
+	delete(r.expected, reply.CorrelationID)
 	_, reply.Message, err = r.Codec.ParseResponse(frame, asked.key, asked.version)
 	return reply, true, err
 }
 
-// IsRequest reports whether a frame without its length begins as a request does: with the key
-// of an API and a version that it has. A response may do so by chance.
+// IsRequest reports whether a frame without its length begins like a request: with the key of
+// an API and a version that it has. A response may do so by chance.
 func IsRequest(frame []byte) bool {
-	h, err := kafka.ParseRequestHeader(frame)
-	if err != nil {
-		return false
-	}
-	api, ok := kafka.Lookup(h.Key)
-	return ok && h.Version >= 0 && h.Version <= api.MaxVersion
+	h, ok := head(frame)
+	api, known := apiOf(h.Key)
+	return ok && known && h.Version >= 0 && h.Version <= api.MaxVersion
 }

@@ -118,7 +118,7 @@ func (f *inflater) batch2(b []byte) (Batch, error) {
 	if len(b) < batchHead {
 		return Batch{}, &DecodeError{Offset: len(b), Err: ErrShort}
 	}
-	c := cursor{b: b}
+	c := reader{b: b}
 	base := c.int64()
 	c.int32() // the length
 	leader := c.int32()
@@ -139,14 +139,14 @@ func (f *inflater) batch2(b []byte) (Batch, error) {
 	if err != nil {
 		return Batch{}, &DecodeError{Offset: batchHead, Err: fmt.Errorf("decompress: %w", err)}
 	}
-	r := cursor{b: body}
-	// at is an error where r stands.
-	at := func(record int, err error) error {
-		path, offset := fmt.Sprintf(", record %d", record), len(body)-r.behind()
+	r := reader{b: body}
+	// failed is the error of r, in a record.
+	failed := func(record int) error {
+		path := fmt.Sprintf(", record %d", record)
 		if batch.Compression == None {
-			return &DecodeError{path, batchHead + offset, err}
+			return &DecodeError{path, batchHead + r.at, r.err}
 		}
-		return &DecodeError{path, batchHead, fmt.Errorf("byte %d of what was compressed: %w", offset, err)}
+		return &DecodeError{path, batchHead, fmt.Errorf("byte %d of the decompressed records: %w", r.at, r.err)}
 	}
 	if number > 0 {
 		room := min(int(number), len(body)/shortestRecord+1)
@@ -156,20 +156,17 @@ func (f *inflater) batch2(b []byte) (Batch, error) {
 		batch.Records = make([]Record, 0, room)
 	}
 	for i := range int(number) {
-		record, err := f.record(&r, base, first)
-		if err != nil {
-			return Batch{}, err
+		record := f.record(&r, base, first)
+		if r.err != nil {
+			return Batch{}, failed(i)
 		}
 		if batch.LogAppendTime {
 			record.Timestamp = last
 		}
-		if r.failed {
-			return Batch{}, at(i, ErrShort)
-		}
 		batch.Records = append(batch.Records, record)
 	}
-	if len(r.b) > 0 {
-		return Batch{}, at(int(number), fmt.Errorf("%w: %d", ErrLeftOver, len(r.b)))
+	if r.end(); r.err != nil {
+		return Batch{}, failed(int(number))
 	}
 	return batch, nil
 }
@@ -186,7 +183,7 @@ func (f *inflater) message(b []byte, depth int) (Batch, error) {
 	if err := f.memory.take(recordSize); err != nil {
 		return Batch{}, err
 	}
-	c := cursor{b: b}
+	c := reader{b: b}
 	offset := c.int64()
 	c.int32() // the length
 	crc := uint32(c.int32())
@@ -197,8 +194,8 @@ func (f *inflater) message(b []byte, depth int) (Batch, error) {
 		record.Timestamp = c.int64()
 	}
 	record.Key, record.Value = c.bytes32(), c.bytes32()
-	if c.failed {
-		return Batch{}, &DecodeError{Offset: len(b) - c.behind(), Err: ErrShort}
+	if c.err != nil {
+		return Batch{}, &DecodeError{Offset: c.at, Err: c.err}
 	}
 	batch := Batch{
 		Magic: magic, BaseOffset: offset, CRC: crc, CRCValid: valid,
@@ -218,7 +215,7 @@ func (f *inflater) message(b []byte, depth int) (Batch, error) {
 	}
 	for whole := len(body); len(body) > 0; {
 		at := func(err error) error {
-			return &DecodeError{Offset: magicAt + 1, Err: fmt.Errorf("byte %d of what was compressed: %w", whole-len(body), err)}
+			return &DecodeError{Offset: magicAt + 1, Err: fmt.Errorf("byte %d of the decompressed records: %w", whole-len(body), err)}
 		}
 		if len(body) < lengthHead {
 			return Batch{}, at(ErrShort)
@@ -257,34 +254,33 @@ const (
 	shortestHeader = 2
 )
 
-// record reads one record of magic 2. A length of -1 is null. The cursor fails if the record
-// is malformed; the error is only that of the budget.
+// record reads one record of magic 2. A length of -1 is null. r fails if the record is malformed
+// or takes too much memory.
 //
 //	length varint | attributes int8 | timestamp delta varint | offset delta varint |
 //	key varint and bytes | value varint and bytes | number of headers varint | their keys and values
-func (f *inflater) record(c *cursor, base, first int64) (Record, error) {
-	length := c.varint()
-	if length < 0 || length > int64(len(c.b)) {
-		c.fail()
-		return Record{}, nil
+func (f *inflater) record(r *reader, base, first int64) (one Record) {
+	length := r.varint()
+	own := reader{at: r.at}
+	if own.b = r.sized(uint64(length)); r.err != nil {
+		return one
 	}
-	own := cursor{b: c.take(int(length))}
-	own.int8() // the attributes, which mean nothing yet
-	r := Record{Timestamp: first + own.varint(), Offset: base + own.varint(), Key: own.bytesVarint(), Value: own.bytesVarint()}
+	own.int8() // the attributes, which have no meaning yet
+	one = Record{Timestamp: first + own.varint(), Offset: base + own.varint(), Key: own.bytesVarint(), Value: own.bytesVarint()}
 	n := own.varint()
 	if room := min(n, int64(len(own.b)/shortestHeader+1)); room > 0 {
 		if err := f.memory.take(int(room) * headerSize); err != nil {
-			return Record{}, err
+			r.fail(err)
+			return one
 		}
-		r.Headers = make([]Header, 0, room)
+		one.Headers = make([]Header, 0, room)
 	}
-	for ; n > 0 && !own.failed; n-- {
-		r.Headers = append(r.Headers, Header{Key: own.bytesVarint(), Value: own.bytesVarint()})
+	for ; n > 0 && own.err == nil; n-- {
+		one.Headers = append(one.Headers, Header{Key: own.bytesVarint(), Value: own.bytesVarint()})
 	}
-	if own.failed || len(own.b) > 0 {
-		behind := own.behind() + len(c.b)
-		c.fail()
-		c.left = behind
+	if own.end(); own.err != nil {
+		r.at = own.at
+		r.fail(own.err)
 	}
-	return r, nil
+	return one
 }

@@ -8,20 +8,18 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/sasl"
-
-	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 )
 
-// authenticate does so with the mechanism of the options (KIP-152), and again before a
-// session ends (KIP-368). c.sending is held: nothing may come between its requests.
+// authenticate authenticates with the mechanism of the options (KIP-152), and again before a
+// session expires (KIP-368). The caller holds c.sending: no other request may come in between.
 func (c *Conn) authenticate(ctx context.Context) error {
 	mechanism := c.options.SASL
 	if mechanism == nil {
 		return nil
 	}
 	fail := func(err error) error { return fmt.Errorf("wire: SASL %s: %w", mechanism.Name(), err) }
-	if r := c.ranges[kafka.KeySaslHandshake]; r.Max < 1 {
-		return fail(errors.New("the broker has only version 0 of SaslHandshake, which is older than Kafka 1.0"))
+	if r := c.ranges[keySASLHandshake]; r.Max < 1 {
+		return fail(errors.New("the broker supports only version 0 of SaslHandshake; it is older than Kafka 1.0"))
 	}
 	handshake := kmsg.NewPtrSASLHandshakeRequest()
 	handshake.Version, handshake.Mechanism = 1, mechanism.Name()
@@ -29,11 +27,11 @@ func (c *Conn) authenticate(ctx context.Context) error {
 	if err != nil {
 		return fail(err)
 	}
-	said := answer.(*kmsg.SASLHandshakeResponse)
-	if e := ErrorOf(said.ErrorCode); e.Code != 0 {
-		return fail(fmt.Errorf("%s; the broker has %q", e.Name, said.SupportedMechanisms))
+	reply := answer.(*kmsg.SASLHandshakeResponse)
+	if e := ErrorOf(reply.ErrorCode); e.Code != 0 {
+		return fail(fmt.Errorf("%s; the broker supports %q", e.Name, reply.SupportedMechanisms))
 	}
-	version, err := c.Version(kafka.KeySaslAuthenticate)
+	version, err := c.Version(keySASLAuthenticate)
 	if err != nil {
 		return fail(err)
 	}
@@ -48,20 +46,20 @@ func (c *Conn) authenticate(ctx context.Context) error {
 	}
 	c.expires = time.Time{}
 	if lifetime > 0 {
-		c.expires = began.Add(lifetime * 8 / 10) // early enough for what is on its way
+		c.expires = began.Add(lifetime * 8 / 10) // early enough for requests in flight
 	}
 	return nil
 }
 
 const (
-	// maxRounds bounds the tokens: SCRAM has two, Kerberos three.
+	// maxRounds bounds the tokens that are exchanged: SCRAM has two, Kerberos three.
 	maxRounds = 16
-	// maxLifetime is longer than any connection, and far from what a time.Duration can be.
+	// maxLifetime is longer than any connection, and far below the largest time.Duration.
 	maxLifetime = 365 * 24 * time.Hour
 )
 
-// tokens exchanges them until both sides are content. A client may have something to say
-// when it is.
+// tokens exchanges tokens until both sides have finished. The client's last step may still
+// have a token to send.
 func (c *Conn) tokens(ctx context.Context, session sasl.Session, token []byte, version int16) (lifetime time.Duration, err error) {
 	done := false
 	for range maxRounds {
@@ -71,23 +69,23 @@ func (c *Conn) tokens(ctx context.Context, session sasl.Session, token []byte, v
 		if err != nil {
 			return 0, err
 		}
-		said := answer.(*kmsg.SASLAuthenticateResponse)
-		if e := ErrorOf(said.ErrorCode); e.Code != 0 {
-			if said.ErrorMessage != nil {
-				return 0, fmt.Errorf("%s: %s", e.Name, *said.ErrorMessage)
+		reply := answer.(*kmsg.SASLAuthenticateResponse)
+		if e := ErrorOf(reply.ErrorCode); e.Code != 0 {
+			if reply.ErrorMessage != nil {
+				return 0, fmt.Errorf("%s: %s", e.Name, *reply.ErrorMessage)
 			}
 			return 0, errors.New(e.Name)
 		}
 		token = nil
 		if !done {
-			if done, token, err = session.Challenge(said.SASLAuthBytes); err != nil {
+			if done, token, err = session.Challenge(reply.SASLAuthBytes); err != nil {
 				return 0, err
 			}
 		}
 		if done && len(token) == 0 {
-			millis := min(max(said.SessionLifetimeMillis, 0), maxLifetime.Milliseconds())
+			millis := min(max(reply.SessionLifetimeMillis, 0), maxLifetime.Milliseconds())
 			return time.Duration(millis) * time.Millisecond, nil
 		}
 	}
-	return 0, fmt.Errorf("no end after %d tokens", maxRounds)
+	return 0, fmt.Errorf("not finished after %d tokens", maxRounds)
 }

@@ -27,7 +27,7 @@ func (d Decoder) capture(in io.Reader, print func(value []byte) error, note func
 	codec := &wire.Codec{Records: d.Records, Share: true}
 	return pcap.Read(in, codec, func(f pcap.Frame) error {
 		out := captured{Time: f.Time, From: f.From, To: f.To, head: headOf(f.Header), Size: f.Size}
-		if errors.Is(f.Err, pcap.ErrUnasked) {
+		if errors.Is(f.Err, pcap.ErrNoRequest) {
 			out.API = ""
 		}
 		if f.Latency > 0 {

@@ -12,6 +12,9 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/wire"
 )
 
+// clientID names the tools to the brokers.
+const clientID = "kafka-tunnel"
+
 // client returns a client of franz-go for the brokers behind the address, once one of them
 // has answered: else it would look for who is not there until the time is over, and not say
 // why.
@@ -20,7 +23,7 @@ func (s Server) client(ctx context.Context, more ...kgo.Opt) (*kgo.Client, error
 	if err != nil {
 		return nil, err
 	}
-	opts := append([]kgo.Opt{kgo.SeedBrokers(s.Address), kgo.ClientID("kafka-tunnel")}, more...)
+	opts := append([]kgo.Opt{kgo.SeedBrokers(s.Address), kgo.ClientID(clientID)}, more...)
 	if o.TLS != nil {
 		opts = append(opts, kgo.DialTLSConfig(o.TLS))
 	}

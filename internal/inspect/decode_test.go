@@ -12,10 +12,22 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 	"github.com/kafka-tunnel/kafka-tunnel/wire"
 )
 
-// frame is a request as it stands on the wire.
+// TestAPINames: the tools have one name for an API, whether package wire decodes its frames or
+// the daemon names it.
+func TestAPINames(t *testing.T) {
+	ours := kafka.APIs()
+	for i, api := range wire.APIs() {
+		if len(ours) <= i || ours[i].Key != api.Key || ours[i].Name != api.Name || ours[i].MaxVersion != api.MaxVersion || ours[i].FirstFlexible != api.FirstFlexible {
+			t.Errorf("%+v is not in the table of internal/kafka", api)
+		}
+	}
+}
+
+// frame is a request with its length, as a client sends it.
 func frame(key, version int16, id int32) []byte {
 	m := kmsg.RequestForKey(key)
 	m.SetVersion(version)
@@ -47,7 +59,7 @@ func TestDecode(t *testing.T) {
 		{"a response that is taken for a request", Decoder{}, heartbeat, nil, "byte 0 of the input: no request: ", "raw"},
 		{"a response without a version", Decoder{Response: "Heartbeat"}, heartbeat, nil, "does not say its version", "raw"},
 		{"cut off", Decoder{}, two[:len(two)-3], []string{`"Metadata"`}, "the stream ends in a frame", "raw"},
-		{"a body that is too short", Decoder{Response: "Metadata:0"}, []byte("\x00\x00\x00\x0a\x00\x00\x00\x01\x00\x00\x00\x05\x00\x00"), nil, "byte 12 of the input: Metadata response, version 0: at byte 8, brokers: the message ends too early: 5, and 2 bytes are left", "raw"},
+		{"a body that is too short", Decoder{Response: "Metadata:0"}, []byte("\x00\x00\x00\x0a\x00\x00\x00\x01\x00\x00\x00\x05\x00\x00"), nil, "byte 12 of the input: Metadata response, version 0: at byte 8, brokers: the message ends too early: a length of 5, and 2 bytes are left", "raw"},
 		{"nothing", Decoder{}, nil, nil, "there are no bytes", "raw"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

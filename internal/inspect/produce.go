@@ -125,6 +125,9 @@ func (p Producer) options() ([]kgo.Opt, error) {
 	if compression.UnmarshalText([]byte(p.Compression)) != nil {
 		return nil, fmt.Errorf("compression %q is not one of none, gzip, snappy, lz4, zstd", p.Compression)
 	}
-	codec, err := compression.Codec()
-	return append(opts, kgo.ProducerBatchCompression(codec)), err
+	codec := map[wire.Compression]kgo.CompressionCodec{
+		wire.None: kgo.NoCompression(), wire.Gzip: kgo.GzipCompression(), wire.Snappy: kgo.SnappyCompression(),
+		wire.LZ4: kgo.Lz4Compression(), wire.Zstd: kgo.ZstdCompression(),
+	}[compression]
+	return append(opts, kgo.ProducerBatchCompression(codec)), nil
 }

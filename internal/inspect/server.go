@@ -83,6 +83,7 @@ func addressOf(ctx context.Context, conn *wire.Conn, node string) (string, error
 }
 
 func (s Server) options() (o wire.DialOptions, err error) {
+	o.ClientID, o.SoftwareName, o.SoftwareVersion = clientID, clientID, "1"
 	if s.TLS {
 		var roots *x509.CertPool
 		if s.CAFile != "" {

@@ -8,33 +8,32 @@ import (
 	"slices"
 	"time"
 
-	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 	"github.com/kafka-tunnel/kafka-tunnel/wire"
 )
 
 // A connection is a TCP connection of a capture.
 type connection struct {
 	capture *capture
-	sides   [2]*side        // of whoever began it, as far as can be told, and the other one
-	client  *side           // who sends requests; nil: nobody has
-	waiting map[int32]asked // by correlation id
+	sides   [2]*side          // the side of the first packet, and the other one
+	client  *side             // the side that sends requests; nil: not known yet
+	waiting map[int32]request // by correlation id
 	orphans map[int32]orphan
 	kept    int // bytes of orphans
 	tls     bool
 }
 
-// A side is what one end of a connection sends.
+// A side is one direction of a connection: what one end sends.
 type side struct {
 	from, to string
 	stream   wire.Frames
-	begun    bool   // its beginning is in the capture
-	inStep   bool   // where its frames begin is known
-	lost     int    // bytes that were not read
-	first    []byte // too few to tell
+	begun    bool   // its first byte is in the capture
+	inStep   bool   // it is known where its frames begin
+	lost     int    // bytes that were not decoded
+	first    []byte // its first bytes, while they are too few to find a frame
 }
 
-// An orphan is a response whose request has not come. It may come late: what stands behind
-// a gap is read when the capture is over.
+// An orphan is a response whose request was not seen yet. The request may follow: what comes
+// after a gap is assembled at the end of the capture.
 type orphan struct {
 	frame []byte
 	when  time.Time
@@ -43,23 +42,30 @@ type orphan struct {
 // maxOrphans bounds the bytes of all orphans of a connection.
 const maxOrphans = 16 << 20
 
-// An asked is a request whose response has not come.
-type asked struct {
+// A request is one whose response was not seen yet.
+type request struct {
 	header wire.RequestHeader
 	when   time.Time
 }
 
-// maxAsked bounds requests without a response: a connection has fewer in flight.
-const maxAsked = 10_000
+// maxWaiting bounds the requests without a response: a connection has fewer in flight.
+const maxWaiting = 10_000
+
+// The first bytes of a frame: its length, then the correlation id of a response, or what every
+// request begins with.
+const (
+	sizeLen        = 4
+	requestHeadLen = 8
+)
 
 func newConnection(c *capture, a, b string) *connection {
 	return &connection{
-		capture: c, waiting: map[int32]asked{}, orphans: map[int32]orphan{},
+		capture: c, waiting: map[int32]request{}, orphans: map[int32]orphan{},
 		sides: [2]*side{{from: a, to: b}, {from: b, to: a}},
 	}
 }
 
-// chunk takes bytes of one side. skip is how many are missing before them, or negative where
+// chunk takes bytes of one side. skip is how many bytes are missing before them, negative if
 // that is not known.
 func (c *connection) chunk(s *side, b []byte, skip int, when time.Time) {
 	if skip > 0 {
@@ -96,17 +102,17 @@ func (c *connection) chunk(s *side, b []byte, skip int, when time.Time) {
 	}
 }
 
-// enough is how many bytes tell what a side says: a request its header, a response its
-// correlation id.
+// enough returns how many bytes findStep needs: of a request the first fields of its header, of
+// a response the correlation id.
 func (c *connection) enough(s *side) int {
 	if c.client != nil && c.client != s {
-		return kafka.SizeLen + 4
+		return sizeLen + 4
 	}
-	return kafka.SizeLen + kafka.RequestHeaderLen
+	return sizeLen + requestHeadLen
 }
 
-// findStep reports whether a frame begins where a chunk does. Both sides write whole frames,
-// so the packets in which they begin are found sooner or later.
+// findStep reports whether a frame begins where a chunk does. Clients and brokers write whole
+// frames, so sooner or later a packet begins with one.
 func (c *connection) findStep(s *side, b []byte) bool {
 	if c.client == nil && len(b) > 1 && b[0] == 0x16 && b[1] == 3 {
 		c.tls = true
@@ -118,7 +124,7 @@ func (c *connection) findStep(s *side, b []byte) bool {
 	switch {
 	case n < 4 || n > wire.MaxFrame:
 		return false
-	case n >= kafka.RequestHeaderLen && wire.IsRequest(b[4:]) && (c.client == nil || c.client == s):
+	case n >= requestHeadLen && wire.IsRequest(b[4:]) && (c.client == nil || c.client == s):
 		c.client = s
 	case c.client == nil || c.client == s:
 		return false
@@ -164,7 +170,7 @@ func (c *connection) server() *side {
 	return c.sides[0]
 }
 
-// end shows what has waited in vain.
+// end shows the responses whose requests were never seen.
 func (c *connection) end() {
 	for _, id := range slices.Sorted(maps.Keys(c.orphans)) {
 		o, s := c.orphans[id], c.server()
@@ -177,7 +183,7 @@ func (c *connection) end() {
 	}
 }
 
-// show tells of a frame; err is why it could not be read.
+// show calls each with a frame; err is why it could not be decoded.
 func (c *connection) show(out Frame, err error) {
 	if out.Err = err; c.capture.err == nil {
 		c.capture.err = c.capture.each(out)
@@ -186,8 +192,8 @@ func (c *connection) show(out Frame, err error) {
 
 func (c *connection) request(out *Frame, frame []byte, when time.Time) (err error) {
 	out.Header, out.Request, err = c.capture.codec.ParseRequest(frame)
-	if h := out.Header; len(c.waiting) < maxAsked {
-		c.waiting[h.CorrelationID] = asked{h, when}
+	if h := out.Header; len(c.waiting) < maxWaiting {
+		c.waiting[h.CorrelationID] = request{h, when}
 	}
 	return err
 }
@@ -199,7 +205,7 @@ func (c *connection) response(out *Frame, frame []byte, when time.Time) (err err
 	out.Header.CorrelationID = int32(binary.BigEndian.Uint32(frame))
 	a, ok := c.waiting[out.Header.CorrelationID]
 	if !ok {
-		return ErrUnasked
+		return ErrNoRequest
 	}
 	delete(c.waiting, out.Header.CorrelationID)
 	out.Header, out.Latency = a.header, when.Sub(a.when)
@@ -207,17 +213,17 @@ func (c *connection) response(out *Frame, frame []byte, when time.Time) (err err
 	return err
 }
 
-// remark says what was not read; empty: everything was, or it is none of Kafka's.
+// remark describes what was not decoded. It is empty if everything was, or if there was nothing.
 func (c *connection) remark() string {
 	between := c.sides[0].from + " and " + c.sides[0].to
 	lost := c.sides[0].lost + c.sides[1].lost
 	switch {
 	case c.tls:
-		return fmt.Sprintf("what %s say is TLS and cannot be read", between)
+		return fmt.Sprintf("the connection between %s is encrypted with TLS and cannot be decoded", between)
 	case c.client != nil && lost > 0:
-		return fmt.Sprintf("of what %s say %d bytes were not read: the capture lacks what stands before them, or what begins them", between, lost)
+		return fmt.Sprintf("%d bytes between %s were not decoded: the capture lacks the bytes before them, or the beginning of their frame", lost, between)
 	case c.client == nil && lost > 0:
-		return fmt.Sprintf("what %s say is not Kafka's protocol, as far as can be told", between)
+		return fmt.Sprintf("the connection between %s does not seem to use Kafka's protocol", between)
 	}
 	return ""
 }

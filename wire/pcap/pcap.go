@@ -1,13 +1,13 @@
-// Package pcap reads the frames of Kafka's protocol out of captures of packets, as tcpdump and
+// Package pcap reads the frames of Kafka's protocol from packet captures, as tcpdump and
 // Wireshark write them (pcap and pcapng).
 //
 //	packets ──▶ TCP streams ──▶ frames ──▶ requests, and responses by their requests
 //
 //	err := pcap.Read(file, &wire.Codec{}, func(f pcap.Frame) error { ... }, nil)
 //
-// All connections of a capture are looked at; those that speak Kafka's protocol are found by
-// what they say, not by their ports. Packets may be out of order, come twice or be missing; a
-// connection may have begun before the capture. What is TLS cannot be read.
+// Read looks at all connections of a capture and finds those that use Kafka's protocol by their
+// bytes, not by their ports. Packets may be out of order, duplicated or missing; a connection may
+// have begun before the capture. TLS connections cannot be decoded.
 package pcap
 
 import (
@@ -27,11 +27,11 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/wire"
 )
 
-// magics are how captures begin: pcap in both byte orders, with micro- and nanoseconds, and
-// pcapng.
+// magics are the first bytes of captures: pcap in both byte orders, with microseconds and
+// nanoseconds, and pcapng.
 var magics = [][]byte{{0xd4, 0xc3, 0xb2, 0xa1}, {0xa1, 0xb2, 0xc3, 0xd4}, {0x4d, 0x3c, 0xb2, 0xa1}, {0xa1, 0xb2, 0x3c, 0x4d}, {0x0a, 0x0d, 0x0d, 0x0a}}
 
-// Is reports whether an input begins as a capture of packets does.
+// Is reports whether an input begins like a packet capture.
 func Is(b []byte) bool {
 	for _, magic := range magics {
 		if bytes.HasPrefix(b, magic) {
@@ -41,30 +41,32 @@ func Is(b []byte) bool {
 	return false
 }
 
-// maxPages bounds what is kept of packets that have come too early: pages of 1900 bytes.
+// maxPages bounds the packets that are kept because an earlier one is missing, in pages of 1900
+// bytes.
 const maxPages = 32 << 10
 
-// A Frame is one of a connection.
+// A Frame is a frame of a connection, decoded.
 type Frame struct {
-	Time     time.Time // of the packet in which it ends
+	Time     time.Time // of the packet that completes it
 	From, To string    // host:port
 	Size     int       // bytes, without the length
-	// Header is that of the request, also of the one that a response answers. Without a
-	// request there is a correlation id alone.
+	// Header is the header of the request; of a response, that of its request. If the request
+	// is not known only the correlation id is set.
 	Header  wire.RequestHeader
 	Latency time.Duration // of a response, since its request
-	// Request or Response is what it says, nil if it could not be read; with a
-	// [*wire.DecodeError] as far as it could.
+	// Request or Response is the body, nil if it could not be decoded. With a
+	// [*wire.DecodeError] it holds the fields that could.
 	Request, Response wire.Message
 	Err               error
 }
 
-// ErrUnasked is that of a response whose request is not in the capture.
-var ErrUnasked = errors.New("the request that it answers is not in the capture")
+// ErrNoRequest is the error of a response that cannot be decoded because its request is not in
+// the capture.
+var ErrNoRequest = errors.New("the request of this response is not in the capture")
 
-// Read reads a capture and calls each with the frames, those of a connection in their order;
-// it ends with the first error of each. What could not be read it says to note, which may be
-// nil. It is an error if there is no frame at all.
+// Read reads a capture and calls each with every frame, those of one connection in their order.
+// It returns the first error of each. note, which may be nil, is called with what could not be
+// decoded. A capture without any frame is an error.
 func Read(in io.Reader, codec *wire.Codec, each func(Frame) error, note func(text string)) error {
 	if note == nil {
 		note = func(string) {}
@@ -105,12 +107,12 @@ func Read(in io.Reader, codec *wire.Codec, each func(Frame) error, note func(tex
 		}
 	}
 	if c.err == nil && c.frames == 0 {
-		return fmt.Errorf("there are no frames of Kafka's protocol in %d packets and %d TCP connections", c.packets, len(c.conns))
+		return fmt.Errorf("no frames of Kafka's protocol in %d packets and %d TCP connections", c.packets, len(c.conns))
 	}
 	return c.err
 }
 
-// at is when a packet came.
+// at is the time of a packet.
 type at gopacket.CaptureInfo
 
 // GetCaptureInfo implements [reassembly.AssemblerContext].
@@ -119,7 +121,7 @@ func (a at) GetCaptureInfo() gopacket.CaptureInfo { return gopacket.CaptureInfo(
 func packetsOf(in io.Reader) (gopacket.PacketDataSource, gopacket.Decoder, error) {
 	r := bufio.NewReader(in)
 	if magic, err := r.Peek(4); err != nil || !Is(magic) {
-		return nil, nil, fmt.Errorf("this is no capture: it begins with % x", magic)
+		return nil, nil, fmt.Errorf("not a packet capture: it begins with % x", magic)
 	} else if binary.BigEndian.Uint32(magic) == 0x0a0d0d0a {
 		ng, err := pcapgo.NewNgReader(r, pcapgo.DefaultNgReaderOptions)
 		if err != nil {
@@ -134,7 +136,7 @@ func packetsOf(in io.Reader) (gopacket.PacketDataSource, gopacket.Decoder, error
 	return plain, plain.LinkType(), nil
 }
 
-// A capture is one that is being decoded.
+// A capture is the state of one call of [Read].
 type capture struct {
 	codec   *wire.Codec
 	each    func(Frame) error
@@ -154,7 +156,7 @@ func (c *capture) New(network, transport gopacket.Flow, _ *layers.TCP, _ reassem
 }
 
 // Accept implements [reassembly.Stream]. A connection that was open before the capture began
-// has no SYN: it is read from its first packet on.
+// has no SYN: it is assembled from its first packet on.
 func (c *connection) Accept(tcp *layers.TCP, _ gopacket.CaptureInfo, dir reassembly.TCPFlowDirection, next reassembly.Sequence, start *bool, _ reassembly.AssemblerContext) bool {
 	if tcp.SYN {
 		c.side(dir).begun = true

@@ -15,13 +15,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 
-	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 	"github.com/kafka-tunnel/kafka-tunnel/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// heartbeat is a request as it stands on the wire.
+// heartbeat is a request with its length, as a client sends it.
 func heartbeat(id int32) string {
 	client := "app"
 	return string(wire.AppendRequest(nil, kmsg.NewPtrHeartbeatRequest(), id, &client))
@@ -108,14 +107,14 @@ func TestCapture(t *testing.T) {
 		{"in pieces", []packet{syn, synAck, {5000, false, 1, ask[:5], false}, {5000, false, 6, ask[5:], false}, {5000, true, 1, answer[:1], false}, {5000, true, 2, answer[1:], false}}, 0, both, "", ""},
 		{"two in one", []packet{syn, synAck, {5000, false, 1, ask + next, false}, {5000, true, 1, answer + nextAnswer, false}}, 0, []string{"> Heartbeat:0 7", "> Heartbeat:0 8", both[1], all[3]}, "", ""},
 		{"out of order, and again", []packet{syn, synAck, {5000, false, 6, ask[5:], false}, {5000, false, 1, ask[:5], false}, {5000, false, 1, ask[:5], false}, {5000, true, 1, answer, false}, {5000, true, 1, answer, false}}, 0, both, "", ""},
-		{"begun before", []packet{{5000, false, 1, "the end of what was sent before", false}, {5000, false, 32, ask, false}, {5000, true, 1, answer, false}}, 0, both, "31 bytes were not read", ""},
-		{"an answer from before", []packet{{5000, true, 1, nextAnswer, false}, {5000, false, 1, ask, false}, {5000, true, 11, answer, false}}, 0, both, "10 bytes were not read", ""},
-		{"a packet is missing", []packet{syn, synAck, {5000, false, 1, ask, false}, {5000, true, 1, answer, false}, {5000, false, 1 + n + 100, next, false}, {5000, true, 11, nextAnswer, false}}, 0, all, "100 bytes were not read", ""},
-		{"the request is missing", []packet{syn, synAck, {5000, false, 1, ask, false}, {5000, true, 1, answer + nextAnswer, false}}, 0, append(both[:2:2], "< :0 8 the request that it answers is not in the capture"), "", ""},
+		{"begun before", []packet{{5000, false, 1, "the end of what was sent before", false}, {5000, false, 32, ask, false}, {5000, true, 1, answer, false}}, 0, both, "31 bytes between 10.0.0.1:5000 and 10.0.0.2:9092 were not decoded", ""},
+		{"an answer from before", []packet{{5000, true, 1, nextAnswer, false}, {5000, false, 1, ask, false}, {5000, true, 11, answer, false}}, 0, both, "10 bytes between 10.0.0.2:9092 and 10.0.0.1:5000 were not decoded", ""},
+		{"a packet is missing", []packet{syn, synAck, {5000, false, 1, ask, false}, {5000, true, 1, answer, false}, {5000, false, 1 + n + 100, next, false}, {5000, true, 11, nextAnswer, false}}, 0, all, "100 bytes between 10.0.0.1:5000 and 10.0.0.2:9092 were not decoded", ""},
+		{"the request is missing", []packet{syn, synAck, {5000, false, 1, ask, false}, {5000, true, 1, answer + nextAnswer, false}}, 0, append(both[:2:2], "< :0 8 the request of this response is not in the capture"), "", ""},
 		{"two connections", []packet{{5000, false, 1, ask, false}, {5001, false, 1, next, false}, {5001, true, 1, nextAnswer, false}, {5000, true, 1, answer, false}}, 0, []string{"> Heartbeat:0 7", "> Heartbeat:0 8", "< Heartbeat:0 8 ", both[1]}, "", ""},
 		{"a body that is none", []packet{{5000, false, 1, ask, false}, {5000, true, 1, "\x00\x00\x00\x05\x00\x00\x00\x07\x00", false}}, 0, []string{both[0], "< Heartbeat:0 7 Heartbeat response, version 0: at byte 4, errorCode: the message ends too early"}, "", ""},
-		{"others", []packet{{5000, false, 1, ask, false}, {5002, false, 1, "\x16\x03\x01\x00\x05hello", false}, {5003, false, 1, "GET / HTTP/1.1\r\n\r\n", false}}, 0, both[:1], "what 10.0.0.1:5002 and 10.0.0.2:9092 say is TLS and cannot be read; what 10.0.0.1:5003 and 10.0.0.2:9092 say is not Kafka's protocol, as far as can be told", ""},
-		{"others alone", []packet{{5003, false, 1, "GET / HTTP/1.1\r\n\r\n", false}}, 0, nil, "not Kafka's", "no frames of Kafka's protocol in 1 packets and 1 TCP connections"},
+		{"others", []packet{{5000, false, 1, ask, false}, {5002, false, 1, "\x16\x03\x01\x00\x05hello", false}, {5003, false, 1, "GET / HTTP/1.1\r\n\r\n", false}}, 0, both[:1], "the connection between 10.0.0.1:5002 and 10.0.0.2:9092 is encrypted with TLS and cannot be decoded; the connection between 10.0.0.1:5003 and 10.0.0.2:9092 does not seem to use Kafka's protocol", ""},
+		{"others alone", []packet{{5003, false, 1, "GET / HTTP/1.1\r\n\r\n", false}}, 0, nil, "does not seem to use", "no frames of Kafka's protocol in 1 packets and 1 TCP connections"},
 		{"the capture is cut off", []packet{{5000, false, 1, ask, false}, {5000, true, 1, answer, false}}, 3, both[:1], "the capture ends inside a packet", ""},
 	} {
 		for _, ng := range []bool{false, true} {
@@ -123,10 +122,10 @@ func TestCapture(t *testing.T) {
 				in := writePackets(t, ng, tt.packets...)
 				var got, notes []string
 				if !Is(in) {
-					t.Fatal("it is not seen to be a capture")
+					t.Fatal("Is does not recognise the capture")
 				}
 				err := Read(bytes.NewReader(in[:len(in)-tt.cut]), &wire.Codec{}, func(f Frame) error {
-					got = append(got, saidOf(t, f))
+					got = append(got, summary(t, f))
 					return nil
 				}, func(text string) { notes = append(notes, text) })
 				if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
@@ -143,15 +142,15 @@ func TestCapture(t *testing.T) {
 	}
 }
 
-// saidOf is what a frame says, in short.
-func saidOf(t *testing.T, f Frame) string {
+// summary is a frame in one line.
+func summary(t *testing.T, f Frame) string {
 	t.Helper()
 	if f.Time.IsZero() || !strings.HasPrefix(f.From, "10.0.0.") || f.Size < 5 {
 		t.Errorf("%+v", f)
 	}
 	name := ""
-	if !errors.Is(f.Err, ErrUnasked) {
-		name = kafka.Name(f.Header.Key)
+	if !errors.Is(f.Err, ErrNoRequest) {
+		name = wire.APIs()[f.Header.Key].Name
 	}
 	text := fmt.Sprintf("%s:%d %d", name, f.Header.Version, f.Header.CorrelationID)
 	if strings.HasSuffix(f.To, ":9092") {
