@@ -15,7 +15,7 @@ import (
 	"github.com/pierrec/lz4/v4"
 )
 
-// A Compression is that of a batch, with its number in the attributes.
+// A Compression is the compression of a batch: its number in the attributes of the batch.
 type Compression int8
 
 // The compressions of Kafka.
@@ -29,7 +29,7 @@ const (
 
 var compressionNames = []string{"none", "gzip", "snappy", "lz4", "zstd"}
 
-// String returns the name that Kafka's configuration has for it.
+// String returns the name in Kafka's configuration: zstd.
 func (c Compression) String() string {
 	if c < 0 || int(c) >= len(compressionNames) {
 		return fmt.Sprintf("compression %d", int8(c))
@@ -40,33 +40,33 @@ func (c Compression) String() string {
 // MarshalText returns the name.
 func (c Compression) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
-// UnmarshalText reads a name.
+// UnmarshalText parses a name.
 func (c *Compression) UnmarshalText(text []byte) error {
 	i := slices.Index(compressionNames, string(text))
 	if i < 0 {
-		return fmt.Errorf("want one of %q, have %q", compressionNames, text)
+		return fmt.Errorf("expected one of %q, got %q", compressionNames, text)
 	}
 	*c = Compression(i)
 	return nil
 }
 
-// BatchLimit is how many bytes a batch may take decompressed where [Codec.BatchLimit] is 0: a
-// few bytes can become gigabytes.
+// BatchLimit is the largest size of a decompressed batch, in bytes, if [Codec.BatchLimit] is 0. A
+// few bytes can be decompressed to gigabytes.
 const BatchLimit = 64 << 20
 
-// errTooLarge is a batch that takes more than it may.
+// errTooLarge is the error of a batch that exceeds its limit.
 var errTooLarge = errors.New("the batch is larger than its limit")
 
-// An inflater decompresses the batches of one message, one after the other. The zero value
-// bounds each batch by [BatchLimit].
+// An inflater decompresses the batches of one message, one after the other, and decodes their
+// records. The zero value limits each batch to [BatchLimit].
 type inflater struct {
 	// batchLimit bounds each batch; 0: [BatchLimit].
 	batchLimit int
-	// limit bounds all batches together; 0: there is no such bound.
+	// limit bounds all batches together; 0: no such bound.
 	limit  int
 	memory *budget
-	// arena holds, with a limit, what has been decompressed; the batches are parts of it. So a
-	// message of many batches takes it once.
+	// arena holds all decompressed batches if there is a limit. It is allocated once per message,
+	// however many batches the message has.
 	arena []byte
 
 	gzip *gzip.Reader
@@ -74,19 +74,19 @@ type inflater struct {
 	zstd *zstd.Decoder
 }
 
-// inflater returns one for a message.
+// inflater returns an inflater for one message.
 func (c *Codec) inflater() *inflater {
 	return &inflater{batchLimit: c.BatchLimit, limit: c.Limit, memory: c.budget()}
 }
 
-// close releases what the decompressors hold.
+// close releases the memory of the decompressors.
 func (f *inflater) close() {
 	if f.zstd != nil {
 		f.zstd.Close()
 	}
 }
 
-// decompress returns the text of a batch.
+// decompress returns src, the records of a batch, decompressed.
 func (f *inflater) decompress(c Compression, src []byte) ([]byte, error) {
 	if c == None {
 		return src, nil
@@ -117,8 +117,8 @@ func (f *inflater) decompress(c Compression, src []byte) ([]byte, error) {
 	return out[:len(out):len(out)], nil
 }
 
-// expand appends the text of src to dst, which is empty, at most limit bytes. It does not
-// allocate another dst if its capacity is the limit.
+// expand appends src, decompressed, to dst, which is empty, at most limit bytes. If the capacity
+// of dst is the limit, it allocates no other.
 func (f *inflater) expand(c Compression, dst []byte, limit int, src []byte) ([]byte, error) {
 	switch c {
 	case Gzip:
@@ -143,9 +143,9 @@ func (f *inflater) expand(c Compression, dst []byte, limit int, src []byte) ([]b
 	return nil, fmt.Errorf("%v is not known", c)
 }
 
-// readAll appends what r has to dst, at most limit bytes.
+// readAll appends the bytes of r to dst, at most limit bytes.
 func readAll(dst []byte, limit int, r io.Reader) ([]byte, error) {
-	var one [1]byte // behind the limit there must be nothing
+	var one [1]byte // to see whether anything follows the limit
 	for {
 		room := dst[len(dst):min(cap(dst), limit)]
 		switch {
@@ -169,8 +169,8 @@ func readAll(dst []byte, limit int, r io.Reader) ([]byte, error) {
 	}
 }
 
-// maxWindow bounds how far back zstd may refer: twice the largest window of its levels up to
-// 19. Decoding into one buffer, the window takes no memory of its own.
+// maxWindow bounds the window of zstd: twice the largest window of its levels up to 19. The window
+// takes no memory of its own, because all is decoded into one buffer.
 const maxWindow = 16 << 20
 
 func (f *inflater) unzstd(dst []byte, limit int, src []byte) (out []byte, err error) {
@@ -188,10 +188,10 @@ func (f *inflater) unzstd(dst []byte, limit int, src []byte) (out []byte, err er
 	return out, err
 }
 
-// xerial is how the framing of snappy-java begins, in which Java clients write.
+// xerial begins the framing of snappy-java, in which Java clients write.
 var xerial = []byte{0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0}
 
-// unsnappy reads a snappy block, or blocks in the framing of snappy-java.
+// unsnappy decompresses a snappy block, or blocks in the framing of snappy-java.
 //
 //	82 53 4e 41 50 50 59 00 | version int32 | compatible int32 | length int32 | block | ...
 func unsnappy(dst []byte, limit int, src []byte) (out []byte, err error) {

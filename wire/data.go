@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// Data is a key, a value or a header of a record. As JSON it is a string if it is UTF-8,
+// Data is a key, a value or a part of a header of a record. Its JSON is a string if it is UTF-8,
 // {"base64": "..."} if it is not, and null for nil.
 type Data []byte
 
@@ -22,7 +22,7 @@ func (d Data) appendJSON(dst []byte) []byte {
 	return appendString(dst, string(d))
 }
 
-// UnmarshalJSON reads the JSON.
+// UnmarshalJSON parses the JSON.
 func (d *Data) UnmarshalJSON(b []byte) error {
 	var text *string
 	if err := json.Unmarshal(b, &text); err == nil {
@@ -36,21 +36,21 @@ func (d *Data) UnmarshalJSON(b []byte) error {
 		Base64 *[]byte `json:"base64"`
 	}
 	if err := strict(b, &raw); err != nil || raw.Base64 == nil {
-		return fmt.Errorf(`want a string, {"base64": "..."} or null, have %.60s`, b)
+		return fmt.Errorf(`expected a string, {"base64": "..."} or null, got %.60s`, b)
 	}
 	*d = *raw.Base64
 	return nil
 }
 
-// strict reads JSON in which nothing is unknown.
+// strict parses JSON and rejects unknown fields.
 func strict(b []byte, into any) error {
 	r := json.NewDecoder(bytes.NewReader(b))
 	r.DisallowUnknownFields()
 	return r.Decode(into)
 }
 
-// UnmarshalJSON reads a batch. What is not there has the value that a plain producer gives
-// it: magic 2, no compression, no producer id, offsets from the base offset on.
+// UnmarshalJSON parses a batch. Missing fields have the values of a plain producer: magic 2, no
+// compression, no producer id, offsets that count from the base offset.
 func (b *Batch) UnmarshalJSON(text []byte) error {
 	type plain Batch
 	read := struct {
@@ -81,8 +81,8 @@ func (b *Batch) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// batches appends records as JSON: an array of batches, with what the broker has cut off
-// behind them as {"rest": "BASE64"}. What cannot be read stays base64, and unread says why.
+// batches appends records as JSON: an array of batches, and {"rest": "BASE64"} for a last one that
+// the broker has cut off. Records that cannot be decoded are base64, and unread has the reason.
 func (w *jsonWriter) batches(dst, raw []byte) []byte {
 	batches, rest, err := w.records.records(raw)
 	if limit, ok := errors.AsType[*LimitError](err); ok && w.records.limit > 0 {
@@ -111,7 +111,7 @@ func (w *jsonWriter) batches(dst, raw []byte) []byte {
 	return append(dst, ']')
 }
 
-// batch appends one. Its records are written one by one, so that no more is written than
+// batch appends one batch. Its records are written one by one, so that no more is written than
 // fits.
 func (w *jsonWriter) batch(dst []byte, b Batch) []byte {
 	records := b.Records
@@ -133,7 +133,7 @@ func (w *jsonWriter) batch(dst []byte, b Batch) []byte {
 	return append(dst, "]}"...)
 }
 
-// appendJSON appends what the standard library makes of it, with fewer copies.
+// appendJSON appends the same bytes as the standard library, with fewer copies.
 func (r Record) appendJSON(dst []byte) []byte {
 	dst = strconv.AppendInt(append(dst, `{"offset":`...), r.Offset, 10)
 	dst = strconv.AppendInt(append(dst, `,"timestamp":`...), r.Timestamp, 10)
@@ -154,7 +154,7 @@ func (r Record) appendJSON(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// jsonSize is the most that its data becomes.
+// jsonSize is the largest size of its keys and values as JSON.
 func (r Record) jsonSize() int {
 	n := jsonSize(r.Key) + jsonSize(r.Value)
 	for _, h := range r.Headers {
@@ -164,7 +164,7 @@ func (r Record) jsonSize() int {
 	return n
 }
 
-// parseRecords reads what jsonWriter.batches writes.
+// parseRecords encodes the batches that jsonWriter.batches writes.
 func parseRecords(path string, values []any) (b []byte, err error) {
 	for i, value := range values {
 		at := fmt.Sprintf("%s[%d]", path, i)

@@ -12,11 +12,10 @@ import (
 	"sync"
 )
 
-// Encodings returns the names of the encodings that ReadDump knows; auto guesses.
+// Encodings returns the encodings that [ReadDump] supports; auto detects the encoding.
 func Encodings() []string { return []string{"auto", "hex", "base64", "raw"} }
 
-// dumps are the forms of a line of a hex dump: the offset, the bytes, and what stands behind
-// them.
+// dumps are the forms of a line of a hex dump: the offset, the bytes, and the same as text.
 //
 //	00000010: 6869 0a0a                                hi..       xxd
 //	00000010  68 69 0a 0a                              |hi..|     hexdump -C
@@ -31,11 +30,11 @@ var dumps = sync.OnceValue(func() []*regexp.Regexp {
 	}
 })
 
-// end is the last line of hexdump -C: an offset alone.
-var end = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-fA-F]{7,8}$`) })
+// lastLine is the last line of hexdump -C: an offset alone.
+var lastLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-fA-F]{7,8}$`) })
 
-// ReadDump decodes bytes as people pass them on: hex digits, with or without the trimmings of
-// a dump, base64, or the bytes themselves. The second result says which it was.
+// ReadDump decodes bytes in the forms in which people exchange them: hex digits, alone or in a hex
+// dump, base64, or the bytes themselves. The second result is the encoding that was used.
 func ReadDump(input []byte, encoding string) (b []byte, found string, err error) {
 	switch encoding {
 	case "hex":
@@ -60,7 +59,7 @@ func ReadDump(input []byte, encoding string) (b []byte, found string, err error)
 
 func fromHex(input []byte) ([]byte, error) {
 	var digits strings.Builder
-	dump := -1 // which of dumps it is
+	dump := -1 // index in dumps; -1: hex digits alone
 	lines := slices.DeleteFunc(strings.Split(strings.ReplaceAll(string(input), "\r", ""), "\n"), func(l string) bool { return strings.TrimSpace(l) == "" })
 	for n, line := range lines {
 		if n == 0 {
@@ -68,8 +67,8 @@ func fromHex(input []byte) ([]byte, error) {
 		}
 		if dump >= 0 {
 			found := dumps()[dump].FindStringSubmatch(line)
-			if found == nil && (n < len(lines)-1 || !end().MatchString(line)) {
-				return nil, fmt.Errorf("line %d is no line of a hex dump: %q", n+1, line)
+			if found == nil && (n < len(lines)-1 || !lastLine().MatchString(line)) {
+				return nil, fmt.Errorf("line %d is not a line of a hex dump: %q", n+1, line)
 			}
 			if found != nil {
 				line = found[1]
@@ -81,7 +80,7 @@ func fromHex(input []byte) ([]byte, error) {
 	}
 	text := digits.String()
 	if text == "" {
-		return nil, errors.New("there are no hex digits")
+		return nil, errors.New("no hex digits")
 	}
 	return hex.DecodeString(text)
 }
@@ -89,7 +88,7 @@ func fromHex(input []byte) ([]byte, error) {
 func fromBase64(input []byte) ([]byte, error) {
 	text := string(bytes.Join(bytes.Fields(input), nil))
 	if text == "" {
-		return nil, errors.New("there is no base64")
+		return nil, errors.New("no base64")
 	}
 	return base64.StdEncoding.DecodeString(text)
 }

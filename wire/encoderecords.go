@@ -6,8 +6,8 @@ import (
 	"hash/crc32"
 )
 
-// EncodeRecords writes the records of a Produce message, as DecodeRecords reads them, with
-// right lengths and checksums.
+// EncodeRecords encodes batches as the records of a Produce message, with correct lengths and
+// checksums. [DecodeRecords] does the opposite.
 func EncodeRecords(batches []Batch) (b []byte, err error) {
 	for i, batch := range batches {
 		switch batch.Magic {
@@ -35,7 +35,7 @@ func (b Batch) attributes() int16 {
 	return a
 }
 
-// append2 appends a batch of magic 2; batch2 has the picture.
+// append2 appends a batch of magic 2, whose layout is drawn at batch2.
 func (b Batch) append2(dst []byte) ([]byte, error) {
 	first, largest, last := int64(-1), int64(-1), int64(-1)
 	var body []byte
@@ -45,7 +45,7 @@ func (b Batch) append2(dst []byte) ([]byte, error) {
 		}
 		largest, last = max(largest, r.Timestamp), r.Offset-b.BaseOffset
 		if last < 0 || last > 1<<31-1 {
-			return nil, fmt.Errorf("record %d: offset %d is not behind the base offset %d", i, r.Offset, b.BaseOffset)
+			return nil, fmt.Errorf("record %d: offset %d precedes the base offset %d, or is too far from it", i, r.Offset, b.BaseOffset)
 		}
 		one := r.append2(nil, last, r.Timestamp-first)
 		body = append(binary.AppendVarint(body, int64(len(one))), one...)
@@ -68,8 +68,8 @@ func (b Batch) append2(dst []byte) ([]byte, error) {
 	dst = binary.BigEndian.AppendUint32(dst, uint32(b.BaseSequence))
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(b.Records)))
 	dst = append(dst, body...)
-	const behindCRC = magicAt + 5
-	binary.BigEndian.PutUint32(dst[start+magicAt+1:], crc32.Checksum(dst[start+behindCRC:], castagnoli))
+	const afterCRC = magicAt + 5
+	binary.BigEndian.PutUint32(dst[start+magicAt+1:], crc32.Checksum(dst[start+afterCRC:], castagnoli))
 	return dst, nil
 }
 
@@ -91,7 +91,8 @@ func appendVarintBytes(dst, b []byte) []byte {
 	return append(binary.AppendVarint(dst, int64(len(b))), b...)
 }
 
-// appendSet appends messages of magic 0 or 1, in one that is compressed if they are to be.
+// appendSet appends messages of magic 0 or 1. If they are compressed they are the value of one
+// message.
 func (b Batch) appendSet(dst []byte) ([]byte, error) {
 	for i, r := range b.Records {
 		if len(r.Headers) > 0 || b.Magic == 0 && r.Timestamp != -1 {
@@ -105,7 +106,7 @@ func (b Batch) appendSet(dst []byte) ([]byte, error) {
 		return dst, nil
 	}
 	if len(b.Records) == 0 {
-		return nil, fmt.Errorf("a compressed message of magic %d holds at least one", b.Magic)
+		return nil, fmt.Errorf("a compressed message of magic %d needs at least one record", b.Magic)
 	}
 	var set []byte
 	last := b.Records[len(b.Records)-1]
@@ -122,7 +123,7 @@ func (b Batch) appendSet(dst []byte) ([]byte, error) {
 	return b.appendMessage(dst, Record{Offset: last.Offset, Timestamp: last.Timestamp, Value: value}, b.attributes()), nil
 }
 
-// appendMessage appends one message; message has the picture.
+// appendMessage appends one message, whose layout is drawn at message.
 func (b Batch) appendMessage(dst []byte, r Record, attributes int16) []byte {
 	body := []byte{byte(b.Magic), byte(attributes)}
 	if b.Magic == 1 {

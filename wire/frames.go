@@ -6,12 +6,12 @@ import (
 	"fmt"
 )
 
-// MaxFrame is how long a frame may be where nothing else is said: the default of a broker's
+// MaxFrame is the default for the longest frame: the default of a broker's
 // socket.request.max.bytes.
 const MaxFrame = 100 << 20
 
-// Frames puts a stream together: chunks of any length go in, whole frames come out. The zero
-// value is ready.
+// Frames finds the frames of a stream: chunks of any length are written to it, whole frames come
+// out. The zero value is ready.
 //
 //	length int32 | length bytes | length int32 | ...
 type Frames struct {
@@ -21,13 +21,13 @@ type Frames struct {
 	offset int64 // of buffer[0] in the stream
 }
 
-// A FrameError is one at a byte of a stream.
+// A FrameError is an error at a byte of a stream. The stream cannot be read beyond it.
 type FrameError struct {
 	Offset int64
 	Err    error
 }
 
-// Error returns both.
+// Error returns the offset and what is wrong there.
 func (e *FrameError) Error() string { return fmt.Sprintf("at byte %d: %v", e.Offset, e.Err) }
 
 // Unwrap returns what is wrong.
@@ -35,20 +35,19 @@ func (e *FrameError) Unwrap() error { return e.Err }
 
 // Errors of streams.
 var (
-	ErrNegativeLength = errors.New("a negative length")
-	ErrFrameTooLong   = errors.New("a frame that is too long")
-	ErrCutOff         = errors.New("the stream ends in a frame")
+	ErrNegativeLength = errors.New("negative frame length")
+	ErrFrameTooLong   = errors.New("frame too long")
+	ErrCutOff         = errors.New("the stream ends inside a frame")
 )
 
-// Write takes a chunk. It keeps a copy, and never fails.
+// Write adds a chunk, of which it keeps a copy. It never fails.
 func (f *Frames) Write(chunk []byte) (int, error) {
 	f.buffer = append(f.buffer, chunk...)
 	return len(chunk), nil
 }
 
-// Next returns the next whole frame, without its length, or nil if it is not there yet. The
-// frame is valid until the next call of a method. After an error there is nothing more to
-// come: where the next frame begins is not known.
+// Next returns the next frame, without its length, or nil if it was not written whole yet. The
+// frame is valid until the next call of a method. After an error no more frames can be found.
 func (f *Frames) Next() (frame []byte, err error) {
 	if len(f.buffer) < 4 {
 		return nil, nil
@@ -72,10 +71,10 @@ func (f *Frames) Next() (frame []byte, err error) {
 	return frame, nil
 }
 
-// End says whether the stream may end here: [ErrCutOff] if it is in the middle of a frame.
+// End returns [ErrCutOff] if the stream has ended in the middle of a frame.
 func (f *Frames) End() error {
 	if len(f.buffer) > 0 {
-		return &FrameError{f.offset, fmt.Errorf("%w: %d bytes are there", ErrCutOff, len(f.buffer))}
+		return &FrameError{f.offset, fmt.Errorf("%w: it has %d bytes of it", ErrCutOff, len(f.buffer))}
 	}
 	return nil
 }

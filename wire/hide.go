@@ -6,9 +6,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// secrets are the fields of APIs, by their keys, that let whoever reads them in, or may: SASL
-// tokens, what passwords are checked with, keys of delegation tokens, and the values of
-// configurations, of which only a broker knows which ones are passwords.
+// secrets returns the fields of an API that are or may be credentials: SASL tokens, salted
+// passwords, keys of delegation tokens, and the values of configurations, because only the broker
+// knows which of them are passwords.
 func secrets(key int16) []string {
 	switch kmsg.Key(key) {
 	case kmsg.SASLAuthenticate:
@@ -25,7 +25,7 @@ func secrets(key int16) []string {
 	return nil
 }
 
-// confidential says which fields of an API are hidden.
+// confidential returns which fields of an API [Codec.Hide] hides.
 func confidential(key int16) func(Field) bool {
 	names := secrets(key)
 	return func(f Field) bool { return f.Type == "records" || slices.Contains(names, f.Name) }

@@ -11,22 +11,20 @@ import (
 	"unicode/utf8"
 )
 
-// unknownTags is the name under which the tagged fields stand that kmsg does not know, by
-// their tags, as base64.
+// unknownTags is the name of the object of tagged fields that kmsg does not know: base64, by their
+// tags.
 const unknownTags = "unknownTaggedFields"
 
-// AppendJSON appends a message as JSON, in one line: its fields have the names of Kafka's
-// schemas in camelCase, those that its version does not have are left out. Integers are
-// exact, bytes are base64, UUIDs have Kafka's form; a string that is not UTF-8 is
-// {"base64": "..."}, floats that JSON does not know are the strings NaN, Infinity and
-// -Infinity.
+// AppendJSON appends a message as JSON, in one line. Its fields have the names of Kafka's schemas
+// in camelCase; those that its version does not have are left out. Integers are exact, bytes are
+// base64, UUIDs have Kafka's form. A string that is not UTF-8 is {"base64": "..."}; floats that
+// JSON does not have are the strings NaN, Infinity and -Infinity.
 //
-// Beside an error code other than 0 in a response stands what it means: beside errorCode
-// error, beside partitionErrorCode partitionError. Beside records that cannot be read, and
-// are base64 though batches are wanted, stands why: recordsUnread.
+// In a response an error code other than 0 is followed by its meaning: errorCode by error,
+// partitionErrorCode by partitionError. Records that cannot be decoded are base64, also with
+// [Codec.Records], and are followed by the reason: recordsUnread.
 //
-// The error is that of a version that is not known, or a [*LimitError]; then nothing is
-// appended.
+// It fails for a version that is not known, and with a [*LimitError]. Then it appends nothing.
 func (c *Codec) AppendJSON(dst []byte, m Message) ([]byte, error) {
 	fields, err := c.Fields(directionOf(m), m.Key(), m.GetVersion())
 	if err != nil {
@@ -53,14 +51,14 @@ func (c *Codec) AppendJSON(dst []byte, m Message) ([]byte, error) {
 type jsonWriter struct {
 	response bool
 	records  *inflater        // nil: they are base64
-	hidden   func(Field) bool // nil: nothing is
+	hidden   func(Field) bool // nil: no field is hidden
 	unread   error            // why the records that were written last are base64
-	start    int
-	end      int   // the length at which there is too much
-	err      error // of the limit; nothing is written any more
+	start    int              // length of dst before the message
+	end      int              // the largest length of dst
+	err      error            // a limit was exceeded; nothing more is written
 }
 
-// fits reports whether n bytes more may be written behind dst.
+// fits reports whether n bytes more may be appended to dst.
 func (w *jsonWriter) fits(dst []byte, n int) bool {
 	if w.err == nil && n > w.end-len(dst) {
 		w.err = &LimitError{"JSON bodies", w.end - w.start}
@@ -108,10 +106,10 @@ func (w *jsonWriter) object(dst []byte, fields []Field, v reflect.Value) []byte 
 	return append(dst, '}')
 }
 
-// unread is added to the name of records.
+// unread is appended to the name of records, for the reason why they are base64.
 const unread = "Unread"
 
-// meaning returns the name under which the meaning of an error code stands.
+// meaning returns the name of the field that has the meaning of an error code.
 func (f Field) meaning() (name string, ok bool) {
 	if f.Type != "int16" || !strings.HasSuffix(f.Name, "rrorCode") {
 		return "", false
@@ -191,7 +189,7 @@ func appendString(dst []byte, s string) []byte {
 	return append(appendBase64(append(dst, `{"base64":`...), []byte(s)), '}')
 }
 
-// text is appendString, if there is room for what it may become.
+// text is appendString, if the JSON of the string fits.
 func (w *jsonWriter) text(dst []byte, s string) []byte {
 	if !w.fits(dst, jsonSize(s)) {
 		return dst
@@ -199,7 +197,7 @@ func (w *jsonWriter) text(dst []byte, s string) []byte {
 	return appendString(dst, s)
 }
 
-// base64 is appendBase64, if there is room for it.
+// base64 is appendBase64, if it fits.
 func (w *jsonWriter) base64(dst, b []byte) []byte {
 	if !w.fits(dst, base64.StdEncoding.EncodedLen(len(b))) {
 		return dst
@@ -207,7 +205,7 @@ func (w *jsonWriter) base64(dst, b []byte) []byte {
 	return appendBase64(dst, b)
 }
 
-// jsonSize is the most that a string becomes, without the quotes.
+// jsonSize is the largest size of a string as JSON, without the quotes.
 func jsonSize[T ~string | ~[]byte](s T) (n int) {
 	for i := range len(s) {
 		switch c := s[i]; {
@@ -225,7 +223,7 @@ func appendBase64(dst, b []byte) []byte {
 	return append(base64.StdEncoding.AppendEncode(dst, b), '"')
 }
 
-// appendMarshalled appends what the standard library makes of a value that it cannot refuse.
+// appendMarshalled appends the JSON of a value that always has one.
 func appendMarshalled(dst []byte, v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {

@@ -5,17 +5,17 @@ import (
 	"unsafe"
 )
 
-// structShare is how many times [Codec.Limit] the structs of a message may take, and its JSON.
+// structShare times [Codec.Limit] is the limit of the structs of a message, and of its JSON.
 const structShare = 4
 
-// A LimitError is a message that takes more than [Codec.Limit] allows, or a batch that takes more
-// than [Codec.BatchLimit].
+// A LimitError is the error of a message that exceeds [Codec.Limit], or of a batch that exceeds
+// [Codec.BatchLimit].
 type LimitError struct {
 	What  string // "decompressed records"
 	Limit int    // bytes
 }
 
-// Error returns all of it.
+// Error returns what exceeds the limit, and the limit.
 func (e *LimitError) Error() string {
 	size := fmt.Sprintf("%d bytes", e.Limit)
 	if e.Limit >= 1<<20 {
@@ -24,8 +24,8 @@ func (e *LimitError) Error() string {
 	return fmt.Sprintf("%s larger than %s are not decoded here", e.What, size)
 }
 
-// A budget counts the memory of the structs that a message is decoded into. A byte or two of
-// a message can mean a struct of a hundred bytes. Nil has no limit.
+// A budget counts the memory of the structs of a message: a byte or two of a message can mean a
+// struct of a hundred bytes. A nil budget has no limit.
 type budget struct{ limit, left int }
 
 func (c *Codec) budget() *budget {
@@ -35,7 +35,7 @@ func (c *Codec) budget() *budget {
 	return &budget{structShare * c.Limit, structShare * c.Limit}
 }
 
-// take returns an error if n bytes more are too many.
+// take counts n bytes more, and returns an error if the budget is exceeded.
 func (b *budget) take(n int) error {
 	if b == nil {
 		return nil
@@ -46,7 +46,7 @@ func (b *budget) take(n int) error {
 	return nil
 }
 
-// What decoded parts take.
+// The memory of decoded parts.
 const (
 	batchSize  = int(unsafe.Sizeof(Batch{}))
 	recordSize = int(unsafe.Sizeof(Record{}))

@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// nameOf returns the name that Kafka's schemas have for a field of a struct of kmsg, in
-// camelCase, in one version. kmsg has names of its own where it found them better, or where
-// its messages are older than the schemas (KIP-482).
+// nameOf returns the name of a field of a kmsg struct in Kafka's schemas, in camelCase, in one
+// version. kmsg differs where its authors preferred another name, and where its messages are older
+// than the schemas (KIP-482).
 func nameOf(strct, field string, version int16) string {
 	if in, ok := stopReplica[strct+"."+field]; ok {
 		return in[min(version, 3)]
@@ -22,17 +22,17 @@ func nameOf(strct, field string, version int16) string {
 	return strings.ToLower(name[:1]) + name[1:]
 }
 
-// spelling turns Go's initialisms into the words of the schemas.
+// spelling replaces Go's initialisms by the words of the schemas.
 var spelling = strings.NewReplacer("ID", "Id", "Millis", "Ms", "ACL", "Acl", "ISR", "Isr", "ELR", "Elr", "HMAC", "Hmac", "SASL", "Sasl", "SCRAM", "Scram", "ZK", "Zk")
 
-// stopReplica has one array in kmsg that is three in the schema, by version.
+// stopReplica are the names, by version, of one array in kmsg that is three arrays in the schema.
 var stopReplica = map[string][4]string{
 	"StopReplicaRequest.Topics":         {"ungroupedPartitions", "topics", "topics", "topicStates"},
 	"StopReplicaRequestTopic.Topic":     {"topicName", "name", "name", "topicName"},
 	"StopReplicaRequestTopic.Partition": {"partitionIndex", "", "", ""},
 }
 
-// renamed are the fields that have another name in most structs.
+// renamed are the fields that have another name in most structs of the schemas.
 var renamed = map[string]string{
 	"ExpiryTimestamp": "expiryTimestampMs",
 	"Generation":      "generationId",
@@ -47,7 +47,8 @@ var renamed = map[string]string{
 	"Type":            "entityType",
 }
 
-// renamedIn are those of single structs. Most programs that link this package never ask.
+// renamedIn are the fields that have another name in one struct. The table is built on first use,
+// because most programs that link this package never need it.
 var renamedIn = sync.OnceValue(func() map[string]map[string]string {
 	return map[string]map[string]string{
 		"AddPartitionsToTxnRequest":                                             {"ProducerEpoch": "v3AndBelowProducerEpoch", "ProducerID": "v3AndBelowProducerId", "Topics": "v3AndBelowTopics", "TransactionalID": "v3AndBelowTransactionalId"},

@@ -17,13 +17,13 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// A PathError says what is wrong with a value of a JSON document, and where.
+// A PathError is an error at a value of a JSON document.
 type PathError struct {
 	Path string // topics[2].partitions[0].index; empty: the document
 	Err  error
 }
 
-// Error returns both.
+// Error returns the path and what is wrong there.
 func (e *PathError) Error() string {
 	if e.Path == "" {
 		return e.Err.Error()
@@ -34,9 +34,9 @@ func (e *PathError) Error() string {
 // Unwrap returns what is wrong.
 func (e *PathError) Unwrap() error { return e.Err }
 
-// ParseJSON reads a message as AppendJSON writes it. Fields that are not there have their
-// defaults; one that the version does not have is an error. An error names the path of the
-// first value that is wrong ([*PathError]).
+// ParseJSON parses a message in the form in which [Codec.AppendJSON] writes it. Missing fields have
+// their defaults; a field that the version does not have is an error. A [*PathError] names the
+// first value that is wrong.
 func (c *Codec) ParseJSON(d Direction, key, version int16, document []byte) (Message, error) {
 	m, err := New(d, key, version)
 	if err != nil {
@@ -57,7 +57,7 @@ func (c *Codec) ParseJSON(d Direction, key, version int16, document []byte) (Mes
 	return m, nil
 }
 
-// parseTree reads one JSON value and wants nothing behind it.
+// parseTree parses one JSON value. Nothing may follow it.
 func parseTree(document []byte) (tree any, err error) {
 	r := json.NewDecoder(bytes.NewReader(document))
 	r.UseNumber()
@@ -65,7 +65,7 @@ func parseTree(document []byte) (tree any, err error) {
 		return nil, fmt.Errorf("not JSON: %w", err)
 	}
 	if _, err := r.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("not JSON: something stands behind the first value")
+		return nil, errors.New("not JSON: something follows the first value")
 	}
 	return tree, nil
 }
@@ -93,8 +93,8 @@ func (p parser) object(path string, fields []Field, v reflect.Value, tree any) e
 			if err := p.tags(at, tagsOf(v), values[name]); err != nil {
 				return err
 			}
-		case p.d == Response && isMeaning(fields, name): // of a code that is there too
-		case isUnread(fields, name): // of records that are there too
+		case p.d == Response && isMeaning(fields, name): // the code decides
+		case isUnread(fields, name): // a remark on the records
 		default:
 			return &PathError{at, p.unknownField(fields, at)}
 		}
@@ -102,7 +102,7 @@ func (p parser) object(path string, fields []Field, v reflect.Value, tree any) e
 	return nil
 }
 
-// isMeaning reports whether a name is that of an error beside its code.
+// isMeaning reports whether a name is that of the meaning of an error code.
 func isMeaning(fields []Field, name string) bool {
 	return slices.ContainsFunc(fields, func(f Field) bool {
 		meaning, ok := f.meaning()
@@ -110,12 +110,13 @@ func isMeaning(fields []Field, name string) bool {
 	})
 }
 
-// isUnread reports whether a name is that of what is said beside records.
+// isUnread reports whether a name is that of the reason why records are base64.
 func isUnread(fields []Field, name string) bool {
 	return slices.ContainsFunc(fields, func(f Field) bool { return f.Type == "records" && f.Name+unread == name })
 }
 
-// unknownField returns the error for a name that is not a field, with the nearest one.
+// unknownField returns the error for a name that is not a field of the version. It names the
+// versions that have the field, or the fields of this version.
 func (p parser) unknownField(fields []Field, path string) error {
 	var with []string
 	for version := int16(0); version <= p.m.MaxVersion(); version++ {
@@ -124,16 +125,16 @@ func (p parser) unknownField(fields []Field, path string) error {
 		}
 	}
 	if len(with) > 0 {
-		return fmt.Errorf("version %d does not have it; these do: %s", p.m.GetVersion(), strings.Join(with, ", "))
+		return fmt.Errorf("version %d does not have it; these versions do: %s", p.m.GetVersion(), strings.Join(with, ", "))
 	}
 	var names []string
 	for _, f := range fields {
 		names = append(names, f.Name)
 	}
 	if len(names) == 0 {
-		return fmt.Errorf("there is no such field; version %d has none here", p.m.GetVersion())
+		return fmt.Errorf("no such field; version %d has no fields here", p.m.GetVersion())
 	}
-	return fmt.Errorf("there is no such field; version %d has %s", p.m.GetVersion(), strings.Join(names, ", "))
+	return fmt.Errorf("no such field; version %d has %s", p.m.GetVersion(), strings.Join(names, ", "))
 }
 
 // has reports whether there is a field with a path.
@@ -156,7 +157,7 @@ func (p parser) tags(path string, tags *kmsg.Tags, tree any) error {
 		at := join(path, name)
 		tag, err := strconv.ParseUint(name, 10, 32)
 		if err != nil {
-			return &PathError{at, errors.New("want a tag, a number from 0 to 4294967295")}
+			return &PathError{at, errors.New("expected a tag, a number from 0 to 4294967295")}
 		}
 		b, err := base64Of(at, value)
 		if err != nil {
@@ -272,13 +273,13 @@ func (p parser) float(path string, v reflect.Value, tree any) error {
 		return wrong(path, "a number", tree)
 	}
 	if math.IsNaN(n) {
-		n = math.NaN() // one of them all
+		n = math.NaN() // there are many; this is the usual one
 	}
 	v.SetFloat(n)
 	return nil
 }
 
-// stringOf reads a string, which is an object with base64 where it is not UTF-8.
+// stringOf returns a string, which is an object with base64 if it is not UTF-8.
 func stringOf(path string, tree any) (string, error) {
 	switch t := tree.(type) {
 	case string:
@@ -299,22 +300,22 @@ func base64Of(path string, tree any) ([]byte, error) {
 	}
 	b, err := base64.StdEncoding.DecodeString(s)
 	if err != nil {
-		return nil, &PathError{path, fmt.Errorf("want base64: %w", err)}
+		return nil, &PathError{path, fmt.Errorf("expected base64: %w", err)}
 	}
 	return b, nil
 }
 
-// wrong says what is wanted in place of a value.
+// wrong returns the error for a value of another type than expected.
 func wrong(path, want string, have any) error {
 	text, err := json.Marshal(have)
 	if err != nil {
-		text = []byte("something else")
+		text = []byte("another value")
 	}
 	const most = 60
 	if len(text) > most {
 		text = append(text[:most:most], "..."...)
 	}
-	return &PathError{path, fmt.Errorf("want %s, have %s", want, text)}
+	return &PathError{path, fmt.Errorf("expected %s, got %s", want, text)}
 }
 
 func join(path, name string) string {

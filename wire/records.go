@@ -7,25 +7,25 @@ import (
 	"hash/crc32"
 )
 
-// A Batch is a record batch (magic 2, since Kafka 0.11), or one message of a message set
-// (magic 0 and 1), which holds others if it is compressed.
+// A Batch is a record batch (magic 2, since Kafka 0.11), or one message of a message set (magic 0
+// and 1), which contains others if it is compressed.
 type Batch struct {
 	Magic                int8        `json:"magic"`
 	BaseOffset           int64       `json:"baseOffset"`
 	PartitionLeaderEpoch int32       `json:"partitionLeaderEpoch"` // magic 2
 	CRC                  uint32      `json:"crc"`
-	CRCValid             bool        `json:"crcValid"` // as read; what is written has a right one
+	CRCValid             bool        `json:"crcValid"` // when decoded; EncodeRecords writes a correct checksum
 	Compression          Compression `json:"compression"`
-	LogAppendTime        bool        `json:"logAppendTime"` // timestamps are the broker's (magic 1 and 2)
+	LogAppendTime        bool        `json:"logAppendTime"` // the timestamps are the broker's (magic 1 and 2)
 	Transactional        bool        `json:"transactional"` // magic 2
-	Control              bool        `json:"control"`       // magic 2: its records end transactions
+	Control              bool        `json:"control"`       // magic 2: its records mark the end of transactions
 	ProducerID           int64       `json:"producerId"`    // magic 2; -1: none
 	ProducerEpoch        int16       `json:"producerEpoch"`
 	BaseSequence         int32       `json:"baseSequence"`
 	Records              []Record    `json:"records"`
 }
 
-// A Record is one of a batch, with its own offset and timestamp.
+// A Record is a record of a batch, with its own offset and timestamp.
 type Record struct {
 	Offset    int64    `json:"offset"`
 	Timestamp int64    `json:"timestamp"` // milliseconds since 1970; -1: none
@@ -34,13 +34,13 @@ type Record struct {
 	Headers   []Header `json:"headers,omitempty"` // magic 2
 }
 
-// A Header of a record.
+// A Header is a header of a record.
 type Header struct {
 	Key   Data `json:"key"`
 	Value Data `json:"value"`
 }
 
-// What the attributes say.
+// The bits of the attributes.
 const (
 	codecBits        = 7
 	logAppendBit     = 1 << 3
@@ -49,23 +49,23 @@ const (
 )
 
 const (
-	magicAt    = 16 // in a batch as in a message
-	batchHead  = 61
-	lengthHead = 12 // what the length does not count
+	magicAt    = 16 // offset of the magic, in a batch and in a message
+	batchHead  = 61 // length of the fields that precede the records
+	lengthHead = 12 // length of the fields that the length does not count
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// DecodeRecords reads the records of a Produce or Fetch message: batches, or a message set.
-// Brokers cut the last one off where a limit of the request ends; it is returned as rest.
-// What cannot be read is a [*DecodeError] with the byte of b.
+// DecodeRecords decodes the records of a Produce or Fetch message: batches, or a message set. A
+// broker may cut off the last one at the limit of the request; its bytes are returned as rest. A
+// [*DecodeError] has the offset in b.
 func DecodeRecords(b []byte) (batches []Batch, rest []byte, err error) {
 	f := new(inflater)
 	defer f.close()
 	return f.records(b)
 }
 
-// records is [DecodeRecords] for one of the fields of a message.
+// records is [DecodeRecords] for one field of a message.
 func (f *inflater) records(b []byte) (batches []Batch, rest []byte, err error) {
 	for whole := len(b); len(b) > 0; {
 		if len(b) < lengthHead {
@@ -91,10 +91,10 @@ func (f *inflater) records(b []byte) (batches []Batch, rest []byte, err error) {
 	return batches, nil, nil
 }
 
-// pathOf is that of the batch behind some.
+// pathOf returns the path of the batch that follows some.
 func pathOf(batches []Batch) string { return fmt.Sprintf("batch %d", len(batches)) }
 
-// batch reads one. A [*DecodeError] counts from its beginning.
+// batch decodes one batch or message. A [*DecodeError] counts from its beginning.
 func (f *inflater) batch(b []byte) (Batch, error) {
 	if err := f.memory.take(batchSize); err != nil {
 		return Batch{}, err
@@ -109,7 +109,7 @@ func (f *inflater) batch(b []byte) (Batch, error) {
 	}
 }
 
-// batch2 reads a batch of magic 2 (KIP-98).
+// batch2 decodes a batch of magic 2 (KIP-98).
 //
 //	base offset int64 | length int32 | leader epoch int32 | magic int8 | CRC-32C uint32 |
 //	attributes int16 | delta of the last offset int32 | base timestamp int64 | largest timestamp int64 |
@@ -171,10 +171,10 @@ func (f *inflater) batch2(b []byte) (Batch, error) {
 	return batch, nil
 }
 
-// nested is how deep message sets may stand in each other: Kafka has one level.
+// nested is how deep message sets may be nested: Kafka has one level.
 const nested = 1
 
-// message reads one message of a set. A compressed one holds a set in its value, whose
+// message decodes one message of a set. The value of a compressed message is a message set, whose
 // offsets are relative with magic 1 (KIP-31). Magic 1 has a timestamp (KIP-32).
 //
 //	offset int64 | length int32 | CRC-32 uint32 | magic int8 | attributes int8 | [timestamp int64] |
@@ -248,13 +248,13 @@ func (f *inflater) message(b []byte, depth int) (Batch, error) {
 	return batch, nil
 }
 
-// The shortest record of magic 2 has six empty fields behind its length, a header two.
+// The shortest record of magic 2 has six empty fields after its length, the shortest header two.
 const (
 	shortestRecord = 7
 	shortestHeader = 2
 )
 
-// record reads one record of magic 2. A length of -1 is null. r fails if the record is malformed
+// record decodes one record of magic 2. A length of -1 is null. r fails if the record is malformed
 // or takes too much memory.
 //
 //	length varint | attributes int8 | timestamp delta varint | offset delta varint |

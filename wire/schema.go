@@ -9,50 +9,50 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// A Field is a part of a message in one version.
+// A Field is a field of a message in one version.
 type Field struct {
 	Name     string // as in Kafka's schemas, in camelCase
 	Type     string // bool, int8 to int64, uint16, uint32, float64, string, bytes, records, uuid, struct, or [] and one of these
 	Nullable bool   // in this version
-	Tagged   bool   // KIP-482: left out where it has its default
+	Tagged   bool   // KIP-482: it is encoded only if it differs from its default
 	Tag      uint32
-	Fields   []Field // of a struct, or of each element of an array of them
+	Fields   []Field // of a struct, or of each struct of an array
 
 	index int // in kmsg's struct
 }
 
-// A Codec turns messages into JSON and back. The zero value is ready; it is safe for
-// concurrent use, and remembers what it has found out about the messages that it has met.
+// A Codec converts messages between bytes, structs and JSON. The zero value is ready. It is safe
+// for concurrent use, and caches the fields of the messages that it has seen: use one for many.
 type Codec struct {
-	// Records decodes the records of Produce and Fetch messages into batches; without it
-	// they are base64. ParseJSON takes both.
+	// Records decodes the records of Produce and Fetch messages into batches in JSON; without
+	// it they are base64. ParseJSON accepts both.
 	Records bool
-	// Hide leaves out of JSON what is only for the two sides, records too: see hide.go. In
-	// its place stands {"hiddenBytes": LENGTH}, which ParseJSON does not take.
+	// Hide replaces records, and fields that are or may be credentials, by
+	// {"hiddenBytes": LENGTH} in JSON. ParseJSON does not accept that.
 	Hide bool
-	// Share lets the bytes of messages be those of the frame that they are read from, which
+	// Share lets the bytes in messages be part of the frame that they were decoded from, which
 	// must not change then. Without it they are copies.
 	Share bool
-	// BatchLimit bounds the records of one batch once they are decompressed, in bytes; 0: the
-	// constant [BatchLimit], 64 MiB. Records that exceed it stay base64, and the reason, a
-	// [*LimitError], is with them.
+	// BatchLimit bounds the decompressed records of one batch, in bytes; 0: the constant
+	// [BatchLimit], 64 MiB. Records that exceed it are base64 in JSON, followed by the reason.
 	BatchLimit int
 	// Limit bounds what a message may become, in bytes, for programs that decode what others
 	// send: the decompressed records of a message may take Limit, its structs and its JSON four
-	// times as much each. What exceeds it is a [*LimitError]. 0: no bound but that of each batch.
+	// times as much each. A message that exceeds it is a [*LimitError]. 0: only each batch is
+	// bounded.
 	Limit int
 
 	known sync.Map // of shape to []Field
 }
 
-// A shape is what a message of one version has.
+// A shape identifies the fields of a message: those of one version.
 type shape struct {
 	d            Direction
 	key, version int16
 }
 
-// Fields describes what a message has in one version, in the order of kmsg. The result is
-// shared: it must not be changed.
+// Fields returns the fields of a message in one version, in the order of kmsg. The result is
+// shared and must not be changed.
 func (c *Codec) Fields(d Direction, key, version int16) ([]Field, error) {
 	if known, ok := c.known.Load(shape{d, key, version}); ok {
 		return known.([]Field), nil
@@ -64,10 +64,9 @@ func (c *Codec) Fields(d Direction, key, version int16) ([]Field, error) {
 	return fields, err
 }
 
-// probe asks kmsg, which does not say at run time which field belongs to which version: a
-// message in which no field has its default goes through its encoder and decoder, and what
-// is lost on the way is not part of the version. A field is nullable if null and empty are
-// encoded differently.
+// probe finds the fields of a version with kmsg, which has no table of them at run time: it encodes
+// and decodes a message in which no field has its default, and fields that are lost are not part
+// of the version. A field is nullable if null and empty are encoded differently.
 func probe(d Direction, key, version int16) ([]Field, error) {
 	sample, err := New(d, key, version)
 	if err != nil {
@@ -85,15 +84,15 @@ func probe(d Direction, key, version int16) ([]Field, error) {
 	return p.fields(reflect.ValueOf(sample).Elem(), reflect.ValueOf(back).Elem()), nil
 }
 
-// own reports whether a field of a struct of kmsg stands for something on the wire: all but
-// the version of a message and the tagged fields that nobody knows.
+// own reports whether a field of a kmsg struct is a field of the protocol: all are but the version
+// of a message and the unknown tagged fields.
 func own(message reflect.Type, i int) bool {
 	f := message.Field(i)
 	return f.Name != "UnknownTags" && (f.Name != "Version" || !reflect.PointerTo(message).Implements(reflect.TypeFor[Message]()))
 }
 
-// tagsOf returns where a struct keeps the tagged fields that kmsg does not know; nil if it
-// has no flexible version.
+// tagsOf returns the field of a struct for the tagged fields that kmsg does not know; nil if the
+// struct has no flexible version.
 func tagsOf(v reflect.Value) *kmsg.Tags {
 	f := v.FieldByName("UnknownTags")
 	if !f.IsValid() {
@@ -142,10 +141,10 @@ func fresh(t reflect.Type) reflect.Value {
 	return v.Elem()
 }
 
-// A prober looks at a message in which every field is set.
+// A prober finds the fields of a message in which every field is set.
 type prober struct{ message Message }
 
-// fields lists those of a struct of the message that have come back.
+// fields lists the fields of a struct of the message that were decoded again.
 func (p prober) fields(sample, back reflect.Value) (all []Field) {
 	t := sample.Type()
 	defaults := fresh(t)
@@ -170,14 +169,14 @@ func (p prober) fields(sample, back reflect.Value) (all []Field) {
 	return all
 }
 
-// A tag is that of a tagged field, with the first version that has it.
+// A tag is the number of a tagged field, with the first version that has the field.
 type tag struct {
 	number uint32
 	since  int16
 }
 
-// tagged are the fields that are tagged. kmsg does not say so, and takes them in any version
-// that has tags.
+// tagged are the tagged fields. kmsg has no table of them, and encodes them in any version that has
+// tags.
 var tagged = map[string]tag{
 	"ApiVersionsResponse.SupportedFeatures":                 {0, 3},
 	"ApiVersionsResponse.FinalizedFeaturesEpoch":            {1, 3},
@@ -206,7 +205,7 @@ var tagged = map[string]tag{
 	"VoteResponse.NodeEndpoints":                            {0, 1},
 }
 
-// single is what a pointer leads to, or the only element.
+// single returns what a pointer points to, or the only element of a slice.
 func single(v reflect.Value) reflect.Value {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -217,7 +216,7 @@ func single(v reflect.Value) reflect.Value {
 	return v
 }
 
-// nullable reports whether null is anything else than empty.
+// nullable reports whether null and empty are encoded differently.
 func (p prober) nullable(v reflect.Value) bool {
 	if v.Kind() != reflect.Pointer && v.Kind() != reflect.Slice {
 		return false
@@ -234,7 +233,7 @@ func (p prober) nullable(v reflect.Value) bool {
 	return !bytes.Equal(empty, p.message.AppendTo(nil))
 }
 
-// typeOf names a type as the schemas do.
+// typeOf returns the name of a type in the schemas.
 func typeOf(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Pointer:
@@ -250,7 +249,7 @@ func typeOf(t reflect.Type) string {
 	return t.Kind().String()
 }
 
-// directionOf tells requests from responses.
+// directionOf returns the direction of a message.
 func directionOf(m Message) Direction {
 	if _, ok := m.(kmsg.Request); ok {
 		return Request

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Template returns a message as JSON in which every field of its version stands with its
-// default, arrays of structs with one element: something to fill in.
+// Template returns JSON to be filled in: a message in which every field of the version has its
+// default, and every array of structs one element.
 func (c *Codec) Template(d Direction, key, version int16) ([]byte, error) {
 	m, err := New(d, key, version)
 	if err != nil {
@@ -39,17 +39,17 @@ func extend(fields []Field, v reflect.Value) {
 	}
 }
 
-// A Description is what is known of one field in all versions of a message.
+// A Description describes one field in all versions of a message.
 type Description struct {
 	Path     string // topics[].partitions[].index
 	Type     string // as in Field
-	Versions string // "0-12", "13+"
+	Versions string // that have the field: "0-12", "13+"
 	Nullable string // the versions in which it may be null; empty: none
-	Tag      string // of a tagged field
+	Tag      string // the number of a tagged field; empty: it is not tagged
 }
 
-// Describe lists all fields that a message has in any version, in the order of the newest
-// version that has them. A + behind a version says that the newest one has it too.
+// Describe lists the fields that a message has in any version, in the order of the newest version
+// that has them. "13+" means version 13 and all that follow.
 func (c *Codec) Describe(d Direction, key int16) ([]Description, error) {
 	newest, err := New(d, key, 0)
 	if err != nil {
@@ -68,7 +68,7 @@ func (c *Codec) Describe(d Direction, key int16) ([]Description, error) {
 			if h == nil {
 				h = &history{Description: Description{Path: path, Type: f.Type}}
 				found[path] = h
-				order = insertBehind(order, before, path)
+				order = insertAfter(order, before, path)
 			}
 			if h.versions = append(h.versions, version); f.Nullable {
 				h.nullable = append(h.nullable, version)
@@ -88,13 +88,13 @@ func (c *Codec) Describe(d Direction, key int16) ([]Description, error) {
 	return all, nil
 }
 
-// A history collects versions, the newest first.
+// A history collects the versions of a field, the newest first.
 type history struct {
 	Description
 	versions, nullable []int16
 }
 
-// walk calls see for all fields, each before those in it.
+// walk calls see for all fields, for a struct before its fields.
 func walk(path string, fields []Field, see func(path string, f Field)) {
 	for _, f := range fields {
 		at := join(path, f.Name+strings.Repeat("[]", strings.Count(f.Type, "[]")))
@@ -103,8 +103,8 @@ func walk(path string, fields []Field, see func(path string, f Field)) {
 	}
 }
 
-// insertBehind puts a path behind another one; at the front if that is empty.
-func insertBehind(order []string, before, path string) []string {
+// insertAfter inserts a path after another one; at the front if that is empty.
+func insertAfter(order []string, before, path string) []string {
 	at := 0
 	for i, other := range order {
 		if other == before {
@@ -114,7 +114,7 @@ func insertBehind(order []string, before, path string) []string {
 	return append(order[:at:at], append([]string{path}, order[at:]...)...)
 }
 
-// ranges writes versions, the newest first, as the schemas do: 0-2, 5+.
+// ranges formats versions, the newest first, as the schemas do: 0-2, 5+.
 func ranges(versions []int16, newest int16) string {
 	var parts []string
 	for i := 0; i < len(versions); {

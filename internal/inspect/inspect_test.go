@@ -47,7 +47,7 @@ func TestDo(t *testing.T) {
 		{"no version", "", Request{API: "Metadata:99"}, `Metadata has the versions 0 to 13, not "99"`, true},
 		{"a version that the broker does not have", "", Request{API: "Fetch:0"}, "the broker has Fetch in the versions 4 to 18, not 0", true},
 		{"an API that the broker does not have", "", Request{API: "LeaderAndIsr"}, "the broker does not have LeaderAndIsr", true},
-		{"a field that is not there", "", Request{API: "Metadata:1", Body: []byte(`{"topic": []}`)}, "Metadata request, version 1: topic: there is no such field; version 1 has topics", true},
+		{"a field that is not there", "", Request{API: "Metadata:1", Body: []byte(`{"topic": []}`)}, "Metadata request, version 1: topic: no such field; version 1 has topics", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var answer []byte
