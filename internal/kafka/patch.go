@@ -1,5 +1,7 @@
 package kafka
 
+import "encoding/binary"
+
 // A Patch is a rewritten message that has not been assembled: the original bytes
 // and what takes the place of some of them. So a message is never held twice.
 //
@@ -120,4 +122,49 @@ func (p *Patch) assemble(buf []byte) []byte {
 	}
 	out, _ := p.Next(buf)
 	return out
+}
+
+// An edit is what takes the place of src[from:to]: the first part of text, the
+// host, and the second part of text. Any of the three may be empty.
+type edit struct {
+	from, to     int
+	first, total uint8 // lengths of the first part, and of both
+	text         [16]byte
+	host         string
+}
+
+// replaceAddress makes e the edit that writes another host and port.
+func (e *edit) replaceAddress(at endpointSpan, s shape, host string, port int32) {
+	e.from, e.to, e.host = at.node+4, at.end(), host
+	text := appendLength(e.text[:0], len(host), s.flexible)
+	e.first = uint8(len(text))
+	e.total = uint8(len(binary.BigEndian.AppendUint32(text, uint32(port))))
+}
+
+// addressLen returns the length of a host of n bytes with its length, and a port.
+func (s shape) addressLen(n int) int {
+	if s.flexible {
+		return uvarintLen(uint32(n+1)) + n + 4
+	}
+	return 2 + n + 4
+}
+
+// replaceText returns the edit that writes a few bytes.
+func replaceText(from, to int, text []byte) (e edit) {
+	e.from, e.to = from, to
+	e.total = uint8(copy(e.text[:], text))
+	return e
+}
+
+// len returns the length of what is written.
+func (e *edit) len() int { return len(e.host) + int(e.total) }
+
+// growth returns how much longer the message becomes.
+func (e *edit) growth() int { return e.len() - (e.to - e.from) }
+
+// append appends what is written.
+func (e *edit) append(dst []byte) []byte {
+	dst = append(dst, e.text[:e.first]...)
+	dst = append(dst, e.host...)
+	return append(dst, e.text[e.first:e.total]...)
 }

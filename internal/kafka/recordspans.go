@@ -32,7 +32,7 @@ func HasRecords(request bool, key int16) bool {
 //	                  log start i64 v5+ | aborted v4+ | preferred replica i32 v11+ | records | tags |
 //	  aborted:        array of | producer i64 | first offset i64 | tags |
 //
-// ShareFetch is described in share.go; its addresses follow the topics.
+// The layout of ShareFetch is drawn in tail.go; its addresses follow the topics.
 func RecordSpans(frame []byte, size int, request bool, key, version int16) (records []Span, known int, last bool) {
 	a, ok := Lookup(key)
 	if !ok || !HasRecords(request, key) || version < 0 || version > a.MaxVersion {

@@ -1,5 +1,36 @@
 package kafka
 
+import (
+	"errors"
+	"fmt"
+)
+
+// An Endpoint is the address of one broker inside a response.
+type Endpoint struct {
+	NodeID int32
+	Host   string
+	Port   int32
+	// Hidden is set by a [Mapper] when the client must not hear of this address
+	// at all: the entry is left out of the response, or replaced by the error
+	// that makes a client ask again.
+	Hidden bool
+}
+
+// A Mapper replaces the real addresses of one response by local ones: it sets
+// Host and Port, or Hidden, of each element. All endpoints of a response are
+// given in one call, each of them once, so that their ports can be chosen
+// together. An error ends the connection before a byte of the response has
+// passed, or of what a [Walker] holds of it.
+type Mapper interface {
+	Map(endpoints []Endpoint) error
+}
+
+// MapperFunc makes a Mapper of a function.
+type MapperFunc func([]Endpoint) error
+
+// Map calls f.
+func (f MapperFunc) Map(endpoints []Endpoint) error { return f(endpoints) }
+
 // ResponseInfo says which response a frame is: the key and version of the
 // request that it answers, and its size as it stands before the frame.
 type ResponseInfo struct {
@@ -111,4 +142,62 @@ func RewriteWhole(buf []byte, h ResponseInfo, frame []byte, m Mapper) (out []byt
 		return nil, Result{}, err
 	}
 	return p.assemble(buf), p.result(), nil
+}
+
+// RewriteCost returns how many bytes [PatchHead] or [PatchWhole] and the Patch
+// allocate at most, besides what the Mapper does; held is the number of bytes
+// that the function is given. Where a response names few brokers it is a few
+// hundred, whatever its size; the bound is for one that was made to be expensive.
+//
+//	index       2 per element
+//	first       4 per distinct endpoint: its offset
+//	table       8 of the hash table, which has two to four slots per endpoint
+//	endpoints  32
+//	names      their bytes, each rounded up by 15 at most
+//
+// and an eighth more, because large objects are rounded up too.
+func RewriteCost(key int16, held int) int {
+	const small = 1 << 10 // errors, what is noted of ApiVersions, one edit
+	switch key {
+	case KeyApiVersions:
+		return small
+	case KeyMetadata:
+		held = min(held, MetadataBound)
+	}
+	elements := min(held/minEntry, maxElements)
+	endpoints := min(elements, maxEndpoints)
+	names := min(held-minEntry*endpoints, maxNames)
+	cost := 2*elements + (4+8+32+15)*endpoints + names
+	return cost + cost/8 + small
+}
+
+// WalkerCost returns how many bytes a [Walker] allocates at most for a response to a
+// request of this key with a tail of this size: what it holds of the tail, the same
+// rewritten, and the list of the addresses.
+func WalkerCost(key int16, tail int) int {
+	tail = min(tail, TailBound)
+	return 2*tail + RewriteCost(key, tail)
+}
+
+// The reasons why bytes cannot be handled. Errors of this package wrap one of
+// them, or are the error of a [Mapper] as it was.
+var (
+	// ErrShort: what was received so far is not enough; call again with more.
+	ErrShort = errors.New("more bytes are needed")
+	// ErrMalformed: the bytes are not what the protocol says; a length points
+	// outside its frame, a number is negative that must not be.
+	ErrMalformed = errors.New("malformed message")
+	// ErrTooLarge: the part that has to be held is larger than its bound.
+	ErrTooLarge = errors.New("message too large to be rewritten")
+	// ErrControllers: a DescribeCluster response lists controllers. Their
+	// addresses are not served, and their ids can equal those of brokers.
+	ErrControllers = errors.New("the response lists controllers, not brokers")
+	// ErrUnsupported: this API and version is none that the called function can
+	// rewrite. It means that [TreatmentOf] was not asked.
+	ErrUnsupported = errors.New("response cannot be rewritten")
+)
+
+// inResponse says of which response err speaks.
+func inResponse(h ResponseInfo, err error) error {
+	return fmt.Errorf("%s v%d response: %w", Name(h.Key), h.Version, err)
 }

@@ -1,6 +1,35 @@
 package kafka
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"errors"
+)
+
+// brokers rewrites the brokers, which come first. The rest, all topics and
+// partitions of the cluster, is not read.
+//
+//	| correlation id i32 | tags v9+ | throttle i32 v3+ | brokers | not touched ...
+//	brokers: array of | node id i32 | host | port i32 | rack nullable v1+ | tags v9+ |
+func (p *Patch) brokers(h ResponseInfo, src []byte, m Mapper) (consumed int, err error) {
+	flexible := apis[KeyMetadata].Flexible(h.Version)
+	c := newPartialCursor(src, int(h.FrameSize), MetadataBound)
+	c.skip(4)
+	if flexible {
+		c.tags()
+	}
+	if h.Version >= 3 {
+		c.skip(4)
+	}
+	c.readList(&p.list, shape{flexible: flexible, text: h.Version >= 1})
+	if errors.Is(c.err, ErrShort) {
+		return max(c.need, min(2*len(src), c.frame, c.bound)), ErrShort
+	}
+	if c.err != nil {
+		return 0, inResponse(h, c.err)
+	}
+	end := p.list.end
+	return end, p.mapAddresses(src[:end], m)
+}
 
 // coordinatorNotAvailable is the error that makes a client ask again.
 const coordinatorNotAvailable = 15
@@ -85,4 +114,35 @@ func appendNotAvailable(dst, code []byte) []byte {
 		own = coordinatorNotAvailable
 	}
 	return binary.BigEndian.AppendUint16(dst, own)
+}
+
+// endpointBrokers is the type of endpoints that clients of brokers ask for.
+const endpointBrokers = 1
+
+// cluster rewrites a DescribeCluster response (KIP-700, KIP-919).
+//
+//	| correlation id i32 | tags | throttle i32 | code i16 | message | type i8 v1+
+//	| cluster id | controller i32 | brokers | not touched ...
+//	brokers: array of | node id i32 | host | port i32 | rack | fenced i8 v2+ | tags |
+func (p *Patch) cluster(h ResponseInfo, frame []byte, m Mapper) error {
+	c := newCursor(frame, 4)
+	c.tags()
+	c.skip(4 + 2)
+	c.nullable(true)
+	kind := byte(endpointBrokers)
+	if h.Version >= 1 {
+		if b := c.span(1); b != nil {
+			kind = b[0]
+		}
+	}
+	c.nullable(true)
+	c.skip(4)
+	c.readList(&p.list, shape{flexible: true, text: true, fenced: h.Version >= 2})
+	if c.err == nil && kind != endpointBrokers && p.list.elements > 0 {
+		c.fail(ErrControllers)
+	}
+	if c.err != nil {
+		return inResponse(h, c.err)
+	}
+	return p.mapAddresses(frame, m)
 }
