@@ -2,21 +2,21 @@ package kafka
 
 import "encoding/binary"
 
-// unsupportedVersion is the error of an ApiVersions answer in the layout of v0,
-// whatever was asked for.
+// unsupportedVersion is the error code of an ApiVersions response in the layout of
+// v0, whatever the version of the request.
 const unsupportedVersion = 35
 
-// capVersions lowers the newest versions of the APIs that are rewritten to those
-// that can be, in place, and removes those that cannot be served at all. All
-// other entries, their order and the feature tags stay: feature levels promise
-// versions of APIs that are not rewritten, and unknown APIs are the broker's
-// affair.
+// capVersions lowers the newest versions of the APIs whose responses are rewritten
+// to the newest that can be, in place, and removes the APIs of which no version can
+// be. All other entries, their order and the feature tags stay: feature levels only
+// promise versions of APIs that are not rewritten, and APIs that are not in the
+// table pass unchanged.
 //
 //	| correlation id i32 | code i16 | entries | throttle i32 v1+ | tags v3+ |
 //	entries: array of | key i16 | oldest i16 | newest i16 | tags v3+ |
 //
-// The response header has no tags in any version, so that a client that does not
-// know the broker can read it.
+// The response header has no tags in any version, so that a client can read it
+// before it knows the versions of the broker (KIP-511).
 func capVersions(h ResponseInfo, frame []byte) (out []byte, caps []Cap, err error) {
 	c := newCursor(frame, 4)
 	code := c.int16()
@@ -36,7 +36,7 @@ func capVersions(h ResponseInfo, frame []byte) (out []byte, caps []Cap, err erro
 	if removed == 0 {
 		return frame, caps, nil
 	}
-	// Moves what stays towards the front; it never overtakes what is read.
+	// The entries that stay move towards the front; writing never overtakes reading.
 	rest := c.off
 	out = appendCount(frame[:counted], n-removed, flexible)
 	for c.off = first; c.off < rest; {
@@ -48,8 +48,9 @@ func capVersions(h ResponseInfo, frame []byte) (out []byte, caps []Cap, err erro
 	return append(out, frame[rest:]...), caps, nil
 }
 
-// capEntry moves over one entry and lowers its newest version to what is
-// served; false when nothing of it is. What it does is appended to caps.
+// capEntry moves over one entry and lowers its newest version to the newest in the
+// table. It returns false if no version of the entry can be rewritten. A change is
+// added to caps.
 func capEntry(c *cursor, flexible bool, caps *[]Cap) bool {
 	key, oldest, at := c.int16(), c.int16(), c.off
 	newest := c.int16()
@@ -61,33 +62,33 @@ func capEntry(c *cursor, flexible bool, caps *[]Cap) bool {
 	case c.err != nil || !ok || !a.Rewritten():
 		return true
 	case oldest > a.MaxVersion:
-		note(caps, Cap{key, newest, -1})
+		addCap(caps, Cap{key, newest, -1})
 		return false
 	case newest > a.MaxVersion:
-		note(caps, Cap{key, newest, a.MaxVersion})
+		addCap(caps, Cap{key, newest, a.MaxVersion})
 		binary.BigEndian.PutUint16(c.b[at:], uint16(a.MaxVersion))
 	}
 	return true
 }
 
-// maxCaps is how many caps are noted: twice as many as there are APIs to cap. An
-// array that lists them again and again is not worth more memory.
+// maxCaps bounds the caps that are reported: twice as many as there are APIs to cap,
+// so that an array that repeats them takes no memory.
 const maxCaps = 16
 
-func note(caps *[]Cap, one Cap) {
+func addCap(caps *[]Cap, one Cap) {
 	if caps != nil && len(*caps) < maxCaps {
 		*caps = append(*caps, one)
 	}
 }
 
-// ApiVersionsTooNew reports whether an ApiVersions request is newer than known.
-// It is not passed on, because its answer could not be capped, but answered with
-// [AppendApiVersionsTooNew].
+// ApiVersionsTooNew reports whether an ApiVersions request is newer than the table.
+// Its response could not be capped, so the relay does not pass the request on and
+// responds with [AppendApiVersionsTooNew].
 func ApiVersionsTooNew(version int16) bool { return version > apis[KeyApiVersions].MaxVersion }
 
-// AppendApiVersionsTooNew appends the answer to an ApiVersions request that is
-// too new: a whole frame with its size, in the layout of v0. Every client asks
-// again with the version it names (KIP-511).
+// AppendApiVersionsTooNew appends the response to an ApiVersions request that is
+// too new: a whole frame with its size, in the layout of v0. Every client repeats
+// the request in the version that the response names (KIP-511).
 //
 //	| size i32 | correlation id i32 | code i16 = 35 | count i32 = 1 | 18 | 0 | newest |
 func AppendApiVersionsTooNew(dst []byte, correlationID int32) []byte {

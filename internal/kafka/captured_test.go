@@ -60,7 +60,7 @@ func readCaptured(t *testing.T) []captured {
 	return out
 }
 
-// realDomain stands in every real name of the captured brokers.
+// realDomain is part of every real name of the captured brokers.
 var realDomain = []byte("onprem.invalid")
 
 // shownOnly are APIs whose responses may show addresses that no client connects

@@ -88,7 +88,7 @@ func leastAllocated(bound int, f func()) uint64 {
 	return spent
 }
 
-// What a rewrite allocates stays below what it is said to cost, whatever the
+// What a rewrite allocates stays below [RewriteCost], whatever the
 // message; and a message with few brokers costs little, however often it names
 // them.
 func TestRewriteCost(t *testing.T) {

@@ -6,20 +6,22 @@ import (
 	"math/bits"
 )
 
-// A cursor reads the fields of a frame that may not have been received whole.
+// A cursor reads the fields of a frame that may not have been received whole. (The
+// reader of package wire has another job: it decodes whole messages, and reports the
+// path of a field. Nothing that the daemon links imports wire.)
 //
 //	| read | received, not read | not received | rest of the frame |
 //	0     off                len(b)        bound               frame
 //
-// After a field that cannot be read err is set and every further read yields
+// After a field that cannot be read err is set and every further read returns
 // zero, so that callers check once per element.
 type cursor struct {
 	b     []byte // the frame as far as received and held; empty after an error
 	frame int    // bytes of the whole frame
-	bound int    // how far the caller is ready to hold it
+	bound int    // how many bytes of it the caller holds at most
 	off   int
 	err   error // ErrShort, ErrTooLarge or wrapped ErrMalformed
-	need  int   // with ErrShort: the bytes that must have been received at least
+	need  int   // with ErrShort: how many bytes must be received at least
 }
 
 // newCursor returns a cursor over a frame that was received whole, at an offset.
@@ -51,7 +53,7 @@ func (c *cursor) skip(n int) {
 	c.off += n
 }
 
-// missing sets err because n more bytes are not there.
+// missing sets err because n more bytes were not received.
 func (c *cursor) missing(n int) {
 	switch {
 	case c.err != nil:
@@ -71,7 +73,7 @@ func (c *cursor) malformed() {
 	}
 }
 
-// fail sets err, unless it is set. Then nothing can be read any more.
+// fail sets err, unless it is set. After it nothing can be read.
 func (c *cursor) fail(err error) {
 	if c.err == nil {
 		c.err, c.b = err, c.b[:min(c.off, len(c.b))]
@@ -94,7 +96,7 @@ func (c *cursor) int32() int32 {
 
 // uvarint reads an unsigned number of up to 32 bits: seven bits a byte, the
 // lowest first, the top bit set in all bytes but the last (KIP-482). Overlong
-// forms of up to five bytes are numbers too.
+// forms of up to five bytes are accepted.
 func (c *cursor) uvarint() uint32 {
 	if c.off < len(c.b) && c.b[c.off] < 0x80 {
 		c.off++

@@ -5,12 +5,12 @@ import (
 	"errors"
 )
 
-// brokers rewrites the brokers, which come first. The rest, all topics and
-// partitions of the cluster, is not read.
+// metadata rewrites the brokers of a Metadata response, which come first. The rest,
+// all topics and partitions of the cluster, is not read.
 //
 //	| correlation id i32 | tags v9+ | throttle i32 v3+ | brokers | not touched ...
 //	brokers: array of | node id i32 | host | port i32 | rack nullable v1+ | tags v9+ |
-func (p *Patch) brokers(h ResponseInfo, src []byte, m Mapper) (consumed int, err error) {
+func (p *Patch) metadata(h ResponseInfo, src []byte, m Mapper) (consumed int, err error) {
 	flexible := apis[KeyMetadata].Flexible(h.Version)
 	c := newPartialCursor(src, int(h.FrameSize), MetadataBound)
 	c.skip(4)
@@ -31,10 +31,10 @@ func (p *Patch) brokers(h ResponseInfo, src []byte, m Mapper) (consumed int, err
 	return end, p.mapAddresses(src[:end], m)
 }
 
-// coordinatorNotAvailable is the error that makes a client ask again.
+// coordinatorNotAvailable is the error code that makes a client repeat the request.
 const coordinatorNotAvailable = 15
 
-// coordinators rewrites a FindCoordinator response.
+// findCoordinator rewrites a FindCoordinator response.
 //
 //	v0-3  | correlation id i32 | tags v3 | throttle i32 v1+ | code i16 | message nullable v1+
 //	      | node id i32 | host | port i32 | tags v3 |
@@ -42,7 +42,7 @@ const coordinatorNotAvailable = 15
 //	      coordinators: array of | key | node id | host | port | code i16 | message | tags |
 //
 // A coordinator that was not found has node -1, an empty host and port -1.
-func (p *Patch) coordinators(h ResponseInfo, frame []byte, m Mapper) error {
+func (p *Patch) findCoordinator(h ResponseInfo, frame []byte, m Mapper) error {
 	s := shape{flexible: apis[KeyFindCoordinator].Flexible(h.Version), coordinator: true}
 	c := newCursor(frame, 4)
 	if s.flexible {
@@ -62,8 +62,9 @@ func (p *Patch) coordinators(h ResponseInfo, frame []byte, m Mapper) error {
 	return p.mapAddresses(frame, m)
 }
 
-// coordinator rewrites the only coordinator of v0 to v3; c is before the
-// error code. Its fields and the tags of the response make an element.
+// coordinator rewrites the only coordinator of v0 to v3; c is before the error code.
+// The fields of the coordinator and the tags of the response have the layout of an
+// element.
 func (p *Patch) coordinator(h ResponseInfo, c *cursor, s shape, m Mapper) error {
 	frame, code := c.b, c.off
 	c.skip(2)
@@ -91,8 +92,8 @@ func (p *Patch) coordinator(h ResponseInfo, c *cursor, s shape, m Mapper) error 
 	return nil
 }
 
-// hideCoordinator returns the edit that makes an element a coordinator that was
-// not found.
+// hideCoordinator returns the edit that turns an element into a coordinator that
+// was not found.
 func hideCoordinator(at endpointSpan, s shape, src []byte) edit {
 	to := at.end()
 	var buf [16]byte
@@ -106,8 +107,8 @@ func hideCoordinator(at endpointSpan, s shape, src []byte) edit {
 	return replaceText(at.node, to, text)
 }
 
-// appendNotAvailable appends the error code of a coordinator that is hidden: its
-// own if it has one.
+// appendNotAvailable appends the error code of a hidden coordinator: its own, if it
+// has one.
 func appendNotAvailable(dst, code []byte) []byte {
 	own := binary.BigEndian.Uint16(code)
 	if own == 0 {
@@ -116,15 +117,15 @@ func appendNotAvailable(dst, code []byte) []byte {
 	return binary.BigEndian.AppendUint16(dst, own)
 }
 
-// endpointBrokers is the type of endpoints that clients of brokers ask for.
+// endpointBrokers is the endpoint type of a response that lists brokers.
 const endpointBrokers = 1
 
-// cluster rewrites a DescribeCluster response (KIP-700, KIP-919).
+// describeCluster rewrites a DescribeCluster response (KIP-700, KIP-919).
 //
 //	| correlation id i32 | tags | throttle i32 | code i16 | message | type i8 v1+
 //	| cluster id | controller i32 | brokers | not touched ...
 //	brokers: array of | node id i32 | host | port i32 | rack | fenced i8 v2+ | tags |
-func (p *Patch) cluster(h ResponseInfo, frame []byte, m Mapper) error {
+func (p *Patch) describeCluster(h ResponseInfo, frame []byte, m Mapper) error {
 	c := newCursor(frame, 4)
 	c.tags()
 	c.skip(4 + 2)

@@ -1,7 +1,7 @@
 package kafka
 
-// A shape lists what one element of an array of addresses holds besides them.
-// The seven responses have seven slightly different structs:
+// A shape lists the fields of one element of an array of addresses besides the
+// address. The seven responses have seven slightly different structs:
 //
 //	| key | node id i32 | host | port i32 | code i16 | text | fenced i8 | tags |
 //	 FindC.                                  FindC.  rack or  Descr.C.  flexible
@@ -12,22 +12,22 @@ type shape struct {
 	code        bool // an error code follows the port
 	text        bool // a nullable string follows: rack or error message
 	fenced      bool // one byte follows
-	coordinator bool // the host may be empty: not found
+	coordinator bool // the host may be empty: the coordinator was not found
 }
 
 // nodeEndpoint is the struct of KIP-951 in Produce, Fetch and Share responses.
 var nodeEndpoint = shape{flexible: true, text: true}
 
-// minEntry is the least length of an element: node id, an empty host and port,
-// with i16 lengths, or with one-byte lengths and no tags.
+// minEntry is the length of the shortest element: node id, empty host and port.
+// The length of the host has two bytes, or one byte and the element a tag count.
 const minEntry = 10
 
-// An endpointSpan is the place of one element and its address in a message.
+// An endpointSpan holds the offsets of one element and of its address in a message.
 //
 //	| key | node id | host: length, name | port | ... |
 //	start node                     name    port
 //
-// (No field more: the compiler keeps four in registers.)
+// (The compiler keeps four fields in registers, but not five.)
 type endpointSpan struct{ start, node, name, port int }
 
 // end returns the offset after the port.
@@ -69,8 +69,8 @@ func (c *cursor) longSpan(s shape) (e endpointSpan) {
 	return e
 }
 
-// shortSpan does the same for a flexible element whose lengths have one byte each
-// and that has no tags, as nearly all are, and several times as fast.
+// shortSpan does the same for a flexible element without tags whose lengths have one
+// byte each, as nearly all elements are. It is several times as fast.
 func (c *cursor) shortSpan(s shape) (e endpointSpan, ok bool) {
 	b, at := c.b, c.off
 	e.start = at
@@ -97,9 +97,9 @@ func (c *cursor) shortSpan(s shape) (e endpointSpan, ok bool) {
 	return e, true
 }
 
-// afterShort returns the offset after a compact string, or len(b) if its length
-// is less than least, has more than one byte or is not there. Lengths count from
-// 1, and 0 is null.
+// afterShort returns the offset after a compact string, or len(b) if its length is
+// missing, is less than least or has more than one byte. The length is encoded plus
+// one, and 0 is null.
 func afterShort(b []byte, at int, least byte) int {
 	if at < len(b) && b[at] >= least && b[at] < 0x80 {
 		return at + max(int(b[at]), 1)

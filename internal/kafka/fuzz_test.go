@@ -70,7 +70,7 @@ func fuzzRewrite(f *testing.F, key int16) {
 			return
 		}
 		if oracle != nil {
-			return // what is behind the addresses is not looked at
+			return // what follows the addresses is not read
 		}
 		wantRes := replace(message, newMapper())
 		got, err := decode(key, version, out)
@@ -219,7 +219,7 @@ func fuzzWalker(f *testing.F, key int16) {
 			return nil
 		}))
 		if count.Rewritten+count.Hidden != w.Result().Rewritten {
-			t.Fatalf("%d addresses come out, %+v is said", count.Hidden, w.Result())
+			t.Fatalf("%d addresses come out, the result is %+v", count.Hidden, w.Result())
 		}
 		all := replace(message, MapperFunc(func(eps []Endpoint) error {
 			for i := range eps {
@@ -228,7 +228,7 @@ func fuzzWalker(f *testing.F, key int16) {
 			return nil
 		}))
 		if all.Hidden != w.Result().Rewritten+w.Result().Hidden {
-			t.Fatalf("%d addresses came in, %+v is said", all.Hidden, w.Result())
+			t.Fatalf("%d addresses came in, the result is %+v", all.Hidden, w.Result())
 		}
 		if w.Result().Changed() {
 			pad := uint32(padTag)

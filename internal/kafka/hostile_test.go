@@ -67,7 +67,7 @@ func TestExtremeBytes(t *testing.T) {
 	}
 }
 
-// Claims that nothing stands behind are refused without spending memory.
+// Lengths that exceed the frame are refused without spending memory.
 func TestClaims(t *testing.T) {
 	i32 := func(n int32) []byte { return binary.BigEndian.AppendUint32(nil, uint32(n)) }
 	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
@@ -96,7 +96,7 @@ func TestClaims(t *testing.T) {
 		{"a number above 32 bits before topics", KeyProduce, 10, join(correlation, []byte{0x80, 0x80, 0x80, 0x80, 0x10}, []byte{1}, throttle, []byte{0}), 0},
 		{"nested topics of nothing", KeyProduce, 10, join(correlation, []byte{0}, bytes.Repeat([]byte{0xff, 0xff, 0x7f}, 1000)), 0},
 		{"tags of nothing", KeyProduce, 10, join(correlation, []byte{0, 1}, throttle, []byte{0xff, 0xff, 0xff, 0x7f}), 1 << 20},
-		{"bytes behind the tags", KeyProduce, 10, join(correlation, []byte{0, 1}, throttle, []byte{0, 0}), 0},
+		{"bytes after the tags", KeyProduce, 10, join(correlation, []byte{0, 1}, throttle, []byte{0, 0}), 0},
 		{"tag 0 twice", KeyProduce, 10, join(correlation, []byte{0, 1}, throttle, []byte{2, 0, 1, 1, 0, 1, 1}), 0},
 		{"tag 0 longer than its array", KeyProduce, 10, join(correlation, []byte{0, 1}, throttle, []byte{1, 0, 2, 1, 0}), 0},
 		{"tag 0 shorter than its array", KeyProduce, 10, join(correlation, []byte{0, 1}, throttle, []byte{1, 0, 5, 2}, i32(1), []byte{2, 'a'}, i32(1), []byte{0, 0}), 0},

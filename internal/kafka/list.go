@@ -10,14 +10,14 @@ import (
 	"math/bits"
 )
 
-// A list is the addresses of one message. It keeps no copy of the elements: they
-// are walked over again when the message is written.
+// A list holds the addresses of one message. It keeps no copy of the elements: the
+// walk over them is repeated when the message is written.
 type list struct {
 	shape    shape
 	count    int // offset of the number of elements
 	first    int // offset of the first element
 	end      int // offset after the last element
-	elements int // how many the message has
+	elements int // number of elements
 
 	endpoints []Endpoint // the distinct ones, in the order of their first element
 	index     []uint16   // the endpoint of each element, or one of the two below
@@ -28,51 +28,51 @@ type list struct {
 
 const (
 	noAddress     = math.MaxUint16     // a coordinator that was not found: nothing to replace
-	noCoordinator = math.MaxUint16 - 1 // not found, and yet a host: hidden without asking
+	noCoordinator = math.MaxUint16 - 1 // node id -1, but with a host: hidden, the Mapper is not called
 )
 
-// The bounds of what one response may make this package allocate, see
-// [RewriteCost]. A message above one of them is refused with ErrTooLarge.
+// The bounds of what this package allocates for one response, see [RewriteCost]. A
+// message that exceeds one of them is refused with ErrTooLarge.
 const (
 	maxElements  = 1 << 16
 	maxEndpoints = 1 << 14 // distinct ones
 	maxNames     = 1 << 20 // bytes of all their host names
 )
 
-// readList reads an array of addresses. If it is longer than a few elements,
-// nothing is allocated before all of it was received and found well-formed. With
-// ErrShort c.need allows for the elements to come.
+// readList reads an array of addresses. If it has more than a few elements, nothing
+// is allocated before all of it was received and is well-formed. With ErrShort c.need
+// includes the elements that were not received.
 func (c *cursor) readList(l *list, s shape) {
 	l.shape, l.count = s, c.off
 	l.elements = c.count(s.flexible)
 	l.first = c.off
 	if l.elements > (c.frame-c.off)/minEntry {
-		c.malformed() // before anything is made of that number
+		c.malformed() // before the number is used
 	}
 	if l.elements > maxElements {
 		c.fail(ErrTooLarge)
 	}
 	if l.elements > fewEndpoints && c.err == nil {
-		c.probe(l)
+		c.checkAhead(l)
 	}
 	c.collect(l)
 }
 
-// probe reads the elements ahead and sets err if they cannot be read, so that
-// nothing is allocated for those that come before the fault.
-func (c *cursor) probe(l *list) {
+// checkAhead reads the elements without moving c and sets err if one cannot be read,
+// so that nothing is allocated for those before it.
+func (c *cursor) checkAhead(l *list) {
 	ahead := *c
 	for i := range l.elements {
 		if ahead.endpointSpan(l.shape); ahead.err != nil {
-			ahead.expect(l.elements - i - 1)
+			ahead.needElements(l.elements - i - 1)
 			*c = ahead
 			return
 		}
 	}
 }
 
-// expect adds some elements to what is missing, if anything is.
-func (c *cursor) expect(elements int) {
+// needElements adds elements to the bytes that c needs, if it needs any.
+func (c *cursor) needElements(elements int) {
 	if !errors.Is(c.err, ErrShort) {
 		return
 	}
@@ -85,7 +85,7 @@ func (c *cursor) expect(elements int) {
 	}
 }
 
-// collect moves over the elements and finds their distinct endpoints.
+// collect moves over the elements and collects their distinct endpoints.
 func (c *cursor) collect(l *list) {
 	if c.err != nil || l.elements == 0 {
 		l.end = c.off
@@ -96,7 +96,7 @@ func (c *cursor) collect(l *list) {
 	for i := range l.index {
 		e := c.endpointSpan(l.shape)
 		if c.err != nil {
-			c.expect(l.elements - i - 1)
+			c.needElements(l.elements - i - 1)
 			return
 		}
 		node, name := int32(binary.BigEndian.Uint32(c.b[e.node:])), c.b[e.name:e.port]
@@ -119,8 +119,8 @@ func (c *cursor) collect(l *list) {
 	l.endpoints = found.all()
 }
 
-// mapAddresses gives the endpoints to m, if there are any, and counts what
-// becomes of the elements.
+// mapAddresses passes the endpoints to m, if there are any, and counts the elements
+// that are rewritten and hidden.
 func (l *list) mapAddresses(m Mapper) error {
 	if len(l.endpoints) > 0 {
 		if err := m.Map(l.endpoints); err != nil {
@@ -144,26 +144,26 @@ func (l *list) mapAddresses(m Mapper) error {
 	return nil
 }
 
-// changed returns how many elements do not stay as they are.
+// changed returns the number of elements that change.
 func (l *list) changed() int { return l.rewritten + l.hidden }
 
-// left returns how many elements remain: hidden ones are left out, hidden
-// coordinators stay and become errors.
-func (l *list) left() int {
+// remaining returns the number of elements after the rewrite: hidden ones are left
+// out, hidden coordinators become errors.
+func (l *list) remaining() int {
 	if l.shape.coordinator {
 		return l.elements
 	}
 	return l.elements - l.hidden
 }
 
-// counted returns the edit that writes the number of elements.
-func (l *list) counted() edit {
+// countEdit returns the edit that writes the number of elements.
+func (l *list) countEdit() edit {
 	var text [16]byte
-	return replaceText(l.count, l.first, appendCount(text[:0], l.left(), l.shape.flexible))
+	return replaceText(l.count, l.first, appendCount(text[:0], l.remaining(), l.shape.flexible))
 }
 
-// edit sets e to what becomes of an element that ends at an offset; false if it
-// stays as it is.
+// edit sets e to the edit of an element that ends at an offset. It returns false if
+// the element does not change.
 func (l *list) edit(e *edit, element int, at endpointSpan, end int, src []byte) bool {
 	k := l.index[element]
 	switch {
@@ -180,7 +180,7 @@ func (l *list) edit(e *edit, element int, at endpointSpan, end int, src []byte) 
 	return true
 }
 
-// growth returns how many bytes longer the elements become.
+// growth returns by how many bytes the elements become longer.
 func (l *list) growth(src []byte) (n int) {
 	if l.hidden == 0 {
 		for _, k := range l.index {
@@ -200,18 +200,19 @@ func (l *list) growth(src []byte) (n int) {
 	return n
 }
 
-// fewEndpoints is up to how many distinct endpoints are compared one by one.
+// fewEndpoints is the number of distinct endpoints up to which they are compared one
+// by one.
 const fewEndpoints = 8
 
-// An endpointSet finds the distinct endpoints of a message. The first few are
-// kept at once and compared one by one. From then on only the offset of a new one
-// is kept until all are found, and a hash table finds them: two are equal if the
-// bytes of node id, host and port are, which are next to each other in every
-// element. The hash has a random seed, because the sender chooses the bytes.
+// An endpointSet collects the distinct endpoints of a message. The first few are
+// decoded at once and compared one by one. Of all others only the offset is kept, in
+// a hash table, until the message was walked over. Two of them are equal if the bytes
+// of node id, host and port are, which are adjacent in every element. The hash has a
+// random seed, because the sender chooses the bytes.
 type endpointSet struct {
 	src      []byte
 	flexible bool
-	most     int // how many there can be
+	most     int // the largest number of endpoints
 	names    int // bytes of all host names
 	few      []Endpoint
 	first    []int32  // offset of the node id of each endpoint; nil while there are few
@@ -219,7 +220,7 @@ type endpointSet struct {
 	seed     maphash.Seed
 }
 
-// add returns the index of an endpoint; ok is false if there is no room for it.
+// add returns the index of an endpoint; ok is false if the set is full.
 func (s *endpointSet) add(at endpointSpan, node int32, name []byte) (k uint16, ok bool) {
 	for k := range s.few {
 		if e := &s.few[k]; e.NodeID == node && e.Host == string(name) && e.Port == s.port(at) {
@@ -243,7 +244,7 @@ func (s *endpointSet) port(at endpointSpan) int32 {
 	return int32(binary.BigEndian.Uint32(s.src[at.port:]))
 }
 
-// addHashed is add when there are many. Indexes begin behind the few.
+// addHashed is add for all but the first few. Their indexes follow those of the few.
 func (s *endpointSet) addHashed(at endpointSpan) (k uint16, ok bool) {
 	if s.table == nil {
 		s.seed = maphash.MakeSeed()
@@ -267,14 +268,14 @@ func (s *endpointSet) addHashed(at endpointSpan) (k uint16, ok bool) {
 	return fewEndpoints + s.table[slot] - 1, true
 }
 
-// equal compares a key with the endpoint at an offset. A key has its own length
-// in it, so it is never the beginning of a longer one.
+// equal compares a key with the endpoint at an offset. A key includes the length of
+// its host, so it is never a prefix of a longer key.
 func (s *endpointSet) equal(at int32, key []byte) bool {
 	other := s.src[at:]
 	return len(other) >= len(key) && bytes.Equal(other[:len(key)], key)
 }
 
-// all returns the endpoints that were found, by index.
+// all returns the endpoints, by index.
 func (s *endpointSet) all() []Endpoint {
 	if len(s.first) == 0 {
 		return s.few

@@ -2,16 +2,16 @@ package kafka
 
 import "encoding/binary"
 
-// A Patch is a rewritten message that has not been assembled: the original bytes
-// and what takes the place of some of them. So a message is never held twice.
+// A Patch is a rewritten message that has not been assembled: the original bytes,
+// and edits that replace some of them. So a message is never held twice.
 //
 //	| original | new | original | new | original |
 //	           edit             edit
 //
-// The edits are not kept either, but made one by one from the list of addresses,
-// whose elements are walked over a second time. A Patch refers to the original
-// bytes, which must not change before the last of it was written. It must not be
-// copied after the first call of Next.
+// The edits are not kept either: they are made one by one from the list of addresses,
+// in a second walk over its elements. A Patch refers to the original bytes, which must
+// not change before all of it was written. It must not be copied after the first call
+// of Next.
 type Patch struct {
 	src     []byte
 	size    int  // of the message
@@ -20,10 +20,10 @@ type Patch struct {
 	list    list
 	walk    cursor // before the element that follows next
 	walked  int    // elements before that one
-	at      int    // the bytes of src before it have been written, or were replaced
-	next    edit   // the next one; the last one is at the end of src and writes nothing
-	rest    []byte // what is left of an edit that found no room
-	left    int    // bytes of the message that have not been written
+	at      int    // offset in src: all before it was written or replaced
+	next    edit   // the next edit; the last one is at the end of src and writes nothing
+	rest    []byte // the part of an edit for which there was no room
+	left    int    // bytes of the message that were not written yet
 }
 
 // setInPlace makes p a message that needs no edit.
@@ -51,13 +51,13 @@ func (p *Patch) mapAddresses(src []byte, m Mapper) error {
 	case p.list.changed() == 0:
 		p.setInPlace(src)
 	default:
-		p.next = p.list.counted()
+		p.next = p.list.countEdit()
 		p.rewrite(src, 0)
 	}
 	return nil
 }
 
-// result returns what became of the addresses.
+// result counts what became of the addresses.
 func (p *Patch) result() Result {
 	return Result{Rewritten: p.list.rewritten, Hidden: p.list.hidden, Capped: p.capped}
 }
@@ -65,15 +65,14 @@ func (p *Patch) result() Result {
 // Len returns the length of the message.
 func (p *Patch) Len() int { return p.size }
 
-// InPlace reports whether the message is the first [Patch.Len] of the bytes that
-// were given: they had no address, or it is an ApiVersions response, which is
-// capped in place. Then Next need not be called.
+// InPlace reports whether the message is the first [Patch.Len] bytes of the original:
+// it has no address, or it is an ApiVersions response, which is capped in place. Then
+// Next need not be called.
 func (p *Patch) InPlace() bool { return p.inPlace }
 
-// Next returns the next bytes of the message, as many as buf has room for, and
-// reports whether there are more. They are written to buf, whose length does not
-// matter and whose capacity should be 1 KiB at least. buf must not overlap with
-// the original.
+// Next writes the next bytes of the message to buf, as many as its capacity allows,
+// which should be 1 KiB at least; the length of buf does not matter. It returns them,
+// and whether there are more. buf must not overlap with the original.
 func (p *Patch) Next(buf []byte) (out []byte, more bool) {
 	out = buf[:0]
 	for len(out) < cap(out) && p.left > len(out) {
@@ -111,8 +110,8 @@ func (p *Patch) advance() {
 	p.next = edit{from: len(p.src), to: len(p.src)}
 }
 
-// assemble returns the whole message: the original if it is unchanged, or in buf
-// if there is room.
+// assemble returns the whole message: the original if it is unchanged, else in buf if
+// it has room.
 func (p *Patch) assemble(buf []byte) []byte {
 	if p.inPlace {
 		return p.src
@@ -124,8 +123,8 @@ func (p *Patch) assemble(buf []byte) []byte {
 	return out
 }
 
-// An edit is what takes the place of src[from:to]: the first part of text, the
-// host, and the second part of text. Any of the three may be empty.
+// An edit replaces src[from:to] by the first part of text, the host, and the second
+// part of text. Any of the three may be empty.
 type edit struct {
 	from, to     int
 	first, total uint8 // lengths of the first part, and of both
@@ -133,7 +132,7 @@ type edit struct {
 	host         string
 }
 
-// replaceAddress makes e the edit that writes another host and port.
+// replaceAddress sets e to the edit that writes another host and port.
 func (e *edit) replaceAddress(at endpointSpan, s shape, host string, port int32) {
 	e.from, e.to, e.host = at.node+4, at.end(), host
 	text := appendLength(e.text[:0], len(host), s.flexible)
@@ -141,7 +140,7 @@ func (e *edit) replaceAddress(at endpointSpan, s shape, host string, port int32)
 	e.total = uint8(len(binary.BigEndian.AppendUint32(text, uint32(port))))
 }
 
-// addressLen returns the length of a host of n bytes with its length, and a port.
+// addressLen returns the encoded length of a host of n bytes and a port.
 func (s shape) addressLen(n int) int {
 	if s.flexible {
 		return uvarintLen(uint32(n+1)) + n + 4
@@ -156,13 +155,13 @@ func replaceText(from, to int, text []byte) (e edit) {
 	return e
 }
 
-// len returns the length of what is written.
+// len returns the number of bytes that e writes.
 func (e *edit) len() int { return len(e.host) + int(e.total) }
 
-// growth returns how much longer the message becomes.
+// growth returns by how many bytes the message becomes longer.
 func (e *edit) growth() int { return e.len() - (e.to - e.from) }
 
-// append appends what is written.
+// append appends the bytes that e writes.
 func (e *edit) append(dst []byte) []byte {
 	dst = append(dst, e.text[:e.first]...)
 	dst = append(dst, e.host...)

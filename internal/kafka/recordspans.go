@@ -2,14 +2,14 @@ package kafka
 
 import "errors"
 
-// A Span is a part of a frame: from Start up to End, which is not part of it.
+// A Span is the part of a frame from offset Start up to End, which is exclusive.
 type Span struct{ Start, End int }
 
-// MaxRecordSpans is how many spans [RecordSpans] returns at most.
+// MaxRecordSpans bounds the spans that [RecordSpans] returns.
 const MaxRecordSpans = 4096
 
-// HasRecords reports whether [RecordSpans] knows the frames of an API: requests of Produce,
-// responses to Fetch and ShareFetch.
+// HasRecords reports whether the frames of an API carry records: requests of Produce, responses
+// to Fetch and ShareFetch.
 func HasRecords(request bool, key int16) bool {
 	if request {
 		return key == KeyProduce
@@ -17,12 +17,12 @@ func HasRecords(request bool, key int16) bool {
 	return key == KeyFetch || key == KeyShareFetch
 }
 
-// RecordSpans returns where the records are in a frame of size bytes, of which the first ones
-// are given, without their size: a Produce request, or a Fetch or ShareFetch response. It moves
-// over lengths and decodes nothing. known is how many of the bytes are known to be records or
-// something else; what follows may be anything, because the frame continues, is malformed or
-// has more than [MaxRecordSpans] record sets. last: it begins with the last record set, so that
-// no error code follows.
+// RecordSpans returns where the records are in a Produce request, or in a Fetch or ShareFetch
+// response. frame holds its first bytes, without the size that precedes them; size is that of
+// the whole frame. RecordSpans only follows lengths and decodes nothing. known is the number of
+// bytes of which it is known whether they are records. What follows may be records or not: the
+// frame continues, is malformed or has more than [MaxRecordSpans] record sets. last reports that
+// the bytes after known begin with the last record set, so that no error code follows.
 //
 //	Produce request:  | header | transactional id v3+ | acks i16, timeout i32 | topics |
 //	  topics:         array of | name, or id v13+ | array of | index i32 | records | tags | tags |
@@ -60,7 +60,7 @@ type recordWalk struct {
 	flexible  bool
 	version   int16
 	spans     []Span
-	more      int  // arrays around the current field that have further elements
+	more      int  // how many of the arrays around the current field have further elements
 	inRecords bool // the current field is a record set
 }
 
@@ -74,7 +74,7 @@ func (w *recordWalk) header(request bool) {
 	w.tagged()
 }
 
-// tagged moves over tags, where the version has them.
+// tagged moves over tags, if the version has them.
 func (w *recordWalk) tagged() {
 	if w.flexible {
 		w.tags()
@@ -88,7 +88,7 @@ func (w *recordWalk) array(element func()) {
 			w.more++
 		}
 		if element(); w.err != nil {
-			return // with what follows the field that cannot be read
+			return // more is that of the field that cannot be read
 		}
 		if n > 1 {
 			w.more--
@@ -96,15 +96,15 @@ func (w *recordWalk) array(element func()) {
 	}
 }
 
-// since moves over n bytes, which only a version and later ones have.
+// since moves over a field of n bytes that exists from a version on.
 func (w *recordWalk) since(version int16, n int) {
 	if w.version >= version {
 		w.skip(n)
 	}
 }
 
-// records notes a record set, and moves over it. One that the frame continues ends the walk at
-// its first byte.
+// records adds a record set to the spans and moves over it. The walk ends at the first byte of a
+// record set that was not received whole.
 func (w *recordWalk) records() {
 	n := max(w.count(w.flexible), 0) // bytes; null has none
 	if len(w.spans) == MaxRecordSpans {

@@ -102,7 +102,7 @@ func TestRecordSpans(t *testing.T) {
 	}
 }
 
-// TestRecordSpansOfTheLast: a beginning that ends in the last record set is told from others.
+// TestRecordSpansOfTheLast: last is set only if the bytes end in the last record set.
 func TestRecordSpansOfTheLast(t *testing.T) {
 	partitions := []kmsg.FetchResponseTopicPartition{{RecordBatches: mark}, {RecordBatches: mark}}
 	m := kmsg.NewPtrFetchResponse()
@@ -123,7 +123,7 @@ func TestRecordSpansOfTheLast(t *testing.T) {
 	}
 }
 
-// TestRecordSpansOfOthers: what is not known is not said to be known.
+// TestRecordSpansOfOthers: nothing is known of other APIs and versions.
 func TestRecordSpansOfOthers(t *testing.T) {
 	frame := make([]byte, 100)
 	for _, of := range []struct {

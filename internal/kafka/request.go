@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// SizeLen is the length of the size that stands before every frame: an int32,
-// which does not count itself. 0 is legal (an empty SASL token).
+// SizeLen is the length of the size that precedes every frame: an int32, which does
+// not count itself. A size of 0 is legal (an empty SASL token).
 const SizeLen = 4
 
 // RequestHeaderLen is how many bytes after the size [ParseRequestHeader] needs.
@@ -21,8 +21,8 @@ type RequestHeader struct {
 }
 
 // ParseRequestHeader reads the header of a request; b starts after the size.
-// ErrShort when b has fewer than [RequestHeaderLen] bytes. Every content is
-// accepted: keys and versions are judged by [TreatmentOf].
+// It returns ErrShort if b has fewer than [RequestHeaderLen] bytes. Any key and
+// version is accepted: [TreatmentOf] judges them.
 //
 //	| key i16 | version i16 | correlation id i32 | client id: nullable string, i16 length |
 //	| tags, from the first flexible version on | body
@@ -38,7 +38,7 @@ func ParseRequestHeader(b []byte) (RequestHeader, error) {
 }
 
 // CorrelationID returns the correlation id with which every response starts; b
-// starts after the size. ErrShort when b has fewer than 4 bytes.
+// starts after the size. It returns ErrShort if b has fewer than 4 bytes.
 func CorrelationID(b []byte) (int32, error) {
 	if len(b) < 4 {
 		return 0, ErrShort
@@ -46,13 +46,13 @@ func CorrelationID(b []byte) (int32, error) {
 	return int32(binary.BigEndian.Uint32(b)), nil
 }
 
-// AcksBound is how far the acks of a Produce request can stand from its start:
-// two strings of 32767 bytes and tags that are no longer than both.
+// AcksBound bounds the offset of the acks in a Produce request: two strings of 32767
+// bytes precede them, and tags that are no longer than both.
 const AcksBound = 128 << 10
 
-// AcksZero says whether a Produce request wants no response (acks=0). b holds
-// its bytes after the size, as far as received. enough is false when more bytes
-// are needed to tell; when the frame has no more, it is malformed.
+// AcksZero reports whether a Produce request has no response (acks=0). b holds its
+// bytes after the size, as far as received. enough is false if more bytes are needed;
+// if the frame has no more, it is malformed.
 //
 //	v0-2   | header | acks i16
 //	v3-8   | header | transactional id: nullable string | acks i16
@@ -78,9 +78,9 @@ func AcksZero(version int16, b []byte) (zero, enough bool, err error) {
 	return false, false, c.err
 }
 
-// ClientSoftware returns the names that an ApiVersions request (v3+, KIP-511)
-// gives for the client: "apache-kafka-java" and "4.3.0". b is the whole request
-// after the size; ok is false when it does not say.
+// ClientSoftware returns the name and the version of the client in an ApiVersions
+// request (v3+, KIP-511): "apache-kafka-java" and "4.3.0". b is the whole request
+// after the size; ok is false if it does not have them.
 //
 //	| header | tags | name: compact string | version: compact string | ...
 func ClientSoftware(version int16, b []byte) (name, release string, ok bool) {
@@ -95,21 +95,21 @@ func ClientSoftware(version int16, b []byte) (name, release string, ok bool) {
 	return string(n), string(r), c.err == nil
 }
 
-// The keys whose requests the broker may answer late on purpose.
+// The keys of further requests to which a broker may respond late on purpose.
 const (
 	keyJoinGroup int16 = 11
 	keySyncGroup int16 = 14
 )
 
-// syncGroupWait is how long a broker may leave a SyncGroup unanswered: until the group's
-// leader has assigned, for which the request names no bound. It is the default of
-// max.poll.interval.ms.
+// syncGroupWait bounds the response to SyncGroup: the broker waits until the leader of the
+// group has assigned the partitions, and the request has no timeout for that. It is the
+// default of max.poll.interval.ms.
 const syncGroupWait = 5 * time.Minute
 
-// MaxWait returns how long the broker may leave a request unanswered on purpose: the
+// MaxWait returns how long the broker may delay the response to a request on purpose: the
 // max_wait_ms of Fetch and ShareFetch, the rebalance timeout of JoinGroup. b holds the
-// request after its size, as far as received. It returns 0 for all other requests, and
-// where too little was received to tell.
+// request after its size, as far as received. MaxWait returns 0 for all other requests, and
+// if too little was received.
 //
 //	Fetch       v0-14  | replica id i32 | max wait i32 | ...
 //	            v15-   | max wait i32 | ...

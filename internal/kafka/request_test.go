@@ -107,7 +107,7 @@ func TestClientSoftware(t *testing.T) {
 			t.Errorf("v%d: %q %q %v", v, name, release, ok)
 		}
 		if _, _, ok := ClientSoftware(v, b[:len(b)/2]); ok {
-			t.Errorf("v%d: half a request says something", v)
+			t.Errorf("v%d: half a request has a name", v)
 		}
 	}
 }
@@ -165,7 +165,7 @@ func TestMaxWait(t *testing.T) {
 						if got := MaxWait(h, frame); got != want {
 							t.Errorf("%v, want %v", got, want)
 						}
-						// Of a part it never says anything else: it says it, or 0.
+						// Of a part of the request the result is the same, or 0.
 						for n := range frame {
 							if got := MaxWait(h, frame[:n]); got != want && got != 0 {
 								t.Fatalf("%v of %d bytes, want %v or nothing", got, n, want)

@@ -114,7 +114,7 @@ func TestRewrittenBytesAreThoseOfTheOracle(t *testing.T) {
 	}
 }
 
-// reencode encodes the message behind the header of the original frame.
+// reencode encodes the message after the header of the original frame.
 func reencode(key, version int16, original []byte, message interface{ AppendTo([]byte) []byte }) []byte {
 	c := newCursor(original, 4)
 	if apis[key].Flexible(version) && key != KeyApiVersions {
@@ -161,7 +161,7 @@ func TestHeadAsksForMore(t *testing.T) {
 				t.Fatalf("v%d with %d of %d bytes: %v", v, n, len(frame), err)
 			}
 			if k <= n || k > max(consumed, 2*n) || k > len(frame) {
-				t.Fatalf("v%d with %d of %d bytes wants %d, needs %d", v, n, len(frame), k, consumed)
+				t.Fatalf("v%d with %d of %d bytes asks for %d, needs %d", v, n, len(frame), k, consumed)
 			}
 		}
 	}
@@ -208,7 +208,7 @@ func TestHeadIsReadAFewTimes(t *testing.T) {
 					break
 				}
 				if !errors.Is(err, ErrShort) || spent > 512 || need <= n || need > MetadataBound {
-					t.Fatalf("%s: with %d bytes: %v, %d bytes allocated, wants %d", tc.name, n, err, spent, need)
+					t.Fatalf("%s: with %d bytes: %v, %d bytes allocated, asks for %d", tc.name, n, err, spent, need)
 				}
 			}
 			if calls > 22 { // from 1 byte to 1 MiB, doubled each time
@@ -337,7 +337,7 @@ func TestBounds(t *testing.T) {
 	if _, _, err := RewriteWhole(nil, info(KeyApiVersions, 0, frame), frame, nil); !errors.Is(err, ErrTooLarge) {
 		t.Error(err)
 	}
-	// A broker array that ends behind 1 MiB.
+	// A broker array that ends after 1 MiB.
 	f := newFiller(1)
 	f.counts, f.hosts = []int{40}, []int{32767}
 	frame = encode(f.response(KeyMetadata, 9), headers[0])

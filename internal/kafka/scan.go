@@ -2,9 +2,8 @@ package kafka
 
 import "fmt"
 
-// A layout describes the fields that a [scan] has to walk over, as a little
-// program: strings, record sets and tags with unknown content are all "a number
-// and so many bytes", arrays are loops.
+// A layout describes the fields that a [scan] walks over, as a small program: strings,
+// record sets and unknown tags are all a number and that many bytes, arrays are loops.
 type layout []op
 
 type op struct {
@@ -16,11 +15,11 @@ type opcode uint8
 
 const (
 	opFixed   opcode = iota // n bytes
-	opNumber                // a uvarint that does not matter
-	opSized                 // a uvarint and so many bytes: the value of a tag
-	opCompact               // a uvarint and one byte less, or 0 for null: string, records
-	opCounted               // a uvarint and so many elements: tags
-	opArray                 // a uvarint and one element less, or 0 for null
+	opNumber                // a uvarint whose value is not used
+	opSized                 // a uvarint n and n bytes: the value of a tag
+	opCompact               // a uvarint n and n-1 bytes, 0 for null: string, records
+	opCounted               // a uvarint n and n elements: tags
+	opArray                 // a uvarint n and n-1 elements, 0 for null
 	opEnd                   // the end of an element
 )
 
@@ -50,30 +49,30 @@ var (
 	tags    = loop(opCounted, layout{{opNumber, 0}, {opSized, 0}})
 )
 
-// A scan walks over a message by a [layout], in as many pieces as the bytes come
-// in, and finds where the layout ends. It keeps no bytes: of a field that is
-// split it remembers how much is missing, of a number the value so far.
+// A scan walks over a message by its [layout] and finds where the layout ends. The
+// bytes may come in any pieces. It keeps none of them: of a field that is split it
+// keeps how many bytes are missing, of a number its value so far.
 type scan struct {
 	layout layout
 	pc     int   // the next op
 	frame  int64 // bytes of the whole frame
-	left   int64 // of the frame, not walked over nor promised to skip
-	skip   int64 // bytes of the current field that have not come yet
+	left   int64 // bytes of the frame after the current field
+	skip   int64 // bytes of the current field that were not fed yet
 	value  uint32
-	shift  uint8 // bits of value that are known
+	shift  uint8 // how many bits of value are known
 	depth  uint8
-	loops  [maxDepth]uint32 // elements to go, the current one included
+	loops  [maxDepth]uint32 // elements that are left, including the current one
 }
 
 func (s *scan) reset(l layout, frame int64) {
 	*s = scan{layout: l, frame: frame, left: frame}
 }
 
-// done reports whether everything that the layout describes was walked over.
+// done reports whether all fields of the layout were walked over.
 func (s *scan) done() bool { return s.skip == 0 && s.pc == len(s.layout) }
 
-// feed walks over p and returns how many bytes belong to the layout: all of p,
-// or fewer when the layout ends within it.
+// feed walks over p and returns how many of its bytes belong to the layout: all, or
+// fewer if the layout ends in p.
 func (s *scan) feed(p []byte) (n int, err error) {
 	for {
 		if s.skip > 0 {
@@ -88,7 +87,7 @@ func (s *scan) feed(p []byte) (n int, err error) {
 		}
 		switch o := s.layout[s.pc]; o.code {
 		case opFixed:
-			err = s.promise(int64(o.n))
+			err = s.skipNext(int64(o.n))
 		case opEnd:
 			if s.loops[s.depth-1]--; s.loops[s.depth-1] > 0 {
 				s.pc -= o.n
@@ -101,7 +100,7 @@ func (s *scan) feed(p []byte) (n int, err error) {
 			if v, n, ok, err = s.number(p, n); !ok {
 				return n, err
 			}
-			err = s.begin(o, v)
+			err = s.start(o, v)
 		}
 		if err != nil {
 			return n, err
@@ -110,13 +109,13 @@ func (s *scan) feed(p []byte) (n int, err error) {
 	}
 }
 
-// begin acts on an op that starts with a number.
-func (s *scan) begin(o op, v uint32) error {
+// start executes an op that starts with the number v.
+func (s *scan) start(o op, v uint32) error {
 	switch o.code {
 	case opSized:
-		return s.promise(int64(v))
+		return s.skipNext(int64(v))
 	case opCompact:
-		return s.promise(max(int64(v)-1, 0))
+		return s.skipNext(max(int64(v)-1, 0))
 	case opArray:
 		v = max(v, 1) - 1
 	case opNumber:
@@ -134,8 +133,8 @@ func (s *scan) begin(o op, v uint32) error {
 	return nil
 }
 
-// promise lets the next n bytes be skipped.
-func (s *scan) promise(n int64) error {
+// skipNext makes the next n bytes the current field.
+func (s *scan) skipNext(n int64) error {
 	if n > s.left {
 		return s.malformed()
 	}
@@ -144,7 +143,7 @@ func (s *scan) promise(n int64) error {
 	return nil
 }
 
-// number reads on at a uvarint; ok is false when it is not complete.
+// number continues a uvarint; ok is false if it is not complete.
 func (s *scan) number(p []byte, n int) (v uint32, next int, ok bool, err error) {
 	for ; n < len(p); n++ {
 		b := p[n]

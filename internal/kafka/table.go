@@ -2,23 +2,21 @@ package kafka
 
 import "slices"
 
-// Treatment says what a relay does with the response to a request.
+// Treatment is what a relay does with the response to a request.
 type Treatment uint8
 
 // The treatments.
 const (
 	// Pass: relay the bytes; they carry no broker address.
 	Pass Treatment = iota
-	// Head: hold the leading broker array, see [PatchHead], relay the rest.
+	// Head: hold and rewrite the leading broker array, see [PatchHead], relay the rest.
 	Head
-	// Whole: hold the frame, see [PatchWhole] and [WholeBound]; one that is too
-	// large to be held at once may be given to a [Walker] where [Streams] allows
-	// it.
+	// Whole: hold and rewrite the frame, see [PatchWhole] and [WholeBound]. One that
+	// is too large to be held may be given to a [Walker] if [Streams] allows it.
 	Whole
 	// Tail: relay all but the bytes after the last record set, see [Walker].
 	Tail
-	// Refuse: the request must not pass, because its response could not be
-	// rewritten.
+	// Refuse: do not pass the request, because its response could not be rewritten.
 	Refuse
 )
 
@@ -38,7 +36,7 @@ func (t Treatment) String() string {
 	}
 }
 
-// The keys that have a meaning of their own here.
+// The keys that this package and the relay have rules for.
 const (
 	KeyProduce          int16 = 0
 	KeyFetch            int16 = 1
@@ -56,10 +54,10 @@ const (
 type API struct {
 	Key           int16
 	Name          string
-	MaxVersion    int16 // newest version known; the oldest is 0 for all
+	MaxVersion    int16 // newest known version; the oldest is always 0
 	FirstFlexible int16 // first version with compact strings and tags (KIP-482), -1 for none
 
-	Treatment Treatment // of the responses from version Since on; Pass before
+	Treatment Treatment // of responses from version Since on; older ones pass
 	Since     int16
 }
 
@@ -69,11 +67,11 @@ func (a *API) Flexible(version int16) bool {
 	return a.FirstFlexible >= 0 && version >= a.FirstFlexible
 }
 
-// Rewritten reports whether responses of some version are treated at all: true
+// Rewritten reports whether responses of some version do not pass unchanged: true
 // for the seven that carry addresses and for ApiVersions.
 func (a *API) Rewritten() bool { return a.Treatment != Pass }
 
-// Lookup returns the row of a key. It must not be changed.
+// Lookup returns the row of a key, which must not be changed.
 func Lookup(key int16) (*API, bool) {
 	if key < 0 || int(key) >= len(apis) {
 		return nil, false
@@ -92,16 +90,16 @@ func Name(key int16) string {
 	return "unknown"
 }
 
-// Known reports whether the key is in the table and the version is one that
-// some Kafka release has. Raw SASL tokens are told from requests by it.
+// Known reports whether the table has the key and the version. It tells requests
+// from bare SASL tokens.
 func Known(key, version int16) bool {
 	a, ok := Lookup(key)
 	return ok && version >= 0 && version <= a.MaxVersion
 }
 
-// TreatmentOf returns what to do with the response to a request. Keys that are
-// not in the table pass. An ApiVersions request newer than known is Refuse too,
-// but is better answered locally: see [ApiVersionsTooNew].
+// TreatmentOf returns the treatment of the response to a request. Keys that are not
+// in the table pass. An ApiVersions request that is newer than the table is Refuse
+// too, but the relay should respond to it: see [ApiVersionsTooNew].
 func TreatmentOf(key, version int16) Treatment {
 	a, ok := Lookup(key)
 	switch {
@@ -118,13 +116,13 @@ func TreatmentOf(key, version int16) Treatment {
 // none marks an API of which no version is flexible.
 const none = -1
 
-// apis is the table: the row of a key stands at the index of that key. Versions
-// are those of Apache Kafka trunk of August 2026 (4.5.0-SNAPSHOT) as kmsg v1.15.0
-// knows them; a test compares each row with kmsg.
+// apis is the table: the row of a key is at the index of that key. Versions are those
+// of Apache Kafka trunk of August 2026 (4.5.0-SNAPSHOT) as kmsg v1.15.0 has them; a
+// test compares each row with kmsg.
 //
-// The last two columns are the policy: responses of a version from Since on are
-// treated as said. Where that is anything but Pass, a version above the newest
-// known is refused and not offered in ApiVersions.
+// The last two columns are the policy: the treatment of responses from a version on.
+// If it is not Pass, a version above the newest one of the row is refused, and removed
+// from ApiVersions responses.
 var apis = [...]API{
 	// key, name, newest version, first flexible, treatment, since
 	{0, "Produce", 13, 9, Whole, 10},

@@ -2,14 +2,15 @@ package kafka
 
 import "math"
 
-// A tail is the end of a response whose last fields are addresses and tags:
+// A tail is the end of a response whose last fields are addresses and tags (KIP-951):
 //
 //	tagged   | number of tags | ... | 0 | size | endpoints | ... |    Produce, Fetch
 //	plain    | endpoints | number of tags | tags |                    ShareFetch, ShareAcknowledge
 //
-// endpoints is an array of nodeEndpoint. It is the whole value of tag 0.
+// endpoints is an array of [nodeEndpoint]. In the tagged form it is the whole value of
+// tag 0.
 type tail struct {
-	list *list // empty when there is no tag 0
+	list *list // the endpoints; empty if there is no tag 0
 
 	count uint32 // the number of tags
 	first int    // offset of the first tag
@@ -18,8 +19,8 @@ type tail struct {
 	last  uint32 // the highest id of a tag
 }
 
-// beforeTail returns the layout of what precedes the tail of a response; ok is
-// false if it has none.
+// beforeTail returns the layout of the fields that precede the tail of a response; ok
+// is false if the response has no tail.
 func beforeTail(key, version int16) (l layout, ok bool) {
 	if a, known := Lookup(key); !known || version < a.Since || version > a.MaxVersion {
 		return nil, false
@@ -49,8 +50,8 @@ func beforeTail(key, version int16) (l layout, ok bool) {
 // taggedTail reports which of the two forms a tail has.
 func taggedTail(key int16) bool { return key == KeyProduce || key == KeyFetch }
 
-// readTail reads a tail up to the end of the frame. Bytes after it are an error:
-// they would mean that the message is not what it was taken for.
+// readTail reads a tail up to the end of the frame. Bytes after it are an error: the
+// message would not have the layout that was assumed.
 func (c *cursor) readTail(t *tail, tagged bool) {
 	if !tagged {
 		c.readList(t.list, nodeEndpoint)
@@ -69,14 +70,14 @@ func (c *cursor) readTail(t *tail, tagged bool) {
 			continue
 		}
 		if t.size > 0 {
-			c.malformed() // twice: readers differ in which one they take
+			c.malformed() // tag 0 twice: readers differ in which one they use
 		}
 		t.id, t.size = at, c.off
 		end := c.length()
 		end += c.off
 		c.readList(t.list, nodeEndpoint)
 		if c.off != end {
-			c.malformed() // readers differ in what they make of the rest
+			c.malformed() // readers differ in how they treat the rest
 		}
 	}
 	if c.off != c.frame {
@@ -84,9 +85,9 @@ func (c *cursor) readTail(t *tail, tagged bool) {
 	}
 }
 
-// newLeaders rewrites the addresses of new leaders (KIP-951) at the end of a
-// response that was received whole. Its length may change, which makes this
-// simpler than [fitTail] and leaves no address out for want of room.
+// newLeaders rewrites the addresses of new leaders (KIP-951) at the end of a response
+// that was received whole. Unlike [fitTail] it may change the length of the response,
+// so no address has to be left out.
 func (p *Patch) newLeaders(h ResponseInfo, frame []byte, m Mapper) error {
 	l, ok := beforeTail(h.Key, h.Version)
 	if !ok {
@@ -110,8 +111,8 @@ func (p *Patch) newLeaders(h ResponseInfo, frame []byte, m Mapper) error {
 	return err
 }
 
-// resize makes the first edit of p write the size of tag 0 too, which is at an
-// offset just before the number of elements.
+// resize extends the first edit of p by the size of tag 0, which directly precedes the
+// number of elements.
 func (p *Patch) resize(at int) {
 	l := &p.list
 	array := p.size - len(p.src) + l.end - l.count
@@ -121,7 +122,7 @@ func (p *Patch) resize(at int) {
 	p.rewrite(p.src, 0)
 }
 
-// What precedes the last field of a Produce response from v10 on.
+// The layout of a Produce response from v10 on, up to its tail.
 //
 //	| correlation id i32 | tags | topics | throttle i32 |
 //	topics:     array of | name, from v13 on id | partitions | tags |
@@ -135,7 +136,7 @@ var (
 	producePartitions = array(fixed(4+2+8+8+8), array(fixed(4), compact, tags), compact, tags)
 )
 
-// What stands before the last field of a Fetch response from v16 on.
+// The layout of a Fetch response from v16 on, up to its tail.
 //
 //	| correlation id i32 | tags | throttle i32 | code i16 | session i32 | topics |
 //	topics:     array of | id | partitions | tags |
@@ -146,7 +147,7 @@ var fetchTopics = response(fixed(4+2+4), array(fixed(16), array(
 	fixed(4+2+8+8+8), array(fixed(8+8), tags), fixed(4), compact, tags,
 ), tags))
 
-// What precedes the addresses in the responses of share groups (KIP-932).
+// The layouts of the responses of share groups (KIP-932), up to their tails.
 //
 //	ShareFetch        | correlation id i32 | tags | throttle i32 | code i16 | message
 //	                  | lock timeout i32 v1+ | topics |
@@ -175,25 +176,25 @@ var (
 	), tags)
 )
 
-// padTag is the id of the tag that fills space left over: one byte, no meaning
-// in any version, far from those that Kafka may define.
+// padTag is the id of the tag that fills unused space: one byte, without a meaning in
+// any version, and far from the ids that Kafka may define.
 const padTag = 0x7f
 
-// fitTail replaces the addresses of a tail in place, without changing its
-// length, because the size of the frame has been passed on long ago. See [tail]
-// for the layout; b is all of it.
+// fitTail replaces the addresses of a tail in place, without changing its length,
+// because the size of the frame was passed on already. b is the whole tail; see [tail]
+// for its layout.
 //
-// Let slack be the bytes that the new addresses save.
+// slack is the number of bytes that the new addresses save:
 //
 //	>= 2  one more tag, 7f, with slack-2 zero bytes. Readers skip tags they do not
-//	      know. It is at the top, because kafka-python refuses tags inside
-//	      NodeEndpoints. Where no size of that length exists (slack 130: one byte
-//	      holds up to 127, two from 128), its size is written one byte too wide.
+//	      know. It is a tag of the response, because kafka-python refuses tags in
+//	      NodeEndpoints. If no size fits exactly (slack 130: one byte holds up to
+//	      127, two from 128), the size is written one byte too wide.
 //	1     no room for a tag: a number is written one byte too wide, the size of
 //	      tag 0 or the number of tags.
-//	0     nothing to fill.
-//	< 0   the addresses are left out, and a tag of zero bytes takes their place.
-//	      The client then asks for metadata, as it did before KIP-951.
+//	0     there is nothing to fill.
+//	< 0   the addresses are left out, and a tag of zero bytes replaces them. The
+//	      client then requests metadata, as it did before KIP-951.
 func fitTail(h ResponseInfo, b []byte, m Mapper) (Result, error) {
 	tagged := taggedTail(h.Key)
 	c := newCursor(b, 0)
@@ -207,7 +208,7 @@ func fitTail(h ResponseInfo, b []byte, m Mapper) (Result, error) {
 		return Result{}, err
 	}
 	res := Result{Rewritten: l.rewritten, Hidden: l.hidden}
-	array := Patch{list: l, next: l.counted()}
+	array := Patch{list: l, next: l.countEdit()}
 	array.rewrite(b[:t.list.end], t.list.count)
 	out, ok := t.fit(b, &array, tagged)
 	if !ok {
@@ -220,8 +221,8 @@ func fitTail(h ResponseInfo, b []byte, m Mapper) (Result, error) {
 	return res, nil
 }
 
-// fit returns the tail of src with another array of addresses, or without any,
-// at the length of the old one; ok is false if there is no room.
+// fit returns the tail src with another array of addresses, or without any, in the
+// same length; ok is false if it does not fit.
 func (t *tail) fit(src []byte, array *Patch, tagged bool) (out []byte, ok bool) {
 	length := 1 // of the array; an empty one has one byte
 	if array != nil {
@@ -256,7 +257,7 @@ func (t *tail) fit(src []byte, array *Patch, tagged bool) (out []byte, ok bool) 
 		countWidth += slack
 	}
 	if sizeWidth > 5 || countWidth > 5 {
-		return nil, false // no reader takes a number that wide
+		return nil, false // no reader accepts a number that wide
 	}
 	out = make([]byte, 0, len(src))
 	if !tagged {
@@ -276,8 +277,8 @@ func (t *tail) fit(src []byte, array *Patch, tagged bool) (out []byte, ok bool) 
 	return out[:len(src)], true // the rest is zero: the value of the padding
 }
 
-// appendArray appends an array of addresses, an empty one if there is none. dst
-// has room for it.
+// appendArray appends an array of addresses, an empty one for nil. dst has room for
+// it.
 func appendArray(dst []byte, array *Patch) []byte {
 	if array == nil {
 		return append(dst, 1)
@@ -292,9 +293,9 @@ type padding struct {
 	width    int // bytes of its size; 0: no tag
 }
 
-// pad returns a tag that is slack bytes long, less what the greater number of
-// tags takes, or none if no tag can be. Its id is the highest of all, because
-// writers sort tags.
+// pad returns a tag that fills slack bytes, including those by which the number of
+// tags becomes longer, or none if there is no such tag. Its id is the highest of all,
+// because writers sort tags.
 func (t *tail) pad(slack int, count uint32) padding {
 	id := max(padTag, t.last+1)
 	room := slack - uvarintLen(id) - (uvarintLen(count+1) - uvarintLen(count))

@@ -24,7 +24,7 @@ func tailed(yield func(key, version int16) bool) {
 	}
 }
 
-// walk relays a frame through w in the pieces that next says, and returns what
+// walk relays a frame through w in pieces of the sizes that next returns, and returns what
 // the client receives. Where w allows it some bytes do not pass through it.
 func walk(w *Walker, frame []byte, next func() int, bypass func() bool) ([]byte, error) {
 	var out []byte
