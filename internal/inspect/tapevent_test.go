@@ -12,20 +12,15 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/wire"
 )
 
-// TestRecordsAreBounded: what a small frame means is not unpacked in the tunnel, and the event
-// says so. It is no malformed frame.
+// TestRecordsAreBounded: records that would become too large are not decompressed. The event reports
+// that, and the frame is not malformed.
 func TestRecordsAreBounded(t *testing.T) {
 	for _, compression := range []wire.Compression{wire.Gzip, wire.Snappy, wire.LZ4, wire.Zstd} {
 		records, err := wire.EncodeRecords([]wire.Batch{{Magic: 2, Compression: compression, Records: []wire.Record{{Value: make(wire.Data, 4<<20)}}}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := kmsg.NewPtrFetchResponse()
-		m.Version = 12
-		topic, partition := kmsg.NewFetchResponseTopic(), kmsg.NewFetchResponseTopicPartition()
-		partition.RecordBatches = records
-		topic.Partitions = append(topic.Partitions, partition)
-		m.Topics = append(m.Topics, topic)
+		m := fetchResponse(0, records)
 		frame := tap.Frame{Key: m.Key(), Version: m.Version, Bytes: respond(m)}
 		e, shown := describe(t, tap.Filter{Bodies: true, Records: true}, frame)
 		if !shown || e.Body != nil || e.Unread != "decompressed records larger than 1 MiB are not decoded here" {
@@ -40,7 +35,17 @@ func TestRecordsAreBounded(t *testing.T) {
 	}
 }
 
-// respond is a response as it stands after its size.
+// fetchResponse returns a Fetch response with the records of one partition and an error code.
+func fetchResponse(code int16, records []byte) *kmsg.FetchResponse {
+	m := kmsg.NewPtrFetchResponse()
+	m.Version = 12
+	partition := kmsg.NewFetchResponseTopicPartition()
+	partition.ErrorCode, partition.RecordBatches = code, records
+	m.Topics = []kmsg.FetchResponseTopic{{Topic: "orders", Partitions: []kmsg.FetchResponseTopicPartition{partition}}}
+	return m
+}
+
+// respond returns the frame of a response, without its size.
 func respond(m kmsg.Response) []byte {
 	b := []byte{0, 0, 0, 9}
 	if m.IsFlexible() {
@@ -58,7 +63,7 @@ func describe(t *testing.T, filter tap.Filter, f tap.Frame) (TapEvent, bool) {
 	return NewTapDecoder(filter).Frame(&f)
 }
 
-// TestErrors: those of a response, also of one of which only a part is there.
+// TestErrors: the errors of a response, also of one that was captured only in part.
 func TestErrors(t *testing.T) {
 	m := kmsg.NewPtrListOffsetsResponse()
 	m.Version = 7
@@ -98,7 +103,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestSecretsAreHidden: records, SASL tokens and what else lets its reader in.
+// TestSecretsAreHidden: records, SASL tokens and other credentials.
 func TestSecretsAreHidden(t *testing.T) {
 	const secret = "s3cr3t"
 	authenticate := kmsg.NewPtrSASLAuthenticateRequest()
@@ -118,10 +123,7 @@ func TestSecretsAreHidden(t *testing.T) {
 	}
 	produce := kmsg.NewPtrProduceRequest()
 	produce.Version = 9
-	topic, partition := kmsg.NewProduceRequestTopic(), kmsg.NewProduceRequestTopicPartition()
-	partition.Records = records
-	topic.Partitions = append(topic.Partitions, partition)
-	produce.Topics = append(produce.Topics, topic)
+	produce.Topics = []kmsg.ProduceRequestTopic{{Topic: "orders", Partitions: []kmsg.ProduceRequestTopicPartition{{Records: records}}}}
 	hmac := kmsg.NewPtrRenewDelegationTokenRequest()
 	hmac.HMAC = []byte(secret)
 	for _, m := range []wire.Message{authenticate, alter, scram, produce, hmac} {
@@ -146,11 +148,7 @@ func TestSecretsAreHidden(t *testing.T) {
 // TestLargeFetch: of a large response the error codes before the records are shown. That the
 // records are missing is reported where they, or more error codes, were asked for.
 func TestLargeFetch(t *testing.T) {
-	m := kmsg.NewPtrFetchResponse()
-	m.Version = 12
-	partition := kmsg.NewFetchResponseTopicPartition()
-	partition.ErrorCode, partition.RecordBatches = 3, make([]byte, 1<<20)
-	m.Topics = []kmsg.FetchResponseTopic{{Topic: "orders", Partitions: []kmsg.FetchResponseTopicPartition{partition}}}
+	m := fetchResponse(3, make([]byte, 1<<20))
 	body := respond(m)
 	for _, tt := range []struct {
 		filter tap.Filter
@@ -158,7 +156,7 @@ func TestLargeFetch(t *testing.T) {
 		unread bool
 	}{{tap.Filter{}, false, false}, {tap.Filter{Errors: true}, false, false}, {tap.Filter{Bodies: true}, false, true}, {tap.Filter{}, true, true}} {
 		if tt.two {
-			m.Topics[0].Partitions = append(m.Topics[0].Partitions, partition)
+			m.Topics[0].Partitions = append(m.Topics[0].Partitions, m.Topics[0].Partitions[0])
 			body = respond(m)
 		}
 		v := new(tap.Tap).Watch(tt.filter)
