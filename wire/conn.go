@@ -21,7 +21,7 @@ type DialOptions struct {
 	// Empty: none is sent.
 	ClientID string
 	// SoftwareName and SoftwareVersion name the program to the broker, for its metrics (KIP-511):
-	// letters, digits, - and . only. Without a name neither is sent.
+	// letters, digits, - and . only, both or neither.
 	SoftwareName, SoftwareVersion string
 
 	TLS      *tls.Config    // nil: no TLS. Without a ServerName it is the host of the address
@@ -166,8 +166,8 @@ func (c *Conn) Version(key int16) (int16, error) {
 }
 
 // Request sends a request in its version and returns the response, nil for a Produce request
-// with acks=0, which has none. If ctx ends first, the response is dropped when it arrives and
-// the connection stays usable.
+// with acks=0, which has none. If ctx ends before the response arrives, the response is dropped and
+// the connection stays usable; if ctx ends while the request is written, the connection is closed.
 func (c *Conn) Request(ctx context.Context, m Message) (Message, error) {
 	c.sending.Lock()
 	if !c.expires.IsZero() && time.Now().After(c.expires) {

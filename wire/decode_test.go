@@ -10,8 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// TestDecodeCut: a message that ends too early is told, with the byte and the field where it
-// does; so are bytes behind it.
+// TestDecodeCut: a message that ends too early is an error, which has the byte and the field; so
+// are bytes after it.
 func TestDecodeCut(t *testing.T) {
 	var c Codec
 	eachVersion(t, func(t *testing.T, d Direction, api API, version int16) {
@@ -25,12 +25,12 @@ func TestDecodeCut(t *testing.T) {
 		}
 		var at *DecodeError
 		if _, err := c.Decode(d, api.Key, version, append(body, 0)); !errors.Is(err, ErrLeftOver) || !errors.As(err, &at) || at.Offset != len(body) {
-			t.Fatalf("%s %v %d with a byte behind it: %v", api.Name, d, version, err)
+			t.Fatalf("%s %v %d with a byte after it: %v", api.Name, d, version, err)
 		}
 	})
 }
 
-// TestDecodeWrong: what an error says.
+// TestDecodeWrong: the texts of errors, with path and offset.
 func TestDecodeWrong(t *testing.T) {
 	for _, tt := range []struct {
 		name         string
@@ -86,7 +86,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// TestShare: bytes are those of the frame if that is wanted, and copies if not.
+// TestShare: bytes are part of the frame with Share, and copies without.
 func TestShare(t *testing.T) {
 	m := kmsg.NewPtrSASLAuthenticateRequest()
 	m.SASLAuthBytes = []byte("token")

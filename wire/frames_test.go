@@ -57,7 +57,7 @@ func TestResponses(t *testing.T) {
 	})
 }
 
-// responseFrame is what a broker sends.
+// responseFrame is a response as a broker sends it.
 func responseFrame(m Message, correlationID int32) []byte {
 	body := binary.BigEndian.AppendUint32(nil, uint32(correlationID))
 	if m.IsFlexible() && m.Key() != 18 {
@@ -95,13 +95,13 @@ func TestRequests(t *testing.T) {
 				}
 			}
 			if _, _, err := codec.ParseRequest(append(bytes.Clone(frame[4:]), 1, 2, 3)); !errors.Is(err, ErrLeftOver) {
-				t.Errorf("%s %d: with bytes behind it: %v", api.Name, version, err)
+				t.Errorf("%s %d: with bytes after it: %v", api.Name, version, err)
 			}
 		}
 	})
 }
 
-// TestFrames: what is no frame is told, with its place in the stream.
+// TestFrames: an error has the offset of the frame in the stream.
 func TestFrames(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -140,8 +140,8 @@ func TestFrames(t *testing.T) {
 	}
 }
 
-// TestUnasked: a response that nobody waits for, and the next one after it.
-func TestUnasked(t *testing.T) {
+// TestUnexpectedResponse: a response without a request, and the next one after it.
+func TestUnexpectedResponse(t *testing.T) {
 	var r Responses
 	heartbeat := kmsg.NewPtrHeartbeatResponse()
 	for _, id := range []int32{5, 6} {

@@ -143,7 +143,7 @@ func mustTree(t *testing.T, text []byte) []any {
 	return tree.([]any)
 }
 
-// TestRecordsWrong: a wrong checksum is told, and what cannot be read is an error.
+// TestRecordsWrong: a wrong checksum is reported, and malformed records are an error.
 func TestRecordsWrong(t *testing.T) {
 	good, err := EncodeRecords([]Batch{randomBatch(rand.New(rand.NewPCG(5, 6)), 2, None)})
 	if err != nil {

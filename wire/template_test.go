@@ -78,7 +78,7 @@ topics[].partitions[].highWatermark|int64|18+||1
 	}
 	for i, d := range all {
 		if parent, _, nested := strings.Cut(d.Path, "[]."); nested && i > 0 && !strings.HasPrefix(all[i-1].Path, parent+"[]") {
-			t.Errorf("%s stands behind %s", d.Path, all[i-1].Path)
+			t.Errorf("%s follows %s", d.Path, all[i-1].Path)
 		}
 	}
 }
