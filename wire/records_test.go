@@ -50,11 +50,15 @@ func randomBatch(r *rand.Rand, magic int8, c Compression) Batch {
 // TestRecords: batches of every magic and compression are the same after they were written
 // and read, and after their way through JSON.
 func TestRecords(t *testing.T) {
+	rounds := 50
+	if testing.Short() {
+		rounds = 5
+	}
 	for magic := int8(0); magic <= 2; magic++ {
 		for c := None; c <= Zstd; c++ {
 			t.Run(fmt.Sprintf("magic %d, %v", magic, c), func(t *testing.T) {
 				r := rand.New(rand.NewPCG(uint64(magic), uint64(c)))
-				for range 50 {
+				for range rounds {
 					batches := []Batch{randomBatch(r, magic, c), randomBatch(r, magic, c)}
 					b, err := EncodeRecords(batches)
 					if err != nil {
@@ -202,6 +206,9 @@ func TestSnappyOfJava(t *testing.T) {
 
 // TestBomb: a few bytes do not become gigabytes, and the error names the limit.
 func TestBomb(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long: run by make test-long")
+	}
 	zeros := make([]byte, BatchLimit+1)
 	for c := Gzip; c <= Zstd; c++ {
 		small, err := c.compress(zeros)
