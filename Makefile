@@ -38,6 +38,8 @@ dist/standalone/Procfile: Procfile
 	mkdir -p $(@D) && cp $< $@
 
 # The race detector needs a C compiler; a machine without one runs the tests without it.
+# A process with it waits a second at its end by default, for races of what still runs.
+export GORACE = atexit_sleep_ms=10
 RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 # Many tests wait for most of their time, so more of them run at once than there are
 # processors.

@@ -38,6 +38,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("VCAP", vcap)
 			env.Setenv("PROTOCOL", protocol)
+			env.Setenv("GORACE", "atexit_sleep_ms=10") // a process with the race detector waits a second at its end
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
