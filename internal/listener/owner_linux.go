@@ -2,17 +2,20 @@ package listener
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // portOwners reads /proc/net/tcp, which has the inodes of the listening sockets, and
 // then /proc/PID/fd of one process after the other, until every socket is found or ctx
-// ends (proc(5)).
+// ends (proc(5)). It begins with the newest process: those that may claim the same port,
+// such as an old sidecar, were started a short time before this one.
 func portOwners(ctx context.Context, ports []uint16) map[uint16]string {
 	inodes := map[string]uint16{}
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
@@ -20,6 +23,7 @@ func portOwners(ctx context.Context, ports []uint16) map[uint16]string {
 	}
 	owners := map[uint16]string{}
 	processes, _ := filepath.Glob("/proc/[0-9]*")
+	slices.SortFunc(processes, newestFirst)
 	for _, process := range processes {
 		if len(inodes) == 0 || ctx.Err() != nil {
 			break
@@ -36,6 +40,11 @@ func portOwners(ctx context.Context, ports []uint16) map[uint16]string {
 		}
 	}
 	return owners
+}
+
+// newestFirst compares paths /proc/PID. The kernel assigns ascending ids.
+func newestFirst(a, b string) int {
+	return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(b, a))
 }
 
 // processName returns "name (pid 7)" of /proc/7.

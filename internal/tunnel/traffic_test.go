@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -74,12 +75,24 @@ func TestTrafficIsShown(t *testing.T) {
 				}
 			}
 			if test.fault.Kind == faults.Stall {
-				if _, metrics := bed.get(t, "/metrics"); !contains(metrics, `kafka_tunnel_in_flight{cluster="default",node="bootstrap"} 1`, `kafka_tunnel_oldest_request_seconds{cluster="default",node="bootstrap"} 0.`) {
+				if _, metrics := bed.get(t, "/metrics"); !contains(metrics, `kafka_tunnel_in_flight{cluster="default",node="bootstrap"} 1`) || oldest(t, metrics) < s.Clusters[0].Traffic.OldestRequestSeconds {
 					t.Errorf("not in the metrics:\n%s", metrics)
 				}
 			}
 		})
 	}
+}
+
+// oldest returns the age of the oldest request at the bootstrap port.
+func oldest(t *testing.T, metrics string) float64 {
+	t.Helper()
+	_, rest, _ := strings.Cut(metrics, `kafka_tunnel_oldest_request_seconds{cluster="default",node="bootstrap"} `)
+	value, _, _ := strings.Cut(rest, "\n")
+	seconds, err := strconv.ParseFloat(value, 64)
+	if err != nil {
+		t.Error(err)
+	}
+	return seconds
 }
 
 // TestHealedFailures: what has healed is told with the time since, without advice, and
