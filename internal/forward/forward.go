@@ -25,7 +25,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/set"
 )
 
-// ErrGone says that the client has left before the server was reached.
+// ErrGone reports that the client has left before the server was reached.
 var ErrGone = errors.New("the client has left")
 
 // maxEarly is how much of what the client sends meanwhile is read (R10).

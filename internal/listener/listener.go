@@ -66,7 +66,7 @@ type Server struct {
 	// episode. An episode lasts until a tenth of the limit is free again, so that clients
 	// that come and go at the limit are one. nil: not called.
 	Full func()
-	// AcceptError hears of each error of accept at a port; nil: nobody.
+	// AcceptError is called with each error of accept at a port; nil: it is not.
 	AcceptError func(port uint16, err error)
 	// Beat is the time between two beats of the watchdog; 0: 10 s.
 	Beat time.Duration

@@ -130,7 +130,7 @@ func (s *Server) failure() chan struct{} {
 }
 
 // Failed returns a channel that is closed when an accept loop has ended although
-// its port was not closed, or does not turn any more; [Server.Alive] says which.
+// its port was not closed, or stopped accepting; [Server.Alive] returns which one.
 func (s *Server) Failed() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()

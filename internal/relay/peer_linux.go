@@ -17,8 +17,8 @@ func Unacknowledged(conn net.Conn) (time.Duration, bool) {
 		return 0, false
 	}
 	// A reader that is slow may leave bytes unacknowledged as well: its kernel drops
-	// what it has no room for, and says so to each repetition of them. Only what was
-	// sent after its last word is owed. One probe of its window may be lost, or left
+	// what it has no room for, and reports that for each retransmission. Only what was
+	// sent after its last segment counts as pending. One probe of its window may be lost, or left
 	// without answer because kernels limit the rate of such answers.
 	owes := info.Probes > 1 || info.Unacked > 0 && info.Last_data_sent < info.Last_ack_recv
 	if !owes {

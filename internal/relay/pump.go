@@ -10,7 +10,7 @@ import (
 )
 
 // A Pump moves bytes from a source to a destination through one buffer and lets its owner
-// look at them on the way.
+// inspect them.
 //
 //	buf: | written | span: passed, not written yet | not looked at yet |  free  |
 //	     0       start                            pos                 end     cap
@@ -83,11 +83,11 @@ func (p *Pump) Captured() Capture { return p.capture }
 // Capture has c get a copy of what passes from now on; nil: nothing does.
 func (p *Pump) Capture(c Capture) { p.capture, p.captured = c, 0 }
 
-// InFrame says whether a frame was begun and is not complete: then the source has
+// InFrame sets whether a frame has begun and is not complete: then the source has
 // Group.Stall for the next byte, and the pump does not park.
 func (p *Pump) InFrame(begun bool) { p.inFrame = begun }
 
-// Waiting says whether the pump waits for something other than bytes of its source, so
+// Waiting sets whether the pump waits for something other than bytes of its source, so
 // that nothing reads from it. It does so itself while it writes or waits for memory.
 func (p *Pump) Waiting(waits bool) { p.waiting.Store(waits) }
 
@@ -151,8 +151,8 @@ func (p *Pump) Advance(n int) {
 	p.pos += n
 }
 
-// CopyOut gives the capture the next n buffered bytes, which may be rewritten where they
-// stand afterwards.
+// CopyOut gives the capture the next n buffered bytes, which may be rewritten in
+// place afterwards.
 func (p *Pump) CopyOut(n int) {
 	if p.capture != nil && n > p.captured {
 		p.capture.Write(p.buf[p.pos+p.captured : p.pos+n])

@@ -137,7 +137,7 @@ var (
 	errAgain = errors.New("again")
 )
 
-// An Error says on which side of a pump an error happened.
+// An Error reports on which side of a pump an error happened.
 type Error struct {
 	Side   string // its name
 	Client bool   // it is the client

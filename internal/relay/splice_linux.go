@@ -225,7 +225,7 @@ func (p *Pump) dropLooked(fd uintptr) {
 	for left := p.end; left > 0; {
 		n, err := receive(fd, p.buf[:left], unix.MSG_TRUNC|unix.MSG_DONTWAIT)
 		if n == 0 || err != nil {
-			return // a reset has emptied the socket: the next read says so
+			return // a reset has emptied the socket: the next read returns it
 		}
 		left -= n
 	}
@@ -285,7 +285,7 @@ const unsentLimit = 256 << 10
 
 // limitUnsent bounds the queue of the destination (tcp(7), TCP_NOTSENT_LOWAT), or lets it
 // grow again. By itself the kernel takes several MiB, which is what makes a few large
-// spans cheap; of hundreds that are not read it would make a shortage for everybody.
+// spans cheap; hundreds that are not read would exhaust the kernel's memory for all sockets.
 func (s *splicer) limitUnsent(limit bool) {
 	if s.limited == limit {
 		return

@@ -11,7 +11,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 )
 
-// httpAnswer is what an HTTP client on the Kafka port is told.
+// httpAnswer is the response to an HTTP client on the Kafka port.
 const httpAnswer = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
 
 // firstBytes waits for the head of the first request and refuses what is not

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// kind says whose answer an entry of the queue waits for.
+// kind is whose response an entry of the queue waits for.
 type kind uint8
 
 const (

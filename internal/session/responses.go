@@ -190,7 +190,7 @@ func (c *connection) rewritten(key int16, r kafka.Result) {
 	c.owner.Rewritten(key, r)
 }
 
-// responseFailure makes a failure of what a rewriter says.
+// responseFailure returns the failure of a rewriter's error.
 func (c *connection) responseFailure(info kafka.ResponseInfo, err error) error {
 	code := failure.ResponseMalformed
 	switch {

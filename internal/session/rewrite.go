@@ -146,7 +146,8 @@ func (c *connection) releaseTail() {
 	}
 }
 
-// walkFailure tells a fault of a response from the end of a wait for memory.
+// walkFailure classifies an error of a rewriter: a wait for memory that ended is no fault of the
+// response.
 func (c *connection) walkFailure(info kafka.ResponseInfo, err error) error {
 	if _, large := errors.AsType[*relay.TooLargeError](err); large || errors.Is(err, relay.ErrStopped) {
 		return err

@@ -10,7 +10,7 @@
 // Nothing is dialled before the client's first request header has been seen.
 // Then two pumps relay frames: large ones in pieces as they come, many small
 // ones in one write. A response is looked up in the queue of requests in flight,
-// because a Kafka response says only its correlation id; those that carry broker
+// because a Kafka response has only its correlation id; those that carry broker
 // addresses are rewritten by package kafka, all others pass untouched.
 //
 // A [Handler] holds what all connections of a cluster share and serves any
@@ -202,8 +202,8 @@ func (c *connection) stop() {
 	}
 }
 
-// open looks at the first bytes and opens the upstream connection. A result says
-// that the connection ends here.
+// open inspects the first bytes and opens the upstream connection. With a result the
+// connection ends here.
 func (c *connection) open(ctx context.Context) (Result, error) {
 	if err := c.firstBytes(); err != nil {
 		if errors.Is(err, io.EOF) {
@@ -292,7 +292,7 @@ func (c *connection) pumpEnded() {
 	c.freed()
 }
 
-// finish closes both connections and tells the summary.
+// finish closes both connections and passes the summary to the owner.
 func (c *connection) finish(result Result, err error) {
 	c.h.open.Remove(c)
 	if c.stopped.Load() {

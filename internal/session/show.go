@@ -34,7 +34,7 @@ func (c *connection) pump(from relay.Direction) *relay.Pump {
 	return &c.responses
 }
 
-// begin says of a frame what is the same for all of the connection; nil: it is not shown.
+// begin fills in what all frames of the connection share; nil: it is not shown.
 func (c *connection) begin(v *tap.Viewer, f tap.Frame) *tap.Capture {
 	who := c.owner.Shown()
 	if who == nil {
@@ -56,7 +56,7 @@ func (c *connection) showToken(v *tap.Viewer, from relay.Direction, size int32) 
 	c.show(v, from, tap.Frame{Token: true, Request: from == relay.FromClient, Size: int(size)})
 }
 
-// clientSoftware returns the name and the version that the client has said, or "".
+// clientSoftware returns the name and the version that the client has sent, or "".
 func (c *connection) clientSoftware() string {
 	if name := c.software.Load(); name != nil {
 		return *name

@@ -29,7 +29,7 @@ func (f *clientFetcher) failed(ctx context.Context, x *exchange, err error) *fai
 	case x.status == 0:
 		return f.unreachable(ctx, err)
 	case !succeeded(x.status):
-		return f.refused(x, "") // the status says enough, whatever became of the body
+		return f.refused(x, "") // the status is enough, with or without the body
 	case x.readErr != nil:
 		return f.unreachable(ctx, x.readErr) // x/oauth2 keeps only its text
 	case x.tooLong:

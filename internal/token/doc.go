@@ -1,4 +1,4 @@
-// Package token keeps one OAuth token at hand for everybody who dials.
+// Package token caches one OAuth token for all callers and keeps it fresh.
 //
 //	fetch, err := token.ClientCredentials(token.Credentials{
 //		URL: "https://sub.authentication.eu10.hana.ondemand.com", ClientID: id, ClientSecret: secret,
@@ -18,8 +18,8 @@
 //     a minute) by the wall clock, so that a laptop that slept notices.
 //   - It is replaced in the background at a random point between 40 and 60 % of
 //     its life, while it is in use. After an hour without a caller nothing is
-//     fetched any more until somebody asks.
-//   - When a fetch fails, the old token serves on while it is usable. Fetches are
+//     fetched any more until a caller asks.
+//   - When a fetch fails, the old token is used until it expires. Fetches are
 //     paced: 0.25 s doubling to 10 s, 30 s after refused credentials, and never
 //     earlier than a server's Retry-After.
 //

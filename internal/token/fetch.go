@@ -45,7 +45,7 @@ type Credentials struct {
 	Certificate *tls.Certificate // RFC 8705, section 2; nil: there is a secret
 	UserAgent   string           // "kafka-tunnel/1.2.3"; "": "kafka-tunnel"
 	Roots       *x509.CertPool   // nil: the system's root certificates
-	// Proxy says through which HTTP proxy the token service is reached, see
+	// Proxy returns the HTTP proxy through which the token service is reached, see
 	// [http.ProxyFromEnvironment]; nil: through none.
 	Proxy func(*http.Request) (*url.URL, error)
 }
@@ -62,7 +62,7 @@ func (c Credentials) GoString() string { return c.String() }
 func (c Credentials) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // ClientCredentials returns the fetcher for RFC 6749, section 4.4. The error is
-// that of [EndpointURL], or says that the URL leaves no place for the tenant.
+// that of [EndpointURL], or reports that the URL leaves no place for the tenant.
 //
 // The credentials go into the body and not into a Basic header: client ids of
 // BTP contain ! and |, which UAA and x/oauth2 escape differently there. Redirects

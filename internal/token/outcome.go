@@ -80,12 +80,12 @@ func (s *Source) recordFailure(ctx context.Context, err error) {
 	s.notify()
 	s.mu.Unlock()
 
-	level := slog.LevelDebug // whoever waits for the token reports it
+	level := slog.LevelDebug // the caller that waits for the token reports it
 	args := []any{"code", f.Code, "hop", f.Entry().Hop, "error", f.Error(), "advice", f.Advice(), "next_in", pauseTo.Sub(now).Round(time.Millisecond)}
 	if stale.Usable(now) {
 		args = append(args, "old_token_usable_until", stale.UsableUntil)
 		if before == nil || before.Code != f.Code {
-			level = slog.LevelWarn // nobody waits; once for each kind of failure in a row
+			level = slog.LevelWarn // no caller waits; once for each kind of failure in a row
 		}
 	}
 	s.opts.Logger.Log(ctx, level, "no new token", args...)

@@ -16,7 +16,7 @@ const (
 	credentialsPause = 30 * time.Second // after 401 and 403
 	descriptorPause  = time.Second      // at most, while the tunnel itself has no file descriptor
 	maxRetryAfter    = 5 * time.Minute  // what a server may ask for, before the spread
-	retryAfterSpread = 0.2              // instances that were told the same come back one by one
+	retryAfterSpread = 0.2              // instances that got the same answer return one by one
 )
 
 // FirstWithin is a good value for [Options].First: of those that were tried it leads to
@@ -73,9 +73,9 @@ func (s *Source) next(now time.Time) (at time.Time, due bool) {
 		at = s.pauseTo
 	}
 	if now.Round(0).Sub(s.usedAt) > idleAfter {
-		// Nobody has asked for so long that nobody may ever ask again. It is now
-		// that counts and not the time at which the fetch is due: until then somebody
-		// may ask.
+		// There was no caller for so long that there may never be one again. The present
+		// time counts and not the time at which the fetch is due: until then a caller may
+		// come.
 		s.wanted = false
 		return time.Time{}, false
 	}
@@ -83,8 +83,8 @@ func (s *Source) next(now time.Time) (at time.Time, due bool) {
 }
 
 // refreshDue reports whether a caller who was served from the cache should have
-// the token replaced behind its back. It is so when the background refresh did
-// not: because nobody had asked for an hour, because the credentials were refused,
+// the token replaced in the background. That is so when the regular refresh did
+// not: because there was no caller for an hour, because the credentials were refused,
 // or because the machine slept. The caller holds s.mu.
 func (s *Source) refreshDue(now time.Time) bool {
 	return !now.Round(0).Before(s.refreshAt) && !now.Before(s.pauseTo)

@@ -15,7 +15,7 @@ type RetryAfterError struct {
 	Wait time.Duration // from now
 }
 
-// Error says how long the server wants to be left alone.
+// Error returns how long the server asks the client to wait.
 func (e *RetryAfterError) Error() string {
 	return fmt.Sprintf("the server asks for %s of rest", e.Wait.Round(time.Second))
 }

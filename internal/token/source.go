@@ -23,15 +23,15 @@ type Options struct {
 	// Target names the token service in failures that do not come from the
 	// fetcher: its URL.
 	Target string
-	// Logger hears of outages and their ends; nil: silent.
+	// Logger logs outages and their ends; nil: silent.
 	Logger *slog.Logger
-	// Observe hears of each fetch when it has ended: "ok" or the code of the
+	// Observe is called when a fetch has ended, with its result: "ok" or the code of the
 	// failure, and how long it took. It is called by Run's goroutine; while it runs
 	// no fetch is made. It may call Status.
 	Observe func(result string, took time.Duration)
 	// First is the time within which the first token is fetched of itself, at a random
 	// moment, so that instances that start together do not ask together; 0: not before
-	// somebody needs it.
+	// a caller needs it.
 	First time.Duration
 	// Rand returns a number from 0 to 1, for the points in time that are spread;
 	// nil: math/rand/v2.
@@ -53,11 +53,11 @@ type Source struct {
 	token     Token
 	rejected  bool      // the proxy has refused the token: it serves only when there is no other
 	refreshAt time.Time // when to look for the token's successor
-	usedAt    time.Time // when somebody last asked
+	usedAt    time.Time // of the last call of Token
 	firstAt   time.Time // when the first token is due of itself; zero: not
 	forcedAt  time.Time // when a refused token last led to a fetch
 
-	wanted  bool             // somebody needs a fetch now
+	wanted  bool             // a caller needs a fetch now
 	failure *failure.Failure // of the last fetch, nil if it gave a token
 	pauseTo time.Time        // no fetch before; only while failure is not nil
 	backoff backoff.ExponentialBackOff
@@ -153,10 +153,10 @@ func (s *Source) outcome() (string, error) {
 	return "", nil
 }
 
-// Invalidate says that the proxy has refused the token with this value. If it is
+// Invalidate reports that the proxy has refused the token with this value. If it is
 // still the one in the cache, a new one is fetched; until that has succeeded or
 // failed, Token waits. The old token serves on if the fetch fails for a reason
-// that lies in the way to the token service, because then it is not certain that
+// on the route to the token service, because then it is not certain that
 // it was the token that the proxy did not like.
 //
 // At most once in 30 s a refusal leads to a fetch; until then the token stays as
@@ -179,8 +179,8 @@ func (s *Source) Invalidate(value string) {
 }
 
 // Replace makes the source fetch with other credentials from now on, because the old
-// ones may be refused at any moment: at once, while the token at hand serves on. What
-// the old ones had met is forgotten.
+// ones may be refused at any moment: at once, while the cached token stays in use. The
+// failures of the old ones are forgotten.
 func (s *Source) Replace(fetch Fetcher) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

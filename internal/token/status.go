@@ -9,10 +9,10 @@ import (
 // Status is what a [Source] is doing, for people and metrics.
 type Status struct {
 	UsableUntil time.Time        // of the token in the cache; zero: there is none
-	ExpiresAt   time.Time        // of the same token, as the token service said
+	ExpiresAt   time.Time        // of the same token, as the token service reported
 	RefreshAt   time.Time        // when its successor is due
 	Refused     bool             // the proxy has refused it
-	UsedAt      time.Time        // when somebody last asked
+	UsedAt      time.Time        // of the last request for a token
 	LastFetch   time.Time        // when the last fetch ended; zero: there was none
 	LastFailure *failure.Failure // of the last fetch; nil: it gave a token
 	NotBefore   time.Time        // earliest time of the next fetch, while LastFailure is not nil

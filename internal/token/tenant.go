@@ -15,7 +15,7 @@ var zoneID = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]
 // IsZoneID reports whether a tenant is named by its id and not by its subdomain.
 func IsZoneID(tenant string) bool { return zoneID.MatchString(tenant) }
 
-// forTenant returns the endpoint of a subscriber's subdomain: it stands in the place of
+// forTenant returns the endpoint of a subscriber's subdomain: it takes the place of
 // the provider's own (SAP help, "Multitenancy in the Connectivity Service").
 //
 //	https://provider.authentication.eu10.hana.ondemand.com/oauth/token

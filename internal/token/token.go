@@ -22,7 +22,7 @@ type Token struct {
 	Value       string `json:"-"`
 	ReceivedAt  time.Time
 	ExpiresAt   time.Time
-	UsableUntil time.Time // a little before ExpiresAt: the way to the proxy takes time
+	UsableUntil time.Time // a little before ExpiresAt: the token still has to reach the proxy
 }
 
 // Make returns the token of an answer that came in at the time received. life is
@@ -35,7 +35,7 @@ func Make(value string, received time.Time, life time.Duration) (Token, error) {
 		return Token{}, err
 	}
 	// Without its monotonic reading a time is compared by the wall clock. The
-	// monotonic clock stands still while a laptop sleeps.
+	// monotonic clock stops while a laptop sleeps.
 	received = received.Round(0)
 	if life <= 0 {
 		life = defaultLife

@@ -2,12 +2,12 @@
 //
 // It learns from responses: each one that carries broker addresses is given to
 // [Topology.Map], which writes local addresses in their place and, before the
-// client hears of a node for the first time, opens the node's port through a
+// client learns of a node for the first time, opens the node's port through a
 // [Binder]. A connection to a broker port asks [Topology.Resolve] where it leads.
 //
-//	broker says   node 1 at kafka-1.onprem.corp:9092
+//	broker sends  node 1 at kafka-1.onprem.corp:9092
 //	rules say     virtual host vkafka-1:19092          (package addressmap)
-//	client hears  node 1 at localhost:19101            (its home: first + id mod size)
+//	client gets   node 1 at localhost:19101            (its home: first + id mod size)
 //
 // A node keeps its port for the life of the process. It gets its home if that is
 // free, else, as a guest, the highest free port of the range, so that instances
@@ -79,7 +79,7 @@ type Options struct {
 	// Unmapped is called with the number of addresses of a response that were hidden;
 	// nil: not called.
 	Unmapped func(hidden int)
-	// GivenUp hears of a node whose port went to another one; nil: nobody.
+	// GivenUp is called with a node whose port was given to another one; nil: it is not.
 	GivenUp func(node int32)
 	Logger  *slog.Logger // nil: silent
 }
@@ -87,7 +87,7 @@ type Options struct {
 // A Node is what is known of one broker.
 type Node struct {
 	ID          int32
-	Advertised  string // host:port as the broker says it
+	Advertised  string // host:port as the broker advertises it
 	Virtual     hostport.Target
 	Local       uint16
 	Connections int
@@ -225,7 +225,7 @@ func (t *Topology) mapNew(endpoints []kafka.Endpoint, r *report) {
 	t.fill(endpoints, stop, r)
 }
 
-// record notes what a response says of known nodes, hides addresses that lead nowhere, and
+// record updates known nodes from a response, hides addresses that cannot be reached, and
 // returns the nodes that are new. The caller holds mu.
 func (t *Topology) record(endpoints []kafka.Endpoint, now time.Time, r *report) (fresh []*node) {
 	single := t.singleBroker(endpoints)

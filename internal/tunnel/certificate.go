@@ -30,7 +30,7 @@ func newCertificate(source string, until time.Time, logger *slog.Logger) *certif
 
 func (c *certificate) until() time.Time { return time.Unix(c.ends.Load(), 0).UTC() }
 
-// warning says that the end is near; "" when it is not.
+// warning returns a warning when the certificate expires soon; "" when it does not.
 func (c *certificate) warning(now time.Time) string {
 	if c == nil || c.until().Sub(now) > certificateSoon {
 		return ""
@@ -45,12 +45,12 @@ func (c *certificate) warning(now time.Time) string {
 func (c *certificate) over(now time.Time) bool { return !now.Before(c.until()) }
 
 // watch warns until ctx ends. It looks each hour by the wall clock, so that a machine
-// that slept is told as well.
+// that slept warns as well.
 func (c *certificate) watch(ctx context.Context) {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	var warned time.Time
-	var over bool // was said
+	var over bool // the expiry was logged
 	for {
 		if now := time.Now().Round(0); now.Sub(warned) >= certificateEvery || c.over(now) != over {
 			if warning := c.warning(now); warning != "" {

@@ -40,7 +40,7 @@ func (t *Tunnel) newDialer(ctx context.Context, name, tenantName string, m *metr
 	return d, owner, nil
 }
 
-// auth returns how the proxy is told who asks.
+// auth returns the method of authentication at the proxy.
 func auth(word string) socks.Auth {
 	switch word {
 	case config.AuthNone:

@@ -86,7 +86,7 @@ func (cl *cluster) look(ctx context.Context, know bool) {
 	cl.observe(know)
 }
 
-// observe tells the state what is known apart from attempts.
+// observe passes to the state what is known from other sources than attempts.
 func (cl *cluster) observe(know bool) {
 	var known []hostport.Target
 	if know {

@@ -60,7 +60,7 @@ func (cl *cluster) currentRoute(ctx context.Context) (*route, error) {
 func (cl *cluster) watchDestination(ctx context.Context) error {
 	t := cl.tunnel
 	// With a subscriber's token the service looks among the subscriber's destinations
-	// first, as it is meant to: whoever names the tenant here means its destination too.
+	// first, as intended: a tenant that is configured here has the destination too.
 	owner, err := t.destinationTokens.tenant(ctx, cl.cfg.Tenant)
 	if err != nil {
 		return err
@@ -134,7 +134,7 @@ func (cl *cluster) destinationStatus(now time.Time) *admin.DestinationStatus {
 	return s
 }
 
-// warnings are those of the destination: what it said once serves on.
+// warnings are those of the destination: the last good value stays in use.
 func (cl *cluster) warnings(now time.Time) []string {
 	if cl.watch == nil {
 		return nil

@@ -7,8 +7,8 @@
 //	t.Close()                                  // everything has ended when it returns
 //
 // It is the only package that knows all the others; what they do is theirs.
-// A running tunnel ends only by Close: whatever breaks in the landscape is
-// reported, paced and tried again.
+// A running tunnel ends only by Close: failures of upstream services
+// are reported, paced and tried again.
 package tunnel
 
 import (
@@ -50,7 +50,7 @@ type Options struct {
 	// ReloadEvery is how often; 0: 30 s.
 	ReloadEvery time.Duration
 	// FirstToken is the time within which the first token is fetched of itself, and the
-	// first destination read; 0: [token.FirstWithin], negative: only when somebody needs them.
+	// first destination read; 0: [token.FirstWithin], negative: only when a client needs them.
 	FirstToken time.Duration
 	// DestinationEvery is how often destinations are read; 0: 5 min.
 	DestinationEvery time.Duration
@@ -76,7 +76,7 @@ type Tunnel struct {
 
 	server                         *listener.Server
 	connections                    connections
-	tap                            *tap.Tap // nil: nobody may watch
+	tap                            *tap.Tap // nil: no viewer is allowed
 	trimmer                        *memoryTrimmer
 	dropped                        func() uint64
 	first                          time.Duration
@@ -182,7 +182,7 @@ func (t *Tunnel) report(ctx context.Context, f *failure.Failure, args ...any) {
 	t.failures.Log(ctx, f, args...)
 }
 
-// acceptFailed hears of an error of accept.
+// acceptFailed is called with an error of accept.
 func (t *Tunnel) acceptFailed(ctx context.Context, port uint16, err error) {
 	t.metrics.AcceptError()
 	f := failure.New(failure.AcceptFailed, err).For(strconv.Itoa(int(port)), "")
@@ -192,8 +192,8 @@ func (t *Tunnel) acceptFailed(ctx context.Context, port uint16, err error) {
 	t.report(ctx, f)
 }
 
-// Failed returns a channel that is closed when the tunnel cannot heal itself: an
-// accept loop does not turn any more. [Tunnel.Alive] says which.
+// Failed returns a channel that is closed when the tunnel cannot heal itself: a
+// listener stopped accepting. [Tunnel.Alive] returns which one.
 func (t *Tunnel) Failed() <-chan struct{} { return t.server.Failed() }
 
 // Address returns host:port of a cluster's bootstrap port, for clients on this

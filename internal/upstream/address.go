@@ -22,15 +22,14 @@ const (
 // maxAddresses bounds how many addresses without an attempt are remembered.
 const maxAddresses = 1024
 
-// addresses paces the attempts at addresses that are in trouble while everything
-// before them works: not exposed (02), broker down (04), TLS. The zero value knows
-// no trouble.
+// addresses paces the attempts at addresses that fail while everything before them
+// works: not exposed (02), broker down (04), TLS. The zero value has no failure.
 //
-//	in doubt ──success──▶ fine ──a connection breaks, or a minute──▶ in doubt
-//	    └─────failure──▶ in trouble ◀──failure── fine
-//	                         └──success──▶ fine
+//	half-open ──success──▶ fine ──a connection breaks, or a minute──▶ half-open
+//	    └─────failure──▶ failing ◀──failure── fine
+//	                        └──success──▶ fine
 //
-// An address in trouble or in doubt is tried once a second, or less often after
+// An address that is failing or half-open is tried once a second, or less often after
 // [addressIsOld], counted from the beginning of one attempt to that of the next. An
 // attempt that does not end therefore does not delay the next one. Clients have their
 // turn one at a time:
@@ -42,10 +41,10 @@ const maxAddresses = 1024
 //   - All others get the last failure at once, so that they turn to another broker.
 //
 // A client waits [addressMaxWait] in all, or not at all if it can be led to another
-// address ([Dialer.DialAny]). In doubt there is no failure yet to refuse clients with:
+// address ([Dialer.DialAny]). While it is half-open there is no failure yet to refuse clients with:
 // they wait for the outcome, however long it takes.
 //
-// Failures of attempts that began before the trouble was known, or before the last
+// Failures of attempts that began before the failure was known, or before the last
 // success, change nothing.
 type addresses struct {
 	mu sync.Mutex
@@ -59,7 +58,7 @@ type address struct {
 	began     time.Time // when that attempt began; zero: the next one may begin at once
 	grantedAt time.Time
 
-	paced    bool             // in trouble or in doubt
+	paced    bool             // failing or half-open
 	last     *failure.Failure // what the last attempt met; nil: not in trouble
 	since    time.Time        // of the trouble
 	failedAt time.Time        // of last
@@ -86,7 +85,7 @@ type pause struct {
 	one     *address
 	changed chan struct{}
 	most    time.Duration
-	last    *failure.Failure // of the address, nil in doubt
+	last    *failure.Failure // of the address, nil half-open
 	turn    bool             // the client makes the next attempt
 }
 
@@ -129,7 +128,7 @@ func (a *addresses) enter(e endpoint, patience time.Duration) turn {
 		one.began = now
 		one.latest, one.taken = &try{one, now}, false
 		return turn{try: one.latest}
-	case one.last == nil: // in doubt
+	case one.last == nil: // half-open
 	case patience <= 0, one.latest == nil && (one.taken || ahead > patience):
 		return turn{refused: one.last}
 	default:
@@ -169,7 +168,7 @@ func (a *addresses) leave(t *try, f *failure.Failure) {
 		one.grantedAt = now
 		one.paced, one.last = false, nil
 	case t.began.Before(one.grantedAt), one.last != nil && t.began.Before(one.since):
-		// Another attempt that ended after this one began tells as much, or more.
+		// Another attempt that ended after this one began is at least as recent.
 	default:
 		if one.last == nil {
 			one.since = now
@@ -187,7 +186,7 @@ func (a *addresses) abandon(t *try) {
 	t.one.end(t)
 }
 
-// unreached ends an attempt that did not get as far as the address: it does not
+// unreached ends an attempt that did not reach the address: it does not
 // count, and the gate or the token source paces the next one.
 func (a *addresses) unreached(t *try) {
 	a.mu.Lock()
@@ -210,9 +209,9 @@ func (one *address) end(t *try) {
 	}
 }
 
-// doubt reports that an open connection to the address has broken: of the clients that
+// broken reports that an open connection to the address has broken: of the clients that
 // come back together only one tries it.
-func (a *addresses) doubt(e endpoint) {
+func (a *addresses) broken(e endpoint) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	one := a.get(e)

@@ -176,19 +176,19 @@ func TestFailuresOfAttemptsThatBeganEarlierChangeNothing(t *testing.T) {
 // TestAnAddressInDoubtIsTriedByOne: the others wait for its outcome, however long it
 // takes, because there is no failure yet to refuse them with.
 func TestAnAddressInDoubtIsTriedByOne(t *testing.T) {
-	for name, doubt := range map[string]func(*addresses, endpoint){
+	for name, halfOpen := range map[string]func(*addresses, endpoint){
 		"new": func(*addresses, endpoint) {},
 		"not used for long": func(a *addresses, e endpoint) {
 			a.leave(tried(t, a, e), nil)
 			time.Sleep(addressIsKnown + 1) // synctest
 		},
-		"broken": func(a *addresses, e endpoint) { a.leave(tried(t, a, e), nil); a.doubt(e) },
+		"broken": func(a *addresses, e endpoint) { a.leave(tried(t, a, e), nil); a.broken(e) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var a addresses
 				e := at("a")
-				doubt(&a, e)
+				halfOpen(&a, e)
 				first := tried(t, &a, e)
 				if turn := a.enter(e, 0); turn.wait == nil || turn.wait.most != addressYoung {
 					t.Fatalf("does not wait: %+v", turn)
@@ -197,7 +197,7 @@ func TestAnAddressInDoubtIsTriedByOne(t *testing.T) {
 				second := tried(t, &a, e) // at once: the first did not get as far
 				down := failure.New(failure.BrokerUnreachable, nil)
 				a.leave(second, down)
-				a.doubt(e)
+				a.broken(e)
 				if a.enter(e, 0).refused != down {
 					t.Error("not refused after the failure")
 				}

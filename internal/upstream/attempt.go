@@ -74,7 +74,7 @@ func (d *Dialer) reach(ctx context.Context, target hostport.Target) (net.Conn, e
 	}
 }
 
-// token returns a token for the proxy, "" where it wants none.
+// token returns a token for the proxy, "" if it requires none.
 func (d *Dialer) token(ctx context.Context) (string, error) {
 	if d.Auth != socks.JWT {
 		return "", nil

@@ -11,9 +11,9 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
-// A gate paces the attempts that meet the same trouble (R11).
+// A gate paces the attempts that fail together (R11).
 //
-//	in doubt ──success──▶ open ──a connection breaks──▶ in doubt
+//	half-open ──success──▶ open ──a connection breaks──▶ half-open
 //	    └─────failure──▶ shut ◀──failure── open
 //	                      └──success──▶ open
 //
@@ -23,12 +23,12 @@ import (
 //
 // While it is open, attempts are admitted as in TCP's slow start: a few at a time,
 // one more with each success, so that hundreds of clients that come at once do not
-// all meet an outage that has just begun, nor all fall upon a landscape that has
-// just come back. In doubt (at the start, and when an open connection has broken)
-// one goes ahead. Where outcomes stay away, because an address swallows attempts,
+// all meet an outage that has just begun, nor all load services that have
+// just recovered. While it is half-open (at the start, and when an open connection
+// has broken) one goes ahead. Where attempts have no outcome, because an address never answers,
 // another one is admitted from time to time.
 //
-// The zero value is a gate in doubt.
+// The zero value is a half-open gate.
 type gate struct {
 	mu     sync.Mutex
 	state  gateState
@@ -57,15 +57,15 @@ const (
 	shut
 )
 
-// How attempts are admitted. An outage of the landscape shows within the time of
-// one handshake, so a window is what meets it at most. The largest lets 640
-// connections a second pass where a handshake takes 100 ms.
+// How attempts are admitted. An outage shows within the time of one handshake, so at
+// most one window of attempts meets it. The largest admits 640 connections a second where
+// a handshake takes 100 ms.
 const (
-	firstWindow   = 8
-	largestWindow = 64
-	windowLasts   = time.Second           // without an attempt; then it is the first one again
-	releaseOpen   = 50 * time.Millisecond // while outcomes stay away
-	releaseDoubt  = time.Second
+	firstWindow     = 8
+	largestWindow   = 64
+	windowLasts     = time.Second           // without an attempt; then it is the first one again
+	releaseOpen     = 50 * time.Millisecond // while attempts have no outcome
+	releaseHalfOpen = time.Second
 )
 
 // A waiter is an attempt that has not been admitted.
@@ -120,7 +120,7 @@ func (g *gate) admit() {
 		g.queue = g.queue[1:]
 		g.inFlight++
 		if g.state == halfOpen {
-			g.release = now.Add(releaseDoubt)
+			g.release = now.Add(releaseHalfOpen)
 		} else {
 			g.release = now.Add(releaseOpen)
 		}
@@ -134,7 +134,7 @@ func (g *gate) wait(now time.Time) time.Duration {
 	switch g.state {
 	case shut:
 		if g.inFlight > 0 {
-			return time.Hour // until the attempt in flight is over
+			return time.Hour // until the attempt in flight ends
 		}
 		return g.next.Sub(now)
 	case open:
@@ -179,9 +179,9 @@ func (g *gate) leave(t ticket, f *failure.Failure, notBefore time.Time) {
 	case f == nil:
 		g.succeeded(now)
 	case g.state == shut && !current, g.state == open && t.at.Before(g.grantedAt):
-		// One of many attempts that were under way together: it tells nothing new
-		// when another one has shut the gate already, and less than the one that was
-		// granted after it had begun.
+		// One of many attempts that were in flight together. It is no news when another one
+		// has shut the gate already, and it is older than one that was granted after it
+		// had begun.
 	default:
 		if g.state != shut {
 			g.since = now
@@ -189,7 +189,7 @@ func (g *gate) leave(t ticket, f *failure.Failure, notBefore time.Time) {
 		}
 		g.last, g.failedAt, g.next = f, now, now.Add(nextPause(&g.pauses, now.Sub(g.since)))
 		if f.Code == failure.DescriptorsExhausted {
-			g.next = now.Add(pauseFloor) // it ends at any moment, and an attempt costs the landscape nothing
+			g.next = now.Add(pauseFloor) // it ends at any moment, and an attempt costs no other service anything
 		}
 		if notBefore.After(g.next) {
 			g.next = notBefore
@@ -232,8 +232,8 @@ func (g *gate) become(s gateState) {
 	g.inFlight = 0
 }
 
-// doubt says that a connection which was granted has broken.
-func (g *gate) doubt() {
+// broken reports that a connection that was granted has broken.
+func (g *gate) broken() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.state == open {

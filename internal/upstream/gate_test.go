@@ -139,7 +139,7 @@ func TestSwallowedAttemptsHoldNobodyUp(t *testing.T) {
 func TestABrokenConnectionRaisesDoubt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := opened()
-		g.doubt()
+		g.broken()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if admitted, _ := enterMany(ctx, g, 10); admitted.Load() != 1 {
@@ -148,9 +148,9 @@ func TestABrokenConnectionRaisesDoubt(t *testing.T) {
 		away := failure.New(failure.ConnectorAway, nil)
 		shut := opened()
 		shut.leave(ticket{epoch: shut.epoch, at: time.Now()}, away, time.Time{})
-		shut.doubt()
+		shut.broken()
 		if shut.failure() == nil {
-			t.Error("doubt has opened a gate that was shut")
+			t.Error("a broken connection has opened a gate that was shut")
 		}
 		cancel()
 		synctest.Wait()

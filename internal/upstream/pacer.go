@@ -105,7 +105,7 @@ func (p *Pacer) Shut() (n int) {
 }
 
 // forget makes room for another gate. Gates in use are never forgotten; a gate that
-// was open starts again in doubt. The caller holds p.mu.
+// was open starts again half-open. The caller holds p.mu.
 func (p *Pacer) forget() {
 	if len(p.gates) < maxGates {
 		return

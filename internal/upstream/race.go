@@ -20,7 +20,7 @@ const maxParallel = 2
 
 // DialAny opens a connection to one of the targets, which are equivalent: the
 // bootstrap addresses of a cluster. It starts with the one that was good last;
-// the next is tried when a failure concerns that address alone, or beside it
+// the next is tried when a failure concerns that address alone, or in parallel
 // when there is no outcome after two seconds. The first connection wins.
 func (d *Dialer) DialAny(ctx context.Context, targets []hostport.Target) (net.Conn, hostport.Target, error) {
 	order := d.Order(targets)
@@ -77,13 +77,13 @@ func (r *race) run(ctx context.Context) finish {
 }
 
 // start tries the next target, if there is one and a lane is free. While its gate
-// is shut a second attempt could only wait beside the first.
+// is shut a second attempt could only wait as well.
 func (r *race) start(ctx context.Context) {
 	if len(r.order) == 0 || r.running == maxParallel {
 		return
 	}
 	target := r.order[0]
-	if way := r.d.pacer().known(r.d.route(target.LocationID)); r.running > 0 && way != nil && way.failure() != nil {
+	if gate := r.d.pacer().known(r.d.route(target.LocationID)); r.running > 0 && gate != nil && gate.failure() != nil {
 		return
 	}
 	r.order = r.order[1:]
@@ -110,7 +110,7 @@ func (r *race) end() {
 	}
 }
 
-// concernsAddress reports whether a failure says nothing about other addresses.
+// concernsAddress reports whether a failure concerns no other address.
 func concernsAddress(err error) bool {
 	f, ok := failure.As(err)
 	return ok && (f.Entry().Retry == failure.RetryAddress || f.Code == failure.AddressUnsupported || f.Code == failure.CommandRefused)

@@ -104,7 +104,7 @@ func TestBootstrapAddressesRace(t *testing.T) {
 				d := &Dialer{connect: s.dial, HandshakeTimeout: time.Hour}
 				all := []hostport.Target{target("a"), target("b"), target("c")}
 				d.order = slices.Clone(all)
-				gateOf(d).leave(ticket{}, nil, time.Time{}) // the gate is not in doubt
+				gateOf(d).leave(ticket{}, nil, time.Time{}) // the gate is not half-open
 				ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
 				defer cancel()
 				conn, at, err := d.DialAny(ctx, all)

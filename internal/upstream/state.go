@@ -9,7 +9,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 )
 
-// A Gate is the state of the way through one Cloud Connector, for status.
+// A Gate is the state of the route through one Cloud Connector, for status.
 type Gate struct {
 	LocationID string
 	Shut       bool
@@ -84,7 +84,7 @@ func (d *Dialer) Paused(targets []hostport.Target) []Paused {
 func (d *Dialer) Broken(target hostport.Target) {
 	p := d.pacer()
 	if g := p.known(d.route(target.LocationID)); g != nil {
-		g.doubt()
+		g.broken()
 	}
-	p.addresses.doubt(d.endpoint(target))
+	p.addresses.broken(d.endpoint(target))
 }

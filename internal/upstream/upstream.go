@@ -32,7 +32,7 @@ import (
 // Tokens gives tokens for the connectivity proxy.
 type Tokens interface {
 	Token(ctx context.Context) (string, error)
-	// Invalidate says that the proxy refused this value.
+	// Invalidate reports that the proxy refused this value.
 	Invalidate(value string)
 }
 
@@ -42,7 +42,7 @@ type Dialer struct {
 	// Proxy is host:port of the connectivity proxy; "" dials targets directly.
 	Proxy  string
 	Tokens Tokens // not used when Proxy is "", or Auth is not JWT
-	// Auth is how the proxy is told who asks; User and Password are for
+	// Auth is the method of authentication at the proxy; User and Password are for
 	// [socks.Password].
 	Auth           socks.Auth
 	User, Password string
@@ -65,12 +65,12 @@ type Dialer struct {
 	// Own reports whether a resolved address is one on which this process itself listens;
 	// such an address is never connected to. nil: none is.
 	Own func(netip.AddrPort) bool
-	// Phase hears how long each phase of an attempt took: token, tcp, socks, tls.
+	// Phase is called with the duration of each phase of an attempt: token, tcp, socks, tls.
 	Phase func(phase string, d time.Duration)
 	// Explain returns the failure of an attempt with what else is known about it. It
 	// must not change the one that it is called with.
 	Explain func(*failure.Failure) *failure.Failure
-	// Failed hears of each failed attempt, with the context of whoever made it.
+	// Failed is called with each failed attempt and the context of its caller.
 	Failed func(context.Context, *failure.Failure)
 	// Health takes the outcome of each attempt; nil: none does.
 	Health Health
@@ -105,48 +105,48 @@ func (d *Dialer) dial(ctx context.Context, target hostport.Target, patience time
 }
 
 // minAttemptTime is how long an attempt must have lasted for its time-out to count as
-// a failure of the landscape.
+// a failure of the shared route.
 const minAttemptTime = 2 * time.Second
 
-// dialPaced makes one attempt when the gate of the way and the pace of the address
+// dialPaced makes one attempt when the gate of the route and the pace of the address
 // allow it.
 func (d *Dialer) dialPaced(ctx context.Context, target hostport.Target, patience time.Duration) (net.Conn, error) {
 	p := d.pacer()
-	way := p.acquire(d.route(target.LocationID))
-	defer p.release(way)
-	ticket, try, err := d.admitted(ctx, way, target, patience)
+	gate := p.acquire(d.route(target.LocationID))
+	defer p.release(gate)
+	ticket, try, err := d.admitted(ctx, gate, target, patience)
 	if err != nil {
 		return nil, err
 	}
 	conn, o := d.attemptOnce(ctx, target)
 	// The address comes first: a client that the gate admits must find its new state.
 	switch {
-	case o.way != nil:
+	case o.route != nil:
 		p.addresses.unreached(try)
-		way.leave(ticket, o.way, retryAt(o.err)) // a paused token source says when it will try again
+		gate.leave(ticket, o.route, retryAt(o.err)) // a paused token source knows when it tries again
 	case o.nothing:
 		if o.unreached {
 			p.addresses.unreached(try)
 		} else {
 			p.addresses.abandon(try)
 		}
-		way.abandon(ticket)
-		if last := way.failure(); last != nil && isDeadline(o.err) {
+		gate.abandon(ticket)
+		if last := gate.failure(); last != nil && isDeadline(o.err) {
 			return nil, last // what the client has waited for before
 		}
-	default: // the landscape works; the address may not
+	default: // the route works; the address may not
 		p.addresses.leave(try, o.address)
-		way.leave(ticket, nil, time.Time{})
+		gate.leave(ticket, nil, time.Time{})
 	}
 	return conn, o.err
 }
 
 // admitted waits until the gate and the address both admit an attempt. A client that
 // waits at its address does not occupy the gate.
-func (d *Dialer) admitted(ctx context.Context, way *routeGate, target hostport.Target, patience time.Duration) (ticket, *try, error) {
+func (d *Dialer) admitted(ctx context.Context, gate *routeGate, target hostport.Target, patience time.Duration) (ticket, *try, error) {
 	addresses := &d.pacer().addresses
 	for {
-		passed, err := way.enter(ctx)
+		passed, err := gate.enter(ctx)
 		if err != nil {
 			return ticket{}, nil, err
 		}
@@ -154,7 +154,7 @@ func (d *Dialer) admitted(ctx context.Context, way *routeGate, target hostport.T
 		if turn.try != nil {
 			return passed, turn.try, nil
 		}
-		way.abandon(passed)
+		gate.abandon(passed)
 		if turn.refused != nil {
 			return ticket{}, nil, turn.refused
 		}
@@ -177,9 +177,9 @@ func (d *Dialer) pacer() *Pacer {
 type outcome struct {
 	err       error
 	nothing   bool             // nothing was learnt
-	unreached bool             // and the attempt did not get as far as the proxy
-	way       *failure.Failure // the landscape is in trouble
-	address   *failure.Failure // the address is, or what is asked of it
+	unreached bool             // and the attempt did not reach the proxy
+	route     *failure.Failure // the route fails
+	address   *failure.Failure // the address fails, or what is asked of it
 }
 
 // attemptOnce makes one attempt and notes what it has taught.
@@ -201,8 +201,8 @@ func (d *Dialer) attemptOnce(ctx context.Context, target hostport.Target) (net.C
 	case !classified, errors.Is(ctx.Err(), context.Canceled):
 		return nil, outcome{err: err, nothing: true} // the client left, or a failure of our own
 	case isDeadline(err) && expired(ctx) && time.Since(begin) < minAttemptTime:
-		// The client's time ran out before the landscape could have answered: that
-		// says nothing about the landscape.
+		// The client's time ran out before an upstream service could have answered:
+		// nothing follows from that.
 		return nil, outcome{err: err, nothing: true}
 	}
 	if d.Explain != nil {
@@ -213,7 +213,7 @@ func (d *Dialer) attemptOnce(ctx context.Context, target hostport.Target) (net.C
 	d.failed(ctx, target, begin, f)
 	switch {
 	case f.Entry().Retry == failure.RetryGate:
-		return nil, outcome{err: err, way: f}
+		return nil, outcome{err: err, route: f}
 	case f.Entry().Hop == failure.HopToken:
 		return nil, outcome{err: err, nothing: true, unreached: true} // the token cache paces refused credentials itself
 	}
@@ -226,7 +226,7 @@ func isDeadline(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// expired reports whether the time of ctx is over. The deadline of a connection
+// expired reports whether the deadline of ctx has passed. The deadline of a connection
 // can come a moment before the context's own timer.
 func expired(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
