@@ -54,7 +54,7 @@ func TestApiVersionsAreCapped(t *testing.T) {
 				caps = append(caps, Cap{k.ApiKey, k.MaxVersion, a.MaxVersion})
 			}
 		}
-		out, res, err := RewriteWhole(nil, info(KeyApiVersions, asked, frame), frame, nil)
+		out, res, err := rewriteWhole(nil, info(KeyApiVersions, asked, frame), frame, nil)
 		if err != nil || res.Changed() {
 			t.Fatal(res, err)
 		}
@@ -80,7 +80,7 @@ func TestApiVersionsOfANewBroker(t *testing.T) {
 		r.ApiKeys = append(r.ApiKeys, kmsg.ApiVersionsResponseApiKey{ApiKey: e[0], MinVersion: e[1], MaxVersion: e[2]})
 	}
 	frame := encode(r, nil)
-	out, _, err := RewriteWhole(nil, info(KeyApiVersions, 4, frame), frame, nil)
+	out, _, err := rewriteWhole(nil, info(KeyApiVersions, 4, frame), frame, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestApiVersionsTruncated(t *testing.T) {
 		frame := encode(r, nil)
 		for n := range 4 + 2 + 1 + 3*6 {
 			part := bytes.Clone(frame[:n])
-			if _, _, err := RewriteWhole(nil, info(KeyApiVersions, v, part), part, nil); !errors.Is(err, ErrMalformed) {
+			if _, _, err := rewriteWhole(nil, info(KeyApiVersions, v, part), part, nil); !errors.Is(err, ErrMalformed) {
 				t.Errorf("v%d, %d bytes: %v", v, n, err)
 			}
 		}

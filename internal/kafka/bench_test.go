@@ -37,13 +37,13 @@ func TestDecisionsAllocateNothing(t *testing.T) {
 			}
 		},
 		"produce response without addresses": func() {
-			if _, res, err := RewriteWhole(nil, info(KeyProduce, 12, leaderless), leaderless, nil); err != nil || res.Changed() {
+			if _, res, err := rewriteWhole(nil, info(KeyProduce, 12, leaderless), leaderless, nil); err != nil || res.Changed() {
 				t.Fatal(res, err)
 			}
 		},
 		"ApiVersions": func() {
 			for v, frame := range versions {
-				if _, _, err := RewriteWhole(nil, info(KeyApiVersions, int16(v), frame), frame, nil); err != nil {
+				if _, _, err := rewriteWhole(nil, info(KeyApiVersions, int16(v), frame), frame, nil); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -124,7 +124,7 @@ func BenchmarkMetadata(b *testing.B) {
 			buf := make([]byte, 0, 64<<10)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, _, _, err := RewriteHead(buf, h, frame, MapperFunc(toLocalhost)); err != nil {
+				if _, _, _, err := rewriteHead(buf, h, frame, MapperFunc(toLocalhost)); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -176,7 +176,7 @@ func benchmarkWhole(b *testing.B, key, version int16, frame []byte) {
 	b.ReportAllocs()
 	b.SetBytes(int64(len(frame)))
 	for b.Loop() {
-		if _, _, err := RewriteWhole(buf, h, frame, MapperFunc(toLocalhost)); err != nil {
+		if _, _, err := rewriteWhole(buf, h, frame, MapperFunc(toLocalhost)); err != nil {
 			b.Fatal(err)
 		}
 	}

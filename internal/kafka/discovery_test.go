@@ -45,7 +45,7 @@ func TestClusterOfControllers(t *testing.T) {
 			}
 			frame := encode(r, headers[0])
 			m := &testMapper{host: local}
-			_, res, err := RewriteWhole(nil, info(KeyDescribeCluster, v, frame), frame, m)
+			_, res, err := rewriteWhole(nil, info(KeyDescribeCluster, v, frame), frame, m)
 			refused := tc.refused && v >= 1 // v0 knows brokers only
 			if errors.Is(err, ErrControllers) != refused || !refused && res.Rewritten != tc.brokers {
 				t.Errorf("type %d, %d endpoints, v%d: %v %v", tc.kind, tc.brokers, v, res, err)

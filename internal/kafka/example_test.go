@@ -18,19 +18,26 @@ func toLocal(endpoints []kafka.Endpoint) error {
 	return nil
 }
 
-func ExampleRewriteHead() {
+func ExamplePatchHead() {
 	// A Metadata v0 response after its size: one broker, and what has been
 	// received of the topics.
 	response := []byte("\x00\x00\x00\x07" + "\x00\x00\x00\x01" +
 		"\x00\x00\x00\x02" + "\x00\x0ekafka-2.onprem" + "\x00\x00\x23\x84" + "topics ...")
 	info := kafka.ResponseInfo{Key: kafka.KeyMetadata, Version: 0, FrameSize: 5000}
-	out, consumed, result, err := kafka.RewriteHead(nil, info, response, kafka.MapperFunc(toLocal))
-	fmt.Printf("%q takes the place of %d bytes\n", out, consumed)
-	fmt.Println("the frame has", int(info.FrameSize)-consumed+len(out), "bytes now")
+	patch, consumed, result, err := kafka.PatchHead(info, response, kafka.MapperFunc(toLocal))
+	buf := make([]byte, 1<<10)
+	for more := true; more; {
+		var out []byte
+		out, more = patch.Next(buf)
+		fmt.Printf("%q\n", out)
+	}
+	fmt.Println("takes the place of", consumed, "bytes")
+	fmt.Println("the frame has", int(info.FrameSize)-consumed+patch.Len(), "bytes now")
 	fmt.Println(result, err)
 	// Output:
 	// node 2 is at kafka-2.onprem:9092
-	// "\x00\x00\x00\a\x00\x00\x00\x01\x00\x00\x00\x02\x00\tlocalhost\x00\x00J\x94" takes the place of 32 bytes
+	// "\x00\x00\x00\a\x00\x00\x00\x01\x00\x00\x00\x02\x00\tlocalhost\x00\x00J\x94"
+	// takes the place of 32 bytes
 	// the frame has 4995 bytes now
 	// {1 0 []} <nil>
 }

@@ -99,7 +99,7 @@ func FuzzApiVersions(f *testing.F) {
 		if len(frame) >= 6 && frame[4] == 0 && frame[5] == unsupportedVersion {
 			layout = 0
 		}
-		out, _, err := RewriteWhole(nil, info(KeyApiVersions, version, frame), bytes.Clone(frame), nil)
+		out, _, err := rewriteWhole(nil, info(KeyApiVersions, version, frame), bytes.Clone(frame), nil)
 		if slow(frame) {
 			return
 		}

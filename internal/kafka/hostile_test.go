@@ -120,7 +120,7 @@ func TestClaims(t *testing.T) {
 // Errors say where.
 func TestErrorsSayWhere(t *testing.T) {
 	frame := []byte{0, 0, 0, 1, 0xff, 0xff, 0xff, 0xfe}
-	_, _, _, err := RewriteHead(nil, info(KeyMetadata, 0, frame), frame, nil)
+	_, _, _, err := rewriteHead(nil, info(KeyMetadata, 0, frame), frame, nil)
 	if want := "Metadata v0 response: malformed message at byte 8 of 8"; fmt.Sprint(err) != want {
 		t.Errorf("got %q, want %q", err, want)
 	}

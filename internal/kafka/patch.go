@@ -110,19 +110,6 @@ func (p *Patch) advance() {
 	p.next = edit{from: len(p.src), to: len(p.src)}
 }
 
-// assemble returns the whole message: the original if it is unchanged, else in buf if
-// it has room.
-func (p *Patch) assemble(buf []byte) []byte {
-	if p.inPlace {
-		return p.src
-	}
-	if cap(buf) < p.size {
-		buf = make([]byte, 0, p.size)
-	}
-	out, _ := p.Next(buf)
-	return out
-}
-
 // An edit replaces src[from:to] by the first part of text, the host, and the second
 // part of text. Any of the three may be empty.
 type edit struct {

@@ -100,7 +100,7 @@ func TestMapperGetsDistinctEndpoints(t *testing.T) {
 		}
 		frame := encode(r, headers[1])
 		var got []Endpoint
-		out, res, err := RewriteWhole(nil, info(KeyFindCoordinator, 6, frame), frame, MapperFunc(func(eps []Endpoint) error {
+		out, res, err := rewriteWhole(nil, info(KeyFindCoordinator, 6, frame), frame, MapperFunc(func(eps []Endpoint) error {
 			got = slices.Clone(eps)
 			for i := range eps {
 				eps[i].Host, eps[i].Port = "localhost", 100*eps[i].NodeID+eps[i].Port

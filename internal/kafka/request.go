@@ -37,15 +37,6 @@ func ParseRequestHeader(b []byte) (RequestHeader, error) {
 	}, nil
 }
 
-// CorrelationID returns the correlation id with which every response starts; b
-// starts after the size. It returns ErrShort if b has fewer than 4 bytes.
-func CorrelationID(b []byte) (int32, error) {
-	if len(b) < 4 {
-		return 0, ErrShort
-	}
-	return int32(binary.BigEndian.Uint32(b)), nil
-}
-
 // AcksBound bounds the offset of the acks in a Produce request: two strings of 32767
 // bytes precede them, and tags that are no longer than both.
 const AcksBound = 128 << 10

@@ -38,12 +38,6 @@ func TestRequestHeader(t *testing.T) {
 	if err != nil || h != (RequestHeader{-1, -1, -1}) {
 		t.Errorf("%+v, %v", h, err)
 	}
-	if id, err := CorrelationID([]byte{0, 0, 1, 2}); id != 258 || err != nil {
-		t.Error(id, err)
-	}
-	if _, err := CorrelationID([]byte{0, 0, 1}); !errors.Is(err, ErrShort) {
-		t.Error(err)
-	}
 }
 
 func TestAcksZero(t *testing.T) {

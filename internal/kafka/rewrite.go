@@ -81,25 +81,11 @@ func WholeBound(key int16) int {
 // the frame and [MetadataBound]. Other errors: ErrMalformed, ErrTooLarge (the array
 // ends after [MetadataBound], or has too many elements), and those of m, unchanged.
 func PatchHead(h ResponseInfo, src []byte, m Mapper) (p Patch, consumed int, res Result, err error) {
-	consumed, err = p.head(h, src, m)
-	return p, consumed, p.result(), err
-}
-
-func (p *Patch) head(h ResponseInfo, src []byte, m Mapper) (consumed int, err error) {
 	if h.Key != KeyMetadata {
-		return 0, inResponse(h, ErrUnsupported)
+		return p, 0, res, inResponse(h, ErrUnsupported)
 	}
-	return p.metadata(h, src, m)
-}
-
-// RewriteHead is [PatchHead] for a caller that has a buffer for the result. out is in
-// buf if it has room, in src if nothing changed; buf and src must not overlap.
-func RewriteHead(buf []byte, h ResponseInfo, src []byte, m Mapper) (out []byte, consumed int, res Result, err error) {
-	var p Patch
-	if consumed, err = p.head(h, src, m); err != nil {
-		return nil, consumed, Result{}, err
-	}
-	return p.assemble(buf), consumed, p.result(), nil
+	consumed, err = p.metadata(h, src, m)
+	return p, consumed, p.result(), err
 }
 
 // PatchWhole rewrites a response that was received whole; frame is the response
@@ -130,17 +116,6 @@ func (p *Patch) whole(h ResponseInfo, frame []byte, m Mapper) (err error) {
 		return p.newLeaders(h, frame, m)
 	}
 	return inResponse(h, ErrUnsupported)
-}
-
-// RewriteWhole is [PatchWhole] for a caller that has a buffer for the result. out is
-// in buf if it has room, in frame if nothing changed, and for ApiVersions always in
-// frame; buf and frame must not overlap.
-func RewriteWhole(buf []byte, h ResponseInfo, frame []byte, m Mapper) (out []byte, res Result, err error) {
-	var p Patch
-	if err = p.whole(h, frame, m); err != nil {
-		return nil, Result{}, err
-	}
-	return p.assemble(buf), p.result(), nil
 }
 
 // RewriteCost returns how many bytes [PatchHead] or [PatchWhole] and the Patch

@@ -15,13 +15,13 @@ import (
 // rewriteAll rewrites a frame by whatever its treatment is.
 func rewriteAll(h ResponseInfo, frame []byte, m Mapper) ([]byte, Result, error) {
 	if h.Key == KeyMetadata {
-		out, n, res, err := RewriteHead(nil, h, frame, m)
+		out, n, res, err := rewriteHead(nil, h, frame, m)
 		if err != nil {
 			return nil, res, err
 		}
 		return append(bytes.Clone(out), frame[n:]...), res, nil
 	}
-	out, res, err := RewriteWhole(nil, h, frame, m)
+	out, res, err := rewriteWhole(nil, h, frame, m)
 	return out, res, err
 }
 
@@ -143,14 +143,14 @@ func TestHeadAsksForMore(t *testing.T) {
 		f.counts, f.hosts = []int{5}, []int{1, 30}
 		frame := encode(f.response(KeyMetadata, v), headers[1])
 		h := info(KeyMetadata, v, frame)
-		want, consumed, _, err := RewriteHead(nil, h, frame, &testMapper{host: local})
+		want, consumed, _, err := rewriteHead(nil, h, frame, &testMapper{host: local})
 		if err != nil {
 			t.Fatal(err)
 		}
 		want = bytes.Clone(want)
 		for n := range len(frame) {
 			m := &testMapper{host: local}
-			out, k, _, err := RewriteHead(nil, h, frame[:n], m)
+			out, k, _, err := rewriteHead(nil, h, frame[:n], m)
 			if n >= consumed {
 				if err != nil || k != consumed || !bytes.Equal(out, want) {
 					t.Fatalf("v%d with %d of %d bytes: %d, %v", v, n, len(frame), k, err)
@@ -287,7 +287,7 @@ func TestCoordinators(t *testing.T) {
 			addCoordinator(r, "other", 0, 9, "b9", 9)
 			m := &testMapper{host: local, hide: func(e Endpoint) bool { return tc.hide && e.NodeID != 9 }}
 			frame := encode(r, headers[1])
-			out, _, err := RewriteWhole(nil, info(KeyFindCoordinator, v, frame), frame, m)
+			out, _, err := rewriteWhole(nil, info(KeyFindCoordinator, v, frame), frame, m)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -313,10 +313,10 @@ func TestCoordinators(t *testing.T) {
 
 func TestUnsupportedIsSaid(t *testing.T) {
 	frame := make([]byte, 20)
-	if _, _, _, err := RewriteHead(nil, info(KeyFetch, 17, frame), frame, nil); !errors.Is(err, ErrUnsupported) {
+	if _, _, _, err := rewriteHead(nil, info(KeyFetch, 17, frame), frame, nil); !errors.Is(err, ErrUnsupported) {
 		t.Error(err)
 	}
-	if _, _, err := RewriteWhole(nil, info(KeyFetch, 17, frame), frame, nil); !errors.Is(err, ErrUnsupported) {
+	if _, _, err := rewriteWhole(nil, info(KeyFetch, 17, frame), frame, nil); !errors.Is(err, ErrUnsupported) {
 		t.Error(err)
 	}
 }
@@ -324,7 +324,7 @@ func TestUnsupportedIsSaid(t *testing.T) {
 func TestLocalHostTooLong(t *testing.T) {
 	frame := encodeCoordinator(2)
 	m := &testMapper{host: func(Endpoint) string { return string(make([]byte, 32768)) }}
-	if _, _, err := RewriteWhole(nil, info(KeyFindCoordinator, 2, frame), frame, m); err == nil {
+	if _, _, err := rewriteWhole(nil, info(KeyFindCoordinator, 2, frame), frame, m); err == nil {
 		t.Error("no error")
 	}
 }
@@ -334,21 +334,21 @@ func TestBounds(t *testing.T) {
 		t.Error("not the bounds of R18")
 	}
 	frame := make([]byte, 256<<10+1)
-	if _, _, err := RewriteWhole(nil, info(KeyApiVersions, 0, frame), frame, nil); !errors.Is(err, ErrTooLarge) {
+	if _, _, err := rewriteWhole(nil, info(KeyApiVersions, 0, frame), frame, nil); !errors.Is(err, ErrTooLarge) {
 		t.Error(err)
 	}
 	// A broker array that ends after 1 MiB.
 	f := newFiller(1)
 	f.counts, f.hosts = []int{40}, []int{32767}
 	frame = encode(f.response(KeyMetadata, 9), headers[0])
-	if _, _, _, err := RewriteHead(nil, info(KeyMetadata, 9, frame), frame, nil); !errors.Is(err, ErrTooLarge) {
+	if _, _, _, err := rewriteHead(nil, info(KeyMetadata, 9, frame), frame, nil); !errors.Is(err, ErrTooLarge) {
 		t.Error(err)
 	}
 	// The rest may be as large as it likes.
 	f.counts, f.hosts = []int{30}, []int{32767}
 	frame = encode(f.response(KeyMetadata, 9), headers[0])
 	h := ResponseInfo{KeyMetadata, 9, 1<<31 - 1}
-	if _, _, _, err := RewriteHead(nil, h, frame, &testMapper{host: local}); err != nil {
+	if _, _, _, err := rewriteHead(nil, h, frame, &testMapper{host: local}); err != nil {
 		t.Error(err)
 	}
 }

@@ -104,8 +104,8 @@ func TestStreamOfOthers(t *testing.T) {
 	const (
 		flagsAt = 5 + 16
 		sizeAt  = flagsAt + 2 + 8
-		textAt  = 5 + frameHead
-		gapsAt  = textAt + 5*2
+		gapsAt  = messageHead + frameHead - 2
+		textAt  = gapsAt - 2*texts
 	)
 	at := func(offset int, with ...byte) []byte {
 		return payload(func(b []byte) []byte {
@@ -115,7 +115,7 @@ func TestStreamOfOthers(t *testing.T) {
 	}
 	for name, b := range map[string][]byte{
 		"JSON":                      []byte(`{"time":"2026-11-21T09:08:07Z","conn":1}`),
-		"another version":           []byte("kafka-tunnel tap 2\n....."),
+		"another version":           []byte("kafka-tunnel tap 1\n....."),
 		"a message that is long":    append([]byte(magic), 0xff, 0xff, 0xff, 0xff, 'F'),
 		"an unknown kind":           append([]byte(magic), 0, 0, 0, 0, 'X'),
 		"a short number":            append([]byte(magic), 0, 0, 0, 3, 'D', 0, 0, 1),
@@ -135,7 +135,7 @@ func TestStreamOfOthers(t *testing.T) {
 		"gaps that are out of line": payload(func(b []byte) []byte { b[gapsAt+1] = 2; return append(b[:gapsAt+10], b[gapsAt+2:]...) }),
 		"a short head":              payload(func(b []byte) []byte { return b[:20] }),
 		"no texts":                  payload(func(b []byte) []byte { return b[:textAt+1] }),
-		"no gaps":                   payload(func(b []byte) []byte { return b[:gapsAt] }),
+		"no gaps":                   payload(func(b []byte) []byte { return b[:gapsAt+2] }),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if m, err := NewReader(bytes.NewReader(b)).Next(); !errors.Is(err, ErrFormat) || m != (Message{}) {

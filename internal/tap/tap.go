@@ -23,7 +23,6 @@
 package tap
 
 import (
-	"context"
 	"sync/atomic"
 	"time"
 
@@ -41,19 +40,6 @@ const (
 type Connection struct {
 	Number                uint64 // as in log lines
 	Cluster, Node, Client string // Node: an id, or bootstrap; Client: its address
-}
-
-type key struct{}
-
-// WithConnection returns a context for a connection.
-func WithConnection(ctx context.Context, c *Connection) context.Context {
-	return context.WithValue(ctx, key{}, c)
-}
-
-// ConnectionOf returns the connection of a context, or nil.
-func ConnectionOf(ctx context.Context) *Connection {
-	c, _ := ctx.Value(key{}).(*Connection)
-	return c
 }
 
 // A Frame is a request or a response as it came, before addresses were replaced.
