@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// park asks until the pump of a flow is parked.
+// park requests parking until the pump of a flow is parked.
 func (f *flow) park() {
 	for !f.pump.is(parked) {
 		f.pump.RequestPark()
@@ -18,22 +18,23 @@ func (f *flow) park() {
 	}
 }
 
-// TestParkedPumpsGoOn with the next byte, and hold neither buffer nor goroutine before.
-func TestParkedPumpsGoOn(t *testing.T) {
+// TestParkedPumpsResume: a parked pump holds neither buffer nor goroutine and resumes
+// with the next byte.
+func TestParkedPumpsResume(t *testing.T) {
 	f := start(t, &Group{}, 1)[0]
 	for i := range 10 {
 		f.pass(t, frame(10*i))
 		f.park()
 		f.pump.mu.Lock()
 		if f.pump.buf != nil {
-			t.Error("it holds a buffer")
+			t.Error("a parked pump holds a buffer")
 		}
 		f.pump.mu.Unlock()
 	}
 	f.pass(t, frame(1<<20))
 }
 
-// TestEveryCallWakesAParkedPump that has to act on it.
+// TestEveryCallWakesAParkedPump: each call that requires the pump to act wakes it.
 func TestEveryCallWakesAParkedPump(t *testing.T) {
 	for name, test := range map[string]struct {
 		call func(f *flow)
@@ -58,8 +59,9 @@ func TestEveryCallWakesAParkedPump(t *testing.T) {
 	}
 }
 
-// TestAnInterruptedPumpGoesOn after Resume, and not before.
-func TestAnInterruptedPumpGoesOn(t *testing.T) {
+// TestAnInterruptedPumpContinuesAfterResume: an interrupted pump continues after Resume and not
+// before.
+func TestAnInterruptedPumpContinuesAfterResume(t *testing.T) {
 	f := start(t, &Group{}, 1)[0]
 	f.pass(t, frame(1))
 	f.pump.Interrupt()
@@ -75,7 +77,8 @@ func TestAnInterruptedPumpGoesOn(t *testing.T) {
 	f.pass(t, frame(1))
 }
 
-// TestThePollerEndsWithTheLastParkedPump: its descriptor is closed.
+// TestThePollerEndsWithTheLastParkedPump: when no pump is parked any more, the poller
+// ends and its descriptor is closed.
 func TestThePollerEndsWithTheLastParkedPump(t *testing.T) {
 	g := &Group{}
 	flows := start(t, g, 3)
@@ -92,6 +95,6 @@ func TestThePollerEndsWithTheLastParkedPump(t *testing.T) {
 	g.poller.mu.Lock()
 	defer g.poller.mu.Unlock()
 	if name, _ := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd)); g.poller.on != nil || strings.Contains(name, "eventpoll") {
-		t.Errorf("the poller is there: %v, %q", g.poller.on, name)
+		t.Errorf("the poller is still running: %v, %q", g.poller.on, name)
 	}
 }

@@ -36,7 +36,7 @@ func TestStateOf(t *testing.T) {
 			near, far := testutil.Pair(t)
 			test.play(near, far)
 			var got State
-			for range 1000 { // packets on loopback are handled by another thread
+			for range 1000 { // another thread handles packets on loopback
 				if got = StateOf(near); got == test.want {
 					return
 				}

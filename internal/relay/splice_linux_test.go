@@ -20,7 +20,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 )
 
-// A flow is a pump at work: what is written to near comes out of far.
+// A flow is a running pump: bytes written to near come out at far.
 type flow struct {
 	pump      Pump
 	near, far *net.TCPConn
@@ -32,7 +32,7 @@ type flow struct {
 func (f *flow) Moved(_ Direction, n int) { f.moved.Add(int64(n)) }
 func (f *flow) Stalled()                 {}
 
-// Run passes frames: a length of four bytes, and what it counts.
+// Run passes frames, each with a length prefix of four bytes.
 func (f *flow) Run(Direction) {
 	for {
 		f.pump.InFrame(false)
@@ -97,7 +97,8 @@ func (f *flow) pass(t *testing.T, frames ...[]byte) {
 	}
 }
 
-// TestLargeSpansAreSpliced: and what is counted is what came.
+// TestLargeSpansAreSpliced: large spans are spliced, and the counted bytes are the
+// bytes that arrived.
 func TestLargeSpansAreSpliced(t *testing.T) {
 	const size = 8 << 20
 	g := &Group{Stall: time.Minute}
@@ -112,8 +113,8 @@ func TestLargeSpansAreSpliced(t *testing.T) {
 	}
 }
 
-// TestStoppedReadersHoldFewPipes: more of them than there are pipes get every byte when
-// they go on.
+// TestStoppedReadersHoldFewPipes: more stopped readers than there are pipes get every
+// byte when they continue.
 func TestStoppedReadersHoldFewPipes(t *testing.T) {
 	const size, n = 2 << 20, maxPipes + 8
 	g := &Group{Stall: time.Minute}
@@ -133,7 +134,7 @@ func TestStoppedReadersHoldFewPipes(t *testing.T) {
 				_, err = io.CopyN(whole, f.far, int64(len(answer)-len(got)))
 			}
 			if err != nil || !bytes.Equal(whole.Bytes(), answer) {
-				t.Errorf("%d bytes came: %v", whole.Len(), err)
+				t.Errorf("%d bytes arrived: %v", whole.Len(), err)
 			}
 		})
 	}
@@ -151,7 +152,7 @@ func TestStoppedReadersHoldFewPipes(t *testing.T) {
 	all.Wait()
 }
 
-// TestUnusedPipesAreClosed: ten to twenty seconds after their last use.
+// TestUnusedPipesAreClosed: a pipe is closed ten to twenty seconds after its last use.
 func TestUnusedPipesAreClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g Group
@@ -184,7 +185,8 @@ func TestUnusedPipesAreClosed(t *testing.T) {
 	})
 }
 
-// unsent returns the bound on what the kernel takes for a connection.
+// unsent returns the limit on the bytes that the kernel accepts for a connection before
+// they are sent.
 func unsent(t *testing.T, conn *net.TCPConn) (bound int) {
 	t.Helper()
 	raw, err := conn.SyscallConn()
@@ -199,8 +201,8 @@ func unsent(t *testing.T, conn *net.TCPConn) (bound int) {
 	return bound
 }
 
-// TestNoPipeIsNoFailure: without pipes bytes are copied, and the kernel takes fewer of
-// them for a side that does not read.
+// TestNoPipeIsNoFailure: without pipes, bytes are copied, and the kernel accepts fewer
+// of them for a side that does not read.
 func TestNoPipeIsNoFailure(t *testing.T) {
 	g := &Group{}
 	f := start(t, g, 1)[0]
@@ -208,16 +210,16 @@ func TestNoPipeIsNoFailure(t *testing.T) {
 	f.pass(t, large)
 	spliced := g.pipes.spliced.Load()
 	if spliced == 0 || unsent(t, f.dst) == unsentLimit {
-		t.Error("there was no pipe")
+		t.Error("spliced nothing although a pipe was available")
 	}
-	g.pipes.mu.Lock() // now the pump only looks at the next head, and there is none
+	g.pipes.mu.Lock() // the pump is waiting for the next frame, and none is coming
 	g.pipes.open += maxPipes
 	free := g.pipes.free
 	g.pipes.free = nil
 	g.pipes.mu.Unlock()
 	f.pass(t, large)
 	if g.pipes.spliced.Load() != spliced {
-		t.Error("there was a pipe")
+		t.Error("spliced although no pipe was available")
 	}
 	if got := unsent(t, f.dst); got != unsentLimit {
 		t.Errorf("without a pipe the bound is %d", got)
@@ -228,11 +230,12 @@ func TestNoPipeIsNoFailure(t *testing.T) {
 	g.pipes.mu.Unlock()
 	f.pass(t, large)
 	if g.pipes.spliced.Load() == spliced || unsent(t, f.dst) == unsentLimit {
-		t.Error("there was no pipe again")
+		t.Error("spliced nothing although a pipe was available again")
 	}
 }
 
-// TestAnEndInsideASpan: the source ends, or the destination does.
+// TestAnEndInsideASpan: the end of the source or of the destination inside a span ends
+// the pump and releases its pipe.
 func TestAnEndInsideASpan(t *testing.T) {
 	for name, end := range map[string]func(f *flow){
 		"the source closes":      func(f *flow) { _ = f.near.Close() },
@@ -249,7 +252,7 @@ func TestAnEndInsideASpan(t *testing.T) {
 				t.Fatal(err)
 			}
 			end(f)
-			go func() { // the pump notices a destination that left when it writes
+			go func() { // the pump notices only on a write that the destination left
 				for _, err := f.near.Write(half); err == nil; _, err = f.near.Write(half) {
 				}
 			}()

@@ -14,9 +14,9 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
-// deaf makes the kernel drop everything that arrives for a connection, as if the
-// machine at its end had lost its power.
-func deaf(t *testing.T, conn *net.TCPConn) {
+// dropIncoming makes the kernel drop everything that arrives for a connection, as if
+// the peer's machine had lost power.
+func dropIncoming(t *testing.T, conn *net.TCPConn) {
 	t.Helper()
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -36,7 +36,7 @@ func TestALostBrokerIsNoticed(t *testing.T) {
 	b := start(t, func(h *Handler) { h.Lost = 60 * time.Millisecond }, nil)
 	write(t, b.client, request(heartbeat, 0, 1, ""))
 	expect(t, b.broker, request(heartbeat, 0, 1, ""))
-	deaf(t, b.broker)
+	dropIncoming(t, b.broker)
 	write(t, b.client, request(heartbeat, 0, 2, ""))
 	expectEnd(t, b.client, syscall.ECONNRESET)
 	if s := <-b.over; !failure.Is(s.Err, failure.BrokerReset) {
@@ -44,8 +44,8 @@ func TestALostBrokerIsNoticed(t *testing.T) {
 	}
 }
 
-// TestASlowBrokerIsNotLost: a broker that reads nothing for a multiple of the limit,
-// while its window is shut, gets every byte afterwards.
+// TestASlowBrokerIsNotLost: a broker that does not read for several times the limit,
+// with a closed TCP window, keeps its connection and gets every byte afterwards.
 func TestASlowBrokerIsNotLost(t *testing.T) {
 	const size = 32 << 20
 	var looks atomic.Int64
@@ -71,12 +71,12 @@ func TestASlowBrokerIsNotLost(t *testing.T) {
 		select {
 		case <-looked:
 		case s := <-b.over:
-			t.Fatalf("cut after %d looks: %+v", looks.Load(), s)
+			t.Fatalf("closed after %d checks: %+v", looks.Load(), s)
 		}
 	}
 	got := make([]byte, len(frame))
 	if _, err := io.ReadFull(b.broker, got); err != nil || !bytes.Equal(got, frame) {
-		t.Errorf("what came is not what was sent: %v", err)
+		t.Errorf("the broker received other bytes than the client sent: %v", err)
 	}
 	if err := <-sent; err != nil {
 		t.Error(err)

@@ -13,8 +13,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 )
 
-// waits are the places where the request pump waits for something other than the client.
-// Each brings a session there, with a broker that is stuck.
+// waits are the places where the request pump waits for something other than the
+// client. Each function brings a session there, with a broker that is stuck.
 func waits() map[string]func(t *testing.T, b *bench) {
 	return map[string]func(t *testing.T, b *bench){
 		"room in the queue": func(t *testing.T, b *bench) {
@@ -25,26 +25,26 @@ func waits() map[string]func(t *testing.T, b *bench) {
 		"the answer to a handshake": func(t *testing.T, b *bench) {
 			write(t, b.client, request(kafka.KeySaslHandshake, 0, 1, "\x00\x05PLAIN"))
 		},
-		"a broker that takes no more": func(t *testing.T, b *bench) {
+		"a broker that accepts no more bytes": func(t *testing.T, b *bench) {
 			fillUpstream(t, b, strings.Repeat(string(request(heartbeat, 0, 1, strings.Repeat("x", 16<<10))), 1000))
 		},
-		"a broker that takes no more, spliced": func(t *testing.T, b *bench) {
+		"a broker that accepts no more bytes, spliced": func(t *testing.T, b *bench) {
 			fillUpstream(t, b, string(request(heartbeat, 0, 1, strings.Repeat("x", 16<<20))))
 		},
-		"a broker that takes no more, and leaves bytes to be read": func(t *testing.T, b *bench) {
+		"a broker that accepts no more bytes, and unread bytes of the client": func(t *testing.T, b *bench) {
 			fillUpstream(t, b, strings.Repeat(string(request(heartbeat, 0, 1, strings.Repeat("x", 16<<10))), 1000))
 			write(t, b.client, request(heartbeat, 0, 2, ""))
 		},
 	}
 }
 
-// fillUpstream sends bytes until the broker's side takes no more. Then nothing that was sent is
-// left to be read from the client.
+// fillUpstream sends bytes until the broker's side accepts no more. Afterwards the
+// session has nothing left to read from the client.
 func fillUpstream(t *testing.T, b *bench, bytes string) {
 	t.Helper()
 	_ = b.upstream.SetWriteBuffer(64 << 10)
 	_ = b.broker.SetReadBuffer(64 << 10)
-	c := only(b.handler)
+	c := onlyConnection(b.handler)
 	for len(bytes) > 0 {
 		n := min(len(bytes), 16<<10)
 		write(t, b.client, []byte(bytes[:n]))
@@ -53,12 +53,13 @@ func fillUpstream(t *testing.T, b *bench, bytes string) {
 			return
 		}
 	}
-	t.Fatal("the broker takes everything")
+	t.Fatal("the broker's side accepts every byte")
 }
 
-// stuck returns false when all that was sent has been read, and true when the request
-// pump waits for the broker and no byte has moved for a while: for longer than the kernel
-// waits before it tries again (200 ms), which may make room for some more.
+// stuck returns false when the session has read all that was sent, and true when the
+// request pump waits for the broker and no byte has moved for a while. That while is
+// longer than the kernel's retry interval (200 ms), because a retry may make room for
+// more bytes.
 func stuck(c *connection) bool {
 	moved, still := c.toBroker.Load(), 0
 	for still < 400 {
@@ -75,8 +76,8 @@ func stuck(c *connection) bool {
 	return true
 }
 
-// only returns the only connection of a handler.
-func only(h *Handler) *connection {
+// onlyConnection returns the only connection of a handler.
+func onlyConnection(h *Handler) *connection {
 	for {
 		var one *connection
 		h.open.Each(func(c *connection) { one = c })
@@ -87,18 +88,18 @@ func only(h *Handler) *connection {
 	}
 }
 
-// TestAClientThatLeavesIsNoticed wherever the request pump waits, by its end and by its
-// reset: the connection is closed, and with it everything that it held (R13).
+// TestAClientThatLeavesIsNoticed: wherever the request pump waits, a FIN or a reset
+// from the client closes the connection and releases everything that it held (R13).
 func TestAClientThatLeavesIsNoticed(t *testing.T) {
 	t.Parallel() // it mostly waits
 	if 2*roundEvery >= 5*time.Second {
-		t.Errorf("two rounds take %v: a client that has gone is to be noticed within 5 s", 2*roundEvery)
+		t.Errorf("two rounds take %v; the tunnel must notice within 5 s that a client left", 2*roundEvery)
 	}
 	ends := map[string]struct {
 		end    func(conn *net.TCPConn)
 		result Result
 	}{
-		"reset": {abort0, Failed},
+		"reset": {resetClient, Failed},
 		"end":   {func(conn *net.TCPConn) { _ = conn.CloseWrite() }, ClientClosed},
 	}
 	for place, wait := range waits() {
@@ -129,15 +130,16 @@ func TestAClientThatLeavesIsNoticed(t *testing.T) {
 
 // waitUntilWaiting returns when the request pump of the only connection waits.
 func waitUntilWaiting(h *Handler) {
-	for c := only(h); !c.requests.IsWaiting(); {
+	for c := onlyConnection(h); !c.requests.IsWaiting(); {
 		<-time.After(time.Millisecond)
 	}
 }
 
-func abort0(conn *net.TCPConn) { relay.Abort(conn) }
+func resetClient(conn *net.TCPConn) { relay.Abort(conn) }
 
-// TestAClientThatLeavesADialIsNoticed with a full buffer, when nothing reads from it:
-// the dial is cancelled. Records without acknowledgement are delivered all the same.
+// TestAClientThatLeavesADialIsNoticed: a client that leaves during the dial cancels it,
+// even if the buffer is full and the session reads nothing. Records sent with acks=0
+// are delivered all the same.
 func TestAClientThatLeavesADialIsNoticed(t *testing.T) {
 	heartbeats := strings.Repeat(string(request(heartbeat, 0, 1, strings.Repeat("x", 1000))), 60)
 	records := string(produce(1, 0, "app")) + heartbeats
@@ -146,8 +148,8 @@ func TestAClientThatLeavesADialIsNoticed(t *testing.T) {
 		end    func(conn *net.TCPConn)
 		goesOn bool
 	}{
-		"reset":              {heartbeats[:patience+2000], abort0, false},
-		"reset with records": {records[:patience+2000], abort0, false},
+		"reset":              {heartbeats[:patience+2000], resetClient, false},
+		"reset with records": {records[:patience+2000], resetClient, false},
 		"end":                {heartbeats[:relay.BufferSize], func(conn *net.TCPConn) { _ = conn.CloseWrite() }, false},
 		"end with records":   {records[:relay.BufferSize], func(conn *net.TCPConn) { _ = conn.CloseWrite() }, true},
 	} {
@@ -184,8 +186,8 @@ func TestAClientThatLeavesADialIsNoticed(t *testing.T) {
 	}
 }
 
-// TestASlowBrokerKeepsItsClient: a client that has ended its side waits for as long as
-// bytes move, and so does one that left bytes to be read.
+// TestASlowBrokerKeepsItsClient: a client that has closed its write side is not
+// disconnected while bytes still move, nor is one that left bytes to read.
 func TestASlowBrokerKeepsItsClient(t *testing.T) {
 	b := start(t, func(h *Handler) { h.every, h.Stall = time.Millisecond, time.Minute }, nil)
 	frame := request(heartbeat, 0, 1, strings.Repeat("x", 8<<20))

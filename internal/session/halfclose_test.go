@@ -14,8 +14,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 )
 
-// A halfClosed is a request and its response, of about a thousand bytes, by what the
-// tunnel does with the response.
+// A halfClosed is a request and its response of about a thousand bytes, named by how
+// the tunnel treats the response.
 type halfClosed struct {
 	request, response []byte
 	want              []byte // nil: the response itself
@@ -56,8 +56,8 @@ func flexible(correlation int32, r kmsg.Response) []byte {
 	return frame
 }
 
-// TestAHalfCloseCutsNoResponse: the client ends its side when so many bytes of the
-// response have come, and gets all of it; so does a client that ends it before.
+// TestAHalfCloseCutsNoResponse: a client that closes its write side after any number of
+// response bytes, or before the first, gets the whole response.
 func TestAHalfCloseCutsNoResponse(t *testing.T) {
 	t.Parallel() // it mostly waits
 	for name, test := range halfCloses() {
@@ -86,8 +86,8 @@ func TestAHalfCloseCutsNoResponse(t *testing.T) {
 	}
 }
 
-// TestAHalfCloseInALargeResponse: the client reads slowly and ends its side in the
-// middle of 20 MB; the rest comes, by the kernel's way and through the walker.
+// TestAHalfCloseInALargeResponse: a client that reads slowly and closes its write side
+// in the middle of a response of 20 MB gets the rest, spliced or through the walker.
 func TestAHalfCloseInALargeResponse(t *testing.T) {
 	t.Parallel() // it mostly waits
 	const size, early = 20 << 20, 200 << 10
@@ -116,8 +116,9 @@ func TestAHalfCloseInALargeResponse(t *testing.T) {
 	}
 }
 
-// TestAClientThatClosesInsideAFetch: it closes its socket, not only its side, while a
-// long poll is answered. That is how consumers stop, and no failure.
+// TestAClientThatClosesInsideAFetch: a client that closes its socket, not only its
+// write side, while a long poll is being answered causes no failure. Consumers stop
+// like this.
 func TestAClientThatClosesInsideAFetch(t *testing.T) {
 	closing := make(chan struct{})
 	b := start(t, func(h *Handler) { h.onClose = func() { close(closing) } }, nil)

@@ -66,9 +66,9 @@ func produced(text int) []byte {
 	return flexible(1, r)
 }
 
-// TestHeldResponses: responses that are larger than a buffer are rewritten as small ones
-// are, with large buffers and where only small ones are left, and nothing is held when
-// they have passed.
+// TestHeldResponses: responses larger than a buffer are rewritten like small ones, with
+// large buffers and when only small ones are left. Nothing is held once they have
+// passed.
 func TestHeldResponses(t *testing.T) {
 	tests := map[string]struct{ request, response, want []byte }{
 		"whole":                      {request(kafka.KeyFindCoordinator, 4, 1, ""), groups(20_000, realName), groups(20_000, "localhost")},
@@ -83,7 +83,7 @@ func TestHeldResponses(t *testing.T) {
 				memory := budget.New(16 << 20)
 				for !large && memory.LendBuffer(relay.BufferSize) {
 				}
-				lent, _ := memory.Held() // before the connection begins, which borrows as well
+				lent, _ := memory.Held() // before the connection starts, which takes buffers too
 				b := start(t, func(h *Handler) { h.Budget = memory }, nil)
 				write(t, b.client, test.request)
 				expect(t, b.broker, test.request)
@@ -106,8 +106,8 @@ func TestHeldResponses(t *testing.T) {
 	}
 }
 
-// TestLargeProduceStreams: it is not held, whatever its size: 20 MiB pass with a budget
-// of which no part is free.
+// TestLargeProduceStreams: a large Produce response is streamed and not held: 20 MiB
+// pass although the budget is used up.
 func TestLargeProduceStreams(t *testing.T) {
 	b := start(t, func(h *Handler) { h.Budget = budget.New(1 << 20) }, nil)
 	all := b.handler.Budget.Request(int(b.handler.Budget.Largest()), nil)
@@ -130,8 +130,9 @@ func TestLargeProduceStreams(t *testing.T) {
 	}
 }
 
-// TestHoldsWaitInOrder: a response that does not fit into the budget waits; its client
-// can leave meanwhile, and one that is too large for the budget ends its connection.
+// TestHoldsWaitInOrder: a response that does not fit into the budget waits, and its
+// client can leave meanwhile. A response larger than the whole budget ends its
+// connection.
 func TestHoldsWaitInOrder(t *testing.T) {
 	memory := budget.New(16 << 20)
 	ask := request(kafka.KeyFindCoordinator, 4, 1, "")
@@ -164,10 +165,10 @@ func TestHoldsWaitInOrder(t *testing.T) {
 	}
 }
 
-// TestAStalledHoldEnds: a client that does not read its response, for whose memory others
-// have waited for long, is disconnected, and the others are answered.
+// TestAStalledHoldEnds: a client that does not read its held response is disconnected
+// after others have waited long for the memory, and the others get their responses.
 func TestAStalledHoldEnds(t *testing.T) {
-	testutil.Long(t) // as long as the budget's patience
+	testutil.Long(t) // lasts as long as the budget tolerates a stalled hold
 	t.Parallel()
 	memory := budget.New(16 << 20)
 	b := start(t, func(h *Handler) { h.Budget = memory }, nil)

@@ -9,8 +9,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 )
 
-// TestOldestUnanswered: a request is late beyond what it allowed the broker itself, and
-// not for waiting behind a long poll.
+// TestOldestUnanswered: a request is late only beyond the wait that it allowed the
+// broker itself. Time spent behind a long poll does not count.
 func TestOldestUnanswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &connection{start: time.Now(), owner: &owner{}}
@@ -54,11 +54,12 @@ func TestOldestUnanswered(t *testing.T) {
 		request(5, 0)
 		time.Sleep(11 * time.Second) // synctest
 		response(4)
-		want(1, 11*time.Second) // one after the other, each slow: all of them wait
+		want(1, 11*time.Second) // each response is slow, so all requests behind it wait
 	})
 }
 
-// TestEntriesStaySmall: the ring has up to 1024 of them for each connection.
+// TestEntriesStaySmall: an entry stays small, because each connection's ring has up to
+// 1024 of them.
 func TestEntriesStaySmall(t *testing.T) {
 	if size := unsafe.Sizeof(inFlight{}); size > 24 {
 		t.Errorf("%d bytes", size)

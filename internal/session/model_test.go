@@ -23,13 +23,13 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
 )
 
-// The model: a random program of pipelined requests runs through a session whose
-// broker answers them from a script. What the broker receives and what the client
-// receives is compared with the scripts themselves, addresses replaced.
+// The model runs a random program of pipelined requests through a session whose broker
+// answers from a script. The test compares what broker and client receive with the
+// scripts themselves, with addresses replaced.
 
 // exchange is one request of a program and what follows from it.
 type exchange struct {
-	request  []byte // whole frame
+	request  []byte // the whole frame
 	local    bool   // the tunnel answers; the broker never sees it
 	response []byte // whole frame as the broker writes it; nil: none
 	// check compares what the client received; nil: it must equal response.
@@ -115,7 +115,7 @@ type address struct {
 	port *int32
 }
 
-// rewritten is an exchange of one of the seven.
+// rewritten is an exchange of one of the seven APIs with addresses.
 func rewritten(t *rapid.T, correlation int32) exchange {
 	key := rapid.SampledFrom(rewrittenKeys()).Draw(t, "key")
 	req := kmsg.RequestForKey(key)
@@ -175,7 +175,7 @@ func produceV9(correlation int32, version int16) []byte {
 	return request(kafka.KeyProduce, version, correlation, "\x00\x00\x00\x01rest")
 }
 
-// fill gives a response one to three brokers and something around them.
+// fill gives a response one to three brokers and random other content.
 func fill(t *rapid.T, resp kmsg.Response) {
 	n := rapid.IntRange(1, 3).Draw(t, "brokers")
 	host := func(i int) string { return fmt.Sprintf("kafka-%d.onprem.corp", i) }
@@ -291,8 +291,8 @@ func addresses(resp kmsg.Response) (out []address) {
 	return out
 }
 
-// unpad takes out the unknown tag with which the walker fills the place of a
-// longer address.
+// unpad removes the unknown tag with which the walker pads the bytes that a shorter
+// address leaves free.
 func unpad(resp kmsg.Response) {
 	switch r := resp.(type) {
 	case *kmsg.FetchResponse:
@@ -302,13 +302,14 @@ func unpad(resp kmsg.Response) {
 	}
 }
 
-// ending says who closes when.
+// ending defines after how many bytes client and broker close.
 type ending struct {
 	clientAfter int // bytes written by the client before it closes; -1: after everything
 	brokerAfter int // bytes written by the broker before it closes; -1: never
 }
 
-// modelRuns is how many runs share the programs: most of their time they wait.
+// modelRuns is how many runs share the programs. They run in parallel, because they
+// mostly wait.
 const modelRuns = 5
 
 func TestModel(t *testing.T) {
@@ -327,7 +328,7 @@ func TestModel(t *testing.T) {
 	}
 }
 
-// overTLS returns what puts TLS between a session and its broker.
+// overTLS returns a function that puts TLS between a session and its broker.
 func overTLS(t *testing.T) func(t *rapid.T, upstream, broker net.Conn) (net.Conn, net.Conn) {
 	t.Helper()
 	issuer, err := authority.New("a test")
@@ -353,8 +354,9 @@ func overTLS(t *testing.T) func(t *rapid.T, upstream, broker net.Conn) (net.Conn
 	}
 }
 
-// runModel runs one share. rests: the pumps rest as often as they can.
-func runModel(t *testing.T, rests bool, secured func(t *rapid.T, upstream, broker net.Conn) (net.Conn, net.Conn)) {
+// runModel runs one share of the programs. With parks, the pumps park as often as they
+// can.
+func runModel(t *testing.T, parks bool, secured func(t *rapid.T, upstream, broker net.Conn) (net.Conn, net.Conn)) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -372,7 +374,7 @@ func runModel(t *testing.T, rests bool, secured func(t *rapid.T, upstream, broke
 		return a.(*net.TCPConn), b.(*net.TCPConn)
 	}
 	h := &Handler{Mapper: kafka.MapperFunc(toLocalhost), Hold: time.Minute, Stall: time.Minute, Tap: &tap.Tap{}}
-	if rests {
+	if parks {
 		h.every = 50 * time.Microsecond
 	}
 	parent := t.Context()
@@ -385,7 +387,7 @@ func runModel(t *testing.T, rests bool, secured func(t *rapid.T, upstream, broke
 		case 1:
 			end.brokerAfter = rapid.IntRange(0, 500).Draw(t, "broker closes after")
 		}
-		up, down := drawRhythm(t, "up"), drawRhythm(t, "down")
+		up, down := drawPattern(t, "up"), drawPattern(t, "down")
 		client, inner := connect(t)
 		var upstream, broker net.Conn
 		upstream, broker = connect(t)
@@ -414,7 +416,7 @@ func runModel(t *testing.T, rests bool, secured func(t *rapid.T, upstream, broke
 		}
 		_ = client.Close()
 		summary := <-over
-		_ = upstream.Close() // nobody has it when the client left before the dial
+		_ = upstream.Close() // no one else closes it if the client left before the dial
 		run.Wait()
 		select {
 		case err := <-m.problem:
@@ -432,15 +434,15 @@ func runModel(t *testing.T, rests bool, secured func(t *rapid.T, upstream, broke
 	})
 }
 
-// rhythm says how one side writes: the sizes of its writes and the pauses after
-// them, both used in turns.
-type rhythm struct {
+// A writePattern defines how one side writes: the sizes of its writes and the pauses
+// after them, each used in turn.
+type writePattern struct {
 	sizes  []int
 	pauses []time.Duration
 }
 
-func drawRhythm(t *rapid.T, name string) rhythm {
-	r := rhythm{sizes: rapid.SliceOfN(rapid.OneOf(rapid.IntRange(1, 20), rapid.IntRange(1, 3*relay.BufferSize)), 1, 8).Draw(t, name)}
+func drawPattern(t *rapid.T, name string) writePattern {
+	r := writePattern{sizes: rapid.SliceOfN(rapid.OneOf(rapid.IntRange(1, 20), rapid.IntRange(1, 3*relay.BufferSize)), 1, 8).Draw(t, name)}
 	for _, n := range rapid.SliceOfN(rapid.SampledFrom([]int{0, 0, 0, 0, 1, 200}), 1, 8).Draw(t, name+" pauses") {
 		r.pauses = append(r.pauses, time.Duration(n)*time.Microsecond)
 	}
@@ -463,14 +465,15 @@ func (m *model) fail(format string, args ...any) {
 	}
 }
 
-// pieces writes b in pieces; false when most bytes are written or it fails.
-func pieces(conn net.Conn, b []byte, r rhythm, turn *int, left *int) bool {
+// pieces writes b in pieces. It returns false when the side's byte limit is reached or
+// a write fails.
+func pieces(conn net.Conn, b []byte, r writePattern, turn *int, left *int) bool {
 	for len(b) > 0 {
 		n := min(r.sizes[*turn%len(r.sizes)], len(b))
 		if pause := r.pauses[*turn%len(r.pauses)]; pause > 0 && *turn < pausesTaken {
 			<-time.After(pause)
 		}
-		if *turn > 2000 { // enough small ones: a program is not to take seconds
+		if *turn > 2000 { // enough small writes: a program must not take seconds
 			n = len(b)
 		}
 		*turn++
@@ -490,7 +493,7 @@ func pieces(conn net.Conn, b []byte, r rhythm, turn *int, left *int) bool {
 }
 
 // write is the client's writing half.
-func (m *model) write(conn *net.TCPConn, r rhythm) {
+func (m *model) write(conn *net.TCPConn, r writePattern) {
 	var all []byte
 	for _, e := range m.p {
 		all = append(all, e.request...)
@@ -501,8 +504,8 @@ func (m *model) write(conn *net.TCPConn, r rhythm) {
 	}
 }
 
-// read is the client's reading half: it compares what comes. It reports whether
-// everything came.
+// read is the client's reading half. It compares the responses and reports whether all
+// of them arrived.
 func (m *model) read(conn *net.TCPConn) bool {
 	_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
 	whole := m.end == ending{-1, -1}
@@ -541,8 +544,8 @@ func (m *model) read(conn *net.TCPConn) bool {
 	return true
 }
 
-// broker reads the requests that it should see, compares them and answers.
-func (m *model) broker(conn net.Conn, r rhythm) {
+// broker reads the requests that it should receive, compares them and answers.
+func (m *model) broker(conn net.Conn, r writePattern) {
 	defer func() { _ = conn.Close() }()
 	answers := make(chan []byte, len(m.p))
 	var writer sync.WaitGroup
@@ -552,7 +555,7 @@ func (m *model) broker(conn net.Conn, r rhythm) {
 			if !pieces(conn, b, r, &turn, &left) {
 				_ = conn.Close()
 				for range answers {
-					continue // the rest is not written any more
+					continue // drop the rest
 				}
 				return
 			}

@@ -12,7 +12,7 @@ import (
 // A dialFunc is Dial of an owner.
 type dialFunc func(ctx context.Context) (conn net.Conn, target string, err error)
 
-// to is a dial that has been made.
+// to returns a dial that returns this connection at once.
 func to(upstream net.Conn) dialFunc {
 	return func(context.Context) (net.Conn, string, error) { return upstream, "kafka-1.corp:9092", nil }
 }

@@ -14,22 +14,22 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 )
 
-// parking is a session whose pumps rest after a millisecond without bytes. rested
-// waits until one more of them does.
-func parking(t *testing.T) (b *bench, rested func()) {
+// startParking starts a session whose pumps park after a millisecond without bytes.
+// parked waits until one more pump parks.
+func startParking(t *testing.T) (b *bench, parked func()) {
 	t.Helper()
-	rests := make(chan struct{}, 100)
+	parks := make(chan struct{}, 100)
 	b = start(t, func(h *Handler) {
 		h.every = time.Millisecond
 		h.Stall = time.Minute
-		h.Freed = func() { rests <- struct{}{} }
+		h.Freed = func() { parks <- struct{}{} }
 	}, nil)
 	return b, func() {
 		t.Helper()
 		select {
-		case <-rests:
+		case <-parks:
 		case <-time.After(time.Minute):
-			t.Fatal("no pump rests")
+			t.Fatal("no pump parks")
 		}
 	}
 }
@@ -43,12 +43,12 @@ func (b *bench) exchange(t *testing.T, correlation int32) {
 	expect(t, b.client, response(correlation, "answer"))
 }
 
-func TestPumpsRestAndGoOn(t *testing.T) {
-	b, rested := parking(t)
+func TestPumpsParkAndResume(t *testing.T) {
+	b, parked := startParking(t)
 	for i := range int32(10) {
 		b.exchange(t, i)
-		rested()
-		rested() // both of them
+		parked()
+		parked() // both of them
 	}
 	_ = b.client.CloseWrite()
 	expectEnd(t, b.broker, nil)
@@ -57,19 +57,21 @@ func TestPumpsRestAndGoOn(t *testing.T) {
 	}
 }
 
-// TestRestWithARequestInFlight: a long poll, as of a consumer without records.
-func TestRestWithARequestInFlight(t *testing.T) {
-	b, rested := parking(t)
+// TestParkWithARequestInFlight: the pumps park during a long poll, such as that of a
+// consumer without new records.
+func TestParkWithARequestInFlight(t *testing.T) {
+	b, parked := startParking(t)
 	write(t, b.client, request(heartbeat, 0, 1, ""))
 	expect(t, b.broker, request(heartbeat, 0, 1, ""))
-	rested()
-	rested()
+	parked()
+	parked()
 	write(t, b.broker, response(1, "late"))
 	expect(t, b.client, response(1, "late"))
 }
 
-// TestNoRestInsideAFrame: the limit on silence inside a frame holds.
-func TestNoRestInsideAFrame(t *testing.T) {
+// TestNoParkInsideAFrame: a pump does not park inside a frame, so the limit on silence
+// there still applies.
+func TestNoParkInsideAFrame(t *testing.T) {
 	var looks atomic.Int64
 	b := start(t, func(h *Handler) {
 		h.every = time.Millisecond
@@ -81,38 +83,39 @@ func TestNoRestInsideAFrame(t *testing.T) {
 	select {
 	case s := <-b.over:
 		if !failure.Is(s.Err, failure.ClientStalled) {
-			t.Errorf("summary %+v after %d looks", s, looks.Load())
+			t.Errorf("summary %+v after %d checks", s, looks.Load())
 		}
 	case <-time.After(time.Minute):
-		t.Error("a frame may stay unfinished for ever")
+		t.Error("an unfinished frame has no time limit")
 	}
 }
 
-// TestEndsAtRest: whatever ends a connection ends one that rests.
-func TestEndsAtRest(t *testing.T) {
+// TestEndsWhileParked: every event that ends a connection also ends one whose pumps are
+// parked.
+func TestEndsWhileParked(t *testing.T) {
 	for name, test := range map[string]struct {
 		inFlight       bool
 		end            func(b *bench)
 		client, broker error
 		result         Result
 	}{
-		"the client closes":                 {end: func(b *bench) { _ = b.client.CloseWrite() }, result: ClientClosed},
-		"the client closes during a poll":   {inFlight: true, end: func(b *bench) { _ = b.client.CloseWrite(); _, _ = b.broker.Write(response(9, "")) }, result: ClientClosed},
-		"the broker closes":                 {end: func(b *bench) { _ = b.broker.CloseWrite() }, result: BrokerClosed},
-		"the broker closes during a poll":   {inFlight: true, end: func(b *bench) { _ = b.broker.CloseWrite() }, result: BrokerClosed},
-		"the client resets":                 {end: func(b *bench) { relay.Abort(b.client) }, client: net.ErrClosed, broker: syscall.ECONNRESET, result: Failed},
-		"the broker resets":                 {end: func(b *bench) { relay.Abort(b.broker) }, broker: net.ErrClosed, client: syscall.ECONNRESET, result: Failed},
-		"a response nobody asked for comes": {end: func(b *bench) { _, _ = b.broker.Write(response(3, "")) }, result: Failed},
+		"the client closes":               {end: func(b *bench) { _ = b.client.CloseWrite() }, result: ClientClosed},
+		"the client closes during a poll": {inFlight: true, end: func(b *bench) { _ = b.client.CloseWrite(); _, _ = b.broker.Write(response(9, "")) }, result: ClientClosed},
+		"the broker closes":               {end: func(b *bench) { _ = b.broker.CloseWrite() }, result: BrokerClosed},
+		"the broker closes during a poll": {inFlight: true, end: func(b *bench) { _ = b.broker.CloseWrite() }, result: BrokerClosed},
+		"the client resets":               {end: func(b *bench) { relay.Abort(b.client) }, client: net.ErrClosed, broker: syscall.ECONNRESET, result: Failed},
+		"the broker resets":               {end: func(b *bench) { relay.Abort(b.broker) }, broker: net.ErrClosed, client: syscall.ECONNRESET, result: Failed},
+		"an unexpected response arrives":  {end: func(b *bench) { _, _ = b.broker.Write(response(3, "")) }, result: Failed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, rested := parking(t)
+			b, parked := startParking(t)
 			b.exchange(t, 1)
 			if test.inFlight {
 				write(t, b.client, request(heartbeat, 0, 9, ""))
 				expect(t, b.broker, request(heartbeat, 0, 9, ""))
 			}
-			rested()
-			rested()
+			parked()
+			parked()
 			test.end(b)
 			s := <-b.over
 			if s.Result != test.result {
@@ -127,15 +130,15 @@ func TestEndsAtRest(t *testing.T) {
 	}
 }
 
-func TestStoppedAtRest(t *testing.T) {
+func TestStoppedWhileParked(t *testing.T) {
 	near, inner := testutil.Pair(t)
 	_, upstream := testutil.Pair(t)
-	rests, over := make(chan struct{}, 100), make(chan Summary, 1)
-	h := &Handler{every: time.Millisecond, Freed: func() { rests <- struct{}{} }}
+	parks, over := make(chan struct{}, 100), make(chan Summary, 1)
+	h := &Handler{every: time.Millisecond, Freed: func() { parks <- struct{}{} }}
 	go h.Serve(t.Context(), inner, &owner{dial: to(upstream), over: over})
 	write(t, near, request(heartbeat, 0, 1, ""))
-	<-rests
-	<-rests
+	<-parks
+	<-parks
 	h.Close()
 	if s := <-over; s.Result != Stopped {
 		t.Errorf("summary %+v", s)

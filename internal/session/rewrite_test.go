@@ -54,7 +54,7 @@ func produce(correlation int32, acks int16, clientID string) []byte {
 }
 
 func TestAddressesAreReplaced(t *testing.T) {
-	for _, pieces := range []int{1, 2, 3, 7, 1 << 20} { // bytes a write; the last: all at once
+	for _, pieces := range []int{1, 2, 3, 7, 1 << 20} { // bytes per write; the last: everything in one write
 		b := start(t, nil, nil)
 		asked := bytes.Join([][]byte{
 			request(kafka.KeyMetadata, 1, 1, "m"), request(heartbeat, 0, 2, ""), request(kafka.KeyFindCoordinator, 0, 3, "f"), request(kafka.KeyMetadata, 1, 4, "m"),
@@ -84,7 +84,7 @@ func TestLargeMetadataIsNotHeld(t *testing.T) {
 	expect(t, b.broker, request(kafka.KeyMetadata, 1, 1, ""))
 	answer := metadata(1, realName, 9092, 20_000)
 	half := len(answer) / 2
-	write(t, b.broker, answer[:half]) // the rest never comes
+	write(t, b.broker, answer[:half]) // the rest never arrives
 	got := make([]byte, 1_000_000)
 	if _, err := io.ReadFull(b.client, got); err != nil {
 		t.Fatal(err)
@@ -94,7 +94,7 @@ func TestLargeMetadataIsNotHeld(t *testing.T) {
 	}
 }
 
-func TestResponsesThatCannotBeRewrittenDoNotPass(t *testing.T) {
+func TestMalformedResponsesDoNotPass(t *testing.T) {
 	broken := func(f func([]byte)) []byte {
 		b := metadata(1, realName, 9092, 1)
 		f(b)
@@ -117,7 +117,7 @@ func TestResponsesThatCannotBeRewrittenDoNotPass(t *testing.T) {
 			expect(t, b.broker, request(kafka.KeyMetadata, 1, 1, ""))
 			write(t, b.broker, tt.bytes)
 			if got, _ := io.ReadAll(b.client); len(got) > 0 {
-				t.Errorf("%d bytes have passed", len(got))
+				t.Errorf("%d bytes have reached the client", len(got))
 			}
 			if s := <-b.over; !failure.Is(s.Err, tt.code) {
 				t.Errorf("summary %+v, want %s", s, tt.code)
@@ -149,12 +149,12 @@ func TestRefusedVersionsDoNotPass(t *testing.T) {
 	}
 }
 
-func TestATooNewApiVersionsIsAnsweredInItsTurn(t *testing.T) {
+func TestATooNewApiVersionsIsAnsweredInOrder(t *testing.T) {
 	tooNew := func(correlation int32) []byte { return request(kafka.KeyApiVersions, 6, correlation, "body") }
 	answer := func(correlation int32) []byte { return kafka.AppendApiVersionsTooNew(nil, correlation) }
 
 	b := start(t, nil, nil)
-	write(t, b.client, tooNew(1)) // nothing in flight: at once
+	write(t, b.client, tooNew(1)) // nothing is in flight: answered at once
 	expect(t, b.client, answer(1))
 	write(t, b.client, request(heartbeat, 0, 2, ""), tooNew(3), tooNew(4), request(heartbeat, 0, 5, ""), tooNew(6))
 	expect(t, b.broker, request(heartbeat, 0, 2, ""), request(heartbeat, 0, 5, ""))
@@ -192,8 +192,9 @@ func TestAcksZeroWrittenBeforeTheDialIsDelivered(t *testing.T) {
 }
 
 func TestManyRequestsInFlight(t *testing.T) {
-	// More than the queue holds, and nobody reads responses until all are written:
-	// the broker sees at most the capacity, and in the end everything arrives.
+	// The client sends more requests than the queue holds, and no response is read
+	// until all are written: the broker sees at most the queue's capacity, and in the
+	// end everything arrives.
 	b := start(t, nil, nil)
 	const n = 3 * queueCapacity
 	written := make(chan error, 1)
@@ -225,8 +226,8 @@ func TestManyRequestsInFlight(t *testing.T) {
 	}
 }
 
-// TestNoAllocationPerFrame: what passes, what is looked through and what goes by the
-// kernel's way.
+// TestNoAllocationPerFrame: no frame costs an allocation, whether it passes, is
+// inspected or is spliced.
 func TestNoAllocationPerFrame(t *testing.T) {
 	if raceEnabled {
 		t.Skip("under the race detector sync.Pool drops buffers on purpose")
@@ -269,12 +270,12 @@ func TestNoAllocationPerFrame(t *testing.T) {
 	}
 }
 
-// allocations returns how many there are for one request and its response.
+// allocations returns the number of allocations for one request and its response.
 func allocations(t *testing.T, ask, reply []byte) float64 {
 	t.Helper()
 	near, inner := testutil.Pair(t)
 	broker, upstream := testutil.Pair(t)
-	for _, conn := range []*net.TCPConn{near, inner, broker, upstream} { // what is in flight must fit
+	for _, conn := range []*net.TCPConn{near, inner, broker, upstream} { // all bytes in flight must fit
 		_ = conn.SetReadBuffer(1 << 20)
 		_ = conn.SetWriteBuffer(1 << 20)
 	}
@@ -300,7 +301,7 @@ func allocations(t *testing.T, ask, reply []byte) float64 {
 	}
 	_ = near.SetDeadline(time.Now().Add(time.Minute))
 	_ = broker.SetDeadline(time.Now().Add(time.Minute))
-	for range 20 { // buffers, pipes and the queue are made
+	for range 20 { // buffers, pipes and the queue are allocated
 		exchange()
 	}
 	n := testing.AllocsPerRun(200, exchange)

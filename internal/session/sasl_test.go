@@ -24,8 +24,8 @@ func TestBareTokensAfterAHandshakeInVersion0(t *testing.T) {
 	}{
 		{"PLAIN", []string{"\x00user\x00secret"}, []string{""}},
 		{"SCRAM", []string{"n,,n=user,r=abc", "c=biws,r=abcdef,p=xyz"}, []string{"r=abcdef,s=QQ==,i=4096", "v=abc"}},
-		{"GSSAPI, whose last token has no answer", []string{"\x60\x48\x06\x06rest", "", "\x60\x05end"}, []string{"\x60\x01", "more", "-"}},
-		{"a token that looks like a request of no known version", []string{"\x00\x03\x7f\x00\x00\x00\x00\x09rest"}, []string{"ok"}},
+		{"GSSAPI, last token without an answer", []string{"\x60\x48\x06\x06rest", "", "\x60\x05end"}, []string{"\x60\x01", "more", "-"}},
+		{"a token that looks like a request in an unknown version", []string{"\x00\x03\x7f\x00\x00\x00\x00\x09rest"}, []string{"ok"}},
 		{"empty tokens", []string{"", ""}, []string{"", ""}},
 	}
 	for _, tt := range tests {
@@ -43,12 +43,12 @@ func TestBareTokensAfterAHandshakeInVersion0(t *testing.T) {
 					expect(t, b.client, bare(tt.answer[i]))
 				}
 			}
-			// Requests again, and rewritten again.
+			// After the tokens come requests again, and their responses are rewritten.
 			write(t, b.client, request(kafka.KeyMetadata, 1, 7, ""))
 			expect(t, b.broker, request(kafka.KeyMetadata, 1, 7, ""))
 			write(t, b.broker, metadata(7, realName, 9092, 1))
 			expect(t, b.client, metadata(7, "localhost", 19101, 1))
-			// And authentication once more on the same connection (KIP-368).
+			// Then the client authenticates again on the same connection (KIP-368).
 			write(t, b.client, handshakeRequest(0, 8))
 			expect(t, b.broker, handshakeRequest(0, 8))
 			write(t, b.broker, response(8, handshakeOK))
@@ -67,15 +67,15 @@ func TestARefusedHandshakeIsFollowedByRequests(t *testing.T) {
 	expect(t, b.broker, handshakeRequest(0, 1))
 	write(t, b.broker, response(1, handshakeRefused))
 	expect(t, b.client, response(1, handshakeRefused))
-	write(t, b.client, []byte{0, 0, 0, 2, 'h', 'i'}) // a bare token now is none
+	write(t, b.client, []byte{0, 0, 0, 2, 'h', 'i'}) // a bare token is not valid here
 	if s := <-b.over; !failure.Is(s.Err, failure.BadFrame) {
 		t.Errorf("summary %+v", s)
 	}
 }
 
-func TestHandshakeInVersion1NeedsNothing(t *testing.T) {
+func TestHandshakeInVersion1IsFollowedByRequests(t *testing.T) {
 	b := start(t, nil, nil)
-	for correlation := int32(1); correlation < 10; correlation += 3 { // again and again, as with re-authentication
+	for correlation := int32(1); correlation < 10; correlation += 3 { // repeated, as with re-authentication
 		asked := [][]byte{handshakeRequest(1, correlation), request(kafka.KeySaslAuthenticate, 2, correlation+1, "token"), request(heartbeat, 0, correlation+2, "")}
 		write(t, b.client, asked...)
 		expect(t, b.broker, asked...)
@@ -85,7 +85,7 @@ func TestHandshakeInVersion1NeedsNothing(t *testing.T) {
 	}
 }
 
-func TestAClientOfKafka09BeginsWithGSSAPI(t *testing.T) {
+func TestAKafka09ClientStartsWithAGSSAPIToken(t *testing.T) {
 	b := start(t, nil, nil)
 	first := bare("\x60\x82\x90\x01\x06\x09kerberos ticket")
 	write(t, b.client, first)
@@ -98,7 +98,7 @@ func TestAClientOfKafka09BeginsWithGSSAPI(t *testing.T) {
 	expect(t, b.client, metadata(1, "localhost", 19101, 1))
 }
 
-func TestABareTokenHasABound(t *testing.T) {
+func TestABareTokenHasASizeLimit(t *testing.T) {
 	b := start(t, func(h *Handler) { h.MaxRequest = 1000 }, nil)
 	write(t, b.client, handshakeRequest(0, 1))
 	expect(t, b.broker, handshakeRequest(0, 1))

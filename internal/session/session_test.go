@@ -25,8 +25,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// The model runs this many programs, 10 000 in all of its runs, unless the
-	// command line says otherwise.
+	// All runs of the model together run 10 000 programs, this many each, unless the
+	// command line sets another number.
 	_ = flag.Set("rapid.checks", strconv.Itoa(10_000/modelRuns))
 	goleak.VerifyTestMain(m)
 }
@@ -44,7 +44,7 @@ type bench struct {
 	over   chan Summary
 }
 
-// start runs a session. change may alter the handler; dial replaces the dial.
+// start starts a session. change may alter the handler; dial replaces the dial.
 func start(t *testing.T, change func(*Handler), dial dialFunc) *bench {
 	t.Helper()
 	b := &bench{dialed: make(chan struct{}), over: make(chan Summary, 1)}
@@ -244,7 +244,7 @@ func TestBadFramesEndTheConnection(t *testing.T) {
 	}
 }
 
-func TestResponsesNobodyAskedFor(t *testing.T) {
+func TestUnexpectedResponses(t *testing.T) {
 	tests := []struct {
 		name  string
 		bytes []byte
@@ -253,9 +253,9 @@ func TestResponsesNobodyAskedFor(t *testing.T) {
 		{"wrong correlation id", response(2, "secret.onprem.corp"), failure.UnexpectedResponse},
 		{"length 3", []byte{0, 0, 0, 3, 0, 0, 0, 1}, failure.ResponseMalformed},
 		{"a TLS alert", []byte{21, 3, 3, 0, 2, 2, 40}, failure.BrokerExpectsTLS},
-		{"one behind a response", append(response(1, ""), 21, 3, 3, 0, 2, 2, 40, 0), failure.UnexpectedResponse},
+		{"a TLS alert after a response", append(response(1, ""), 21, 3, 3, 0, 2, 2, 40, 0), failure.UnexpectedResponse},
 		{"negative length", []byte{0x80, 0, 0, 3, 0, 0, 0, 1}, failure.ResponseMalformed},
-		{"one too many", append(response(1, ""), response(1, "secret.onprem.corp")...), failure.UnexpectedResponse},
+		{"one response too many", append(response(1, ""), response(1, "secret.onprem.corp")...), failure.UnexpectedResponse},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -274,7 +274,7 @@ func TestResponsesNobodyAskedFor(t *testing.T) {
 	}
 }
 
-func TestTheClientHearsTheLastResponses(t *testing.T) {
+func TestTheClientGetsTheLastResponses(t *testing.T) {
 	b := start(t, nil, nil)
 	write(t, b.client, request(heartbeat, 0, 1, ""), request(heartbeat, 0, 2, ""))
 	expect(t, b.broker, request(heartbeat, 0, 1, ""), request(heartbeat, 0, 2, ""))
@@ -379,7 +379,7 @@ func TestAClientThatLeavesCancelsTheDial(t *testing.T) {
 	}
 }
 
-func TestTheHoldTimeEndsTheDial(t *testing.T) {
+func TestTheHoldTimeLimitsTheDial(t *testing.T) {
 	b := start(t, func(h *Handler) { h.Hold = 20 * time.Millisecond }, slowDial(nil, nil))
 	write(t, b.client, request(heartbeat, 0, 1, ""))
 	expectEnd(t, b.client, syscall.ECONNRESET)
@@ -388,14 +388,14 @@ func TestTheHoldTimeEndsTheDial(t *testing.T) {
 	}
 }
 
-func TestWhatTheClientSentWhileDiallingIsDelivered(t *testing.T) {
+func TestBytesSentDuringTheDialAreDelivered(t *testing.T) {
 	release := make(chan struct{})
 	broker, upstream := testutil.Pair(t)
 	b := start(t, nil, slowDial(release, func() net.Conn { return upstream }))
 	frames := [][]byte{request(heartbeat, 0, 1, "x")}
 	write(t, b.client, frames[0])
 	<-b.dialed
-	for i := range int32(40) { // more than the patience
+	for i := range int32(40) { // more bytes than are read ahead
 		f := request(heartbeat, 0, 2+i, strings.Repeat("y", 1000))
 		frames = append(frames, f)
 		write(t, b.client, f)
@@ -404,7 +404,7 @@ func TestWhatTheClientSentWhileDiallingIsDelivered(t *testing.T) {
 	expect(t, broker, frames...)
 }
 
-func TestStoppingEndsEverything(t *testing.T) {
+func TestStopEndsEveryConnection(t *testing.T) {
 	near, inner := testutil.Pair(t)
 	over := make(chan Summary, 1)
 	h := &Handler{}

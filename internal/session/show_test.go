@@ -13,7 +13,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
 )
 
-// taken are the frames that wait for a viewer, and how many were dropped.
+// taken returns the frames that wait for a viewer, and how many were dropped.
 func taken(v *tap.Viewer) (frames []*tap.Frame, dropped uint64) {
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -29,8 +29,8 @@ func taken(v *tap.Viewer) (frames []*tap.Frame, dropped uint64) {
 	}
 }
 
-// shown compares what was shown with what the two sides have sent, before addresses were
-// replaced.
+// shown compares the frames that were shown with what the two sides have sent, before
+// addresses were replaced.
 func (m *model) shown(v *tap.Viewer) error {
 	var want [2][][]byte
 	for _, e := range m.p {
@@ -71,7 +71,8 @@ func watched(t *testing.T, filter tap.Filter) (*bench, *tap.Viewer) {
 	return b, frames.Watch(filter)
 }
 
-// TestAViewerThatDoesNotRead: connections do not wait for it, and it is told what it missed.
+// TestAViewerThatDoesNotRead: connections do not wait for a slow viewer, and it is
+// notified of the frames that it missed.
 func TestAViewerThatDoesNotRead(t *testing.T) {
 	b, viewer := watched(t, tap.Filter{Bodies: true})
 	const exchanges = 6000
@@ -94,8 +95,9 @@ func TestAViewerThatDoesNotRead(t *testing.T) {
 	}
 }
 
-// TestWhatIsShown: what a frame says beside its bytes.
-func TestWhatIsShown(t *testing.T) {
+// TestShownFrames: a shown frame carries, besides its bytes, its metadata: connection,
+// target, client software, addresses.
+func TestShownFrames(t *testing.T) {
 	b, viewer := watched(t, tap.Filter{})
 	hello := request(kafka.KeyApiVersions, 3, 1, "\x00\x08sarama!\x06v1.47\x00")
 	write(t, b.client, hello)
@@ -113,14 +115,14 @@ func TestWhatIsShown(t *testing.T) {
 	_ = b.client.CloseWrite()
 	<-b.over
 	frames, _ := taken(viewer)
-	// The client may ask again before the pump has shown what it wrote.
+	// The client may send the next request before the pump has shown the response that it wrote.
 	slices.SortStableFunc(frames, func(a, b *tap.Frame) int { return cmp.Compare(a.CorrelationID, b.CorrelationID) })
-	var said []string
+	var got []string
 	for _, f := range frames {
 		if f.Connection == nil || f.Target != "kafka-1.corp:9092" || time.Since(f.Time) > time.Minute || f.Software != "sarama! v1.47"[:min(13, len(f.Software))] || f.Request && f.Bytes != nil {
 			t.Errorf("%+v", f)
 		}
-		said = append(said, fmt.Sprintf("%t %s:%d %d local=%t cut=%t addresses=%d bytes=%d", f.Request, kafka.Name(f.Key), f.Version, f.CorrelationID, f.Local, f.Cut, f.Addresses, len(f.Bytes)))
+		got = append(got, fmt.Sprintf("%t %s:%d %d local=%t cut=%t addresses=%d bytes=%d", f.Request, kafka.Name(f.Key), f.Version, f.CorrelationID, f.Local, f.Cut, f.Addresses, len(f.Bytes)))
 	}
 	want := []string{
 		"true ApiVersions:3 1 local=false cut=false addresses=0 bytes=0",
@@ -131,16 +133,17 @@ func TestWhatIsShown(t *testing.T) {
 		"false ApiVersions:99 3 local=true cut=false addresses=0 bytes=0",
 		"true Heartbeat:0 4 local=false cut=true addresses=0 bytes=0",
 	}
-	if fmt.Sprint(said) != fmt.Sprint(want) {
-		t.Errorf("shown\n%q, want\n%q", said, want)
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("shown\n%q, want\n%q", got, want)
 	}
 }
 
-// TestALargeFrameIsShownInPart: what is more than a viewer gets goes its usual way.
+// TestALargeFrameIsShownInPart: a viewer gets the beginning of a large frame, and the
+// rest is relayed as usual.
 func TestALargeFrameIsShownInPart(t *testing.T) {
 	b, viewer := watched(t, tap.Filter{Bodies: true, Records: true})
 	ask, answer := request(kafka.KeyFetch, 15, 7, ""), fetched(15, 7, 3<<20)
-	for range 2 { // behind a large frame the next one is only looked at
+	for range 2 { // the frame after a large one is only peeked at
 		write(t, b.client, ask)
 		expect(t, b.broker, ask)
 		sent := make(chan error, 1)
@@ -154,7 +157,7 @@ func TestALargeFrameIsShownInPart(t *testing.T) {
 		}
 	}
 	var frames []*tap.Frame
-	// The pump may show a response after the client has it, and has asked again.
+	// The pump may show a response after the client has received it and sent its next request.
 	for range 4 {
 		f, dropped, err := viewer.Next(t.Context())
 		if err != nil || dropped > 0 {

@@ -38,8 +38,9 @@ func fetched(version int16, correlation int32, records int) []byte {
 	return frame
 }
 
-// TestAConsumerThatPausesForTenMinutes stops in the middle of a response of 50 MiB
-// and gets every byte when it goes on: only the reader is slow (R13).
+// TestAConsumerThatPausesForTenMinutes: a consumer that stops reading in the middle of
+// a response of 50 MiB gets every byte when it continues, because only the reader is
+// slow (R13).
 func TestAConsumerThatPausesForTenMinutes(t *testing.T) {
 	for name, version := range map[string]int16{"passed": 11, "walked": 17} {
 		t.Run(name, func(t *testing.T) {
@@ -69,7 +70,7 @@ func TestAConsumerThatPausesForTenMinutes(t *testing.T) {
 					t.Fatalf("after %v: %v", time.Since(begin), err)
 				}
 				if want := crc64.Checksum(response, crc64.MakeTable(crc64.ECMA)); sum.Sum64() != want {
-					t.Error("what came is not what was sent")
+					t.Error("the client received other bytes than the broker sent")
 				}
 				_ = client.Close()
 				_ = broker.Close()
@@ -81,11 +82,11 @@ func TestAConsumerThatPausesForTenMinutes(t *testing.T) {
 	}
 }
 
-// TestASourceThatComesBackSlowly: the client has read nothing for a while, so the
-// broker's kernel tries at long intervals only and does not notice at once that the
-// client reads again. That is the client's doing and not a stall; silence after the
-// broker has sent again is one.
-func TestASourceThatComesBackSlowly(t *testing.T) {
+// TestASourceThatResumesSlowly: after the client has read nothing for a while, the
+// broker's kernel probes only at long intervals and notices late that the client reads
+// again. The client caused this silence, so it is no stall. Silence after the broker
+// has sent again is a stall.
+func TestASourceThatResumesSlowly(t *testing.T) {
 	const stall = time.Minute
 	for name, test := range map[string]struct {
 		pause, silence time.Duration // of the client, of the broker afterwards
