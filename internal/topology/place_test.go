@@ -18,8 +18,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 )
 
-// crowd is a response with many nodes.
-func crowd(n int) []kafka.Endpoint {
+// manyNodes returns the endpoints of a response with n nodes.
+func manyNodes(n int) []kafka.Endpoint {
 	eps := make([]kafka.Endpoint, n)
 	for i := range eps {
 		eps[i] = kafka.Endpoint{NodeID: int32(i + 1), Host: fmt.Sprintf("kafka-%d.onprem.corp", i+1), Port: 9092}
@@ -27,9 +27,9 @@ func crowd(n int) []kafka.Endpoint {
 	return eps
 }
 
-// TestManyNodesInAFullRange: 10 000 nodes in a range of 100 ports of which one is taken.
-// Each port is bound once, the one that is taken is tried once a minute, and one failure
-// tells of the 9 901 nodes that are hidden.
+// TestManyNodesInAFullRange: with 10 000 nodes in a range of 100 ports, one of them
+// taken by another process, each port is bound once, the taken one is tried once a
+// minute, and one failure reports all 9 901 hidden nodes.
 func TestManyNodesInAFullRange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const nodes = 10_000
@@ -44,7 +44,7 @@ func TestManyNodesInAFullRange(t *testing.T) {
 		expect := func(when string, binds int) {
 			t.Helper()
 			p.calls, failures, unmapped = 0, nil, 0
-			eps := crowd(nodes)
+			eps := manyNodes(nodes)
 			if err := topo.Map(eps); err != nil {
 				t.Fatal(err)
 			}
@@ -75,7 +75,8 @@ func TestManyNodesInAFullRange(t *testing.T) {
 	})
 }
 
-// TestATakenHomeIsRemembered from the start on.
+// TestATakenHomeIsRemembered: a home port that was taken at start is not tried again
+// for the first response.
 func TestATakenHomeIsRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPorts(19101)
@@ -91,8 +92,8 @@ func TestATakenHomeIsRemembered(t *testing.T) {
 	})
 }
 
-// TestNoDescriptor: nothing more is tried with the response, nothing is remembered, and
-// the failure names the cause.
+// TestNoDescriptor: without a free descriptor nothing more is tried for the response,
+// no port is remembered as taken, and the failure names the cause.
 func TestNoDescriptor(t *testing.T) {
 	for _, ephemeral := range []bool{false, true} {
 		p := newPorts()
@@ -112,13 +113,13 @@ func TestNoDescriptor(t *testing.T) {
 		}
 		p.full = false
 		if got := learn(t, topo, 1, 50, 51, 52); got[50] == 0 || !ephemeral && got[50] != 19150 {
-			t.Errorf("with descriptors again: %v", got)
+			t.Errorf("when descriptors are free again: %v", got)
 		}
 	}
 }
 
-// TestNothingWaitsForABind: while a port is bound, and in callbacks, everything but the
-// placing of other nodes goes on.
+// TestNothingWaitsForABind: while a port is being bound, and in callbacks, every
+// operation except the placement of other nodes proceeds.
 func TestNothingWaitsForABind(t *testing.T) {
 	p := newPorts(19101)
 	var topo *Topology
@@ -143,9 +144,9 @@ func TestNothingWaitsForABind(t *testing.T) {
 	}
 }
 
-// TestTogether: calls that name the same new nodes share their places, and each port is
-// bound before its address is returned.
-func TestTogether(t *testing.T) {
+// TestConcurrentCallsShareThePlacement: concurrent calls that name the same new nodes get the same ports, and
+// each port is bound before its address is returned.
+func TestConcurrentCallsShareThePlacement(t *testing.T) {
 	p := newPorts(19103)
 	topo, _ := cluster(p, func(o *Options) { o.Report = func(*failure.Failure) {} })
 	topo.BindHomes()
@@ -176,7 +177,7 @@ func TestTogether(t *testing.T) {
 	all.Wait()
 	for _, got := range results[1:] {
 		if !maps.Equal(got, results[0]) {
-			t.Fatalf("one was told %v, another one %v", results[0], got)
+			t.Fatalf("one call got %v, another one %v", results[0], got)
 		}
 	}
 	if results[0][3] != 19199 || results[0][34] != 19134 || wrong.Load() != 0 || p.calls != 26 {
@@ -184,8 +185,8 @@ func TestTogether(t *testing.T) {
 	}
 }
 
-// TestFollowWhilePlacing: a node that is placed while the names change leads to its
-// address by the new ones.
+// TestFollowWhilePlacing: a node that is placed while the names change is reached under
+// the new names.
 func TestFollowWhilePlacing(t *testing.T) {
 	p := newPorts()
 	topo, _ := cluster(p, nil)
@@ -207,7 +208,8 @@ func TestFollowWhilePlacing(t *testing.T) {
 	}
 }
 
-// TestOneFailurePerCode names the first addresses of a response that were refused.
+// TestOneFailurePerCode: the failures of one response are reported once per code and
+// name the first addresses that were refused.
 func TestOneFailurePerCode(t *testing.T) {
 	var failures []*failure.Failure
 	topo, _ := cluster(newPorts(), func(o *Options) { o.Report = func(f *failure.Failure) { failures = append(failures, f) } })
@@ -228,16 +230,16 @@ func TestOneFailurePerCode(t *testing.T) {
 		}
 	}
 	if eps[9].Hidden {
-		t.Error("a good address is hidden as well")
+		t.Error("a valid address is hidden as well")
 	}
 }
 
-// BenchmarkManyNodesInAFullRange is a response with 10 000 nodes in a range of 100 ports
-// of which one is taken.
+// BenchmarkManyNodesInAFullRange maps a response with 10 000 nodes in a range of 100
+// ports, one of them taken by another process.
 func BenchmarkManyNodesInAFullRange(b *testing.B) {
 	topo, _ := cluster(newPorts(19150), func(o *Options) { o.Report = nil })
 	topo.BindHomes()
-	source := crowd(10_000)
+	source := manyNodes(10_000)
 	eps := make([]kafka.Endpoint, len(source))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -76,7 +76,8 @@ func (p *ports) Owns(port uint16) bool {
 	return p.bound[port] || port == 9092
 }
 
-// cluster returns a topology and the codes that it reports, which one goroutine may use.
+// cluster returns a topology and the codes that it reports. Only one goroutine may use
+// them.
 func cluster(p *ports, change func(*Options)) (*Topology, *[]failure.Code) {
 	var codes []failure.Code
 	opts := Options{
@@ -94,8 +95,8 @@ func cluster(p *ports, change func(*Options)) (*Topology, *[]failure.Code) {
 	return New(opts), &codes
 }
 
-// learn maps one response that names these nodes and returns id -> local port,
-// 0 for hidden.
+// learn maps one response that names these nodes. It returns the local port of each id,
+// 0 for a hidden node.
 func learn(t *testing.T, topo *Topology, ids ...int32) map[int32]int32 {
 	t.Helper()
 	eps := make([]kafka.Endpoint, len(ids))
@@ -127,9 +128,9 @@ func TestPlacement(t *testing.T) {
 	}{
 		{"homes", 19199, nil, []int32{1, 2, 3}, map[int32]int32{1: 19101, 2: 19102, 3: 19103}},
 		{"home by modulus", 19199, nil, []int32{1001, 70000}, map[int32]int32{1001: 19101, 70000: 19100}},
-		{"guests take the highest", 19199, nil, []int32{70000, 1001, 2, 1, 101}, map[int32]int32{1: 19101, 2: 19102, 101: 19199, 1001: 19198, 70000: 19100}},
+		{"displaced nodes take the highest ports", 19199, nil, []int32{70000, 1001, 2, 1, 101}, map[int32]int32{1: 19101, 2: 19102, 101: 19199, 1001: 19198, 70000: 19100}},
 		{"a taken home", 19199, []uint16{19101, 19199}, []int32{1, 2}, map[int32]int32{1: 19198, 2: 19102}},
-		{"empty homes come last", 19109, nil, []int32{1, 11, 21}, map[int32]int32{1: 19101, 11: 19109, 21: 19108}},
+		{"free homes are taken last", 19109, nil, []int32{1, 11, 21}, map[int32]int32{1: 19101, 11: 19109, 21: 19108}},
 		{"smaller than the homes", 19101, nil, []int32{1, 2, 3}, map[int32]int32{1: 19101, 2: 19100, 3: 0}},
 		{"exhausted", 19102, nil, []int32{1, 2, 3, 4, 5}, map[int32]int32{1: 19101, 2: 19102, 3: 19100, 4: 0, 5: 0}},
 		{"the largest id", 19199, nil, []int32{1<<31 - 1}, map[int32]int32{1<<31 - 1: 19147}},
@@ -175,7 +176,7 @@ func TestTwoInstancesAgree(t *testing.T) {
 	}
 }
 
-func TestAGuestLeavesTheHomesOfLaterNodesAlone(t *testing.T) {
+func TestADisplacedNodeTakesNoHomeOfALaterNode(t *testing.T) {
 	topo, _ := cluster(newPorts(), nil)
 	topo.BindHomes()
 	learn(t, topo, 1, 101, 201, 301)
@@ -196,12 +197,12 @@ func TestFullRangeGivesUpThePortOfTheLongestAbsent(t *testing.T) {
 		learn(t, topo, 2)
 		time.Sleep(absence - time.Minute - time.Second) // synctest
 		if got := learn(t, topo, 3); got[3] != 0 {
-			t.Fatalf("node 3 got port %d although nobody was absent for ten minutes", got[3])
+			t.Fatalf("node 3 got port %d although no node was absent for ten minutes", got[3])
 		}
 		p.conns[19101] = 1
 		time.Sleep(time.Minute + time.Second) // synctest
 		if got := learn(t, topo, 3); got[3] != 19100 {
-			t.Fatalf("node 3 got port %d; node 1 has a connection, so node 2's 19100 should go", got[3])
+			t.Fatalf("node 3 got port %d; node 1 has a connection, so node 2 should lose its port 19100", got[3])
 		}
 		if diff := cmp.Diff([]failure.Code{failure.NoPort}, *codes); diff != "" {
 			t.Error(diff)
@@ -312,7 +313,7 @@ func TestResolveWaitsUntilTheNodeIsKnown(t *testing.T) {
 			results <- result{target, id, err}
 		}()
 		synctest.Wait()
-		learn(t, topo, 1) // another node: the wait goes on
+		learn(t, topo, 1) // another node: Resolve still waits
 		synctest.Wait()
 		learn(t, topo, 2)
 		if r := <-results; r.err != nil || r.id != 2 || r.target.Host != "kafka-2.onprem.corp" {
@@ -342,8 +343,9 @@ func TestAMovedNodeKeepsItsPort(t *testing.T) {
 	}
 }
 
-// TestFollow: other names lead known nodes elsewhere, from the next connection on; ports
-// stay, and nodes that the names do not lead anywhere are left to the next response.
+// TestFollow: after a change of names, known nodes lead to their new addresses from the
+// next connection on. Ports stay. The next response decides about nodes without an
+// address under the new names.
 func TestFollow(t *testing.T) {
 	p := newPorts()
 	topo, _ := cluster(p, nil)

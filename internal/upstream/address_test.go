@@ -13,7 +13,7 @@ import (
 
 func at(host string) endpoint { return endpoint{target: target(host)} }
 
-// tried admits an attempt that has to be admitted.
+// tried admits an attempt that must be admitted.
 func tried(t *testing.T, a *addresses, e endpoint) *try {
 	t.Helper()
 	turn := a.enter(e, addressMaxWait)
@@ -23,8 +23,8 @@ func tried(t *testing.T, a *addresses, e endpoint) *try {
 	return turn.try
 }
 
-// attempts counts how many of the clients that come back every 10 ms for so long
-// may try the address, each attempt failing with code.
+// attempts counts the attempts that a client, which comes back every 10 ms during this
+// time, may make at the address. Each attempt fails with code.
 func attempts(a *addresses, e endpoint, code failure.Code, lasts time.Duration) (n int, times []time.Duration) {
 	begin := time.Now()
 	for time.Since(begin) < lasts {
@@ -38,7 +38,7 @@ func attempts(a *addresses, e endpoint, code failure.Code, lasts time.Duration) 
 	return n, times
 }
 
-func TestAnAddressInTroubleIsPaced(t *testing.T) {
+func TestAFailingAddressIsPaced(t *testing.T) {
 	for _, tt := range []struct {
 		code     failure.Code
 		lasts    time.Duration
@@ -65,7 +65,7 @@ func TestAnAddressInTroubleIsPaced(t *testing.T) {
 	}
 }
 
-// inTrouble returns addresses of which one is in trouble.
+// inTrouble returns addresses of which one is failing.
 func inTrouble(t *testing.T, e endpoint, f *failure.Failure) *addresses {
 	t.Helper()
 	a := &addresses{}
@@ -73,18 +73,18 @@ func inTrouble(t *testing.T, e endpoint, f *failure.Failure) *addresses {
 	return a
 }
 
-func TestTheFirstClientOfAPauseHasTheNextTurn(t *testing.T) {
+func TestTheFirstClientInAPauseGetsTheNextAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		down := failure.New(failure.BrokerUnreachable, nil)
 		e := at("a")
 		a := inTrouble(t, e, down)
 		time.Sleep(300 * time.Millisecond) // synctest
 		if a.enter(e, 699*time.Millisecond).refused != down {
-			t.Error("a client waits for a turn that comes later than its patience lasts")
+			t.Error("a client waits for a turn that is later than its deadline")
 		}
 		leaves := a.enter(e, addressMaxWait)
 		if leaves.wait == nil || leaves.wait.most != 700*time.Millisecond {
-			t.Fatalf("the first client does not wait for its turn: %+v", leaves)
+			t.Fatalf("the first client does not wait for the next attempt: %+v", leaves)
 		}
 		if a.enter(e, addressMaxWait).refused != down {
 			t.Error("the second client is not refused at once")
@@ -96,7 +96,7 @@ func TestTheFirstClientOfAPauseHasTheNextTurn(t *testing.T) {
 		}
 		stays := a.enter(e, addressMaxWait)
 		if stays.wait == nil {
-			t.Fatal("the turn of a client that has left is lost")
+			t.Fatal("the next attempt is lost with the client that left")
 		}
 		if err := a.pass(t.Context(), stays.wait); err != nil {
 			t.Error(err)
@@ -115,14 +115,14 @@ func TestClientsWaitForTheAttemptInFlight(t *testing.T) {
 		time.Sleep(100 * time.Millisecond) // synctest
 		waits := a.enter(e, addressMaxWait)
 		if waits.wait == nil || waits.wait.most != 900*time.Millisecond || a.enter(e, addressMaxWait).wait == nil {
-			t.Fatalf("does not wait: %+v", waits)
+			t.Fatalf("the client does not wait: %+v", waits)
 		}
 		if a.enter(e, 0).refused != down {
-			t.Error("waits without patience")
+			t.Error("a client waits although its deadline has passed")
 		}
 		a.abandon(first)
 		if a.pass(t.Context(), waits.wait) != nil || a.enter(e, addressMaxWait).try != nil {
-			t.Error("an abandoned attempt has let another one begin at once")
+			t.Error("after an abandoned attempt another one began at once")
 		}
 		time.Sleep(900 * time.Millisecond) // synctest
 		second := tried(t, a, e)
@@ -144,9 +144,9 @@ func TestClientsWaitForTheAttemptInFlight(t *testing.T) {
 	})
 }
 
-// TestFailuresOfAttemptsThatBeganEarlierChangeNothing: of many attempts that are in
-// flight together the first failure counts, and a success more than those that began
-// before it.
+// TestFailuresOfAttemptsThatBeganEarlierChangeNothing: of many attempts in flight
+// together only the first failure counts. A success outweighs failures of attempts that
+// began before it.
 func TestFailuresOfAttemptsThatBeganEarlierChangeNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var a addresses
@@ -168,14 +168,15 @@ func TestFailuresOfAttemptsThatBeganEarlierChangeNothing(t *testing.T) {
 		a.leave(tried(t, &a, e), nil)
 		a.leave(early[2], down)
 		if a.m[e].paced {
-			t.Error("an attempt that began before another was granted has put the address in trouble")
+			t.Error("the failure of an attempt that began before the last success marked the address as failing")
 		}
 	})
 }
 
-// TestAnAddressInDoubtIsTriedByOne: the others wait for its outcome, however long it
-// takes, because there is no failure yet to refuse them with.
-func TestAnAddressInDoubtIsTriedByOne(t *testing.T) {
+// TestAHalfOpenAddressIsTriedByOne: only one client at a time tries a half-open
+// address. The others wait for the outcome, however long it takes, because there is no
+// failure yet to refuse them with.
+func TestAHalfOpenAddressIsTriedByOne(t *testing.T) {
 	for name, halfOpen := range map[string]func(*addresses, endpoint){
 		"new": func(*addresses, endpoint) {},
 		"not used for long": func(a *addresses, e endpoint) {
@@ -191,15 +192,15 @@ func TestAnAddressInDoubtIsTriedByOne(t *testing.T) {
 				halfOpen(&a, e)
 				first := tried(t, &a, e)
 				if turn := a.enter(e, 0); turn.wait == nil || turn.wait.most != addressYoung {
-					t.Fatalf("does not wait: %+v", turn)
+					t.Fatalf("the client does not wait: %+v", turn)
 				}
 				a.unreached(first)
-				second := tried(t, &a, e) // at once: the first did not get as far
+				second := tried(t, &a, e) // at once: the first attempt did not reach the address
 				down := failure.New(failure.BrokerUnreachable, nil)
 				a.leave(second, down)
 				a.broken(e)
 				if a.enter(e, 0).refused != down {
-					t.Error("not refused after the failure")
+					t.Error("a waiting client is not refused after the failure")
 				}
 				time.Sleep(time.Second) // synctest
 				a.leave(tried(t, &a, e), nil)

@@ -43,8 +43,8 @@ func (r *record) counts() (granted, failed int) {
 	return granted, failed
 }
 
-// TestOutcomes: each finished attempt is told with its target and its beginning, after
-// its failure was reported.
+// TestOutcomes: each finished attempt is reported with its target and its start time,
+// after its failure was reported.
 func TestOutcomes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		outcomes := &record{}
@@ -54,7 +54,7 @@ func TestOutcomes(t *testing.T) {
 			Health: outcomes,
 			Failed: func(context.Context, *failure.Failure) {
 				if granted, failed := outcomes.counts(); granted+failed != reported {
-					t.Error("an outcome was told before its failure")
+					t.Error("an outcome was reported before its failure")
 				}
 				reported++
 			},

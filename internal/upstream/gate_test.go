@@ -20,8 +20,8 @@ func opened() *gate {
 	return g
 }
 
-// enterMany has n callers enter, and returns how many have been admitted so far,
-// and a channel of their tickets.
+// enterMany has n callers enter. It returns the number of callers admitted so far and a
+// channel of their tickets.
 func enterMany(ctx context.Context, g *gate, n int) (admitted *atomic.Int32, tickets chan ticket) {
 	admitted, tickets = &atomic.Int32{}, make(chan ticket, n)
 	for range n {
@@ -36,9 +36,9 @@ func enterMany(ctx context.Context, g *gate, n int) (admitted *atomic.Int32, tic
 	return admitted, tickets
 }
 
-func TestInDoubtOneGoesAhead(t *testing.T) {
+func TestAHalfOpenGateAdmitsOne(t *testing.T) {
 	for name, tt := range map[string]struct {
-		outcome func(*gate, ticket) // of the first attempt after 100 ms, nil: none
+		outcome func(*gate, ticket) // of the first attempt, after 100 ms; nil: none
 		want    int                 // admitted then, of ten
 		later   int                 // admitted 8 s later
 	}{
@@ -55,7 +55,7 @@ func TestInDoubtOneGoesAhead(t *testing.T) {
 				admitted, tickets := enterMany(ctx, g, 10)
 				time.Sleep(100 * time.Millisecond) // synctest
 				if n := admitted.Load(); n != 1 {
-					t.Errorf("%d have gone ahead", n)
+					t.Errorf("%d were admitted", n)
 				}
 				if tt.outcome != nil {
 					tt.outcome(g, <-tickets)
@@ -75,7 +75,8 @@ func TestInDoubtOneGoesAhead(t *testing.T) {
 	}
 }
 
-// TestAnOpenGateStartsSlowly: what has just begun to fail is met by a few.
+// TestAnOpenGateStartsSlowly: after an idle time a gate admits only a few callers at
+// first, so that only a few attempts meet an outage that has just begun.
 func TestAnOpenGateStartsSlowly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := opened()
@@ -99,8 +100,8 @@ func TestAnOpenGateStartsSlowly(t *testing.T) {
 			t.Errorf("1000 were admitted in %d rounds, want at most %d", rounds, want)
 		}
 
-		// An outage that begins when as many have just passed meets the window's
-		// remains, and after a second without attempts the first one again.
+		// The outage begins after as many have just passed. The rest of their window
+		// and, after a second without attempts, a first window again meet it.
 		for range len(tickets) {
 			g.leave(<-tickets, nil, time.Time{})
 		}
@@ -118,9 +119,9 @@ func TestAnOpenGateStartsSlowly(t *testing.T) {
 	})
 }
 
-// TestSwallowedAttemptsHoldNobodyUp: attempts without an outcome fill the window,
-// and others pass beside them.
-func TestSwallowedAttemptsHoldNobodyUp(t *testing.T) {
+// TestUnansweredAttemptsDoNotBlockTheGate: attempts without an outcome fill the window,
+// and others are still admitted.
+func TestUnansweredAttemptsDoNotBlockTheGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := opened()
 		ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
@@ -129,21 +130,21 @@ func TestSwallowedAttemptsHoldNobodyUp(t *testing.T) {
 		before := admitted.Load()
 		time.Sleep(time.Second + time.Millisecond) // synctest
 		if n := int(admitted.Load() - before); n != int(time.Second/releaseOpen) {
-			t.Errorf("%d were admitted in a second beside a full window", n)
+			t.Errorf("%d were admitted within a second while the window was full", n)
 		}
 		cancel()
 		synctest.Wait()
 	})
 }
 
-func TestABrokenConnectionRaisesDoubt(t *testing.T) {
+func TestABrokenConnectionMakesTheGateHalfOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := opened()
 		g.broken()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if admitted, _ := enterMany(ctx, g, 10); admitted.Load() != 1 {
-			t.Errorf("%d have gone ahead", admitted.Load())
+			t.Errorf("%d were admitted", admitted.Load())
 		}
 		away := failure.New(failure.ConnectorAway, nil)
 		shut := opened()
@@ -166,14 +167,14 @@ func TestAnOldFailureDoesNotShutAnOpenGate(t *testing.T) {
 		g.leave(late, nil, time.Time{})
 		g.leave(early, away, time.Time{})
 		if g.failure() != nil {
-			t.Error("an attempt that began before another was granted has shut the gate")
+			t.Error("the failure of an attempt that began before the last success shut the gate")
 		}
 	})
 }
 
-// TestWhoeverIsAdmittedTooLateLeavesItsPlace: the time of a waiter is over at the
-// moment at which it is admitted.
-func TestWhoeverIsAdmittedTooLateLeavesItsPlace(t *testing.T) {
+// TestAWaiterAdmittedTooLateLeavesItsPlace: a waiter whose deadline passes at the
+// moment at which it is admitted gives its place to others.
+func TestAWaiterAdmittedTooLateLeavesItsPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := opened()
 		g.leave(ticket{epoch: g.epoch, at: time.Now()}, away, time.Now().Add(time.Second))
@@ -191,8 +192,9 @@ func TestWhoeverIsAdmittedTooLateLeavesItsPlace(t *testing.T) {
 	})
 }
 
-// outage runs clients that ask for an attempt again and again, the landscape
-// failing until it heals, and returns when attempts began.
+// outage runs clients that request attempts again and again. All attempts fail until
+// the outage ends. It returns when attempts began, and how long after the end the first
+// one succeeded.
 func outage(t *testing.T, clients int, lasts time.Duration) (attempts []time.Duration, recovered time.Duration) {
 	t.Helper()
 	g := opened()
@@ -236,7 +238,7 @@ func TestAShutGatePacesAttempts(t *testing.T) {
 		const clients = 100
 		attempts, recovered := outage(t, clients, 40*time.Second)
 		paced := 0
-		for _, at := range attempts[firstWindow:] { // these came at once when the gate was still open
+		for _, at := range attempts[firstWindow:] { // the first ones began at once, while the gate was still open
 			if at < 40*time.Second {
 				paced++
 			}
@@ -248,7 +250,7 @@ func TestAShutGatePacesAttempts(t *testing.T) {
 			t.Errorf("only %d attempts in 40 s", paced)
 		}
 		if recovered > 2*time.Second {
-			t.Errorf("the first grant came %v after the landscape's return", recovered)
+			t.Errorf("the first success was %v after the end of the outage", recovered)
 		}
 	})
 }
@@ -257,7 +259,7 @@ func TestTheFirstFailuresShutTheGateOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := opened()
 		var tickets []ticket
-		for range firstWindow { // that are under way together
+		for range firstWindow { // all in flight together
 			passed, _ := g.enter(t.Context())
 			tickets = append(tickets, passed)
 		}
@@ -265,12 +267,12 @@ func TestTheFirstFailuresShutTheGateOnce(t *testing.T) {
 			g.leave(passed, away, time.Time{})
 		}
 		if ceiling := g.pauses.NextBackOff(); ceiling != 2*pauseFloor {
-			t.Errorf("the next pause may take %v after the failures of one moment, want %v", ceiling, 2*pauseFloor)
+			t.Errorf("after failures at the same moment the next pause may take %v, want %v", ceiling, 2*pauseFloor)
 		}
 	})
 }
 
-func TestWaitersLeaveWithTheFailureWhenTheirTimeIsOver(t *testing.T) {
+func TestWaitersReturnTheFailureAtTheirDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := opened()
 		g.leave(ticket{epoch: g.epoch, at: time.Now()}, away, time.Now().Add(time.Minute))
@@ -286,7 +288,7 @@ func TestWaitersLeaveWithTheFailureWhenTheirTimeIsOver(t *testing.T) {
 	})
 }
 
-func TestAnAbandonedProbeLeavesItsPlace(t *testing.T) {
+func TestAnAbandonedProbeFreesItsPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := opened()
 		g.leave(ticket{epoch: g.epoch, at: time.Now()}, away, time.Time{})
@@ -303,12 +305,12 @@ func TestAnAbandonedProbeLeavesItsPlace(t *testing.T) {
 		synctest.Wait()
 		g.abandon(first)
 		if second := <-entered; second.epoch != g.epoch {
-			t.Error("the next one is not the probe")
+			t.Error("the next caller is not the probe")
 		}
 	})
 }
 
-func TestAnOldOutageIsTriedLessOften(t *testing.T) {
+func TestALongOutageIsProbedLessOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		attempts, _ := outage(t, 10, 10*time.Minute)
 		late := 0

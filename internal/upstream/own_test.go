@@ -11,8 +11,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 )
 
-// TestOwnAddress: an address of the process itself is refused after it was resolved and
-// before it is connected to, be it the target or the proxy.
+// TestOwnAddress: an address of the process itself, as target or as proxy, is refused
+// after it was resolved and before it is connected to.
 func TestOwnAddress(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

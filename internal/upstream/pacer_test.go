@@ -20,9 +20,9 @@ func gateOf(d *Dialer) *routeGate {
 	return g
 }
 
-// TestDialersShareWhatTheyHaveInCommon: what one of them meets, the other one knows if
-// it uses the same proxy, tenant and Location ID.
-func TestDialersShareWhatTheyHaveInCommon(t *testing.T) {
+// TestDialersShareGatesAndAddresses: dialers with the same proxy, tenant and Location
+// ID share what an attempt of one of them showed.
+func TestDialersShareGatesAndAddresses(t *testing.T) {
 	at := hostport.Target{Host: "a", Port: 9092, LocationID: "LOC1"}
 	secure := at
 	secure.ServerName = "a.corp"
@@ -90,8 +90,9 @@ func TestDialersShareWhatTheyHaveInCommon(t *testing.T) {
 	}
 }
 
-// TestStatusIsOfTheTargetsAskedFor: dialers that share a pacer show what is theirs.
-func TestStatusIsOfTheTargetsAskedFor(t *testing.T) {
+// TestStatusShowsOnlyTheGivenTargets: dialers that share a pacer each show only their own
+// targets.
+func TestStatusShowsOnlyTheGivenTargets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p Pacer
 		d := &Dialer{Pacer: &p, connect: func(context.Context, hostport.Target) (net.Conn, error) {
@@ -119,10 +120,10 @@ func TestMemoryOfGatesIsBounded(t *testing.T) {
 			time.Sleep(time.Millisecond) // synctest
 		}
 		if len(p.gates) != maxGates {
-			t.Errorf("%d gates are remembered", len(p.gates))
+			t.Errorf("%d gates are kept", len(p.gates))
 		}
 		if p.known(route{locationID: "busy"}) != busy || p.known(route{locationID: fmt.Sprint(2*maxGates + 1)}) == nil {
-			t.Error("a gate in use, or the newest ones, are forgotten")
+			t.Error("a gate in use or one of the newest was dropped")
 		}
 	})
 }

@@ -16,14 +16,14 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 )
 
-// track says how attempts at one bootstrap address end, and when.
+// track defines how attempts at one bootstrap address end, and when.
 type track struct {
 	after time.Duration
 	code  failure.Code // "": granted
 }
 
-// stadium is a landscape of which only the time of each outcome is known.
-type stadium struct {
+// fakeBrokers are bootstrap addresses whose attempts end as their tracks define.
+type fakeBrokers struct {
 	mu      sync.Mutex
 	begin   time.Time
 	tracks  map[string]track
@@ -34,19 +34,19 @@ type stadium struct {
 	open    int // connections that were granted and are not closed
 }
 
-type runner struct {
+type fakeConn struct {
 	net.Conn
-	s *stadium
+	s *fakeBrokers
 }
 
-func (r *runner) Close() error {
+func (r *fakeConn) Close() error {
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
 	r.s.open--
 	return nil
 }
 
-func (s *stadium) dial(ctx context.Context, t hostport.Target) (net.Conn, error) {
+func (s *fakeBrokers) dial(ctx context.Context, t hostport.Target) (net.Conn, error) {
 	s.mu.Lock()
 	s.started = append(s.started, t.Host)
 	s.at = append(s.at, time.Since(s.begin))
@@ -67,7 +67,7 @@ func (s *stadium) dial(ctx context.Context, t hostport.Target) (net.Conn, error)
 		return nil, failure.New(code, nil)
 	}
 	s.open++
-	return &runner{s: s}, nil
+	return &fakeConn{s: s}, nil
 }
 
 func TestBootstrapAddressesRace(t *testing.T) {
@@ -91,16 +91,16 @@ func TestBootstrapAddressesRace(t *testing.T) {
 			winner: "a", took: 3 * time.Second, started: []string{"a", "b"}, at: []time.Duration{0, 2 * time.Second}},
 		"two at a time": {a: track{after: never}, b: track{after: never}, c: track{},
 			code: failure.ProxySilent, took: 9 * time.Second, started: []string{"a", "b"}, at: []time.Duration{0, 2 * time.Second}},
-		"a failure of one address makes room": {a: track{after: never}, b: track{time.Second, down}, c: track{after: time.Second},
+		"the failure of one address makes room for another": {a: track{after: never}, b: track{time.Second, down}, c: track{after: time.Second},
 			winner: "c", took: 4 * time.Second, started: []string{"a", "b", "c"}, at: []time.Duration{0, 2 * time.Second, 3 * time.Second}},
 		"all fail": {a: track{0, down}, b: track{0, failure.AccessNotAllowed}, c: track{time.Second, down},
 			code: down, took: time.Second, started: []string{"a", "b", "c"}, at: []time.Duration{0, 0, 0}},
-		"a failure that concerns all ends it": {a: track{0, failure.TokenRejected}, b: track{}, c: track{},
+		"a failure that concerns all addresses ends the race": {a: track{0, failure.TokenRejected}, b: track{}, c: track{},
 			code: failure.TokenRejected, started: []string{"a"}, at: []time.Duration{0}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &stadium{begin: time.Now(), tracks: map[string]track{"a": tt.a, "b": tt.b, "c": tt.c}}
+				s := &fakeBrokers{begin: time.Now(), tracks: map[string]track{"a": tt.a, "b": tt.b, "c": tt.c}}
 				d := &Dialer{connect: s.dial, HandshakeTimeout: time.Hour}
 				all := []hostport.Target{target("a"), target("b"), target("c")}
 				d.order = slices.Clone(all)
@@ -122,17 +122,17 @@ func TestBootstrapAddressesRace(t *testing.T) {
 					_ = conn.Close()
 				}
 				if s.running != 0 || s.open != 0 || s.most > maxParallel {
-					t.Errorf("%d attempts and %d connections are left; %d at a time", s.running, s.open, s.most)
+					t.Errorf("%d attempts and %d connections are left; at most %d ran at a time", s.running, s.open, s.most)
 				}
 			})
 		})
 	}
 }
 
-// TestBothReach closes the connection that comes second.
+// TestBothReach: when two attempts succeed, the connection of the second one is closed.
 func TestBothReach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &stadium{begin: time.Now(), tracks: map[string]track{"a": {after: 3 * time.Second}, "b": {after: time.Second}}}
+		s := &fakeBrokers{begin: time.Now(), tracks: map[string]track{"a": {after: 3 * time.Second}, "b": {after: time.Second}}}
 		d := &Dialer{connect: s.dial, HandshakeTimeout: time.Hour}
 		all := []hostport.Target{target("a"), target("b")}
 		d.order = slices.Clone(all)
@@ -151,11 +151,11 @@ func TestBothReach(t *testing.T) {
 	})
 }
 
-// TestAShutGateIsNoRace: all wait for the same attempt, so a second lane would
-// only be one more that waits.
+// TestAShutGateIsNoRace: behind a shut gate all attempts wait for the same probe, so no
+// second attempt is started.
 func TestAShutGateIsNoRace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &stadium{begin: time.Now(), tracks: map[string]track{"a": {}, "b": {}}}
+		s := &fakeBrokers{begin: time.Now(), tracks: map[string]track{"a": {}, "b": {}}}
 		d := &Dialer{connect: s.dial}
 		all := []hostport.Target{target("a"), target("b")}
 		gateOf(d).leave(ticket{}, away, time.Now().Add(time.Minute))
@@ -178,7 +178,7 @@ func TestAShutGateIsNoRace(t *testing.T) {
 
 func TestACancelledRaceLeavesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &stadium{begin: time.Now(), tracks: map[string]track{"a": {after: time.Hour}, "b": {after: time.Hour}}}
+		s := &fakeBrokers{begin: time.Now(), tracks: map[string]track{"a": {after: time.Hour}, "b": {after: time.Hour}}}
 		outcomes := &record{}
 		d := &Dialer{connect: s.dial, HandshakeTimeout: 2 * time.Hour, Health: outcomes}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -188,15 +188,15 @@ func TestACancelledRaceLeavesNothing(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 		if _, failed := outcomes.counts(); s.running != 0 || failed != 0 || d.Gates([]hostport.Target{target("a")})[0].Shut {
-			t.Errorf("%d attempts run on, %d failed, gates %+v: a client that leaves is no outage", s.running, failed, d.Gates([]hostport.Target{target("a")}))
+			t.Errorf("%d attempts still run, %d failed, gates %+v: a client that leaves must not count as an outage", s.running, failed, d.Gates([]hostport.Target{target("a")}))
 		}
 	})
 }
 
-// TestALateClientIsNoOutage: the time of a client that had waited long runs out
-// soon after its attempt has begun, and the deadline of the connection strikes a
-// moment before the context's.
-func TestALateClientIsNoOutage(t *testing.T) {
+// TestAClientThatRunsOutOfTimeIsNoOutage: a client that had waited long runs out of time soon after
+// its attempt began, and the connection's deadline expires a moment before the
+// context's. The gate does not count that as an outage.
+func TestAClientThatRunsOutOfTimeIsNoOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		outcomes := &record{}
 		d := &Dialer{Health: outcomes, connect: func(context.Context, hostport.Target) (net.Conn, error) {
@@ -221,14 +221,15 @@ func (lateContext) Done() <-chan struct{}         { return nil }
 func (lateContext) Err() error                    { return nil }
 func (lateContext) Value(any) any                 { return nil }
 
-// TestTheOrderIsOfTheTargetsAskedFor: another list of the same length is another list.
-func TestTheOrderIsOfTheTargetsAskedFor(t *testing.T) {
+// TestTheOrderIsKeptForItsTargetsOnly: the order of one list of targets does not apply
+// to another list of the same length.
+func TestTheOrderIsKeptForItsTargetsOnly(t *testing.T) {
 	d := &Dialer{}
 	first := []hostport.Target{target("a"), target("b"), target("c")}
 	d.Order(first)
 	d.prefer(target("c"))
 	if got := d.Order(first); got[0] != target("c") {
-		t.Errorf("the last good one is not the first: %v", got)
+		t.Errorf("the last good address is not the first: %v", got)
 	}
 	changed := []hostport.Target{target("a"), target("b"), target("d")}
 	got := d.Order(changed)
@@ -239,6 +240,6 @@ func TestTheOrderIsOfTheTargetsAskedFor(t *testing.T) {
 	tls := slices.Clone(changed)
 	tls[0].ServerName = "a"
 	if !slices.Contains(d.Order(tls), tls[0]) {
-		t.Error("a target that differs in its server name alone is not taken over")
+		t.Error("a target that differs only in its server name is not replaced")
 	}
 }

@@ -14,14 +14,14 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 )
 
-// How a broker that is down shows.
+// How a broker that is down responds.
 const (
 	refuses = 20 * time.Millisecond // reply 04 after the time of a handshake
 	slow    = 5 * time.Second       // reply 04 after the Cloud Connector's own time-out
 	silent  = time.Hour             // no reply
 )
 
-// brokers are several that are down from one moment to another.
+// brokers are several brokers that all go down at the same moment.
 type brokers struct {
 	d       *Dialer
 	targets []hostport.Target
@@ -32,7 +32,7 @@ type brokers struct {
 	broken   chan struct{} // closed when all connections break
 	begun    map[hostport.Target][]time.Time
 	granted  []time.Time
-	watching bool // attempts and grants are noted
+	watching bool // attempts and successes are recorded
 }
 
 type brokerConn struct{ net.Conn }
@@ -65,7 +65,8 @@ func (b *brokers) connect(ctx context.Context, at hostport.Target) (net.Conn, er
 	return brokerConn{}, nil
 }
 
-// client connects again and again until ctx ends, and keeps what it gets.
+// client connects again and again until ctx ends, and keeps each connection until it
+// breaks.
 func (b *brokers) client(ctx context.Context, hold time.Duration, again func() time.Duration) {
 	for ctx.Err() == nil {
 		held, cancel := context.WithTimeout(ctx, hold)
@@ -100,9 +101,9 @@ func (b *brokers) set(down bool) {
 	}
 }
 
-// TestARecoveredBrokerIsUsedPromptly: whatever the length of the outage and the number
-// and the habits of the clients, the first success comes soon after the recovery, and
-// no address is tried more than once a second.
+// TestARecoveredBrokerIsUsedPromptly: however long the outage, and whatever the number
+// and the retry pattern of the clients, the first success is soon after the recovery.
+// No address is tried more than once a second.
 func TestARecoveredBrokerIsUsedPromptly(t *testing.T) {
 	every := func(d time.Duration) func() time.Duration { return func() time.Duration { return d } }
 	between := func(low, high time.Duration) func() time.Duration {
@@ -144,7 +145,7 @@ func TestARecoveredBrokerIsUsedPromptly(t *testing.T) {
 							limit = oldBar
 						}
 						if took > limit {
-							t.Errorf("the first success came %v after the recovery", took)
+							t.Errorf("the first success was %v after the recovery", took)
 						}
 						if closest < addressYoung {
 							t.Errorf("two attempts at an address began %v apart", closest)
@@ -158,8 +159,8 @@ func TestARecoveredBrokerIsUsedPromptly(t *testing.T) {
 	t.Logf("worst: %v", worst)
 }
 
-// recovery returns when the first success came after an outage, and the shortest time
-// between the beginnings of two attempts at one address before that.
+// recovery returns how long after the outage the first success was, and the shortest
+// time between the starts of two attempts at one address before that.
 func recovery(t *testing.T, clients, addresses int, shows, lasts time.Duration, again func() time.Duration) (took, closest time.Duration) {
 	t.Helper()
 	b := &brokers{shows: shows, broken: make(chan struct{}), begun: map[hostport.Target][]time.Time{}}
@@ -171,7 +172,7 @@ func recovery(t *testing.T, clients, addresses int, shows, lasts time.Duration, 
 	defer cancel()
 	for range clients {
 		go b.client(ctx, 9*time.Second, again)
-		time.Sleep(rand.N(100 * time.Millisecond)) // synctest: some dial when the outage begins
+		time.Sleep(rand.N(100 * time.Millisecond)) // synctest: some clients are dialling when the outage begins
 	}
 	b.set(true)
 	time.Sleep(lasts + rand.N(3*time.Second)) // synctest

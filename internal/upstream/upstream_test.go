@@ -17,12 +17,12 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// tokens gives out t0, t1, ... and counts what was refused.
+// tokens supplies t0, t1, ... and records which ones were rejected.
 type tokens struct {
 	mu      sync.Mutex
 	n       int
 	refused []string
-	stuck   bool // there is no other token for now
+	stuck   bool // no other token is available for now
 	err     error
 }
 
@@ -41,8 +41,8 @@ func (k *tokens) Invalidate(value string) {
 	}
 }
 
-// proxy accepts connections and answers the token of each with one of the
-// statuses, and CONNECT with a reply; the last of each is repeated.
+// proxy accepts connections. It answers the token of each with the next of the
+// statuses, and CONNECT with the next of the replies; the last of each is repeated.
 func proxy(t *testing.T, statuses, replies []byte) (address string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -152,8 +152,9 @@ func TestATokenThatIsRefusedTwiceFails(t *testing.T) {
 	}
 }
 
-// TestTheSameTokenIsNotTriedTwice: the cache has no other one yet, because it asks
-// for a refused token at most every 30 s. The second connection would be granted.
+// TestTheSameTokenIsNotTriedTwice: while the cache returns the same token again,
+// because it replaces a rejected one at most every 30 s, the dialer does not try it
+// twice. The second connection would be granted.
 func TestTheSameTokenIsNotTriedTwice(t *testing.T) {
 	k := &tokens{stuck: true}
 	d := &Dialer{Proxy: proxy(t, []byte{1, 0}, []byte{0}), Tokens: k}
@@ -164,7 +165,7 @@ func TestTheSameTokenIsNotTriedTwice(t *testing.T) {
 	}
 }
 
-func TestTroubleThatHealsIsTriedAgainWithinTheHoldTime(t *testing.T) {
+func TestTransientFailuresAreRetriedWithinTheHoldTime(t *testing.T) {
 	d := &Dialer{Proxy: proxy(t, []byte{0}, []byte{3, 1, 0}), Tokens: &tokens{}}
 	if err := reach(t, d, time.Minute); err != nil {
 		t.Error(err)
@@ -175,7 +176,7 @@ func TestTroubleThatHealsIsTriedAgainWithinTheHoldTime(t *testing.T) {
 	}
 }
 
-func TestTroubleOfOneAddressIsNotTriedAgain(t *testing.T) {
+func TestFailuresOfOneAddressAreNotRetried(t *testing.T) {
 	for reply, code := range map[byte]failure.Code{2: failure.AccessNotAllowed, 4: failure.BrokerUnreachable, 7: failure.CommandRefused, 8: failure.AddressUnsupported} {
 		d := &Dialer{Proxy: proxy(t, []byte{0}, []byte{reply, 0}), Tokens: &tokens{}}
 		err := reach(t, d, time.Minute)
@@ -189,7 +190,7 @@ func TestTroubleOfOneAddressIsNotTriedAgain(t *testing.T) {
 	}
 }
 
-func TestBootstrapGoesOnToTheNextAddress(t *testing.T) {
+func TestBootstrapTriesTheNextAddress(t *testing.T) {
 	d := &Dialer{Proxy: proxy(t, []byte{0}, []byte{4, 2, 0}), Tokens: &tokens{}}
 	all := []hostport.Target{target("a"), target("b"), target("c")}
 	before := d.Order(all)
@@ -206,7 +207,7 @@ func TestBootstrapGoesOnToTheNextAddress(t *testing.T) {
 	}
 }
 
-func TestRefusedCredentialsAreNotTriedAgainWithinADial(t *testing.T) {
+func TestRejectedCredentialsAreNotRetriedWithinADial(t *testing.T) {
 	k := &tokens{err: failure.New(failure.TokenRejected, nil)}
 	d := &Dialer{Proxy: proxy(t, []byte{0}, []byte{0}), Tokens: k}
 	if err := reach(t, d, time.Minute); !failure.Is(err, failure.TokenRejected) {
@@ -233,8 +234,8 @@ func TestDirect(t *testing.T) {
 	}
 }
 
-// TestAnExplainedFailureIsACopy: the caller gets what Explain returns, and the failure
-// that another caller may hold is not changed.
+// TestAnExplainedFailureIsACopy: the caller gets what Explain returns, and the shared
+// failure, which another caller may hold, stays unchanged.
 func TestAnExplainedFailureIsACopy(t *testing.T) {
 	shared := failure.New(failure.AccessNotAllowed, nil).With("reply 0x02")
 	outcomes := &record{}
