@@ -24,8 +24,9 @@ func (c trickled) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// TestAcksZeroThenClose: a client writes 1 000 requests that nobody answers and
-// closes its socket at once. It could never learn of a loss (R14, R17).
+// TestAcksZeroThenClose: all records arrive of a client that writes 1 000 requests with
+// acks=0 and closes its socket at once. Such a client could never learn of a loss (R14,
+// R17).
 func TestAcksZeroThenClose(t *testing.T) {
 	t.Parallel()
 	const requests = 1000
@@ -64,13 +65,13 @@ func TestAcksZeroThenClose(t *testing.T) {
 			for len(seen) < requests {
 				fetches := reader.PollFetches(ctx)
 				if ctx.Err() != nil {
-					t.Fatalf("%d of %d records are there", len(seen), requests)
+					t.Fatalf("%d of %d records arrived", len(seen), requests)
 				}
 				fetches.EachRecord(func(r *kgo.Record) { seen[string(r.Value)]++ })
 			}
 			for value, n := range seen {
 				if n != 1 {
-					t.Errorf("record %s is there %d times", value, n)
+					t.Errorf("record %s arrived %d times", value, n)
 				}
 			}
 		})

@@ -23,7 +23,7 @@ type bound struct {
 	Credentials  map[string]any `json:"credentials"`
 }
 
-// split takes VCAP_SERVICES out of a landscape's environment.
+// split takes VCAP_SERVICES out of the environment that the lab provides.
 func split(t *testing.T, l *lab.Landscape) (services map[string][]bound, text string, rest []string) {
 	t.Helper()
 	for _, v := range l.Env() {
@@ -39,7 +39,7 @@ func split(t *testing.T, l *lab.Landscape) (services map[string][]bound, text st
 	return services, text, append(rest, "KAFKA_TUNNEL_LISTEN=127.0.0.1:0", "KAFKA_TUNNEL_BROKER_PORTS=0")
 }
 
-// each calls f for every credential of every service, as texts.
+// each calls f for every credential of every service, as text.
 func each(services map[string][]bound, f func(s bound, key, value string)) {
 	for label, list := range services {
 		for _, s := range list {
@@ -56,8 +56,8 @@ func each(services map[string][]bound, f func(s bound, key, value string)) {
 	}
 }
 
-// TestEveryFormOfBinding: with each of them a record passes, by addresses that a
-// destination holds and with a token of each kind.
+// TestEveryFormOfBinding: a record passes with every form of binding, with addresses
+// from a destination and with a token of each kind.
 func TestEveryFormOfBinding(t *testing.T) {
 	write := func(t *testing.T, path, text string) {
 		t.Helper()

@@ -20,7 +20,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/tokenservice"
 )
 
-// TestEveryKindOfCredentials: a record passes with each.
+// TestEveryKindOfCredentials: a record passes with every kind of credentials.
 func TestEveryKindOfCredentials(t *testing.T) {
 	for name, o := range map[string]lab.Options{
 		"secret":                          {},
@@ -65,21 +65,21 @@ func TestEveryKindOfCredentials(t *testing.T) {
 				t.Errorf("%+v, want %d requests", n, want)
 			}
 			if _, metrics := bed.get(t, "/metrics"); strings.Contains(metrics, "\nkafka_tunnel_certificate_expiry_timestamp_seconds{") != o.X509 {
-				t.Error("the metric of the certificate")
+				t.Error("the metric of the certificate is missing or wrong")
 			}
 			if _, body = bed.get(t, "/readyz"); len(readiness(t, body).Warnings) > 0 {
-				t.Errorf("/readyz warns: %s", body)
+				t.Errorf("/readyz has a warning: %s", body)
 			}
 			if text := bed.log.String() + body; strings.Contains(text, "PRIVATE KEY") || strings.Contains(text, "s3cr3t") {
-				t.Error("a secret was printed")
+				t.Error("the log shows a secret")
 			}
 		})
 	}
 }
 
-// TestTheFirstTokenIsThereBeforeTheFirstClient, and an operator sees without any client
-// that there is none.
-func TestTheFirstTokenIsThereBeforeTheFirstClient(t *testing.T) {
+// TestTheFirstTokenIsFetchedBeforeTheFirstClient: the first token is fetched before the
+// first client connects. If that fails, an operator sees it without any client.
+func TestTheFirstTokenIsFetchedBeforeTheFirstClient(t *testing.T) {
 	soon := func(o *Options) { o.FirstToken = time.Nanosecond }
 	env := func(l *lab.Landscape) []string {
 		return append(l.Env(), "KAFKA_TUNNEL_LISTEN=127.0.0.1:0", "KAFKA_TUNNEL_BROKER_PORTS=0")
@@ -96,14 +96,14 @@ func TestTheFirstTokenIsThereBeforeTheFirstClient(t *testing.T) {
 	})
 }
 
-// TestTenants: a subscriber's Cloud Connectors are its own, and its tokens lead there.
+// TestTenants: the tokens of a subscriber lead to its own Cloud Connectors.
 func TestTenants(t *testing.T) {
 	zone := tokenservice.NewID()
 	bed := newTestbed(t, lab.Options{Brokers: 1, Subscribers: []string{zone}}, "KAFKA_TUNNEL_TENANT="+zone)
 	bed.knock(t)
 	bed.until(t, "/readyz", func(_ int, body string) bool {
 		c := readiness(t, body).Clusters[0]
-		return c.Code == failure.ConnectorAway && strings.Contains(c.Detail, "tenant "+zone) // only the provider has one
+		return c.Code == failure.ConnectorAway && strings.Contains(c.Detail, "tenant "+zone) // only the provider has a Cloud Connector
 	})
 	if _, err := bed.lab.Connectors().Add(zone, "", bed.lab.Connector().Entries()...); err != nil {
 		t.Fatal(err)
@@ -114,7 +114,7 @@ func TestTenants(t *testing.T) {
 	}
 }
 
-func TestATenantThatIsUnknown(t *testing.T) {
+func TestAnUnknownTenant(t *testing.T) {
 	zone := tokenservice.NewID()
 	bed := newTestbed(t, lab.Options{Brokers: 1}, "KAFKA_TUNNEL_TENANT="+zone)
 	bed.knock(t)
@@ -124,7 +124,8 @@ func TestATenantThatIsUnknown(t *testing.T) {
 	})
 }
 
-// TestAWrongPassword: there is no other to try.
+// TestAWrongPassword: a refused password is not retried, because there is no other one
+// to try.
 func TestAWrongPassword(t *testing.T) {
 	bed := newTestbed(t, lab.Options{Brokers: 1, Trusted: true, User: "tunnel", Password: "s3cr3t"}, "KAFKA_TUNNEL_CONNECTIVITY_PASSWORD=other")
 	bed.knock(t)
@@ -133,9 +134,10 @@ func TestAWrongPassword(t *testing.T) {
 	})
 }
 
-// TestAnotherWayThanTheProxys: what each kind of proxy says to the others' clients.
-func TestAnotherWayThanTheProxys(t *testing.T) {
-	for name, o := range map[string]lab.Options{"a token is wanted": {}, "a password is wanted": {Trusted: true, User: "u", Password: "p"}} {
+// TestAnotherMethodThanTheProxys: a client whose authentication method is not that of
+// the proxy gets the matching failure.
+func TestAnotherMethodThanTheProxys(t *testing.T) {
+	for name, o := range map[string]lab.Options{"the proxy requires a token": {}, "the proxy requires a password": {Trusted: true, User: "u", Password: "p"}} {
 		bed := newTestbed(t, o, "KAFKA_TUNNEL_CONNECTIVITY_AUTH=none", "KAFKA_TUNNEL_CONNECTIVITY_USERNAME=", "KAFKA_TUNNEL_CONNECTIVITY_PASSWORD=")
 		bed.knock(t)
 		bed.until(t, "/readyz", func(_ int, body string) bool {
@@ -148,8 +150,9 @@ func TestAnotherWayThanTheProxys(t *testing.T) {
 	}
 }
 
-// TestTwoClusters of two tenants, behind Cloud Connectors with other Location IDs, in
-// one tunnel: each has its own tokens, and clusters of one tenant share them.
+// TestTwoClusters: one tunnel serves two clusters of two tenants, behind Cloud
+// Connectors with different Location IDs. Each cluster has its own tokens, and clusters
+// of one tenant share them.
 func TestTwoClusters(t *testing.T) {
 	zone := tokenservice.NewID()
 	var bed *testbed
@@ -168,9 +171,9 @@ func TestTwoClusters(t *testing.T) {
 		return env
 	}
 	bed = newTestbedWith(t, lab.Options{Brokers: 2, Subscribers: []string{zone}}, variables)
-	var crowd sync.WaitGroup // that comes before there is any token
+	var clients sync.WaitGroup // that connect before there is any token
 	for i := range 150 {
-		crowd.Go(func() {
+		clients.Go(func() {
 			c := dialRaw(t, bed.Address([]string{"own", "again", "theirs"}[i%3]))
 			if err := c.ask(); err != nil {
 				t.Error(err)
@@ -178,7 +181,7 @@ func TestTwoClusters(t *testing.T) {
 			c.awaitAnswer(t, "one of many")
 		})
 	}
-	crowd.Wait()
+	clients.Wait()
 	for _, name := range []string{"own", "again", "theirs"} {
 		cl := bed.client(t, kgo.SeedBrokers(bed.Address(name)))
 		if err := cl.ProduceSync(t.Context(), &kgo.Record{Topic: "topic", Value: []byte(name)}).FirstErr(); err != nil {
@@ -200,8 +203,9 @@ func TestTwoClusters(t *testing.T) {
 	}
 }
 
-// TestACertificateThatEndsSoon is told before it comes, and works until then.
-func TestACertificateThatEndsSoon(t *testing.T) {
+// TestACertificateThatExpiresSoon: an operator is warned before the certificate
+// expires, and it works until then.
+func TestACertificateThatExpiresSoon(t *testing.T) {
 	bed := newTestbed(t, lab.Options{X509: true, X509Life: 47 * time.Hour})
 	bed.roundTrip(t, "topic", 1)
 	const want = "bind the service again and restage the application before that"
@@ -217,8 +221,8 @@ func TestACertificateThatEndsSoon(t *testing.T) {
 	}
 }
 
-// TestACertificateThatHasEnded: no request is wasted on it, and the way out is told.
-func TestACertificateThatHasEnded(t *testing.T) {
+// TestAnExpiredCertificate: no request is sent with it, and the failure has advice.
+func TestAnExpiredCertificate(t *testing.T) {
 	bed := newTestbed(t, lab.Options{X509: true, X509Life: time.Millisecond})
 	bed.knock(t)
 	bed.until(t, "/readyz", func(status int, body string) bool {
@@ -230,7 +234,8 @@ func TestACertificateThatHasEnded(t *testing.T) {
 	}
 }
 
-// TestWarningsOfACertificate: from two days before its end, twice a day.
+// TestWarningsOfACertificate: warnings are logged twice a day, from two days before the
+// expiry.
 func TestWarningsOfACertificate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logBuffer
@@ -246,17 +251,17 @@ func TestWarningsOfACertificate(t *testing.T) {
 		}
 		time.Sleep(24 * time.Hour) // synctest
 		if text := log.String(); !strings.Contains(text, "has expired") {
-			t.Errorf("its end is not told:\n%s", text)
+			t.Errorf("its expiry is not logged:\n%s", text)
 		}
 	})
 }
 
-// TestRotation: credentials in a folder are replaced, as Kubernetes does it, while the old
-// ones are refused and all their tokens are revoked. No send fails.
+// TestRotation: no send fails while credentials in a folder are replaced, as Kubernetes
+// does it, the old ones are refused and all their tokens are revoked.
 func TestRotation(t *testing.T) {
 	for name, test := range map[string]struct {
 		lab     lab.Options
-		refused failure.Code // what the old ones meet
+		refused failure.Code // what the old credentials are refused with
 		rotate  func(t *testing.T, l *lab.Landscape, write func(key, value string))
 	}{
 		"secret": {refused: failure.TokenRejected, rotate: func(_ *testing.T, l *lab.Landscape, write func(key, value string)) {
@@ -318,20 +323,20 @@ func TestRotation(t *testing.T) {
 				t.Fatal(err)
 			}
 			bed.knock(t)
-			bed.until(t, "/readyz", func(_ int, body string) bool { // the old ones are refused
+			bed.until(t, "/readyz", func(_ int, body string) bool { // the old credentials are refused
 				return readiness(t, body).Clusters[0].Code == test.refused
 			})
 			test.rotate(t, bed.lab, write)
 			send("after")
 			if text := bed.log.String(); !strings.Contains(text, "the credentials have changed and are used from now on") || strings.Contains(text, "s3cr3t") {
-				t.Error("the log does not tell, or tells too much")
+				t.Error("the log lacks the change, or shows a secret")
 			}
 		})
 	}
 }
 
-// TestATenantSwitch: the destination names a subscriber from now on. No send fails, and
-// what connects anew goes to the subscriber's Cloud Connector.
+// TestATenantSwitch: when the destination changes to a subscriber, no send fails, and
+// new connections use the subscriber's Cloud Connector.
 func TestATenantSwitch(t *testing.T) {
 	zone := tokenservice.NewID()
 	bed := withDestination(t, lab.Options{Brokers: 1, Subscribers: []string{zone}}, nil)
@@ -365,7 +370,7 @@ func TestATenantSwitch(t *testing.T) {
 	send()
 	sends.Wait()
 	_, body := bed.get(t, "/status")
-	if n := len(parsed(t, body).Tokens); n != 3 { // the app's own, the subscriber's, the destination service's
+	if n := len(parsed(t, body).Tokens); n != 3 { // of the app, of the subscriber, of the destination service
 		t.Errorf("%d sources of tokens", n)
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 )
 
-// withDestination starts a tunnel whose cluster is a destination, which is changed
-// before the tunnel sees it, and is read often.
+// withDestination starts a tunnel whose cluster names a destination. The destination is
+// changed before the tunnel reads it, and it is read often.
 func withDestination(t *testing.T, o lab.Options, change map[string]string) *testbed {
 	t.Helper()
 	o.Destination = true
@@ -29,11 +29,11 @@ func withDestination(t *testing.T, o lab.Options, change map[string]string) *tes
 	}, func(o *Options) { o.DestinationEvery = 20 * time.Millisecond })
 }
 
-// TestADestinationThatChanges: the next connection after the refresh uses it, brokers'
-// ports included, and open ones live on.
+// TestADestinationThatChanges: new connections after the refresh use the new value,
+// also at brokers' ports, and open connections stay.
 func TestADestinationThatChanges(t *testing.T) {
 	bed := withDestination(t, lab.Options{Brokers: 1}, nil)
-	bed.roundTrip(t, "topic", 10) // the broker is known then
+	bed.roundTrip(t, "topic", 10) // then the broker is known
 	open := dialRaw(t, bed.Address(""))
 	ask := func(c *rawClient, when string) {
 		t.Helper()
@@ -68,12 +68,12 @@ func TestADestinationThatChanges(t *testing.T) {
 	ask(open, "the old one")
 	bed.roundTrip(t, "another", 10)
 	if !strings.Contains(bed.log.String(), "the destination has changed and is used from now on") {
-		t.Error("the log does not tell")
+		t.Error("the change is not logged")
 	}
 }
 
-// TestTheLastGoodValue serves on when the destination is deleted, broken or cannot be
-// read, and that is shown.
+// TestTheLastGoodValue: the last good value stays in use when the destination is
+// deleted, invalid or cannot be read, and an operator sees that.
 func TestTheLastGoodValue(t *testing.T) {
 	for name, test := range map[string]struct {
 		fault  faults.Fault
@@ -107,14 +107,14 @@ func TestTheLastGoodValue(t *testing.T) {
 				t.Errorf("/readyz: %d %s", status, body)
 			}
 			if bed.counter(t, "failures_total", "code")[string(test.code)] == 0 {
-				t.Error("it is not counted")
+				t.Error("the failure is not counted")
 			}
 		})
 	}
 }
 
-// TestADestinationThatCannotBeUsed: the ports are bound, clients are held, /readyz says
-// why; corrected, it is used.
+// TestADestinationThatCannotBeUsed: the ports are bound, clients are held, and /readyz
+// gives the reason. After a correction the destination is used.
 func TestADestinationThatCannotBeUsed(t *testing.T) {
 	for name, test := range map[string]struct {
 		change map[string]string
@@ -147,8 +147,8 @@ func TestADestinationThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// TestTheSubscribersDestination is found with the subscriber's token, before that of the
-// same name in the app's own subaccount.
+// TestTheSubscribersDestination: the destination is looked up with the subscriber's
+// token first, and found before one of the same name in the app's own subaccount.
 func TestTheSubscribersDestination(t *testing.T) {
 	bed := newTestbedWith(t, lab.Options{Brokers: 1, Subscriber: true, Destination: true}, func(l *lab.Landscape) []string {
 		right := l.Destinations().Get(lab.DestinationName)
@@ -159,16 +159,16 @@ func TestTheSubscribersDestination(t *testing.T) {
 	bed.roundTrip(t, "topic", 1)
 }
 
-// TestOneMapForTwoConnectors: each broker is reached through its own. Every broker's port
-// is asked: a client that produces and consumes may have all its records on one broker,
-// and is done before it has connected to the others.
+// TestOneMapForTwoConnectors: each broker is reached through its own Cloud Connector.
+// The test asks every broker's port, because a client that produces and consumes may
+// have all its records on one broker and end before it connects to the others.
 func TestOneMapForTwoConnectors(t *testing.T) {
 	bed := newTestbed(t, lab.Options{Brokers: 4, LocationID: "FIRST", Second: "SECOND"})
 	bed.roundTrip(t, "topic", 200)
 	_, body := bed.get(t, "/status")
 	for _, n := range parsed(t, body).Clusters[0].Nodes {
 		own := map[bool]string{false: "FIRST", true: "SECOND"}[n.ID%2 == 0]
-		if want := strings.TrimPrefix(own, "FIRST"); n.LocationID != want { // the cluster's is not repeated
+		if want := strings.TrimPrefix(own, "FIRST"); n.LocationID != want { // the cluster's own Location ID is not repeated
 			t.Errorf("%+v, want %q", n, want)
 		}
 		before := bed.links(own)

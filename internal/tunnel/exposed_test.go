@@ -9,7 +9,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 )
 
-// TestAProxyWhoseNameIsNotKnown: off the platform the way there is told, ready to paste.
+// TestAProxyWhoseNameIsNotKnown: off the platform the proxy's name cannot be resolved,
+// and the advice has commands to paste.
 func TestAProxyWhoseNameIsNotKnown(t *testing.T) {
 	bed := newTestbed(t, lab.Options{Brokers: 1}, "KAFKA_TUNNEL_CONNECTIVITY_PROXY=proxy.cloud.invalid:20004")
 	bed.knock(t)
@@ -21,11 +22,11 @@ func TestAProxyWhoseNameIsNotKnown(t *testing.T) {
 	})
 }
 
-// TestABrokerThatIsNotExposed: reply 02 for a broker's address names what it advertises,
-// what was tried, and both ways out.
+// TestABrokerThatIsNotExposed: the failure for reply 02 at a broker's address names the
+// advertised address, the address that was tried, and both remedies.
 func TestABrokerThatIsNotExposed(t *testing.T) {
 	bed := newTestbed(t, lab.Options{Brokers: 2, VirtualHost: "vkafka-*.cloud.invalid"})
-	bed.roundTrip(t, "topic", 10) // both brokers are known then
+	bed.roundTrip(t, "topic", 10) // then both brokers are known
 	if _, err := bed.lab.Faults().Add(faults.Fault{Kind: faults.AccessRemoved, Target: "vkafka-2.cloud.invalid:9092"}); err != nil {
 		t.Fatal(err)
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 )
 
-// TestNoSendFails: what happens to the landscape for some seconds costs a producer with
-// its usual settings time and no record.
+// TestNoSendFails: an outage of an upstream service for some seconds delays a producer
+// with default settings, and it loses no record.
 func TestNoSendFails(t *testing.T) {
 	t.Parallel() // it mostly waits
 	for name, trouble := range map[string]struct {
@@ -46,7 +46,7 @@ func TestNoSendFails(t *testing.T) {
 			if err := cl.ProduceSync(t.Context(), kgo.StringRecord("before")).FirstErr(); err != nil {
 				t.Fatal(err)
 			}
-			var over time.Time // of the longest trouble
+			var over time.Time // of the longest fault
 			for _, f := range trouble.faults {
 				if end := time.Now().Add(time.Duration(f.For)); end.After(over) {
 					over = end
@@ -75,7 +75,7 @@ func TestNoSendFails(t *testing.T) {
 			}
 			for _, c := range bed.lab.Proxy().Connects() {
 				if at := c.At.Add(c.Took); c.Result == proxy.Granted && at.After(over) {
-					t.Logf("first granted CONNECT %v after the return", at.Sub(over).Round(time.Millisecond))
+					t.Logf("first granted CONNECT %v after the end of the faults", at.Sub(over).Round(time.Millisecond))
 					break
 				}
 			}

@@ -10,7 +10,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
-// checkOpen checks what a connection sees that was open before.
+// checkOpen checks what a connection sees that was open before the fault.
 func (tr *trial) checkOpen(t *testing.T) {
 	const who = "the open connection"
 	switch tr.row.open {
@@ -25,7 +25,7 @@ func (tr *trial) checkOpen(t *testing.T) {
 		tr.open.awaitAnswer(t, who)
 		tr.open.awaitEnd(t, who, endFIN)
 	case silent:
-		tr.ask(t, tr.open) // to be looked at later
+		tr.ask(t, tr.open) // checked later
 	case closedFIN:
 		tr.open.awaitEnd(t, who, endFIN)
 	case broken:
@@ -44,7 +44,7 @@ func (tr *trial) checkFresh(t *testing.T) {
 	const who = "the new connection"
 	granted := tr.lab.State().Connects["granted"]
 	tr.fresh = dialRaw(t, tr.Address(""))
-	if err := tr.fresh.ask(); err != nil && tr.row.fresh != resetAsking { // it may be reset already
+	if err := tr.fresh.ask(); err != nil && tr.row.fresh != resetAsking { // it may already be reset
 		t.Fatal(err)
 	}
 	switch tr.row.fresh {
@@ -52,15 +52,15 @@ func (tr *trial) checkFresh(t *testing.T) {
 		tr.fresh.awaitAnswer(t, who)
 		tr.fresh.close()
 	case held, heldAnswered:
-		// It is held if it is open when the tunnel has tried in vain: twice, or once
-		// where the trouble can be over before the second attempt.
+		// The connection is held if it is still open after the tunnel has tried in
+		// vain: twice, or once where the fault may have gone before the second attempt.
 		times := 2
 		if tr.row.fresh == heldAnswered {
 			times = 1
 		}
 		tried := await(t, who, func() bool { return tr.counter(t, "failures_total", "code")[string(tr.row.code)] >= times }, tr.fresh.ended)
 		if !tried || tr.fresh.over() {
-			t.Fatalf("%s: over (%v) before the tunnel tried again", who, tr.fresh.end)
+			t.Fatalf("%s: closed (%v) before the tunnel tried again", who, tr.fresh.end)
 		}
 	case broken:
 		tr.fresh.awaitEnd(t, who, endFIN)
@@ -77,7 +77,7 @@ func (tr *trial) checkFresh(t *testing.T) {
 	case resetAsking:
 		tr.fresh.awaitEnd(t, who, endRST)
 	case silent:
-		// A third one gets as far, and the others are still open and silent.
+		// A third connection is granted too, and the others are still open and silent.
 		await(t, who, func() bool { return tr.lab.State().Connects["granted"] > granted }, nil)
 		third := dialRaw(t, tr.Address(""))
 		tr.ask(t, third)
@@ -95,11 +95,12 @@ func (tr *trial) checkFresh(t *testing.T) {
 // checkReady checks what an operator sees.
 func (tr *trial) checkReady(t *testing.T) {
 	if tr.row.fresh == heldAnswered {
-		return // it heals by itself, at any moment
+		return // it recovers by itself at any moment
 	}
 	if tr.row.ready {
-		// Whether it is ready or degraded is looked at by states. What new connections meet is
-		// among the reasons, before it is known what it means for the state.
+		// The method states checks whether the cluster is ready or degraded. The
+		// failure of new connections is among the reasons before its effect on the
+		// state is known.
 		met := tr.row.code != "" && tr.row.code != failure.BrokerReset && tr.row.code != failure.BrokerStalled
 		tr.until(t, "/readyz", func(status int, body string) bool {
 			reasons := readiness(t, body).Reasons
@@ -115,7 +116,8 @@ func (tr *trial) checkReady(t *testing.T) {
 	})
 }
 
-// checkCrowd lets clients reconnect until each of them has seen enough.
+// checkCrowd has clients reconnect until each of them has been served or refused often
+// enough.
 func (tr *trial) checkCrowd(t *testing.T) {
 	if tr.row.fresh == silent {
 		return
@@ -156,9 +158,9 @@ func (c *rawClient) awaitOpenOrAnswer(t *testing.T, v view) {
 	}
 }
 
-// checkPace checks what the landscape had to bear.
+// checkPace checks how many attempts and token requests reached the upstream services.
 func (tr *trial) checkPace(t *testing.T) {
-	dials := 3 // the open one, the new one, a third or a probe
+	dials := 3 // the open connection, the new one, a third one or a probe
 	if tr.crowd != nil {
 		n, _, _, _ := tr.crowd.seen()
 		dials += n
@@ -166,21 +168,21 @@ func (tr *trial) checkPace(t *testing.T) {
 	addresses := max(tr.row.lab.Brokers, 1)
 	attempts := tr.attempts(t) - tr.before.attempts
 	tokens := tr.lab.State().Tokens.Requests - tr.before.tokens
-	took := time.Since(tr.began) // later than what was counted: never too strict
+	took := time.Since(tr.began) // measured after the counters were read, so the limit is never too strict
 	if most := tr.row.pace.allowed(dials, addresses, took); attempts > most {
-		t.Errorf("%d attempts for %d connections in %v, at most %d are in order", attempts, dials, took, most)
+		t.Errorf("%d attempts for %d connections in %v, want at most %d", attempts, dials, took, most)
 	}
 	most := 3
 	if tr.row.tokens != (pace{}) {
 		most = tr.row.tokens.allowed(dials, 1, took)
 	}
 	if tokens > most {
-		t.Errorf("%d requests for a token in %v, at most %d are in order", tokens, took, most)
+		t.Errorf("%d token requests in %v, want at most %d", tokens, took, most)
 	}
 	t.Logf("%d connections in %v: %d attempts, %d requests for a token", dials, took.Round(time.Millisecond), attempts, tokens)
 }
 
-// codes returns the codes that are to be met.
+// codes returns the failure codes that the row must cause.
 func (row *faultRow) codes() []string {
 	var codes []string
 	for _, c := range append(slices.Clone(row.also), row.code) {
@@ -192,7 +194,7 @@ func (row *faultRow) codes() []string {
 	return codes
 }
 
-// results returns the results with which connections are to be counted.
+// results returns the results with which the row's connections must be counted.
 func (row *faultRow) results() []string {
 	results := map[view]string{
 		answered: "ok", heldAnswered: "ok", asked: "ok",
@@ -213,7 +215,7 @@ func (row *faultRow) results() []string {
 	return slices.Compact(list)
 }
 
-// checkMetrics checks what was counted.
+// checkMetrics checks the counters.
 func (tr *trial) checkMetrics(t *testing.T) {
 	codes, results := tr.row.codes(), tr.row.results()
 	if got := sortedKeys(tr.counter(t, "failures_total", "code")); !slices.Equal(got, codes) {
@@ -229,9 +231,9 @@ func (tr *trial) checkMetrics(t *testing.T) {
 	}
 }
 
-// checkLog checks what is written: each failure once, with hop and advice.
+// checkLog checks that each failure is logged once, with hop and advice.
 func (tr *trial) checkLog(t *testing.T) {
-	await(t, "the log", func() bool { // effects wait for their cause
+	await(t, "the log", func() bool { // effects are logged after their cause
 		logged := map[string]bool{}
 		for _, line := range tr.logLines(t) {
 			logged[line["code"]] = true
@@ -245,8 +247,8 @@ func (tr *trial) checkLog(t *testing.T) {
 	for _, line := range tr.logLines(t) {
 		code := failure.Code(line["code"])
 		if line["msg"] == "no new token" {
-			// The token cache speaks for itself, when the kind of failure changes; it
-			// says when it will try again.
+			// The token cache logs when the kind of failure changes, with the time of
+			// the next attempt.
 			if line["advice"] == "" || line["next_in"] == "" {
 				t.Errorf("the token cache's line of %s: %v", code, line)
 			}
@@ -265,7 +267,7 @@ func (tr *trial) checkLog(t *testing.T) {
 		codes[line["code"]] = true
 		lines[line["code"]+" "+line["target"]]++
 		f := failure.New(code, nil).For(line["target"], line["location_id"])
-		if line["hop"] != string(f.Entry().Hop) || line["advice"] != f.Advice() || line["advice"] == "" || line["cluster"] != "default" || (line["conn"] == "") != (f.Entry().Hop == failure.HopDestination) { // destinations are read for no one connection
+		if line["hop"] != string(f.Entry().Hop) || line["advice"] != f.Advice() || line["advice"] == "" || line["cluster"] != "default" || (line["conn"] == "") != (f.Entry().Hop == failure.HopDestination) { // no connection belongs to the reading of a destination
 			t.Errorf("the log line of %s: %v", code, line)
 		}
 	}
@@ -282,7 +284,7 @@ func (tr *trial) checkLog(t *testing.T) {
 	}
 }
 
-// heal takes the fault away.
+// heal removes the fault.
 func (tr *trial) heal(t *testing.T) {
 	if tr.row.cold {
 		tr.lab.Faults().Clear()

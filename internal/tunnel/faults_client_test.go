@@ -21,8 +21,8 @@ const (
 	endRST end = "RST"
 )
 
-// A rawClient is one TCP connection to the tunnel that sends ApiVersions v0,
-// knows an answer to it, and tells FIN from RST: no Kafka library shows that.
+// A rawClient is one TCP connection to the tunnel that sends ApiVersions v0, recognises
+// an answer to it, and distinguishes FIN from RST, which no Kafka library reports.
 type rawClient struct {
 	conn    *net.TCPConn
 	sent    time.Time     // when ask was last called
@@ -31,8 +31,8 @@ type rawClient struct {
 	end     error         // how; valid once ended is closed
 }
 
-// dialRaw connects to a tunnel. The connection is closed, and its reader gone,
-// when the test is over.
+// dialRaw connects to a tunnel. When the test ends, the connection is closed and its
+// reader has returned.
 func dialRaw(t *testing.T, address string) *rawClient {
 	t.Helper()
 	c, err := newRawClient(t.Context(), address)
@@ -79,7 +79,7 @@ func (c *rawClient) ask() error {
 	return err
 }
 
-// how tells how the connection ended, once ended is closed.
+// how returns how the connection ended, once ended is closed.
 func (c *rawClient) how() (end, error) {
 	switch {
 	case errors.Is(c.end, io.EOF):
@@ -87,7 +87,7 @@ func (c *rawClient) how() (end, error) {
 	case errors.Is(c.end, syscall.ECONNRESET):
 		return endRST, nil
 	}
-	return "", fmt.Errorf("ended inside an answer, or not at all as a connection does: %w", c.end)
+	return "", fmt.Errorf("ended inside an answer, or with an unexpected error: %w", c.end)
 }
 
 // over reports whether the connection has ended.
@@ -112,11 +112,11 @@ func (c *rawClient) awaitAnswer(t *testing.T, who string) {
 	case <-c.answers:
 	case <-c.ended:
 		select {
-		case <-c.answers: // and the end behind it
+		case <-c.answers: // an end after it does not matter
 		default:
 			t.Fatalf("%s: ended with %v, want an answer", who, c.end)
 		}
-	case <-patience():
+	case <-hangTimeout():
 		t.Fatalf("%s: no answer", who)
 	}
 }
@@ -126,7 +126,7 @@ func (c *rawClient) awaitEnd(t *testing.T, who string, want end) {
 	t.Helper()
 	select {
 	case <-c.ended:
-	case <-patience():
+	case <-hangTimeout():
 		t.Fatalf("%s: still open, want %s", who, want)
 	}
 	select {
@@ -139,11 +139,11 @@ func (c *rawClient) awaitEnd(t *testing.T, who string, want end) {
 	}
 }
 
-// patience is how long anything may take before it is said to hang.
-func patience() <-chan time.Time { return time.After(time.Minute) }
+// hangTimeout is the time after which a test counts an operation as hanging.
+func hangTimeout() <-chan time.Time { return time.After(time.Minute) }
 
-// A crowd is clients that connect, ask, and connect again when their connection
-// ends or they have their answer, without a pause.
+// A crowd is a number of clients. Each connects, asks, and reconnects without a pause
+// when its connection ends or it has its answer.
 type crowd struct {
 	address string
 	work    sync.WaitGroup
@@ -157,8 +157,8 @@ type crowd struct {
 	errs     []error
 }
 
-// newCrowd starts n clients. They stop when stop is called and the connections
-// that they have then are over, or when the test ends.
+// newCrowd starts n clients. They stop when the test ends, or when stop is called and
+// their open connections have ended.
 func newCrowd(t *testing.T, address string, n int) *crowd {
 	c := &crowd{address: address, rounds: make([]int, n), ends: map[end]int{}}
 	for i := range n {
@@ -168,7 +168,7 @@ func newCrowd(t *testing.T, address string, n int) *crowd {
 	return c
 }
 
-// stop lets the clients end and waits for them.
+// stop lets the clients finish and waits for them.
 func (c *crowd) stop() {
 	c.mu.Lock()
 	c.stopping = true
@@ -176,7 +176,7 @@ func (c *crowd) stop() {
 	c.work.Wait()
 }
 
-// client is the goroutine of one.
+// client is the goroutine of one client.
 func (c *crowd) client(ctx context.Context, i int) {
 	for c.again(ctx) {
 		c.round(ctx, i)
@@ -200,7 +200,7 @@ func (c *crowd) round(ctx context.Context, i int) {
 		return
 	}
 	defer raw.close()
-	_ = raw.ask() // an error shows at the other side, too
+	_ = raw.ask() // a failed write shows up in the read, too
 	select {
 	case <-raw.answers:
 		c.note(i, func() { c.answered++ })
@@ -224,7 +224,7 @@ func (c *crowd) note(i int, what func()) {
 	what()
 }
 
-// been reports whether every client has had n connections that are over.
+// been reports whether every client has had n connections that ended or were answered.
 func (c *crowd) been(n int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -11,8 +11,9 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 )
 
-// TestNewProducersWhileOneBrokerIsDown: producers with franz-go's defaults begin
-// while one of three brokers is down, for a second. The direct run keeps every record.
+// TestNewProducersWhileOneBrokerIsDown: producers with franz-go's defaults that start
+// while one of three brokers is down for a second lose no record, as without the
+// tunnel.
 func TestNewProducersWhileOneBrokerIsDown(t *testing.T) {
 	for name, direct := range map[string]bool{"direct": true, "tunnel": false} {
 		t.Run(name, func(t *testing.T) {

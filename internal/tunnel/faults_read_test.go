@@ -46,8 +46,8 @@ func parseLogLine(line string) (map[string]string, error) {
 	return attrs, nil
 }
 
-// counter returns the values of a counter by one of its labels, summed over the
-// others; zeroes are left out.
+// counter returns the values of a counter by one of its labels, summed over the others
+// and without zeroes.
 func (bed *testbed) counter(t *testing.T, name, label string) map[string]int {
 	t.Helper()
 	families, err := bed.Metrics().Registry().Gather()
@@ -79,19 +79,19 @@ func (bed *testbed) connects() int {
 	return n
 }
 
-// await polls until good; give up ends it early.
+// await polls until good returns true. A closed giveUp ends it early.
 func await(t *testing.T, what string, good func() bool, giveUp <-chan struct{}) bool {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	limit := patience()
+	limit := hangTimeout()
 	for !good() {
 		select {
 		case <-tick.C:
 		case <-giveUp:
 			return good()
 		case <-limit:
-			t.Fatalf("%s: it never came to that", what)
+			t.Fatalf("%s: timed out waiting", what)
 		}
 	}
 	return true

@@ -10,17 +10,17 @@ import (
 )
 
 // The hand-written expectations: what R8 to R14, R21, R22, R24 and the catalogue
-// promise for each fault of the lab. Rows that are slow stand first.
+// promise for each fault of the lab. Slow rows are first.
 
-// quick lets an attempt give up soon on something that does not answer, a few
-// times while a client is held.
+// quick makes an attempt at something that does not answer time out early enough for
+// several attempts within the hold time.
 var quick = []string{"KAFKA_TUNNEL_CONNECTIVITY_HANDSHAKE_TIMEOUT=1s", "KAFKA_TUNNEL_CONNECTIVITY_HOLD=5s"}
 
-// inTokens is the pace of a token service in trouble: pauses begin at a quarter of
-// a second, less a quarter.
+// inTokens is the pace of requests to a failing token service: its pauses start at a
+// quarter of a second, minus a quarter of that.
 var inTokens = pace{pause: 187 * time.Millisecond}
 
-// failed counts attempts by their failures, where the landscape cannot see them.
+// failed counts attempts by their failures, for faults that the lab cannot count.
 func failed(code failure.Code) func(*testing.T, *testbed) int {
 	return func(t *testing.T, bed *testbed) int { return bed.counter(t, "failures_total", "code")[string(code)] }
 }
@@ -40,12 +40,13 @@ func faultRows() []faultRow {
 	return append(rows, linkRows()...)
 }
 
-// tokenRows: no connection before, since a cached token serves on.
+// tokenRows have no connection before the fault, because a cached token would stay in
+// use.
 func tokenRows() []faultRow {
 	row := func(name string, f faults.Fault, code failure.Code) faultRow {
 		return faultRow{
 			name: name, fault: f, cold: true, fresh: held, code: code, hop: failure.HopToken, tokens: inTokens,
-		} // pace: nothing of it reaches the proxy
+		} // no pace: no attempt reaches the proxy
 	}
 	rejected := row("401", faults.Fault{Kind: faults.TokenStatus, Status: 401}, failure.TokenRejected)
 	rejected.fresh, rejected.tokens = refused, never
@@ -84,7 +85,8 @@ func tokenRows() []faultRow {
 	}
 }
 
-// bindingRows: what only certificates, subscribers and Identity Authentication meet.
+// bindingRows are faults that only certificates, subscribers and Identity
+// Authentication can have.
 func bindingRows() []faultRow {
 	row := func(f faults.Fault, o lab.Options, code failure.Code) faultRow {
 		return faultRow{
@@ -98,8 +100,8 @@ func bindingRows() []faultRow {
 	}
 }
 
-// destinationRows: as long as no value was ever read, clients are held. What happens
-// later is in TestTheLastGoodValue.
+// The method states checks whether the cluster is ready or degraded. The failure of new
+// connections is among the reasons before its effect on the state is known.
 func destinationRows() []faultRow {
 	row := func(name string, f faults.Fault, code failure.Code) faultRow {
 		return faultRow{name: name, fault: f, lab: lab.Options{Destination: true}, cold: true, fresh: held, code: code, hop: failure.HopDestination}
@@ -151,7 +153,7 @@ func proxyRows() []faultRow {
 	}
 }
 
-// authModes are the ways in which a proxy may refuse a token.
+// authModes are the modes in which a proxy may refuse a token.
 func authModes() []string {
 	return []string{faults.ModeStatus, faults.ModeReply, faults.ModeEOF, faults.ModeReset}
 }
@@ -168,7 +170,7 @@ func authRows() []faultRow {
 		long := each
 		long.fault = faults.Fault{Kind: faults.TokenLimit, Mode: mode, Bytes: 100}
 		rows = append(rows, every, long, faultRow{
-			// A token that is not good any more is replaced; the client notices nothing.
+			// A token that is no longer valid is replaced, and the client does not notice.
 			fault: faults.Fault{Kind: faults.BadToken, Mode: mode}, with: []faults.Fault{{Kind: faults.TokenRevoked}},
 			open: answered, fresh: answered, ready: true, pace: pace{perClient: 2},
 		})
@@ -227,7 +229,7 @@ func replyRows() []faultRow {
 
 func landscapeRows() []faultRow {
 	wasReset := []failure.Code{failure.BrokerReset}
-	// R10: what concerns one address leads to the next one.
+	// R10: after a failure of one address the next one is tried.
 	elsewhere := func(f faults.Fault, open view) faultRow {
 		return faultRow{
 			name: "one of three", fault: f, inUse: true, lab: lab.Options{Brokers: 3},
@@ -238,7 +240,7 @@ func landscapeRows() []faultRow {
 	down.code, down.hop, down.also = failure.BrokerUnreachable, failure.HopBroker, wasReset
 	notExposed := elsewhere(faults.Fault{Kind: faults.AccessRemoved}, answered)
 	notExposed.code, notExposed.hop = failure.AccessNotAllowed, failure.HopConnector
-	// Who does not answer at all is given up by nobody, but the next is tried beside it.
+	// An attempt at an address that does not answer goes on, and the next address is tried in parallel.
 	quiet := elsewhere(faults.Fault{Kind: faults.ProxySilent, Mode: faults.ModeConnect}, answered)
 	failover := faultRow{
 		fault: faults.Fault{Kind: faults.ConnectorFailover}, open: resetRST, fresh: heldAnswered,
@@ -265,7 +267,7 @@ func landscapeRows() []faultRow {
 	}
 }
 
-// tlsRows: TLS is the address's own trouble.
+// tlsRows: a TLS failure concerns only its address.
 func tlsRows() []faultRow {
 	var rows []faultRow
 	for mode, code := range map[string]failure.Code{
@@ -281,8 +283,8 @@ func tlsRows() []faultRow {
 			open: answered, fresh: refused, code: code, hop: failure.HopBroker, ready: true, pace: atAddress,
 		})
 	}
-	// In TLS 1.3 a broker says so only after the handshake, when the client's first
-	// request is under way.
+	// In TLS 1.3 the broker refuses only after the handshake, when the client's first
+	// request is already in flight.
 	late := faultRow{
 		fault: faults.Fault{Kind: faults.BrokerTLS, Mode: faults.ModeClientCertificate}, lab: lab.Options{TLS: true},
 		open: answered, fresh: resetAsking, code: failure.TLSRefused, hop: failure.HopBroker, ready: true, pace: free,
@@ -294,8 +296,8 @@ func tlsRows() []faultRow {
 	return append(rows, late, elsewhere)
 }
 
-// linkRows: what breaks behind a granted connection is not the dialer's business:
-// nothing is paced, and the way counts as good.
+// linkRows: a fault after the connection was granted does not concern the dialer:
+// nothing is paced, and the route counts as working.
 func linkRows() []faultRow {
 	fine := func(f faults.Fault) faultRow {
 		return faultRow{fault: f, open: answered, fresh: answered, ready: true, pace: free}
@@ -331,8 +333,8 @@ func linkRows() []faultRow {
 		fine(faults.Fault{Kind: faults.Latency, Delay: after(50 * time.Millisecond)}),
 		fine(faults.Fault{Kind: faults.Bandwidth, Rate: 4000}),
 	}
-	// A proxy that ends a connection for reasons of its own: FIN is a FIN of the
-	// broker, a reset is a reset. Who comes later is served.
+	// The proxy ends a connection for reasons of its own: its FIN counts as a FIN of
+	// the broker, its reset as a reset. Later connections are served.
 	const idle = 2 * time.Second
 	for _, mode := range []string{faults.ModeFIN, faults.ModeReset} {
 		half := fine(faults.Fault{Kind: faults.HalfClose, Mode: mode})
@@ -340,7 +342,7 @@ func linkRows() []faultRow {
 		rows = append(rows, half)
 		expiry := fine(faults.Fault{Kind: faults.ExpiryCut, Mode: mode})
 		expiry.lab.TokenLife = 2 * time.Second
-		expiry.tokens = pace{pause: 400 * time.Millisecond} // each serves for a second or so
+		expiry.tokens = pace{pause: 400 * time.Millisecond} // each token is used for about a second
 		for _, r := range []faultRow{
 			expiry,
 			fine(faults.Fault{Kind: faults.IdleCut, Mode: mode, Delay: after(idle)}),

@@ -11,30 +11,29 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 )
 
-// A view is what a client sees of a fault.
+// A view is what a client sees while a fault is there.
 type view string
 
 const (
-	answered     view = "answered"      // as if nothing were
-	held         view = "held"          // open while the tunnel tries again; refused when the hold time is over
+	answered     view = "answered"      // as without the fault
+	held         view = "held"          // open while the tunnel tries again; refused at the end of the hold time
 	heldAnswered view = "held/answered" // open while the tunnel tries again; answered when the fault has gone
-	refused      view = "refused"       // long before the hold time is over
-	refusedOnce  view = "refused once"  // with the first failure; who waits at the gate meanwhile is refused in turn
-	slowly02     view = "slowly"        // refused, but not before a second is over
+	refused      view = "refused"       // long before the end of the hold time
+	refusedOnce  view = "refused once"  // with the first failure; clients that wait at the gate are then refused too
+	slowly02     view = "slowly"        // refused, but not before a second has passed
 	closedFIN    view = "closed"        // FIN, while it is idle
-	broken       view = "broken"        // FIN: the tunnel ends it in the midst of work
+	broken       view = "broken"        // FIN: the tunnel closes it while requests are in flight
 	resetRST     view = "reset"         // RST
-	resetAsking  view = "reset, asking" // RST, when it asks
+	resetAsking  view = "reset, asking" // RST, after its first request
 	silent       view = "silent"        // open and silent; answered when the fault has gone
 	asked        view = "last words"    // answered after the client's FIN, then FIN
 )
 
-// A pace is how often the tunnel may try while a crowd of clients reconnects as
-// fast as it can.
+// A pace is how often the tunnel may try while clients reconnect as fast as they can.
 type pace struct {
 	perClient int           // attempts for each connection of a client
-	pause     time.Duration // between attempts; 0: one attempt is all
-	each      int           // connections to the proxy for one attempt, where it is not one
+	pause     time.Duration // between attempts; 0: only one attempt
+	each      int           // connections to the proxy for one attempt; 0: one
 }
 
 var (
@@ -49,47 +48,47 @@ var (
 func (p pace) allowed(connections, addresses int, took time.Duration) int {
 	n := p.perClient * connections
 	if p.pause > 0 {
-		n += 2 + int(took/p.pause) // the first of a young outage, and one that was under way
+		n += 2 + int(took/p.pause) // the first attempt of a new outage, and one that was in flight
 	}
 	return max(p.each, 1) * n * addresses
 }
 
-// A faultRow says what one fault of the lab does.
+// A faultRow is the expected effect of one fault of the lab.
 type faultRow struct {
 	name  string // besides kind and mode
 	fault faults.Fault
 	with  []faults.Fault // needed for the fault to show
 	lab   lab.Options
 	env   []string
-	cold  bool // there from the start; otherwise a connection was granted before
-	inUse bool // it concerns one address only: the one that was good last
+	cold  bool // the fault is there from the start; otherwise a connection was granted before it
+	inUse bool // the fault concerns only one address, the last good one
 
-	open  view // what a connection sees that was open before; "": there is none
-	fresh view // what a new one sees
+	open  view // what a connection sees that was open before; "": no such connection
+	fresh view // what a new connection sees
 
-	code   failure.Code // of what a new connection meets, "": nothing
+	code   failure.Code // failure of a new connection; "": none
 	hop    failure.Hop
-	also   []failure.Code // of what open connections meet
+	also   []failure.Code // failures of open connections
 	ready  bool           // /readyz stays at 200
 	pace   pace
-	tokens pace // of requests for a token; zero: three in all
+	tokens pace // of token requests; zero: at most three
 	count  func(*testing.T, *testbed) int
-	slow   bool // it heals only after half a minute: not asked to
+	slow   bool // recovery takes half a minute, so the test does not wait for it
 }
 
-// refusalEnd is how a connection ends whose broker was not reached: as near as it can
-// be to the refused connection that a direct client would meet.
+// refusalEnd is how a connection ends whose broker was not reached. It is as close as
+// possible to the refused connection that a direct client would get.
 const refusalEnd = endRST
 
 // crowdSize is how many clients reconnect during a fault.
 const crowdSize = 20
 
-// rowsAtATime is how many landscapes run beside each other. They mostly wait; it
-// does not depend on the number of processors, as t.Parallel does.
+// rowsAtATime is how many rows, each with its own lab, run in parallel. They mostly
+// wait, so the number does not depend on the processors, as it would with t.Parallel.
 const rowsAtATime = 16
 
-// someRows leaves out rows that take half a minute to heal, and of the others takes the
-// first of each code, then every nth of these.
+// someRows leaves out rows whose recovery takes half a minute. Of the others it takes
+// the first row of each code, and of these every nth.
 func someRows(rows []faultRow, every int) []faultRow {
 	seen := map[failure.Code]bool{}
 	firsts := 0
@@ -103,9 +102,9 @@ func someRows(rows []faultRow, every int) []faultRow {
 	})
 }
 
-// TestFaults goes through every fault of the lab: what clients and operators see of it,
-// and what it does to the state of the cluster. With -short it goes through one of each
-// failure code.
+// TestFaults goes through every fault of the lab. It checks what clients and operators
+// see of the fault, and its effect on the state of the cluster. With -short it goes
+// through one fault for each failure code.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	rows, states := faultRows(), stateRows()
@@ -143,7 +142,8 @@ func (p *pool) start(row func()) {
 	})
 }
 
-// TestEveryFaultHasARow: who adds a kind of fault, or a mode, says what it does.
+// TestEveryFaultHasARow: every kind of fault and every mode has a row with its expected
+// effect.
 func TestEveryFaultHasARow(t *testing.T) {
 	rows := map[string]bool{}
 	for _, row := range faultRows() {
@@ -153,7 +153,7 @@ func TestEveryFaultHasARow(t *testing.T) {
 		rows[row.title()] = true
 		rows[string(row.fault.Kind)+" "+row.fault.Mode] = true
 		if want := failure.Lookup(row.code); row.code != "" && want.Hop != row.hop {
-			t.Errorf("%s: hop %s, the catalogue says %s", row.title(), row.hop, want.Hop)
+			t.Errorf("%s: hop %s, the catalogue has %s", row.title(), row.hop, want.Hop)
 		}
 	}
 	for _, kind := range faults.Kinds() {
@@ -179,7 +179,7 @@ func (row *faultRow) title() string {
 	return title
 }
 
-// A trial is one row at work.
+// A trial is one row that runs.
 type trial struct {
 	*testbed
 	row    *faultRow
@@ -191,7 +191,7 @@ type trial struct {
 	ids    []string
 }
 
-// counts is what there was before the fault.
+// counts holds the values of counters before the fault.
 type counts struct{ attempts, tokens int }
 
 func (row *faultRow) run(t *testing.T) {
@@ -206,7 +206,7 @@ func (row *faultRow) run(t *testing.T) {
 	tr.heal(t)
 }
 
-// start starts a landscape with the fault.
+// start starts a lab with the fault.
 func (row *faultRow) start(t *testing.T) *trial {
 	t.Helper()
 	o := row.lab
@@ -234,7 +234,7 @@ func (row *faultRow) start(t *testing.T) *trial {
 	tr.began = time.Now()
 	for _, f := range append(slices.Clone(row.with), row.fault) {
 		if row.inUse {
-			f.Target = tr.Status().Clusters[0].Bootstrap[0] // the last good one is the first
+			f.Target = tr.Status().Clusters[0].Bootstrap[0] // the last good address is the first
 		}
 		f, err := tr.lab.Faults().Add(f)
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 )
 
-// TestForward: HTTP through the same token, proxy and Cloud Connector.
+// TestForward: HTTP passes with the same token, proxy and Cloud Connector as Kafka.
 func TestForward(t *testing.T) {
 	bed := newTestbed(t, lab.Options{Brokers: 1, Registry: true})
 	address := bed.Forward("registry")
@@ -35,8 +35,9 @@ func TestForward(t *testing.T) {
 	}
 }
 
-// TestForwardInTrouble: the same failures, told in the same places.
-func TestForwardInTrouble(t *testing.T) {
+// TestFailuresOfAForward: failures of a forward are reported in the same places as those
+// of a cluster.
+func TestFailuresOfAForward(t *testing.T) {
 	t.Parallel() // it mostly waits
 	bed := newTestbed(t, lab.Options{Brokers: 1, Registry: true})
 	added, err := bed.lab.Faults().Add(faults.Fault{Kind: faults.AccessRemoved, Target: "registry.onprem.invalid:8081"})
@@ -50,24 +51,25 @@ func TestForwardInTrouble(t *testing.T) {
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
 	if _, err := conn.Read(make([]byte, 1)); err == nil {
-		t.Error("something came")
+		t.Error("the client received bytes")
 	}
 	_, body := bed.get(t, "/status")
 	if f := parsed(t, body).Forwards[0].LastFailure; f == nil || f.Code != failure.AccessNotAllowed || !strings.Contains(f.Advice, "virtual host registry.onprem.invalid, virtual port 8081") {
 		t.Errorf("/status: %s", body)
 	}
 	if !contains(bed.log.String(), "code=access_not_allowed", "cluster=registry", "conn=") {
-		t.Error("the log does not tell")
+		t.Error("the failure is not logged")
 	}
-	bed.roundTrip(t, "topic", 1) // the brokers are not concerned
+	bed.roundTrip(t, "topic", 1) // the brokers are not affected
 	bed.lab.Faults().Remove(added.ID)
-	await(t, "the way back", func() bool {
+	await(t, "the recovery", func() bool {
 		status, _, err := httpGet(t.Context(), "http://"+bed.Forward("registry")+"/subjects")
 		return err == nil && status == http.StatusOK
 	}, nil)
 }
 
-// TestDrainCountsForwards: an open forward keeps the tunnel until the drain's end.
+// TestDrainCountsForwards: an open forward keeps the tunnel running until the drain's
+// timeout.
 func TestDrainCountsForwards(t *testing.T) {
 	bed := newTestbed(t, lab.Options{Brokers: 1, Registry: true}, "KAFKA_TUNNEL_DRAIN_TIMEOUT=10m", "KAFKA_TUNNEL_DRAIN_QUIET=100ms")
 	conn, err := net.Dial("tcp", bed.Forward("registry"))
@@ -86,7 +88,7 @@ func TestDrainCountsForwards(t *testing.T) {
 	}
 	select {
 	case <-drained:
-		t.Error("the drain was over with a connection open")
+		t.Error("the drain ended while a connection was open")
 	default:
 	}
 	_ = conn.Close()

@@ -22,8 +22,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// testbed is a tunnel in a lab landscape, configured only by what the platform
-// would give it.
+// testbed is a tunnel in a lab, configured only by what the platform would provide.
 type testbed struct {
 	*Tunnel
 	lab *lab.Landscape
@@ -53,7 +52,8 @@ func textLogger(l *logBuffer) *slog.Logger {
 	return slog.New(logging.Numbered(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug})))
 }
 
-// newTestbed starts both. more are further variables of the tunnel.
+// newTestbed starts the lab and the tunnel. more are additional variables of the
+// tunnel.
 func newTestbed(t *testing.T, o lab.Options, more ...string) *testbed {
 	t.Helper()
 	return newTestbedWith(t, o, func(l *lab.Landscape) []string {
@@ -61,23 +61,23 @@ func newTestbed(t *testing.T, o lab.Options, more ...string) *testbed {
 	})
 }
 
-// newTestbedWith starts both, the tunnel with the variables that are made of the
-// landscape.
+// newTestbedWith starts the lab and the tunnel, which gets the variables that the
+// function returns for this lab.
 func newTestbedWith(t *testing.T, o lab.Options, variables func(*lab.Landscape) []string, change ...func(*Options)) *testbed {
 	t.Helper()
 	return newTestbedFrom(t, o, func(l *lab.Landscape) config.Input { return config.Input{Environ: variables(l)} }, change...)
 }
 
-// newTestbedFrom is newTestbedWith for whatever a configuration can be made of.
+// newTestbedFrom is newTestbedWith for any configuration input.
 func newTestbedFrom(t *testing.T, o lab.Options, input func(*lab.Landscape) config.Input, change ...func(*Options)) *testbed {
 	t.Helper()
-	landscape, err := lab.Start(t.Context(), o)
+	services, err := lab.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = landscape.Close() })
-	bed := &testbed{lab: landscape, log: &logBuffer{}}
-	in := input(landscape)
+	t.Cleanup(func() { _ = services.Close() })
+	bed := &testbed{lab: services, log: &logBuffer{}}
+	in := input(services)
 	in.Environ = append(in.Environ, "KAFKA_TUNNEL_ADMIN_LISTEN=127.0.0.1:0")
 	effective, err := config.Resolve(in)
 	if err != nil {
@@ -117,8 +117,8 @@ func (bed *testbed) client(t *testing.T, opts ...kgo.Opt) *kgo.Client {
 	return cl
 }
 
-// sniffer is a client's dialer that records every address it is asked for and
-// every byte that it gives the client.
+// sniffer is a client's dialer that records every address that the client dials and
+// every byte that the client receives.
 type sniffer struct {
 	mu      sync.Mutex
 	dialled []string
@@ -153,7 +153,7 @@ func (s *sniffer) dial(ctx context.Context, network, address string) (net.Conn, 
 	return sniffed, nil
 }
 
-// check fails when the client was led anywhere but to loopback or saw a real name.
+// check fails if the client dialled an address other than loopback or saw a real name.
 func (s *sniffer) check(t *testing.T, names []string) {
 	t.Helper()
 	s.mu.Lock()
@@ -176,11 +176,11 @@ func (s *sniffer) check(t *testing.T, names []string) {
 		conn.mu.Unlock()
 	}
 	if len(names) == 0 || total == 0 || len(s.dialled) < 3 {
-		t.Errorf("nothing was checked: %d names, %d bytes, dialled %v", len(names), total, s.dialled)
+		t.Errorf("there was nothing to check: %d names, %d bytes, dialled %v", len(names), total, s.dialled)
 	}
 }
 
-// get asks the tunnel's admin endpoints.
+// get requests a path of the tunnel's admin endpoints.
 func (bed *testbed) get(t *testing.T, path string) (status int, body string) {
 	t.Helper()
 	status, body, err := bed.ask(t.Context(), path)
@@ -194,7 +194,7 @@ func (bed *testbed) ask(ctx context.Context, path string) (status int, body stri
 	return httpGet(ctx, bed.AdminURL()+path)
 }
 
-// until asks a path again and again until good says that the answer is.
+// until requests a path again and again until good accepts the answer.
 func (bed *testbed) until(t *testing.T, path string, good func(status int, body string) bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -236,11 +236,11 @@ func (bed *testbed) roundTrip(t *testing.T, topic string, n int, opts ...kgo.Opt
 	for len(seen) < n {
 		fetches := cl.PollFetches(ctx)
 		if err := fetches.Err0(); err != nil && errors.Is(err, context.DeadlineExceeded) {
-			t.Fatalf("%d of %d records came: %v", len(seen), n, err)
+			t.Fatalf("%d of %d records arrived: %v", len(seen), n, err)
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
 			if seen[string(r.Value)] {
-				t.Errorf("%s came twice", r.Value)
+				t.Errorf("%s arrived twice", r.Value)
 			}
 			seen[string(r.Value)] = true
 		})

@@ -7,8 +7,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
-// TestDefaultLimit: by descriptors or by memory, whichever is less; few are warned about,
-// with the numbers.
+// TestDefaultLimit: the default is bounded by descriptors or by memory, whichever
+// allows less. A small default causes a warning with the numbers.
 func TestDefaultLimit(t *testing.T) {
 	const mib = 1 << 20
 	for name, tt := range map[string]struct {
@@ -17,17 +17,17 @@ func TestDefaultLimit(t *testing.T) {
 		want                 int
 		warning              []string
 	}{
-		"plenty":                {1 << 20, 204, 0, 524058, nil},
-		"by memory":             {1 << 20, 204, 64 * mib, 819, nil},
-		"by descriptors":        {1024, 204, 64 * mib, 282, nil},
-		"nothing is known":      {0, 204, 0, 0, nil},
-		"only memory is known":  {0, 204, 256 * mib, 3276, nil},
-		"few descriptors":       {512, 204, 64 * mib, 26, []string{"only 26 client", "512 file descriptors", "204", "ulimit -n", "limits.max_connections"}},
-		"no descriptors":        {256, 204, 0, 1, []string{"only 1 client", "256 file descriptors"}},
-		"little memory":         {16384, 204, 2 * mib, 25, []string{"only 25 client", "2048 KiB", "40 KiB", "limits.max_connections"}},
-		"next to no memory":     {16384, 204, 1024, 1, []string{"only 1 client"}},
-		"the last without":      {588, 204, 0, 64, nil},
-		"the first that is few": {586, 204, 0, 63, []string{"only 63"}},
+		"plenty":                         {1 << 20, 204, 0, 524058, nil},
+		"by memory":                      {1 << 20, 204, 64 * mib, 819, nil},
+		"by descriptors":                 {1024, 204, 64 * mib, 282, nil},
+		"descriptors and memory unknown": {0, 204, 0, 0, nil},
+		"descriptors unknown":            {0, 204, 256 * mib, 3276, nil},
+		"few descriptors":                {512, 204, 64 * mib, 26, []string{"only 26 client", "512 file descriptors", "204", "ulimit -n", "limits.max_connections"}},
+		"no descriptors":                 {256, 204, 0, 1, []string{"only 1 client", "256 file descriptors"}},
+		"little memory":                  {16384, 204, 2 * mib, 25, []string{"only 25 client", "2048 KiB", "40 KiB", "limits.max_connections"}},
+		"next to no memory":              {16384, 204, 1024, 1, []string{"only 1 client"}},
+		"the smallest without a warning": {588, 204, 0, 64, nil},
+		"the largest with a warning":     {586, 204, 0, 63, []string{"only 63"}},
 	} {
 		limit, warning := defaultLimit(tt.descriptors, tt.sockets, tt.memory)
 		if limit != tt.want || (warning == "") != (tt.warning == nil) || !contains(warning, tt.warning...) {
@@ -36,8 +36,8 @@ func TestDefaultLimit(t *testing.T) {
 	}
 }
 
-// TestASmallDefaultLimit is warned about in the log and in /status; one that is configured
-// is not.
+// TestASmallDefaultLimit: a small default limit causes a warning in the log and in
+// /status; a configured small limit causes none.
 func TestASmallDefaultLimit(t *testing.T) {
 	const text = "client connections may be open at a time"
 	for name, tt := range map[string]struct {
@@ -57,8 +57,8 @@ func TestASmallDefaultLimit(t *testing.T) {
 	}
 }
 
-// TestAFullLimit: seen in log, metric and /status while it lasts, and the client that
-// waited is served when another one leaves.
+// TestAFullLimit: a full limit is visible in log, metric and /status while it lasts,
+// and the waiting client is served when another one leaves.
 func TestAFullLimit(t *testing.T) {
 	bed := direct(t, "KAFKA_TUNNEL_LIMITS_MAX_CONNECTIONS=2")
 	first, second := dialRaw(t, bed.Address("")), dialRaw(t, bed.Address(""))
@@ -83,5 +83,5 @@ func TestAFullLimit(t *testing.T) {
 	if err := waiting.ask(); err != nil {
 		t.Fatal(err)
 	}
-	<-waiting.ended // it was accepted, and no broker is there
+	<-waiting.ended // it was accepted, and then refused because there is no broker
 }

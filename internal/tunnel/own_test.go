@@ -16,8 +16,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
 )
 
-// direct starts a tunnel without connectivity proxy, and without brokers. more are further
-// variables.
+// direct starts a tunnel without connectivity proxy and without brokers. more are
+// additional variables.
 func direct(t *testing.T, more ...string) *testbed {
 	t.Helper()
 	return directWith(t, func(*Options) {}, more...)
@@ -49,7 +49,7 @@ func directWith(t *testing.T, change func(*Options), more ...string) *testbed {
 }
 
 // TestALoop: a cluster, a broker or a forward whose address is one of the tunnel's own
-// ports: one connection, refused with a failure of its own.
+// ports causes a single connection, which is refused with a failure of its own.
 func TestALoop(t *testing.T) {
 	const bootstrapPort, brokerPort, forwardPort, adminPort = "bootstrap", "broker", "forward", "admin"
 	for _, from := range []string{"bootstrap", "broker", "forward"} {
@@ -91,10 +91,10 @@ func TestALoop(t *testing.T) {
 				switch {
 				case err == nil:
 					t.Cleanup(c.close)
-					_ = c.ask() // a forward does not wait for it, and may have reset the connection
+					_ = c.ask() // a forward does not wait for a request and may already have reset the connection
 					select {
 					case <-c.ended:
-					case <-patience():
+					case <-hangTimeout():
 						t.Fatal("the client is not refused")
 					}
 				case !errors.Is(err, syscall.ECONNRESET): // reset before connect has returned
@@ -110,14 +110,14 @@ func TestALoop(t *testing.T) {
 					t.Errorf("failures_total: %v", bed.counter(t, "failures_total", "code"))
 				}
 				if !contains(bed.log.String(), "code=own_address", own.String()) {
-					t.Errorf("%s: the log does not tell", node)
+					t.Errorf("%s: the failure is not logged", node)
 				}
 			})
 		}
 	}
 }
 
-// learned makes a node known, as a response does, and returns its local port.
+// learned makes a node known as a response would, and returns its local port.
 func learned(t *testing.T, topo *topology.Topology, host string) uint16 {
 	t.Helper()
 	eps := []kafka.Endpoint{{NodeID: 1, Host: host, Port: 9092}}

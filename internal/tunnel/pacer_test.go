@@ -10,12 +10,12 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 )
 
-// TestAForwardSharesTheGateOfTheCluster: both are led through the same Cloud Connector,
-// so a client of either waits for the same attempt.
+// TestAForwardSharesTheGateOfTheCluster: clients of a forward and of a cluster behind
+// the same Cloud Connector wait for the same attempt.
 func TestAForwardSharesTheGateOfTheCluster(t *testing.T) {
 	bed := newTestbed(t, lab.Options{Brokers: 1, Registry: true})
 	first := bed.knock(t)
-	served(t, first) // the cluster is ready: no probe of its own finds the outage
+	served(t, first) // the cluster is ready: its own probes do not find the outage
 	_ = first.Close()
 	away, err := bed.lab.Faults().Add(faults.Fault{Kind: faults.ConnectorAway})
 	if err != nil {
@@ -28,7 +28,7 @@ func TestAForwardSharesTheGateOfTheCluster(t *testing.T) {
 	defer func() { _ = conn.Close() }()
 	bed.until(t, "/status", func(_ int, body string) bool {
 		g := parsed(t, body).Clusters[0].Gates
-		return len(g) == 1 && g[0].Shut && g[0].Failure != nil // no client of the cluster has come
+		return len(g) == 1 && g[0].Shut && g[0].Failure != nil // no client of the cluster has connected
 	})
 	bed.lab.Faults().Remove(away.ID)
 	if status, _, err := httpGet(t.Context(), "http://"+bed.Forward("registry")+"/subjects"); err != nil || status != http.StatusOK {
@@ -37,16 +37,16 @@ func TestAForwardSharesTheGateOfTheCluster(t *testing.T) {
 	bed.until(t, "/status", func(_ int, body string) bool { return !parsed(t, body).Clusters[0].Gates[0].Shut })
 }
 
-// TestAChangedDestinationForgetsNoTrouble: the gate that the cluster used before is shut
-// for the new way too.
-func TestAChangedDestinationForgetsNoTrouble(t *testing.T) {
+// TestAChangedDestinationKeepsTheGate: the gate that the cluster used before the change
+// is shut for the new route too.
+func TestAChangedDestinationKeepsTheGate(t *testing.T) {
 	bed := withDestination(t, lab.Options{Brokers: 1}, nil)
 	bed.roundTrip(t, "topic", 1)
 	away, err := bed.lab.Faults().Add(faults.Fault{Kind: faults.ConnectorAway})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer bed.lab.Faults().Remove(away.ID) // the client says goodbye to a broker when it is closed
+	defer bed.lab.Faults().Remove(away.ID) // closing the client sends a last request to a broker
 	bed.knock(t)
 	shut := func(body string) bool {
 		g := parsed(t, body).Clusters[0].Gates
@@ -60,6 +60,6 @@ func TestAChangedDestinationForgetsNoTrouble(t *testing.T) {
 		return strings.Contains(bed.log.String(), "the destination has changed and is used from now on")
 	}, nil)
 	if _, body := bed.get(t, "/status"); !shut(body) {
-		t.Errorf("the new way knows nothing: %s", body)
+		t.Errorf("the gate of the new route is not shut: %s", body)
 	}
 }

@@ -15,31 +15,32 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 )
 
-// A stateRow is what one fault did to the state of the cluster.
+// A stateRow is the effect of one fault on the state of the cluster.
 type stateRow struct {
-	title, old      string // the fault, and what became of the connection of before
+	title, old      string // the fault, and what happened to the old connection
 	want            health.State
 	reason          string
-	detect, recover time.Duration // 0: it was not to be seen, or not waited for
+	detect, recover time.Duration // 0: not visible, or not waited for
 	probe           bool          // recovered by the probe, not by a client
 }
 
-// steady is how long a fault stays after its state is seen, or without one.
+// steady is how long a fault stays after the state has changed, or when the state is
+// not to change.
 const steady = 5 * time.Second / 2
 
-// stateRows are the rows of which the state is looked at: every kind of fault with one
-// old connection at work, where the fault leaves it, and clients that come and go. The
-// state changes once when the fault begins and once when it has gone, and /readyz and the
-// metrics show the same.
+// stateRows are the rows whose state is checked: every kind of fault, with one busy
+// connection from before the fault where the fault leaves it open, and with clients
+// that come and go. The state changes once when the fault begins and once when it has
+// gone, and /readyz and the metrics show the same.
 func stateRows() []faultRow {
 	rows := onceEach(faultRows())
 	for i := range rows {
 		rows[i].env = slices.Clone(rows[i].env)
-		for j, variable := range rows[i].env { // a machine at work takes a second for a handshake
+		for j, variable := range rows[i].env { // on a busy machine a handshake may take a second
 			rows[i].env[j] = strings.Replace(variable, "HANDSHAKE_TIMEOUT=1s", "HANDSHAKE_TIMEOUT=3s", 1)
 		}
 	}
-	// Those that wait for a probe first.
+	// Rows that wait for a probe first.
 	slices.SortStableFunc(rows, func(a, b faultRow) int { return cmp.Compare(b.probed(), a.probed()) })
 	return rows
 }
@@ -60,7 +61,7 @@ func onceEach(rows []faultRow) []faultRow {
 	})
 }
 
-// probed is 1 where no client tries the failing address again.
+// probed is 1 if no client tries the failing address again.
 func (row *faultRow) probed() int {
 	if row.inUse && row.code != "" {
 		return 1
@@ -68,16 +69,16 @@ func (row *faultRow) probed() int {
 	return 0
 }
 
-// state is what the cluster is to be while the fault is there.
+// state is the expected state of the cluster during the fault.
 func (row *faultRow) state() health.State {
 	atOnce := row.fault.Kind == faults.LinkReset || row.fault.Kind == faults.ResetAfter || row.code == failure.BrokerStalled
 	switch {
 	case row.fresh == silent:
 		return health.Degraded // requests wait
-	case row.code == "", atOnce, row.fresh == heldAnswered && row.open == answered: // connections are granted, or at once again
+	case row.code == "", atOnce, row.fresh == heldAnswered && row.open == answered: // connections are granted, or granted again at once
 		return health.Ready
 	case row.inUse:
-		return health.Degraded // there are others
+		return health.Degraded // there are other brokers
 	case row.open == answered:
 		return health.Degraded
 	}
@@ -133,7 +134,7 @@ func (row *faultRow) states(t *testing.T) *stateRow {
 		expected = append(expected, health.Ready) // when the first connection was granted
 	}
 	if want != health.Ready {
-		expected = append(expected, want) // of a cold one: the first failure
+		expected = append(expected, want) // without a connection before: the first failure
 	}
 	if want != health.Ready && !row.slow {
 		expected = append(expected, health.Ready)
@@ -151,7 +152,7 @@ func (row *faultRow) states(t *testing.T) *stateRow {
 // State returns the state of the only cluster.
 func (bed *testbed) State() health.State { return bed.clusters[0].health.State() }
 
-// checkStall: a stall is logged once when it begins and once when it has gone.
+// checkStall checks that a stall is logged once when it begins and once when it ends.
 func (tr *trial) checkStall(t *testing.T) {
 	begun, ended := 0, 0
 	for line := range strings.Lines(tr.log.String()) {
@@ -163,11 +164,11 @@ func (tr *trial) checkStall(t *testing.T) {
 		}
 	}
 	if begun != 1 || ended != 1 {
-		t.Errorf("%d stalls are logged, and %d ends of one", begun, ended)
+		t.Errorf("logged %d starts and %d ends of a stall", begun, ended)
 	}
 }
 
-// atWork asks until the connection or the context ends.
+// atWork sends requests until the connection or the context ends.
 func (c *rawClient) atWork(ctx context.Context) {
 	for {
 		if c.ask() != nil {
@@ -184,7 +185,8 @@ func (c *rawClient) atWork(ctx context.Context) {
 	}
 }
 
-// passingClients connects, asks once, waits for a while and leaves, again and again.
+// passingClients connects, sends a request, waits for a while and leaves, again and
+// again.
 func passingClients(ctx context.Context, address string) {
 	for ctx.Err() == nil {
 		visit(ctx, address)
@@ -225,7 +227,7 @@ type stateChange struct {
 
 type stateChanges []stateChange
 
-// stateChanges returns what the log says of the state since the fault began.
+// stateChanges returns the logged changes of the state since the fault began.
 func (tr *trial) stateChanges(t *testing.T) (list stateChanges) {
 	t.Helper()
 	for line := range strings.Lines(tr.log.String()) {
@@ -270,7 +272,7 @@ func (list stateChanges) when(s health.State) time.Time {
 
 func (list stateChanges) last() time.Time { return list[len(list)-1].at }
 
-// A sampler asks /readyz and /metrics as a platform does.
+// A sampler polls /readyz and /metrics as a platform does.
 type sampler struct {
 	mu              sync.Mutex
 	probes, scrapes []string // different ones in a row
@@ -302,13 +304,13 @@ func (s *sampler) run(ctx context.Context, t *testing.T, bed *testbed) {
 	}
 }
 
-// check: neither shows more states than there were, the first before any included, and
-// each names one.
+// check checks that /readyz and the metrics show no more states than there were,
+// including the first one before any change, and that each answer names exactly one.
 func (s *sampler) check(t *testing.T, changes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.probes) > changes+1 || len(s.scrapes) > changes+1 {
-		t.Errorf("/readyz has shown %q, the metrics %q", s.probes, s.scrapes)
+		t.Errorf("/readyz showed %q, the metrics %q", s.probes, s.scrapes)
 	}
 	for _, probe := range s.probes {
 		if !slices.Contains([]string{"200 ready", "200 degraded", "503 down"}, probe) {

@@ -16,7 +16,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 )
 
-// parsed returns the answer of /status.
+// parsed returns the parsed answer of /status.
 func parsed(t *testing.T, body string) (s admin.Status) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(body), &s); err != nil {
@@ -25,8 +25,7 @@ func parsed(t *testing.T, body string) (s admin.Status) {
 	return s
 }
 
-// knock opens a connection to the bootstrap port and sends the request of a
-// probe.
+// knock opens a connection to the bootstrap port and sends a probe's request.
 func (bed *testbed) knock(t *testing.T) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", bed.Address(""))
@@ -49,8 +48,8 @@ func served(t *testing.T, conn net.Conn) {
 	}
 }
 
-// TestStatusOfAnOutage: one look says which way is shut, how many clients it
-// holds and what shut it, and the log names the same connection.
+// TestStatusOfAnOutage: /status shows which route is shut, the failure that shut it and
+// how many clients it holds, and the log names the same connection.
 func TestStatusOfAnOutage(t *testing.T) {
 	bed := newTestbed(t, lab.Options{LocationID: "PLANT"}, "KAFKA_TUNNEL_CONNECTIVITY_HOLD=1m")
 	away, err := bed.lab.Faults().Add(faults.Fault{Kind: faults.ConnectorAway})
@@ -68,11 +67,11 @@ func TestStatusOfAnOutage(t *testing.T) {
 		return len(c.Gates) == 1 && c.Gates[0].Shut && c.Gates[0].Waiting >= 3
 	})
 	g := s.Clusters[0].Gates[0]
-	if g.Waiting > 4 { // and the probe that was asked for by asking
+	if g.Waiting > 4 { // and the probe that this request started
 		t.Errorf("%d wait, of 3 clients", g.Waiting)
 	}
 	if e := s.Clusters[0].EvidenceAgeSeconds; e != nil {
-		t.Errorf("evidence of age %v that there never was", *e)
+		t.Errorf("evidence of age %v, want none", *e)
 	}
 	if g.LocationID != "PLANT" || g.Failure == nil || g.Failure.Code != failure.ConnectorAway || g.ShutSeconds < 0 || g.NextAttemptSeconds > 10 {
 		t.Errorf("gate %+v, failure %+v", g, g.Failure)
@@ -111,13 +110,13 @@ func TestStatusOfAnOutage(t *testing.T) {
 	}
 	for _, c := range s.OpenConnections {
 		if !strings.Contains(c.Target, ":") {
-			t.Errorf("connection %+v leads nowhere", c)
+			t.Errorf("connection %+v has no target", c)
 		}
 	}
 }
 
-// TestStatusOfAnAddressInTrouble: the way works, one address does not.
-func TestStatusOfAnAddressInTrouble(t *testing.T) {
+// TestStatusOfAFailingAddress: the route works and one address fails.
+func TestStatusOfAFailingAddress(t *testing.T) {
 	bed := newTestbed(t, lab.Options{Brokers: 1})
 	if _, err := bed.lab.Faults().Add(faults.Fault{Kind: faults.ConnectReply, Reply: 4}); err != nil {
 		t.Fatal(err)
@@ -141,7 +140,7 @@ func TestStatusOfAnAddressInTrouble(t *testing.T) {
 func TestStatusNamesCappedVersions(t *testing.T) {
 	var c caps
 	c.note([]kafka.Cap{{Key: kafka.KeyProduce, Broker: 99, Offered: 13}, {Key: kafka.KeyDescribeCluster, Broker: 9, Offered: -1}})
-	c.note(nil) // another broker's answer has none
+	c.note(nil) // the response of another broker has none
 	got := c.status()
 	want := []admin.CappedStatus{{API: "Produce", Broker: 99, Offered: 13}, {API: "DescribeCluster", Broker: 9, Offered: -1}}
 	if !slices.Equal(got, want) {

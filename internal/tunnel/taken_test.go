@@ -12,8 +12,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
-// TestATakenPort: a port that the tunnel cannot do without is an error that names its
-// owner, a broker's port a warning that does.
+// TestATakenPort: a taken port that the tunnel requires is an error that names the
+// port's owner; a taken broker port is a warning that names it.
 func TestATakenPort(t *testing.T) {
 	other, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

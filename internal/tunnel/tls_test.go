@@ -15,8 +15,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 )
 
-// TestTLSToTheBrokers: plaintext to the client, TLS to the brokers, whose certificates
-// are for the names that they know themselves by.
+// TestTLSToTheBrokers: clients use plaintext and the tunnel uses TLS to the brokers,
+// whose certificates are for their advertised names.
 func TestTLSToTheBrokers(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -30,14 +30,14 @@ func TestTLSToTheBrokers(t *testing.T) {
 			t.Parallel()
 			tt.lab.TLS = true
 			bed := newTestbed(t, tt.lab)
-			// Before any client: the probe for readiness speaks TLS too.
+			// Before any client connects, the readiness probe uses TLS too.
 			bed.until(t, "/readyz", func(status int, _ string) bool { return status == http.StatusOK })
 			s := &sniffer{}
 			bed.roundTrip(t, "topic", 100, kgo.Dialer(s.dial))
 			s.check(t, bed.lab.RealNames())
 			bed.bulk(t)
 			if _, body := bed.get(t, "/status"); !parsed(t, body).Clusters[0].TLS {
-				t.Errorf("/status does not say that TLS is on: %s", body)
+				t.Errorf("/status does not show that TLS is on: %s", body)
 			}
 			if n := bed.counter(t, "failures_total", "code"); len(n) > 0 {
 				t.Errorf("failures: %v", n)
@@ -49,7 +49,7 @@ func TestTLSToTheBrokers(t *testing.T) {
 	}
 }
 
-// bulk sends records of a megabyte there and back.
+// bulk produces and consumes records of a megabyte.
 func (bed *testbed) bulk(t *testing.T) {
 	t.Helper()
 	const n = 20
@@ -74,14 +74,15 @@ func (bed *testbed) bulk(t *testing.T) {
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
 			if !want[string(r.Value)] {
-				t.Errorf("a record of %d bytes is not one that was sent", len(r.Value))
+				t.Errorf("received a record of %d bytes that was not sent", len(r.Value))
 			}
 			delete(want, string(r.Value))
 		})
 	}
 }
 
-// TestOneServerNameForAll: brokers with one certificate, which is for none of them.
+// TestOneServerNameForAll: tls.server_name lets the tunnel verify brokers that share
+// one certificate, which is for none of their names.
 func TestOneServerNameForAll(t *testing.T) {
 	bed := newTestbed(t, lab.Options{Brokers: 3, TLS: true, Faults: []faults.Fault{{Kind: faults.BrokerTLS, Mode: faults.ModeWrongName}}},
 		"KAFKA_TUNNEL_TLS_SERVER_NAME=another.onprem.invalid")
@@ -91,8 +92,9 @@ func TestOneServerNameForAll(t *testing.T) {
 	}
 }
 
-// TestTheWayOutOfAWrongName: what the failure shows can be pasted, and works.
-func TestTheWayOutOfAWrongName(t *testing.T) {
+// TestTheAdviceForAWrongName: the text in the failure can be pasted into the
+// configuration and works.
+func TestTheAdviceForAWrongName(t *testing.T) {
 	o := lab.Options{Brokers: 1, TLS: true, Faults: []faults.Fault{{Kind: faults.BrokerTLS, Mode: faults.ModeWrongName}}}
 	bed := newTestbed(t, o)
 	bed.knock(t)
@@ -110,8 +112,9 @@ func TestTheWayOutOfAWrongName(t *testing.T) {
 	newTestbed(t, o, line).roundTrip(t, "topic", 1)
 }
 
-// TestBrokersThatWantTLS: without tls.enabled nobody guesses.
-func TestBrokersThatWantTLS(t *testing.T) {
+// TestBrokersThatRequireTLS: without tls.enabled the tunnel does not use TLS by itself,
+// and reports that the brokers expect it.
+func TestBrokersThatRequireTLS(t *testing.T) {
 	bed := newTestbed(t, lab.Options{Brokers: 1, TLS: true}, "KAFKA_TUNNEL_TLS_ENABLED=false", "KAFKA_TUNNEL_TLS_CA_FILE=")
 	c := dialRaw(t, bed.Address(""))
 	if err := c.ask(); err != nil {
@@ -119,7 +122,7 @@ func TestBrokersThatWantTLS(t *testing.T) {
 	}
 	c.awaitEnd(t, "the client", endFIN)
 	await(t, "the failure", func() bool { return bed.counter(t, "failures_total", "code")[string(failure.BrokerExpectsTLS)] == 1 }, nil)
-	// The connection was granted, and still nothing can be reached.
+	// The connection was granted, and still no broker can be used.
 	bed.until(t, "/readyz", func(status int, body string) bool {
 		c := readiness(t, body).Clusters[0]
 		return status == http.StatusServiceUnavailable && c.State == admin.StateDown && c.Code == failure.BrokerExpectsTLS

@@ -11,8 +11,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 )
 
-// TestTrafficIsShown: what is slow, silent or cut shows in /status, at the node and at
-// the cluster.
+// TestTrafficIsShown: slow, silent and reset connections show up in /status, at the
+// node and at the cluster.
 func TestTrafficIsShown(t *testing.T) {
 	t.Parallel() // it mostly waits
 	const rounds = 10
@@ -27,7 +27,7 @@ func TestTrafficIsShown(t *testing.T) {
 		{"latency", faults.Fault{Kind: faults.Latency, Delay: after(200 * time.Millisecond)}, func(s admin.TrafficStatus) bool {
 			return s.P50Seconds > 0.17 && s.P99Seconds > 0.17
 		}},
-		// Requests that are sent together: each waits for the answers before its own.
+		// Requests are sent together, so each waits for the responses to earlier ones.
 		{"low bandwidth", faults.Fault{Kind: faults.Bandwidth, Rate: 2000}, func(s admin.TrafficStatus) bool {
 			return s.P99Seconds > 0.3
 		}},
@@ -95,8 +95,8 @@ func oldest(t *testing.T, metrics string) float64 {
 	return seconds
 }
 
-// TestHealedFailures: what has healed is told with the time since, without advice, and
-// that of the node is gone.
+// TestHealedFailures: after a recovery the cluster's failure is shown with the time
+// since then and without advice, and the node's failure is not shown any more.
 func TestHealedFailures(t *testing.T) {
 	bed := newTestbed(t, lab.Options{Brokers: 1}, "KAFKA_TUNNEL_CONNECTIVITY_HOLD=1m")
 	away, err := bed.lab.Faults().Add(faults.Fault{Kind: faults.ConnectorAway})

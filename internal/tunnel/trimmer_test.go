@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestTidyAfterAWave(t *testing.T) {
+func TestMemoryIsReleasedAfterAWave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		var released []time.Duration
@@ -27,9 +27,9 @@ func TestTidyAfterAWave(t *testing.T) {
 		time.Sleep(time.Hour) // synctest
 		synctest.Wait()
 		if len(released) > 0 {
-			t.Errorf("released %v for too little", released)
+			t.Errorf("released after %v although too few stacks are free", released)
 		}
-		note(10 * trimAfter)  // one wave, all of it
+		note(10 * trimAfter)  // all in one wave
 		time.Sleep(time.Hour) // synctest
 		synctest.Wait()
 		note(trimAfter)

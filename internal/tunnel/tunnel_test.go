@@ -81,7 +81,7 @@ func TestOnlyLoopbackAndNoRealName(t *testing.T) {
 				t.Error(err)
 			}
 			if got != n {
-				t.Errorf("%d records came, want %d", got, n)
+				t.Errorf("%d records arrived, want %d", got, n)
 			}
 
 			tx := bed.client(t, kgo.Dialer(s.dial), kgo.TransactionalID("tx"), kgo.DefaultProduceTopic("topic"))
@@ -101,7 +101,7 @@ func TestOnlyLoopbackAndNoRealName(t *testing.T) {
 				t.Errorf("status %+v", status)
 			}
 			if v := bed.lab.State().Violations; len(v) > 0 {
-				t.Errorf("the proxy complains: %v", v)
+				t.Errorf("the proxy reports violations: %v", v)
 			}
 			_, metrics := bed.get(t, "/metrics")
 			for _, want := range []string{
@@ -117,8 +117,8 @@ func TestOnlyLoopbackAndNoRealName(t *testing.T) {
 	}
 }
 
-// virtualHost and addressMap make the Cloud Connector expose other names than the
-// brokers use themselves, where the brokers advertise internal ones.
+// virtualHost and addressMap make the Cloud Connector expose names other than the
+// advertised ones, if the brokers advertise internal names.
 func virtualHost(advertise string) string {
 	if advertise == lab.AdvertiseInternal {
 		return "v*.cloud.invalid"
@@ -133,8 +133,8 @@ func addressMap(advertise string) []string {
 	return nil
 }
 
-// TestLeadersMove moves partitions while a client produces and consumes: brokers
-// answer with the addresses of the new leaders (KIP-951) in Produce and Fetch.
+// TestLeadersMove: clients follow moved partitions while they produce and consume.
+// Brokers return the addresses of the new leaders (KIP-951) in Produce and Fetch.
 func TestLeadersMove(t *testing.T) {
 	bed := newTestbed(t, lab.Options{})
 	s := &sniffer{}
@@ -164,8 +164,8 @@ func TestLeadersMove(t *testing.T) {
 	for got < rounds*each && ctx.Err() == nil {
 		got += cl.PollFetches(ctx).NumRecords()
 	}
-	if got < rounds*each { // kfake makes clients read some records twice after a move, with no proxy too
-		t.Errorf("%d records came, want %d", got, rounds*each)
+	if got < rounds*each { // after a move clients of kfake read some records twice, also without a proxy
+		t.Errorf("%d records arrived, want %d", got, rounds*each)
 	}
 	s.check(t, bed.lab.RealNames())
 	_, metrics := bed.get(t, "/metrics")
@@ -203,7 +203,7 @@ func TestDescribeClusterAndShareGroups(t *testing.T) {
 		t.Fatal(err)
 	}
 	group := bed.client(t, kgo.Dialer(s.dial), kgo.ShareGroup("share"), kgo.ConsumeTopics("topic"))
-	for range 200 { // a new share group starts at the end: records come until one arrives
+	for range 200 { // a new share group starts at the end of the log: produce until a record arrives
 		if err := cl.ProduceSync(ctx, kgo.StringRecord("x")).FirstErr(); err != nil {
 			t.Fatal(err)
 		}
@@ -223,9 +223,9 @@ func TestLocationID(t *testing.T) {
 	bed.roundTrip(t, "topic", 10)
 }
 
-func TestTheBlogsScenario(t *testing.T) {
-	// One broker that advertises localhost:9092 behind one virtual host: the rule
-	// that leads to the bootstrap address is implied.
+func TestOneBrokerThatAdvertisesLocalhost(t *testing.T) {
+	// The scenario of SAP's blog: one broker that advertises localhost:9092 behind one
+	// virtual host. The rule that leads to the bootstrap address is implied.
 	bed := newTestbed(t, lab.Options{Brokers: 1, Advertise: lab.AdvertiseLocalhost})
 	s := &sniffer{}
 	bed.roundTrip(t, "topic", 100, kgo.Dialer(s.dial))
@@ -242,10 +242,10 @@ func TestSeveralBrokersThatAdvertiseLoopback(t *testing.T) {
 	s := &sniffer{}
 	admin := kadm.NewClient(bed.client(t, kgo.Dialer(s.dial)))
 	if brokers, err := admin.ListBrokers(ctx); err == nil && len(brokers) > 0 {
-		t.Errorf("the client heard of %v", brokers.NodeIDs())
+		t.Errorf("the client learned of %v", brokers.NodeIDs())
 	}
 	if !contains(bed.log.String(), "code=advertised_loopback", `from: \"localhost:`) {
-		t.Error("the failure and the line to paste are not logged")
+		t.Error("the log lacks the failure or the line to paste")
 	}
 	_, metrics := bed.get(t, "/metrics")
 	if !strings.Contains(metrics, `kafka_tunnel_unmapped_addresses_total{action="hidden"}`) {
@@ -253,9 +253,9 @@ func TestSeveralBrokersThatAdvertiseLoopback(t *testing.T) {
 	}
 }
 
-// TestRecovery takes a part of the landscape away while a client produces, and
-// gives it back. New connections are needed meanwhile, because the open ones are
-// reset. The client recovers by itself and no record is lost.
+// TestRecovery: the client recovers by itself and loses no record when an upstream
+// service fails while it produces, and comes back. It needs new connections meanwhile,
+// because the open ones are reset.
 func TestRecovery(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -303,7 +303,7 @@ func TestRecovery(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if tt.fault == faults.TokenDown { // open connections do not need a token: break them
+			if tt.fault == faults.TokenDown { // open connections do not need a token, so break them
 				for range 3 {
 					if _, err := bed.lab.Faults().Add(faults.Fault{Kind: faults.TokenRevoked}); err != nil {
 						t.Fatal(err)
@@ -351,8 +351,8 @@ func TestARefusedTokenIsReplaced(t *testing.T) {
 	}
 }
 
-// TestNoSecretIsShown runs through success and every kind of trouble at debug
-// level and searches everything that the tunnel shows.
+// TestNoSecretIsShown: nothing that the tunnel shows contains a secret, after successes
+// and every kind of failure, at debug level.
 func TestNoSecretIsShown(t *testing.T) {
 	troubles := []struct {
 		name  string
@@ -399,11 +399,11 @@ func TestNoSecretIsShown(t *testing.T) {
 				shown.WriteString(body)
 			}
 			bed.Close()
-			<-pinged // the client gives up when its connection ends
+			<-pinged // the client ends when its connection ends
 			shown.WriteString(bed.log.String())
 			text, secrets := shown.String(), bed.lab.Secrets()
 			if len(secrets) == 0 || !contains(strings.Join(secrets, ""), "!", "|") {
-				t.Fatalf("%d secrets to look for, or too plain ones", len(secrets))
+				t.Fatalf("%d secrets to look for, want some with special characters", len(secrets))
 			}
 			if tt.code != "" && !contains(text, "code="+tt.code, tt.code) {
 				t.Errorf("the log lacks %s", tt.code)
@@ -419,7 +419,7 @@ func TestNoSecretIsShown(t *testing.T) {
 	}
 }
 
-// forms are the ways in which a secret may be written.
+// forms returns the encodings in which a secret may appear.
 func forms(secret string) map[string]string {
 	f := map[string]string{
 		"literally":       secret,
@@ -434,7 +434,7 @@ func forms(secret string) map[string]string {
 	return f
 }
 
-func TestAnAddressThatIsNotExposedIsRefusedSlowly(t *testing.T) {
+func TestRefusalOfAnAddressThatIsNotExposedIsDelayed(t *testing.T) {
 	for err, want := range map[error]time.Duration{
 		failure.New(failure.AccessNotAllowed, nil):  refusedPause,
 		failure.New(failure.BrokerUnreachable, nil): 0,
@@ -447,7 +447,7 @@ func TestAnAddressThatIsNotExposedIsRefusedSlowly(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
-			delayRefusal(ctx, err) // a client that left is not waited for
+			delayRefusal(ctx, err) // no delay for a client that left
 			if d := time.Since(start); d != want {
 				t.Errorf("%v: waited %v after the client had left", err, d)
 			}
@@ -471,7 +471,7 @@ func TestDrainServesUntilQuiet(t *testing.T) {
 	bed.until(t, "/readyz", func(status int, body string) bool {
 		return status == http.StatusServiceUnavailable && readiness(t, body).Draining
 	})
-	// Ports stay open and dial: a producer that is opened now still delivers.
+	// Ports stay open and connections are still dialled: a producer that starts now still delivers.
 	late := bed.client(t, kgo.DefaultProduceTopic("topic"))
 	if err := late.ProduceSync(ctx, kgo.StringRecord("late")).FirstErr(); err != nil {
 		t.Fatal(err)
@@ -490,12 +490,12 @@ func TestDrainServesUntilQuiet(t *testing.T) {
 	}
 }
 
-func TestAnIdleTunnelIsSilent(t *testing.T) {
+func TestAnIdleTunnelOpensNoConnection(t *testing.T) {
 	bed := newTestbed(t, lab.Options{})
 	if s := bed.lab.State(); s.Tokens.Requests != 0 || len(s.Connects) != 0 {
-		t.Errorf("nobody has connected, and the landscape saw %+v", s)
+		t.Errorf("no client has connected, but the proxy counted %+v", s)
 	}
-	// Somebody asks: one probe in the background, and then it is ready.
+	// A request for readiness starts one probe in the background, and then the tunnel is ready.
 	bed.until(t, "/readyz", func(status int, _ string) bool { return status == http.StatusOK })
 	if s := bed.lab.State(); s.Connects["granted"] != 1 {
 		t.Errorf("the probe made %v", s.Connects)
