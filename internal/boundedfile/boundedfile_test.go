@@ -29,7 +29,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// endless is a file without an end; reads counts what was taken of it.
+// endless is a file without an end; reads counts the bytes that were read from it.
 type endless struct{ reads int }
 
 func (e *endless) Read(b []byte) (int, error) {

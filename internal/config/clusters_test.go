@@ -49,7 +49,7 @@ func TestVariablesMakeClusters(t *testing.T) {
 	if c := eff.Config.Clusters; len(c) != 2 || c[0].Name != "my-test" || c[1].Name != "prod" || c[0].BrokerPorts.Size() != 2 {
 		t.Errorf("clusters = %+v", c)
 	}
-	// One of them is the only cluster: the short form addresses it too.
+	// A single cluster can also be addressed by the short form.
 	eff = conf{env: []string{bootstrap, "KAFKA_TUNNEL_CLUSTERS_PROD_LISTEN=127.0.0.1:1"}, args: []string{"--location-id=X"}}.must(t)
 	if c := eff.Config.Clusters; len(c) != 1 || c[0].Name != "prod" || c[0].Listen.Port != 1 || c[0].LocationID != "X" {
 		t.Errorf("clusters = %+v", c)
@@ -163,8 +163,8 @@ func TestBadClusters(t *testing.T) {
 	}
 }
 
-// TestClusterVariablesAreTheInverse: whatever the names, each variable reaches its
-// cluster.
+// TestClusterVariablesAreTheInverse: whatever the names of the clusters, each variable
+// reaches its own cluster.
 func TestClusterVariablesAreTheInverse(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		names := rapid.SliceOfNDistinct(rapid.StringMatching(`[a-z0-9][a-zA-Z0-9_-]{0,8}`), 2, 4, foldName).Draw(rt, "names")
@@ -187,13 +187,13 @@ func TestClusterVariablesAreTheInverse(t *testing.T) {
 	})
 }
 
-func TestKubernetesVariablesAreNobodysBusiness(t *testing.T) {
+func TestVariablesOfKubernetesAreIgnored(t *testing.T) {
 	eff := conf{env: []string{
 		bootstrap,
 		"KAFKA_TUNNEL_SERVICE_HOST=10.0.0.1", "KAFKA_TUNNEL_SERVICE_PORT=9092", "KAFKA_TUNNEL_SERVICE_PORT_KAFKA=9092",
 		"KAFKA_TUNNEL_PORT=tcp://10.0.0.1:9092", "KAFKA_TUNNEL_PORT_9092_TCP=tcp://10.0.0.1:9092", "KAFKA_TUNNEL_PORT_9092_TCP_PROTO=tcp",
 		"KAFKA_TUNNEL_PORT_9092_TCP_PORT=9092", "KAFKA_TUNNEL_PORT_9092_TCP_ADDR=10.0.0.1", "KAFKA_TUNNEL_PORT_53_UDP_ADDR=10.0.0.1",
-		// Of a Service that is called kafka-tunnel-admin.
+		// From a Service named kafka-tunnel-admin.
 		"KAFKA_TUNNEL_ADMIN_SERVICE_HOST=10.0.0.1", "KAFKA_TUNNEL_ADMIN_PORT=tcp://10.0.0.1:80", "KAFKA_TUNNEL_ADMIN_PORT_80_TCP_ADDR=10.0.0.1",
 		"KAFKA_TUNNELS=x", "OTHER=x", "=C:=C:\\x",
 	}}.must(t)

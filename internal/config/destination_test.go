@@ -9,7 +9,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
-// TestADestinationNeedsNoBootstrap, but a bound destination service.
+// TestADestinationNeedsNoBootstrap: a cluster with a destination needs no bootstrap
+// address, but it needs a bound destination service.
 func TestADestinationNeedsNoBootstrap(t *testing.T) {
 	const bound = `,"destination":[{"name":"dest","label":"destination","credentials":{"clientid":"sb-d","clientsecret":"s3cr3t!|","url":"https://uaa.example.com","uri":"https://dest.example.com/"}}]}`
 	both := strings.TrimSuffix(vcap, "}") + bound
@@ -44,7 +45,8 @@ func TestADestinationNeedsNoBootstrap(t *testing.T) {
 	}
 }
 
-// TestIdentity: tokens from the Identity Authentication service, by binding and without.
+// TestIdentity: tokens are fetched from the Identity Authentication service, with a
+// binding and without.
 func TestIdentity(t *testing.T) {
 	const services = `{"connectivity":[{"name":"conn","label":"connectivity","instance_guid":"g-u-i-d","credentials":{"clientid":"sb-x","clientsecret":"xsuaa-s3cr3t",
 		"token-type":["xsuaa","ias"],"onpremise_proxy_host":"proxy.example.com","onpremise_socks5_proxy_port":"20004","token_service_url":"https://uaa.example.com"}}],
@@ -56,10 +58,10 @@ func TestIdentity(t *testing.T) {
 		environ []string
 		want    Token
 	}{
-		"both, nothing said": {[]string{"VCAP_SERVICES=" + services}, xsuaa},
-		"both, ias":          {[]string{"VCAP_SERVICES=" + services, "KAFKA_TUNNEL_TOKEN_ISSUER=ias"}, identity},
-		"ias alone":          {[]string{"VCAP_SERVICES=" + onlyIAS}, identity},
-		"ias alone, xsuaa":   {[]string{"VCAP_SERVICES=" + onlyIAS, "KAFKA_TUNNEL_TOKEN_ISSUER=xsuaa"}, xsuaa},
+		"both, no issuer configured": {[]string{"VCAP_SERVICES=" + services}, xsuaa},
+		"both, ias":                  {[]string{"VCAP_SERVICES=" + services, "KAFKA_TUNNEL_TOKEN_ISSUER=ias"}, identity},
+		"ias alone":                  {[]string{"VCAP_SERVICES=" + onlyIAS}, identity},
+		"ias alone, xsuaa":           {[]string{"VCAP_SERVICES=" + onlyIAS, "KAFKA_TUNNEL_TOKEN_ISSUER=xsuaa"}, xsuaa},
 		"configured": {[]string{
 			"KAFKA_TUNNEL_CONNECTIVITY_PROXY=proxy.example.com:20004", "KAFKA_TUNNEL_TOKEN_URL=https://acme.accounts.example.com", "KAFKA_TUNNEL_TOKEN_CLIENT_ID=ias-client",
 			"KAFKA_TUNNEL_TOKEN_CLIENT_SECRET=ias-s3cr3t", "KAFKA_TUNNEL_TOKEN_RESOURCE=urn:sap:identity:application:service:id:g-u-i-d",

@@ -22,8 +22,8 @@ func readExample(t *testing.T) string {
 	return string(text)
 }
 
-// uncommented removes the # of all lines but those of prose, which begin with a #
-// and one blank.
+// uncommented removes the # of every line except prose lines, which begin with a # and
+// one blank.
 func uncommented(text string) string {
 	setting := regexp.MustCompile(`^#(\S|  )`)
 	lines := strings.Split(text, "\n")
@@ -59,10 +59,10 @@ func TestExampleNamesEveryKeyWithItsDefault(t *testing.T) {
 			t.Errorf("%s is %q in the example and %q by default", v.Key, v.Value, want.Values[i].Value)
 		}
 	}
-	// The text of a default and not only its meaning, so that readers can search.
+	// The text must match, not only its meaning, so that readers can search for it.
 	for _, k := range Keys() {
 		if k.name != "bootstrap" && k.Default != "" && !strings.Contains(uncommented(readExample(t)), k.name[strings.LastIndex(k.name, ".")+1:]+": "+k.Default) {
-			t.Errorf("the example does not say %s: %s", k.name, k.Default)
+			t.Errorf("the example does not contain %s: %s", k.name, k.Default)
 		}
 	}
 }
@@ -73,7 +73,7 @@ func TestSchemaIsSound(t *testing.T) {
 	names := map[string]bool{}
 	for _, k := range Keys() {
 		if names[k.Name()] || k.Meaning == "" || (k.parse == nil) == (k.list == nil) {
-			t.Errorf("%s is twice in the schema or has no meaning or no parser", k.Name())
+			t.Errorf("%s is in the schema twice, or has no description or no parser", k.Name())
 		}
 		names[k.Name()] = true
 		if k.is(isSecret) && k.Flag() != "" {
@@ -91,7 +91,7 @@ func TestSchemaIsSound(t *testing.T) {
 			t.Errorf("there is no flag --%s", name)
 		}
 	}
-	// A key whose variable ends in that of another would make names of clusters ambiguous.
+	// If a key's variable ended in that of another key, names of clusters would be ambiguous.
 	for _, a := range Keys() {
 		for _, b := range Keys() {
 			if a.name != b.name && a.is(inCluster) && b.is(inCluster) && strings.HasSuffix(a.variable(), strings.TrimPrefix(b.variable(), "KAFKA_TUNNEL")) && !a.is(fileOnly) && !b.is(fileOnly) {
@@ -101,7 +101,8 @@ func TestSchemaIsSound(t *testing.T) {
 	}
 }
 
-// TestAKeyWithoutAFieldIsAnError, and so is one whose value is of another type.
+// TestAKeyWithoutAFieldIsAnError: a key without a field, or with a field of another
+// type, is an error.
 func TestAKeyWithoutAFieldIsAnError(t *testing.T) {
 	for name, k := range map[string]Key{
 		"no field":   {name: "connectivity.nonsense", Default: "x", parse: anyText},
@@ -122,7 +123,7 @@ func TestBooleanFlagsNeedNoValue(t *testing.T) {
 	}
 }
 
-// FuzzFile looks for files that make Load panic or hang.
+// FuzzFile: no file makes Load panic or hang.
 func FuzzFile(f *testing.F) {
 	text, err := os.ReadFile(exampleFile)
 	if err != nil {
@@ -140,7 +141,7 @@ func FuzzFile(f *testing.F) {
 	})
 }
 
-// FuzzVariables does the same with a variable.
+// FuzzVariables: no variable makes Load panic or hang.
 func FuzzVariables(f *testing.F) {
 	for _, k := range Keys() {
 		f.Add(strings.TrimPrefix(k.variable(), prefix), k.Default)

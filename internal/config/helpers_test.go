@@ -15,16 +15,16 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A conf is what a test configures.
+// A conf is the configuration of a test.
 type conf struct {
 	args []string // flags
 	env  []string
-	file string // content; "" for none
-	// files are others, by name.
+	file string // content; "": no file
+	// files are other files, by name.
 	files map[string]string
 }
 
-// bootstrap is the variable without which nothing works.
+// bootstrap is the one variable that is required.
 const bootstrap = "KAFKA_TUNNEL_BOOTSTRAP=kafka-1.corp:9092"
 
 func (c conf) load(t testing.TB) (*Effective, error) {
@@ -69,7 +69,7 @@ func (c conf) must(t testing.TB) *Effective {
 	return eff
 }
 
-// problems returns the problems of a configuration that must have some.
+// problems returns the problems of an invalid configuration.
 func (c conf) problems(t testing.TB) []Problem {
 	t.Helper()
 	eff, err := c.load(t)
@@ -92,7 +92,7 @@ func (e *Effective) value(t testing.TB, key string) (value, source string) {
 	return "", ""
 }
 
-// lines joins problems for a message.
+// lines joins problems into text for a message.
 func lines(problems []Problem) string {
 	var b strings.Builder
 	for _, p := range problems {

@@ -40,17 +40,17 @@ func TestOneVariableIsEnough(t *testing.T) {
 		t.Error(diff)
 	}
 	if len(got.Warnings) != 0 {
-		t.Errorf("the defaults warn: %q", got.Warnings)
+		t.Errorf("the defaults cause warnings: %q", got.Warnings)
 	}
 	if len(got.Values) != len(Keys()) {
 		t.Errorf("%d values for %d keys", len(got.Values), len(Keys()))
 	}
 	if !got.NeedsBinding() {
-		t.Error("no binding needed, although there is neither proxy nor token")
+		t.Error("no binding is needed although neither proxy nor token is configured")
 	}
 }
 
-// TestPrecedence gives every key by every subset of flag, variable and file.
+// TestPrecedence sets every key in every subset of flag, variable and file.
 func TestPrecedence(t *testing.T) {
 	samples := map[string][3]string{ // flag, variable, file
 		"bootstrap": {"a:1,b:2", "c:3", "d:4"}, "listen": {"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"},
@@ -168,14 +168,14 @@ func TestEmptyMeansUnset(t *testing.T) {
 			t.Errorf("%s = %q (%s), want %q", key, got, source, want)
 		}
 	}
-	// A flag says what it says.
+	// An empty flag is not unset.
 	eff = conf{env: []string{bootstrap, "KAFKA_TUNNEL_LOCATION_ID=X"}, args: []string{"--location-id="}}.must(t)
 	if got, source := eff.value(t, "clusters.default.location_id"); got != "" || source != "flag --location-id" {
 		t.Errorf("location_id = %q (%s)", got, source)
 	}
 }
 
-func TestWhatIsWrittenIsKept(t *testing.T) {
+func TestTheTextOfAValueIsKept(t *testing.T) {
 	eff := conf{file: `
 clusters:
 - bootstrap: &b [a:1]
@@ -235,7 +235,7 @@ func TestFileIsFoundAndRead(t *testing.T) {
 	}
 	_, err = Load(Input{Environ: []string{"KAFKA_TUNNEL_CONFIG=" + writeFile(t, strings.Repeat("# much\n", maxFile/7+1))}})
 	if err == nil || !strings.Contains(err.Error(), "larger than") {
-		t.Errorf("a file without an end: %v", err)
+		t.Errorf("an endless file: %v", err)
 	}
 }
 
@@ -254,7 +254,7 @@ func TestSecretFile(t *testing.T) {
 		t.Errorf("client_secret = %q (%s)", value, source)
 	}
 	if got := fmt.Sprintf("%+v %#v", eff, eff.Config.Token); strings.Contains(got, "s3cr3t") {
-		t.Error("the secret is printed: " + got)
+		t.Error("the secret is shown: " + got)
 	}
 	for content, message := range map[string]string{"": "an empty file", "\n": "an empty file", "a\nb\n": "more than one line"} {
 		_, err := Load(Input{Environ: append(env, "KAFKA_TUNNEL_TOKEN_CLIENT_SECRET_FILE="+writeFile(t, content))})
@@ -264,26 +264,27 @@ func TestSecretFile(t *testing.T) {
 	}
 }
 
-// TestDisplayIsReadAgain: what `config` shows can be given as a variable.
+// TestDisplayIsReadAgain: the values that `config` shows can be set in variables.
 func TestDisplayIsReadAgain(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := time.Duration(rapid.Int64Range(0, int64(10*time.Minute)).Draw(t, "duration"))
 		if got, wrong := duration(0, 10*time.Minute)(showDuration(d)); wrong != nil || got != d {
-			t.Fatalf("%s is read as %s, %v", showDuration(d), got, wrong)
+			t.Fatalf("%s is parsed as %s, %v", showDuration(d), got, wrong)
 		}
 		n := rapid.Int64Range(0, 1<<45).Draw(t, "size")
 		if got, wrong := size(0, 1<<45)(showSize(n)); wrong != nil || got != n {
-			t.Fatalf("%s is read as %d, %v", showSize(n), got, wrong)
+			t.Fatalf("%s is parsed as %d, %v", showSize(n), got, wrong)
 		}
 		first := rapid.Uint16Min(1).Draw(t, "first")
 		ports := PortRange{First: first, Last: rapid.Uint16Range(first, 65535).Draw(t, "last")}
 		if got, wrong := portRange(ports.String()); wrong != nil || got != ports || ports.Size() < 1 {
-			t.Fatalf("%s is read as %s, %v", ports, got, wrong)
+			t.Fatalf("%s is parsed as %s, %v", ports, got, wrong)
 		}
 	})
 }
 
-// TestClientCertificate: plain configuration with a certificate in place of a secret.
+// TestClientCertificate: a certificate can be configured in place of a secret, without
+// a binding.
 func TestClientCertificate(t *testing.T) {
 	eff := conf{env: []string{bootstrap, "KAFKA_TUNNEL_TOKEN_URL=https://sub.authentication.cert.example.com", "KAFKA_TUNNEL_TOKEN_CLIENT_ID=x",
 		"KAFKA_TUNNEL_TOKEN_CERTIFICATE_FILE=c.pem", "KAFKA_TUNNEL_TOKEN_KEY_FILE=k.pem", "KAFKA_TUNNEL_CONNECTIVITY_PROXY=p:1"}, files: clientPair(t)}.must(t)
@@ -292,7 +293,7 @@ func TestClientCertificate(t *testing.T) {
 	}
 }
 
-// TestAuth: how the proxy is told who asks.
+// TestAuth: the methods of authentication at the proxy, and what each of them needs.
 func TestAuth(t *testing.T) {
 	none := conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_AUTH=none", "KAFKA_TUNNEL_CONNECTIVITY_PROXY=p:1"}}
 	if eff := none.must(t); eff.NeedsBinding() {
@@ -308,7 +309,7 @@ func TestAuth(t *testing.T) {
 	}
 	kyma.env = kyma.env[:2]
 	if _, err := Resolve(kyma.input(t)); err == nil {
-		t.Error("elsewhere there is a proxy")
+		t.Error("outside of Kubernetes a proxy is configured")
 	}
 	c := conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_AUTH=userpass", "KAFKA_TUNNEL_CONNECTIVITY_USERNAME=u", "KAFKA_TUNNEL_CONNECTIVITY_PASSWORD_FILE=pw", "KAFKA_TUNNEL_CONNECTIVITY_PROXY=p:1"}, files: map[string]string{"pw": "s3cr3t\n"}}
 	eff = c.must(t)
@@ -358,7 +359,8 @@ func TestForwards(t *testing.T) {
 	}
 }
 
-// TestABindingWithoutAProxy: the plan connectivity_proxy.
+// TestABindingWithoutAProxy: a binding of the plan connectivity_proxy, which has no
+// proxy, requires connectivity.proxy.
 func TestABindingWithoutAProxy(t *testing.T) {
 	const vcap = `VCAP_SERVICES={"connectivity":[{"name":"conn","plan":"connectivity_proxy","credentials":{"clientid":"x","clientsecret":"y","token_service_url":"https://uaa.corp"}}]}`
 	for name, test := range map[string]struct{ variable, proxy string }{

@@ -9,7 +9,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 )
 
-// TestBadValues gives one wrong value and requires one problem.
+// TestBadValues: each single wrong value causes exactly one problem.
 func TestBadValues(t *testing.T) {
 	const one = "clusters:\n- bootstrap: [a:1]\n"
 	for _, test := range []struct {
@@ -17,7 +17,7 @@ func TestBadValues(t *testing.T) {
 		conf
 		key, source, value, message, nearest string
 	}{
-		// The form of the file.
+		// Syntax of the file.
 		{"not YAML", conf{file: "log: [\n"}, "config", "file tunnel.yaml", "", "is not valid YAML: line 1", ""},
 		{"a text", conf{file: "hello"}, "config", "file tunnel.yaml:1", "", "expected a mapping of keys, got a single value", ""},
 		{"two documents", conf{file: one + "---\nlog: {}\n"}, "config", "file tunnel.yaml", "", "has more than one YAML document", ""},
@@ -39,7 +39,7 @@ func TestBadValues(t *testing.T) {
 		{"item is a list", conf{file: "clusters:\n- bootstrap: [[a]]\n", env: []string{bootstrap}}, "clusters.default.bootstrap", "file tunnel.yaml:2", "", "item 1: expected a single value, got a list", ""},
 		{"item is nothing", conf{file: "clusters:\n- bootstrap: [~]\n", env: []string{bootstrap}}, "clusters.default.bootstrap", "file tunnel.yaml:2", "", "item 1: expected a single value, got nothing", ""},
 
-		// Variables nobody reads.
+		// Unknown variables.
 		{"misspelt variable", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TOEKN_URL=x"}}, "KAFKA_TUNNEL_TOEKN_URL", "variable KAFKA_TUNNEL_TOEKN_URL", "", "unknown variable", "KAFKA_TUNNEL_TOKEN_URL"},
 		{"part of a variable", conf{env: []string{bootstrap, "KAFKA_TUNNEL_HOLD=5s"}}, "KAFKA_TUNNEL_HOLD", "variable KAFKA_TUNNEL_HOLD", "", "unknown variable", "KAFKA_TUNNEL_CONNECTIVITY_HOLD"},
 		{"more than a variable", conf{env: []string{bootstrap, "KAFKA_TUNNEL_BOOTSTRAP_SERVERS=a:1"}}, "KAFKA_TUNNEL_BOOTSTRAP_SERVERS", "variable KAFKA_TUNNEL_BOOTSTRAP_SERVERS", "", "unknown variable", "KAFKA_TUNNEL_BOOTSTRAP"},
@@ -68,7 +68,7 @@ func TestBadValues(t *testing.T) {
 		{"Location ID of two lines", conf{file: one + "  location_id: \"a\\nb\"\n"}, "clusters.default.location_id", "file tunnel.yaml:3", "a\nb", "printable", ""},
 		{"no bool", conf{env: []string{bootstrap, "KAFKA_TUNNEL_ALLOW_REMOTE=yes"}}, "clusters.default.allow_remote", "variable KAFKA_TUNNEL_ALLOW_REMOTE", "yes", "expected true or false", "true"},
 		{"no bool at all", conf{file: one + "  insecure_remote: 7\n"}, "clusters.default.insecure_remote", "file tunnel.yaml:3", "7", "expected true or false", ""},
-		{"no way", conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_VIA=conectivity"}}, "connectivity.via", "variable KAFKA_TUNNEL_CONNECTIVITY_VIA", "conectivity", "expected connectivity or direct", "connectivity"},
+		{"unknown route", conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_VIA=conectivity"}}, "connectivity.via", "variable KAFKA_TUNNEL_CONNECTIVITY_VIA", "conectivity", "expected connectivity or direct", "connectivity"},
 		{"proxy without port", conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_PROXY=localhost"}}, "connectivity.proxy", "variable KAFKA_TUNNEL_CONNECTIVITY_PROXY", "localhost", "expected HOST:PORT", "localhost:20004"},
 		{"proxy with scheme", conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_PROXY=socks5://p:1"}}, "connectivity.proxy", "variable KAFKA_TUNNEL_CONNECTIVITY_PROXY", "socks5://p:1", "expected HOST:PORT", "p:1"},
 		{"duration without unit", conf{env: []string{bootstrap, "KAFKA_TUNNEL_CONNECTIVITY_HOLD=9"}}, "connectivity.hold", "variable KAFKA_TUNNEL_CONNECTIVITY_HOLD", "9", "with its unit (ms, s, m, h) from 100ms to 10m", "9s"},
@@ -117,10 +117,10 @@ func TestBadValues(t *testing.T) {
 		{"a tenant that is a URL", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TENANT=https://x.y"}}, "clusters.default.tenant", "variable KAFKA_TUNNEL_TENANT", "https://x.y", "expected the subdomain of a subaccount", ""},
 
 		// TLS.
-		{"authorities without TLS", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TLS_CA_FILE=ca.pem"}, files: map[string]string{"ca.pem": testutil.AuthorityPEM}}, "clusters.default.tls.ca_file", "variable KAFKA_TUNNEL_TLS_CA_FILE", "ca.pem", "has no effect without tls.enabled: true (default: false)", ""},
+		{"CA file without TLS", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TLS_CA_FILE=ca.pem"}, files: map[string]string{"ca.pem": testutil.AuthorityPEM}}, "clusters.default.tls.ca_file", "variable KAFKA_TUNNEL_TLS_CA_FILE", "ca.pem", "has no effect without tls.enabled: true (default: false)", ""},
 		{"a server name without TLS", conf{env: []string{bootstrap}, file: "clusters: [{tls: {enabled: false, server_name: a}}]"}, "clusters.default.tls.server_name", "file tunnel.yaml:1", "a", "has no effect without tls.enabled: true (file tunnel.yaml:1: false)", ""},
-		{"no file of authorities", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TLS_ENABLED=true", "KAFKA_TUNNEL_TLS_CA_FILE=ca.pem"}}, "clusters.default.tls.ca_file", "variable KAFKA_TUNNEL_TLS_CA_FILE", "ca.pem", "cannot be read: ", ""},
-		{"authorities that are none", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TLS_ENABLED=true", "KAFKA_TUNNEL_TLS_CA_FILE=ca.pem"}, files: map[string]string{"ca.pem": "ca"}}, "clusters.default.tls.ca_file", "variable KAFKA_TUNNEL_TLS_CA_FILE", "ca.pem", "holds no certificate in PEM form", ""},
+		{"CA file missing", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TLS_ENABLED=true", "KAFKA_TUNNEL_TLS_CA_FILE=ca.pem"}}, "clusters.default.tls.ca_file", "variable KAFKA_TUNNEL_TLS_CA_FILE", "ca.pem", "cannot be read: ", ""},
+		{"CA file without certificates", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TLS_ENABLED=true", "KAFKA_TUNNEL_TLS_CA_FILE=ca.pem"}, files: map[string]string{"ca.pem": "ca"}}, "clusters.default.tls.ca_file", "variable KAFKA_TUNNEL_TLS_CA_FILE", "ca.pem", "holds no certificate in PEM form", ""},
 		{"a server name with a port", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TLS_ENABLED=true", "KAFKA_TUNNEL_TLS_SERVER_NAME=k.corp:9093"}}, "clusters.default.tls.server_name", "variable KAFKA_TUNNEL_TLS_SERVER_NAME", "k.corp:9093", "expected the name or address of a host", "k.corp"},
 		{"TLS as one key", conf{env: []string{bootstrap}, file: "clusters: [{tls.enabled: true}]"}, "clusters.default.tls.enabled", "file tunnel.yaml:1", "", "unknown key", "tls: {enabled: ...}"},
 		{"TLS outside of clusters", conf{env: []string{bootstrap}, file: "tls: {enabled: true}"}, "tls", "file tunnel.yaml:1", "", "unknown key", "clusters.default.tls"},
@@ -177,8 +177,8 @@ func TestMissingBootstrapHasItsOwnAdvice(t *testing.T) {
 	if !strings.Contains(err.Error(), "no bootstrap address is configured") {
 		t.Errorf("err = %v", err)
 	}
-	// Beside other problems it is one of them, and not at all when the file that
-	// may hold it cannot be read.
+	// With other problems it is one of them. It is not reported at all if the file that
+	// may contain the address cannot be read.
 	if got := (conf{env: []string{"KAFKA_TUNNEL_LOG_LEVEL=x"}}).problems(t); len(got) != 2 {
 		t.Errorf("problems:%s", lines(got))
 	}
@@ -190,7 +190,8 @@ func TestMissingBootstrapHasItsOwnAdvice(t *testing.T) {
 	}
 }
 
-// TestNothingSecretIsShown gives secrets in all the wrong places.
+// TestNothingSecretIsShown: no problem shows a secret that was configured in the wrong
+// place.
 func TestNothingSecretIsShown(t *testing.T) {
 	const s = "hunter2!|x"
 	for _, c := range []conf{
@@ -231,7 +232,7 @@ func TestNothingSecretIsShown(t *testing.T) {
 	}
 }
 
-func TestProblemsComeWithWhatIsInEffect(t *testing.T) {
+func TestProblemsComeWithTheValuesInEffect(t *testing.T) {
 	_, err := conf{env: []string{bootstrap, "KAFKA_TUNNEL_LISTEN=9092", "KAFKA_TUNNEL_LOG_LEVEL=debug"}}.load(t)
 	wrong, ok := errors.AsType[*Error](err)
 	if !ok {
@@ -245,8 +246,8 @@ func TestProblemsComeWithWhatIsInEffect(t *testing.T) {
 	}
 }
 
-// TestYAMLErrorsAreWhole: the parser's own words stay as they are, and nothing of the file is
-// among them, however short it is.
+// TestYAMLErrorsAreWhole: the parser's own words are kept unchanged, and no content of
+// the file is among them, however short it is.
 func TestYAMLErrorsAreWhole(t *testing.T) {
 	for file, want := range map[string]string{
 		"log:\n  {level: info\n":             "is not valid YAML: line 1: did not find expected ',' or '}'",

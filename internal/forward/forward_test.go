@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A path is a relay at work, with the test at both ends.
+// A path is a running relay, with the test at both ends.
 type path struct {
 	client, server *net.TCPConn
 	over           chan outcome
@@ -29,7 +29,7 @@ type outcome struct {
 	err            error
 }
 
-// start starts one.
+// start starts a relay.
 func start(t *testing.T) *path {
 	t.Helper()
 	w := &path{over: make(chan outcome, 1)}
@@ -64,7 +64,8 @@ func (w *path) expect(t *testing.T, conn *net.TCPConn, text string) {
 	}
 }
 
-// TestTheServerSpeaksFirst, and after the client's end as well.
+// TestTheServerSpeaksFirst: the server can send before the client does, and after the
+// client has closed its write side.
 func TestTheServerSpeaksFirst(t *testing.T) {
 	w := start(t)
 	w.write(t, w.server, "220 ready\r\n")
@@ -100,7 +101,7 @@ func TestEveryByteBothWays(t *testing.T) {
 	}()
 	got, _ := io.ReadAll(w.client)
 	if !bytes.Equal(got, []byte(text)) || !bytes.Equal(<-done, []byte(text)) {
-		t.Error("other bytes came")
+		t.Error("the bytes that arrived differ")
 	}
 	if o := <-w.over; o.sent != int64(len(text)) || o.received != int64(len(text)) || o.err != nil {
 		t.Errorf("%+v", o)

@@ -13,30 +13,30 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 )
 
-// TestReach: what the client says while the other end is dialled arrives first, and its
-// leaving ends the dial.
+// TestReach: bytes that the client sends during the dial arrive first, and a client
+// that leaves cancels the dial.
 func TestReach(t *testing.T) {
 	unreachable := errors.New("unreachable")
 	for name, test := range map[string]struct {
-		says  string
+		early string
 		leave func(*net.TCPConn) error
-		fails bool // the dial, without the client's doing
+		fails bool // the dial fails, and the client stays
 		gone  bool
 	}{
-		"silent":               {},
-		"speaks first":         {says: "hello"},
-		"more than is kept":    {says: string(bytes.Repeat([]byte("0123456789"), maxEarly/5))},
-		"speaks and ends":      {says: "hello", leave: (*net.TCPConn).CloseWrite},
-		"ends":                 {leave: (*net.TCPConn).CloseWrite, gone: true},
-		"resets":               {leave: reset, gone: true},
-		"speaks and resets":    {says: "hello", leave: reset, gone: true},
-		"the dial fails":       {says: "hello", fails: true},
-		"the dial fails alone": {fails: true},
+		"silent":                   {},
+		"sends early":              {early: "hello"},
+		"sends more than fits":     {early: string(bytes.Repeat([]byte("0123456789"), maxEarly/5))},
+		"sends and closes":         {early: "hello", leave: (*net.TCPConn).CloseWrite},
+		"closes":                   {leave: (*net.TCPConn).CloseWrite, gone: true},
+		"resets":                   {leave: reset, gone: true},
+		"sends and resets":         {early: "hello", leave: reset, gone: true},
+		"the dial fails":           {early: "hello", fails: true},
+		"the dial fails, no bytes": {fails: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client, inner := testutil.Pair(t)
 			server, upstream := testutil.Pair(t)
-			if _, err := client.Write([]byte(test.says)); err != nil {
+			if _, err := client.Write([]byte(test.early)); err != nil {
 				t.Fatal(err)
 			}
 			dial := func(ctx context.Context) (net.Conn, error) {
@@ -81,8 +81,8 @@ func TestReach(t *testing.T) {
 				sent, received, err := c.Relay(t.Context())
 				over <- outcome{sent, received, err}
 			}()
-			got := make([]byte, len(test.says))
-			if _, err := io.ReadFull(server, got); err != nil || string(got) != test.says {
+			got := make([]byte, len(test.early))
+			if _, err := io.ReadFull(server, got); err != nil || string(got) != test.early {
 				t.Errorf("%d bytes arrived, %v", len(got), err)
 			}
 			if _, err := server.Write([]byte("answer")); err != nil {
@@ -99,14 +99,14 @@ func TestReach(t *testing.T) {
 				t.Errorf("the client's end: %v", err)
 			}
 			_ = server.Close()
-			if o := <-over; o.err != nil || o.sent != int64(len(test.says)) || o.received != 6 {
+			if o := <-over; o.err != nil || o.sent != int64(len(test.early)) || o.received != 6 {
 				t.Errorf("%+v", o)
 			}
 		})
 	}
 }
 
-// memory counts the buffers that are lent.
+// memory counts the bytes of the buffers in use.
 type memory struct{ now, most atomic.Int64 }
 
 func (m *memory) LendBuffer(n int) bool {

@@ -30,18 +30,18 @@ func TestWhichAddressesCollide(t *testing.T) {
 	}
 }
 
-// TestParseReadsWhatStringWrites: addresses and ranges are shown in the form in which they
-// are configured.
+// TestParseReadsWhatStringWrites: Parse accepts what String returns, for addresses and
+// for ranges.
 func TestParseReadsWhatStringWrites(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a := Address{rapid.SampledFrom([]string{"", "localhost", "::1", "10.0.0.1", "kafka_1.corp"}).Draw(t, "host"), rapid.Uint16().Draw(t, "port")}
 		if got, ok := Parse(a.String()); !ok || got != a {
-			t.Fatalf("%s is read as %s, %v", a, got, ok)
+			t.Fatalf("%s is parsed as %s, %v", a, got, ok)
 		}
 	})
 	for _, s := range []string{"", "a", "a:", "a:x", "a:+1", "a:-1", "a:65536", "a b:1", "a@b:1", "::1:1", "x:y:1"} {
 		if got, ok := Parse(s); ok {
-			t.Errorf("%q is read as %s", s, got)
+			t.Errorf("%q is parsed as %s", s, got)
 		}
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestConnectionsInheritKeepAlive: a client on another machine that is switched off is
-// noticed.
+// TestConnectionsInheritKeepAlive: accepted connections have TCP keep-alive, which
+// detects that a client's machine was switched off.
 func TestConnectionsInheritKeepAlive(t *testing.T) {
 	s := &Server{}
 	defer s.Close()

@@ -40,12 +40,12 @@ func TestLimitLeavesConnectionsInTheKernelsQueue(t *testing.T) {
 		t.Errorf("%d connections are open at a limit of 1", n)
 	}
 	release <- struct{}{}
-	<-served // the second one, only now
+	<-served // the second connection, only now
 	release <- struct{}{}
 }
 
-// TestFull: one call per episode, however many loops wait and however often a connection
-// is replaced by another one.
+// TestFull: Full is called once per episode, however many loops wait and however often
+// a connection is replaced by another one.
 func TestFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var calls atomic.Int64
@@ -89,7 +89,7 @@ func TestFull(t *testing.T) {
 		}
 		expect(1, true, "with clients that come and go")
 		if !s.Activity().Full.Equal(begin) {
-			t.Error("the beginning of the episode has moved")
+			t.Error("the start of the episode has changed")
 		}
 		drop(2)
 		expect(1, false, "with a tenth free")

@@ -76,7 +76,7 @@ func TestCloseEndsHandlersAndWaits(t *testing.T) {
 	entered, left := make(chan struct{}), make(chan struct{})
 	p, err := s.Listen(t.Context(), "127.0.0.1", 0, func(ctx context.Context, conn *Conn) {
 		close(entered)
-		go func() { // a handler may return before the connection is over
+		go func() { // a handler may return before the connection ends
 			<-ctx.Done()
 			close(left)
 			conn.Release()
@@ -104,7 +104,7 @@ func TestCloseEndsHandlersAndWaits(t *testing.T) {
 		t.Errorf("after Close: %+v", a)
 	}
 	if err := s.Alive(); err != nil {
-		t.Errorf("a closed server is not dead: %v", err)
+		t.Errorf("Alive fails after Close: %v", err)
 	}
 }
 
@@ -158,7 +158,7 @@ func TestAcceptErrorsPauseAndNeverEndTheLoop(t *testing.T) {
 		cancel()
 		s.Close()
 		if err := s.Alive(); err != nil {
-			t.Errorf("a loop that was told to end is not dead: %v", err)
+			t.Errorf("Alive fails after a loop was ended by Close: %v", err)
 		}
 	})
 }
@@ -171,7 +171,7 @@ func TestAnAcceptLoopThatEndsByItselfIsNoticed(t *testing.T) {
 	select {
 	case <-s.Failed():
 	default:
-		t.Error("nobody is told")
+		t.Error("Failed is not closed")
 	}
 	if err := s.Alive(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Alive() = %v", err)

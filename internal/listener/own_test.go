@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestReaches: the port must be one of the process's own, and the IP address one on which
-// it listens.
+// TestReaches: an address reaches the process if the port is one of its own and the IP
+// address is one on which it listens.
 func TestReaches(t *testing.T) {
 	s := &Server{}
 	defer s.Close()
@@ -41,7 +41,7 @@ func TestReaches(t *testing.T) {
 		{"127.0.0.1", both, true},
 		{"::ffff:127.0.0.1", both, true},
 		{"0.0.0.0", both, true},
-		{"127.0.0.2", both, false}, // nothing listens there
+		{"127.0.0.2", both, false}, // no socket listens there
 		{"192.0.2.1", both, false},
 		{"127.0.0.1", all, true},
 		{"127.0.0.2", all, true},
@@ -58,7 +58,7 @@ func TestReaches(t *testing.T) {
 	if !s.Owns(both) || !s.Owns(admin) || s.Owns(foreign) {
 		t.Error("Owns is wrong")
 	}
-	// Whatever the machine's interfaces are, a port on all of them is reached at each.
+	// A port that listens on all interfaces is reached at each of the machine's addresses.
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +69,7 @@ func TestReaches(t *testing.T) {
 			t.Errorf("the machine's address %s is not recognised", ip)
 		}
 		if !ip.IsLoopback() && s.Reaches(netip.AddrPortFrom(ip, both)) {
-			t.Errorf("%s is not an address at which the loopback port is reached", ip)
+			t.Errorf("the loopback port cannot be reached at %s", ip)
 		}
 	}
 }

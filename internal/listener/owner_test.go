@@ -13,8 +13,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
-// TestATakenPort: the failure names the address at once; who holds the port is only looked
-// up by a caller that asks.
+// TestATakenPort: Listen's failure names the address at once. The owner of the port is
+// looked up only on request.
 func TestATakenPort(t *testing.T) {
 	other, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -48,7 +48,8 @@ func TestATakenPort(t *testing.T) {
 	}
 }
 
-// TestOwners: one search for several ports; a port without a listener has no owner.
+// TestOwners: one search finds the owners of several ports, and a port without a
+// listener has no owner.
 func TestOwners(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("owners can be determined on Linux only")

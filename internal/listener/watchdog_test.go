@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// patient is a listener whose Accept returns only for a deadline, or not even
-// then.
-type patient struct {
+// idle is a listener without connections: its Accept returns only at a deadline or, if
+// it is stuck, not even then.
+type idle struct {
 	net.Listener
 	stuck    bool
 	mu       sync.Mutex
@@ -21,11 +21,11 @@ type patient struct {
 	closed   chan struct{}
 }
 
-func newPatient(stuck bool) *patient {
-	return &patient{stuck: stuck, deadline: make(chan time.Time, 1), closed: make(chan struct{})}
+func newIdle(stuck bool) *idle {
+	return &idle{stuck: stuck, deadline: make(chan time.Time, 1), closed: make(chan struct{})}
 }
 
-func (p *patient) Accept() (net.Conn, error) {
+func (p *idle) Accept() (net.Conn, error) {
 	for {
 		select {
 		case at := <-p.deadline:
@@ -38,18 +38,18 @@ func (p *patient) Accept() (net.Conn, error) {
 	}
 }
 
-func (p *patient) SetDeadline(at time.Time) error {
+func (p *idle) SetDeadline(at time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	select {
-	case <-p.deadline: // only the last one counts
+	case <-p.deadline: // only the last deadline counts
 	default:
 	}
 	p.deadline <- at
 	return nil
 }
 
-func (p *patient) Close() error {
+func (p *idle) Close() error {
 	close(p.closed)
 	return nil
 }
@@ -70,7 +70,7 @@ func TestTheWatchdog(t *testing.T) {
 					s.open = 1
 				}
 				ctx, cancel := context.WithCancel(t.Context())
-				loops := []*patient{newPatient(false), newPatient(tt.stuck)}
+				loops := []*idle{newIdle(false), newIdle(tt.stuck)}
 				for i, l := range loops {
 					port := &Port{server: s, number: uint16(i + 1), handler: echo, cancel: cancel}
 					watched := s.watch(ctx, port.number, l)
@@ -98,12 +98,13 @@ func TestTheWatchdog(t *testing.T) {
 	}
 }
 
-// TestAPortThatWasClosedIsNotWatched: its loop ends without an answer.
+// TestAPortThatWasClosedIsNotWatched: the watchdog does not report the loop of a closed
+// port, which ends without an answer.
 func TestAPortThatWasClosedIsNotWatched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &Server{}
 		ctx, cancel := context.WithCancel(t.Context())
-		l := newPatient(false)
+		l := newIdle(false)
 		watched := s.watch(ctx, 1, l)
 		s.loops.Go(func() { s.accept(ctx, &Port{server: s, handler: echo}, watched) })
 		cancel()
@@ -115,9 +116,9 @@ func TestAPortThatWasClosedIsNotWatched(t *testing.T) {
 	})
 }
 
-// TestBeatsDisturbNobody: with real sockets and a beat every millisecond each
+// TestBeatsDoNotDisturbConnections: with real sockets and a beat every millisecond each
 // connection is served.
-func TestBeatsDisturbNobody(t *testing.T) {
+func TestBeatsDoNotDisturbConnections(t *testing.T) {
 	s := &Server{Limit: 2, Beat: time.Millisecond}
 	defer s.Close()
 	p, err := s.Listen(t.Context(), "127.0.0.1", 0, func(_ context.Context, conn *Conn) {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestRounds: every member is visited once in each round, from one interval after it was
-// added to an empty set until it is removed; without members no timer runs.
+// TestRounds: every member is visited once in each round, from one interval after it
+// was added to an empty set until it is removed. No timer runs without members.
 func TestRounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
@@ -42,7 +42,8 @@ func TestRounds(t *testing.T) {
 	})
 }
 
-// TestClosedRounds take no other members, and still visit those that they have.
+// TestClosedRounds: closed rounds accept no new members and still visit those that they
+// have.
 func TestClosedRounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		visits := 0
@@ -51,7 +52,7 @@ func TestClosedRounds(t *testing.T) {
 		r.Add(a)
 		r.Close()
 		if r.Add(&named{name: 2}) {
-			t.Error("closed rounds took a member")
+			t.Error("closed rounds accepted a member")
 		}
 		var all []int
 		r.Each(func(v *named) { all = append(all, v.name) })

@@ -11,7 +11,8 @@ type named struct {
 	name int
 }
 
-// TestAgainstAMap: random additions and removals, also of those that are not in the set.
+// TestAgainstAMap: random additions and removals have the same results as with a map,
+// also for members that are not in the set.
 func TestAgainstAMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var s Set[*named]
@@ -38,14 +39,14 @@ func TestAgainstAMap(t *testing.T) {
 		}
 		for _, v := range s.All() {
 			if !want[v] {
-				t.Fatalf("%d is not to be in it", v.name)
+				t.Fatalf("%d must not be a member", v.name)
 			}
 		}
 	})
 }
 
-// TestMemoryIsGivenBack: a set that was large once is not large for ever.
-func TestMemoryIsGivenBack(t *testing.T) {
+// TestMemoryIsReleased: a set that was large once releases its memory.
+func TestMemoryIsReleased(t *testing.T) {
 	var s Set[*named]
 	all := make([]*named, 10_000)
 	for i := range all {

@@ -13,7 +13,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/authority"
 )
 
-// client returns a certificate for a client, and both as PEM.
+// client returns a client certificate, also as PEM with its key.
 func client(t *testing.T, a *authority.Authority, r authority.Request) (cert tls.Certificate, chain, key string) {
 	t.Helper()
 	r.Client = true
@@ -63,22 +63,23 @@ func TestParseCertificate(t *testing.T) {
 	}
 }
 
-// TestTheFirstEndOfTheChainCounts: a certificate is good for as long as all of it is.
-func TestTheFirstEndOfTheChainCounts(t *testing.T) {
+// TestTheEarliestExpiryOfTheChainCounts: a certificate expires with the first
+// certificate of its chain.
+func TestTheEarliestExpiryOfTheChainCounts(t *testing.T) {
 	a := newAuthority(t, "SAP")
 	short, _, _ := client(t, a, authority.Request{Names: []string{testID}, Life: time.Hour})
 	long, _, _ := client(t, a, authority.Request{Names: []string{testID}, Life: 9 * time.Hour})
 	want := Expiry(&short)
 	if d := time.Until(want); d > time.Hour || d < 59*time.Minute {
-		t.Errorf("it ends in %v", d)
+		t.Errorf("expiry in %v", d)
 	}
 	long.Certificate = append(long.Certificate, short.Certificate...)
 	if got := Expiry(&long); !got.Equal(want) {
-		t.Errorf("it ends at %v, want %v", got, want)
+		t.Errorf("expiry at %v, want %v", got, want)
 	}
 }
 
-// mutual starts a token service that takes certificates of an authority.
+// mutual starts a token service that accepts the certificates of an authority.
 func mutual(t *testing.T, a *authority.Authority, serve http.HandlerFunc) *httptest.Server {
 	t.Helper()
 	own, err := a.Issue(authority.Request{Names: []string{"127.0.0.1"}})
@@ -93,7 +94,8 @@ func mutual(t *testing.T, a *authority.Authority, serve http.HandlerFunc) *httpt
 	return server
 }
 
-// TestACertificateInPlaceOfASecret (RFC 8705, section 2.1).
+// TestACertificateInPlaceOfASecret: a client certificate authenticates without a secret
+// (RFC 8705, section 2.1).
 func TestACertificateInPlaceOfASecret(t *testing.T) {
 	a := newAuthority(t, "SAP")
 	var asked int
@@ -116,7 +118,7 @@ func TestACertificateInPlaceOfASecret(t *testing.T) {
 	if got, err := fetcher(good)(t.Context()); err != nil || got.Value != "a.b.c" {
 		t.Errorf("%v, %v", got, err)
 	}
-	strange, _, _ := client(t, newAuthority(t, "somebody else"), authority.Request{Names: []string{testID}})
+	strange, _, _ := client(t, newAuthority(t, "another authority"), authority.Request{Names: []string{testID}})
 	if f := fetchFails(t, fetcher(strange), failure.TokenRejected, ""); !strings.Contains(f.Detail, "the certificate is refused: ") {
 		t.Errorf("%v", f)
 	}

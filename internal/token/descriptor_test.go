@@ -12,9 +12,9 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
-// TestNoDescriptorIsNotTheServicesFault: the advice is about this process, and the
-// way back does not wait for the long pauses of an outage.
-func TestNoDescriptorIsNotTheServicesFault(t *testing.T) {
+// TestNoDescriptorIsNotAttributedToTheService: without a free descriptor the advice is
+// about this process, and retries do not wait for the long pauses of an outage.
+func TestNoDescriptorIsNotAttributedToTheService(t *testing.T) {
 	f := &clientFetcher{}
 	err := &url.Error{Op: "Post", URL: "https://uaa.example", Err: &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}}
 	if got := f.unreachable(t.Context(), err); got.Code != failure.DescriptorsExhausted {

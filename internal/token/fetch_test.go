@@ -60,14 +60,14 @@ func answer(status int, contentType, text string, header ...string) http.Handler
 	}
 }
 
-// noSecrets checks that a text shows neither the secret nor a body.
+// noSecrets checks that a text contains neither the secret nor a response body.
 func noSecrets(t *testing.T, text string) {
 	t.Helper()
 	for _, secret := range []string{
 		testSecret, url.QueryEscape(testSecret), base64.StdEncoding.EncodeToString([]byte(testSecret)), bodyMark,
 	} {
 		if strings.Contains(text, secret) {
-			t.Errorf("%q stands in %q", secret, text)
+			t.Errorf("%q is in %q", secret, text)
 		}
 	}
 }
@@ -109,7 +109,7 @@ func TestTheRequest(t *testing.T) {
 					t.Errorf("%s %s %q", r.Method, r.URL, text)
 				}
 				if !r.Close {
-					t.Error("the connection is to be kept, for hours")
+					t.Error("the request lets the connection stay open for hours")
 				}
 				for name, want := range map[string]string{
 					"Content-Type":  "application/x-www-form-urlencoded",
@@ -138,7 +138,7 @@ func TestTheRequest(t *testing.T) {
 	}
 }
 
-func TestLifeOfWhatIsFetched(t *testing.T) {
+func TestLifeOfFetchedTokens(t *testing.T) {
 	jwt := "e30." + base64.RawURLEncoding.EncodeToString([]byte(fmt.Sprintf(`{"exp":%d}`, time.Now().Add(time.Hour).Unix()))) + ".c2ln"
 	for text, want := range map[string]time.Duration{
 		`{"access_token":"a.b.c","expires_in":60}`:             time.Minute,
@@ -211,14 +211,14 @@ func TestAnswersWithoutAToken(t *testing.T) {
 			server := uaa(t, test.serve)
 			f := fetchFails(t, fetcherFor(t, server.URL), test.code, test.detail)
 			if len(f.Detail) > 150 {
-				t.Errorf("detail %q is long", f.Detail)
+				t.Errorf("detail %q is too long", f.Detail)
 			}
 		})
 	}
 }
 
-// TestAShortSecretHidesNothing: a code that the protocol defines is shown, and means the same,
-// whatever the secret is.
+// TestAShortSecretHidesNothing: an error code that the protocol defines is shown and
+// classified, even if the secret is a part of it.
 func TestAShortSecretHidesNothing(t *testing.T) {
 	server := uaa(t, answer(400, "application/json", `{"error":"invalid_client"}`))
 	for _, secret := range []string{"i", "in", "client"} {
@@ -230,7 +230,7 @@ func TestAShortSecretHidesNothing(t *testing.T) {
 	}
 }
 
-// zipped serves a text as a small body that grows.
+// zipped serves a text compressed, as a small body that unpacks to a large one.
 func zipped(text string) http.HandlerFunc {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
@@ -259,7 +259,7 @@ func TestRetryAfterOfTheServer(t *testing.T) {
 		{429, []string{"Retry-After", "17"}, 17 * time.Second},
 		{503, []string{"Retry-After", " 17 "}, 17 * time.Second},
 		{429, []string{"Retry-After", date.Add(40 * time.Second).Format(http.TimeFormat), "Date", date.Format(http.TimeFormat)}, 40 * time.Second},
-		// A server whose clock is a day behind means 40 s all the same.
+		// A server whose clock is a day behind still means 40 s.
 		{429, []string{"Retry-After", date.Add(40*time.Second - 24*time.Hour).Format(http.TimeFormat), "Date", date.Add(-24 * time.Hour).Format(http.TimeFormat)}, 40 * time.Second},
 		{429, []string{"Retry-After", "99999999999999999999"}, (1<<31 - 1) * time.Second},
 		{429, []string{"Retry-After", "0"}, 0},
@@ -278,7 +278,7 @@ func TestRetryAfterOfTheServer(t *testing.T) {
 	}
 }
 
-// A redirect would carry the credentials to somebody else.
+// A redirect would send the credentials to another server.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	other := uaa(t, func(_ http.ResponseWriter, r *http.Request) {
 		t.Errorf("a redirect was followed: %s %s", r.Method, r.URL)
@@ -289,13 +289,13 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-func TestNetworkTrouble(t *testing.T) {
+func TestNetworkFailures(t *testing.T) {
 	closed := httptest.NewServer(http.NotFoundHandler())
 	closed.Close()
 	fetchFails(t, fetcherFor(t, closed.URL), failure.TokenUnreachable, "")
 	fetchFails(t, fetcherFor(t, "http://host.invalid"), failure.TokenUnreachable, "")
 
-	for name, said := range map[string]string{
+	for name, text := range map[string]string{
 		"nothing":       "",
 		"SSH":           "SSH-2.0-" + bodyMark + "\r\n",
 		"bad header":    "HTTP/1.1 200 OK\r\n" + bodyMark + "\r\n\r\n",
@@ -304,7 +304,7 @@ func TestNetworkTrouble(t *testing.T) {
 		"half a header": "HTTP/1.1 200 OK\r\nX-Y: " + bodyMark,
 	} {
 		t.Run(name, func(t *testing.T) {
-			fetchFails(t, fetcherFor(t, "http://"+rawServer(t, said)), failure.TokenUnreachable, "")
+			fetchFails(t, fetcherFor(t, "http://"+rawServer(t, text)), failure.TokenUnreachable, "")
 		})
 	}
 }
@@ -343,7 +343,7 @@ func TestTLS(t *testing.T) {
 
 	f := fetchFails(t, fetcherFor(t, server.URL), failure.TokenUnreachable, "")
 	if !strings.Contains(f.Error(), "certificate") {
-		t.Errorf("%v does not speak of the certificate", f)
+		t.Errorf("%v does not name the certificate", f)
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
@@ -358,12 +358,12 @@ func TestTLS(t *testing.T) {
 	plain := uaa(t, answer(200, "application/json", bodyMark))
 	f = fetchFails(t, fetcherFor(t, strings.Replace(plain.URL, "http:", "https:", 1)), failure.TokenUnreachable, "")
 	if !strings.Contains(f.Error(), "HTTP response to HTTPS client") {
-		t.Errorf("%v does not say what is wrong", f)
+		t.Errorf("%v does not name the cause", f)
 	}
 }
 
-// stuck returns a fetcher whose service, in memory, begins an answer and never
-// ends it.
+// stuck returns a fetcher for an in-memory service that starts an answer and never
+// finishes it.
 func stuck(t *testing.T, begin string) Fetcher {
 	t.Helper()
 	f := newClientFetcher(testURL, Credentials{ClientID: testID, ClientSecret: testSecret})
@@ -435,9 +435,9 @@ func TestCredentialsArePrintedWithoutTheSecret(t *testing.T) {
 	}
 }
 
-// TestAProxyOnTheWay: HTTPS to the token service is tunnelled (CONNECT) through the
-// company's HTTP proxy, and the proxy sees neither token nor secret.
-func TestAProxyOnTheWay(t *testing.T) {
+// TestAnHTTPProxy: HTTPS to the token service is tunnelled (CONNECT) through the
+// company's HTTP proxy, which sees neither token nor secret.
+func TestAnHTTPProxy(t *testing.T) {
 	server := httptest.NewUnstartedServer(answer(200, "application/json", `{"access_token":"a.b.c"}`))
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
 	server.StartTLS()

@@ -26,7 +26,7 @@ func TestPausesDoubleUpToTenSeconds(t *testing.T) {
 		svc := &service{}
 		svc.fails(failure.TokenStatus, nil)
 		source := start(t, svc, Options{})
-		for range 12 { // an eager caller
+		for range 12 { // a caller that retries at once
 			if _, err := source.Token(t.Context()); !failure.Is(err, failure.TokenStatus) {
 				t.Fatal(err)
 			}
@@ -38,7 +38,7 @@ func TestPausesDoubleUpToTenSeconds(t *testing.T) {
 			middle = min(2*middle, 8*time.Second)
 		}
 
-		// A success begins the row anew.
+		// A success resets the pauses.
 		svc.fails("", nil)
 		svc.life = time.Minute
 		if _, err := source.Token(t.Context()); err != nil {
@@ -52,8 +52,8 @@ func TestPausesDoubleUpToTenSeconds(t *testing.T) {
 	})
 }
 
-// Who cannot wait for the end of the pause need not.
-func TestAPauseLongerThanTheCaller(t *testing.T) {
+// A caller whose deadline is before the end of the pause gets the failure at once.
+func TestAPauseLongerThanTheCallersDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		svc := &service{life: time.Hour}
 		svc.fails(failure.TokenRateLimited, &RetryAfterError{Wait: 20 * time.Second})
@@ -66,7 +66,7 @@ func TestAPauseLongerThanTheCaller(t *testing.T) {
 			RetryAt() time.Time
 		}](err)
 		if !ok || !later.RetryAt().Equal(time.Now().Add(15*time.Second)) {
-			t.Errorf("%v does not say when to come again", err)
+			t.Errorf("%v does not have the time of the next attempt", err)
 		}
 		if _, ok := errors.AsType[*RetryAfterError](err); !ok {
 			t.Errorf("%v has lost its cause", err)
@@ -77,7 +77,7 @@ func TestAPauseLongerThanTheCaller(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
 		defer cancel()
 		if got, err := source.Token(ctx); got != "token-2" || err != nil {
-			t.Errorf("who can wait: %q, %v", got, err)
+			t.Errorf("a caller that can wait: %q, %v", got, err)
 		}
 		within(t, "wait", time.Since(begin), 5*time.Second, 5*time.Second)
 	})
@@ -92,9 +92,9 @@ func TestRetryAfterIsNeverUndercut(t *testing.T) {
 		{time.Second, 1200 * time.Millisecond, 1200 * time.Millisecond, 1},
 		{40 * time.Second, 44 * time.Second, 44 * time.Second, 0.5},
 		{5 * time.Minute, 6 * time.Minute, 6 * time.Minute, 1},
-		{time.Hour, 5 * time.Minute, 5 * time.Minute, 0}, // the most that is believed
+		{time.Hour, 5 * time.Minute, 5 * time.Minute, 0}, // the longest wait that is accepted
 		{24 * time.Hour, 6 * time.Minute, 6 * time.Minute, 1},
-		{time.Millisecond, 187 * time.Millisecond, 313 * time.Millisecond, 0}, // less than the pause of our own
+		{time.Millisecond, 187 * time.Millisecond, 313 * time.Millisecond, 0}, // shorter than the source's own pause
 		{0, 187 * time.Millisecond, 313 * time.Millisecond, 0},
 		{-time.Second, 187 * time.Millisecond, 313 * time.Millisecond, 0},
 	} {
@@ -115,7 +115,7 @@ func TestRetryAfterIsNeverUndercut(t *testing.T) {
 	}
 }
 
-// An old token serves while the service wants to be left alone.
+// The cached token stays in use while the service limits the rate.
 func TestRateLimitWithAnOldToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		svc := &service{life: 10 * time.Minute}
@@ -127,7 +127,7 @@ func TestRateLimitWithAnOldToken(t *testing.T) {
 		for range 50 {
 			wantToken(t, source, "token-1")
 		}
-		source.Invalidate("token-1") // not even for that
+		source.Invalidate("token-1") // no fetch for that either
 		wantToken(t, source, "token-1")
 		svc.wantFetches(t, 2)
 		svc.fails("", nil)
@@ -144,10 +144,10 @@ func TestRefusedCredentialsAreNotTriedAgainFor30Seconds(t *testing.T) {
 		wantFailure(t, source, 9*time.Second, 0, failure.TokenRejected)
 		for range 29 {
 			pass(time.Second)
-			wantFailure(t, source, time.Hour, 0, failure.TokenRejected) // however long it could wait
+			wantFailure(t, source, time.Hour, 0, failure.TokenRejected) // whatever its deadline
 		}
 		svc.wantFetches(t, 1)
-		pass(time.Hour) // nobody asks, nothing is asked
+		pass(time.Hour) // without callers nothing is fetched
 		svc.wantFetches(t, 1)
 		wantFailure(t, source, 9*time.Second, 0, failure.TokenRejected)
 		svc.wantFetches(t, 2)
@@ -179,7 +179,7 @@ func TestRefusedCredentialsWithAnOldToken(t *testing.T) {
 	})
 }
 
-// Refused credentials are not tried in the background: each attempt needs a caller.
+// Rejected credentials are not retried in the background: each attempt needs a caller.
 func TestRefusedCredentialsWithoutACaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		svc := &service{life: 10 * time.Minute}
@@ -189,14 +189,15 @@ func TestRefusedCredentialsWithoutACaller(t *testing.T) {
 		pass(8 * time.Minute)
 		svc.wantFetches(t, 2)
 		svc.fails("", nil)
-		wantToken(t, source, "token-1") // served from the cache, and replaced
+		wantToken(t, source, "token-1") // served from the cache, and then replaced
 		synctest.Wait()
 		wantToken(t, source, "token-3")
 	})
 }
 
-// Whatever callers, the proxy and the token service do: one fetch at a time, no
-// token after its end, no fetch in a pause, nobody waits longer than he can.
+// Whatever the callers, the proxy and the token service do, there is one fetch at a
+// time, no token is used after its expiry, no fetch starts in a pause, and no caller
+// waits beyond its deadline.
 func TestInvariants(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		life := rapid.SampledFrom([]time.Duration{60 * time.Second, time.Hour, 12 * time.Hour}).Draw(r, "life")
@@ -217,8 +218,8 @@ func TestInvariants(t *testing.T) {
 		}), 1, 40).Draw(r, "steps")
 
 		var mu sync.Mutex
-		var last string       // the token that a caller got last
-		var problems []string // found inside of the bubble, from where rapid cannot be told
+		var last string       // the last token that a caller got
+		var problems []string // found inside the bubble, where rapid must not be called
 		report := func(problem string) {
 			mu.Lock()
 			defer mu.Unlock()

@@ -57,7 +57,7 @@ func (s *service) fetch(ctx context.Context) (Token, error) {
 	return Make(fmt.Sprintf("token-%d", n), time.Now(), s.life)
 }
 
-// fails makes the service answer with a failure from now on; "" makes it well.
+// fails makes the service answer with a failure from now on; with "" it works again.
 func (s *service) fails(code failure.Code, cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,7 +73,7 @@ func (s *service) fetches() []time.Time {
 	return append([]time.Time(nil), s.starts...)
 }
 
-// wantFetches checks how many fetches there have been.
+// wantFetches checks the number of fetches.
 func (s *service) wantFetches(t *testing.T, n int) {
 	t.Helper()
 	if got := len(s.fetches()); got != n {
@@ -81,7 +81,7 @@ func (s *service) wantFetches(t *testing.T, n int) {
 	}
 }
 
-// start returns a running source in front of the service. It ends with the test.
+// start returns a running source for the service. It stops when the test ends.
 func start(t *testing.T, s *service, opts Options) *Source {
 	t.Helper()
 	if opts.Target == "" {
@@ -98,7 +98,7 @@ func start(t *testing.T, s *service, opts Options) *Source {
 	return source
 }
 
-// wantToken checks what a caller gets who can wait for a second.
+// wantToken checks what a caller with a deadline of one second gets.
 func wantToken(t *testing.T, s *Source, want string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -108,8 +108,8 @@ func wantToken(t *testing.T, s *Source, want string) {
 	}
 }
 
-// wantFailure checks what a caller gets who can wait for so long, and that it
-// got it after the time took.
+// wantFailure checks that a caller with this deadline gets the failure, after the time
+// took.
 func wantFailure(t *testing.T, s *Source, patience, took time.Duration, code failure.Code) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -127,9 +127,9 @@ func wantFailure(t *testing.T, s *Source, patience, took time.Duration, code fai
 
 // pass lets virtual time pass, and what is due in it happen.
 func pass(d time.Duration) {
-	time.Sleep(d) //nolint:forbidigo // inside of a synctest bubble, where nothing waits
+	time.Sleep(d) //nolint:forbidigo // inside a synctest bubble, where time is virtual
 	synctest.Wait()
 }
 
-// always returns a source of randomness that is none.
+// always returns a source of randomness with a constant value.
 func always(f float64) func() float64 { return func() float64 { return f } }

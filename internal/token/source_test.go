@@ -59,7 +59,7 @@ func TestAThousandCallersShareAFailure(t *testing.T) {
 	})
 }
 
-func TestACallerLeavesAlone(t *testing.T) {
+func TestACallerThatLeavesDoesNotAffectOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		svc := &service{life: time.Hour, takes: 5 * time.Second}
 		source := start(t, svc, Options{})
@@ -68,7 +68,7 @@ func TestACallerLeavesAlone(t *testing.T) {
 		wg.Go(func() {
 			err := wantFailure(t, source, time.Second, time.Second, failure.TokenTimeout)
 			if !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("%v does not say that time ran out", err)
+				t.Errorf("%v does not wrap context.DeadlineExceeded", err)
 			}
 		})
 		wg.Go(func() {
@@ -81,7 +81,7 @@ func TestACallerLeavesAlone(t *testing.T) {
 		})
 		wg.Go(func() {
 			if got, err := source.Token(t.Context()); got != "token-1" || err != nil {
-				t.Errorf("the one who stayed: %q, %v", got, err)
+				t.Errorf("the caller that stayed: %q, %v", got, err)
 			}
 		})
 		wg.Wait()
@@ -89,8 +89,8 @@ func TestACallerLeavesAlone(t *testing.T) {
 	})
 }
 
-// Whoever asks last and leaves does not take the fetch with him.
-func TestTheFetchGoesOnWithoutCallers(t *testing.T) {
+// When the last caller leaves, its fetch continues.
+func TestTheFetchContinuesWithoutCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		svc := &service{life: time.Hour, takes: 5 * time.Second}
 		source := start(t, svc, Options{})
@@ -101,9 +101,10 @@ func TestTheFetchGoesOnWithoutCallers(t *testing.T) {
 	})
 }
 
-// TestTheFirstTokenIsThere before the first client needs it; who comes earlier does not
-// wait for its moment, and a failure is tried again without anybody.
-func TestTheFirstTokenIsThere(t *testing.T) {
+// TestTheFirstToken: the first token is fetched before the first client needs it. A
+// caller before that time does not wait for it, and a failure is retried without a
+// caller.
+func TestTheFirstToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		svc := &service{life: time.Hour}
 		source := start(t, svc, Options{First: 10 * time.Second, Rand: always(0.4)})
@@ -138,7 +139,7 @@ func TestTheFirstTokenIsThere(t *testing.T) {
 	})
 }
 
-func TestATokenIsServedUntilALittleBeforeItsEnd(t *testing.T) {
+func TestATokenIsServedUntilShortlyBeforeItsExpiry(t *testing.T) {
 	for life, usable := range map[time.Duration]time.Duration{
 		60 * time.Second: 54 * time.Second,
 		12 * time.Hour:   12*time.Hour - time.Minute,
@@ -149,12 +150,12 @@ func TestATokenIsServedUntilALittleBeforeItsEnd(t *testing.T) {
 			wantToken(t, source, "token-1")
 			received := time.Now()
 			svc.fails(failure.TokenUnreachable, nil)
-			// In use all the time, and the refresh fails from its first attempt on.
+			// The token is in constant use, and every attempt to refresh it fails.
 			for time.Since(received) < usable {
 				begin := time.Now()
 				wantToken(t, source, "token-1")
 				if !time.Now().Equal(begin) {
-					t.Fatal("a caller waited while there was a token")
+					t.Fatal("a caller waited although a token was cached")
 				}
 				pass(min(life/60, usable-time.Since(received)))
 			}
@@ -207,7 +208,7 @@ func TestInvalidate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		svc := &service{life: 12 * time.Hour}
 		source := start(t, svc, Options{})
-		source.Invalidate("") // nothing is there yet
+		source.Invalidate("") // nothing is cached yet
 		wantToken(t, source, "token-1")
 
 		source.Invalidate("another")
@@ -215,13 +216,13 @@ func TestInvalidate(t *testing.T) {
 		svc.wantFetches(t, 1)
 
 		source.Invalidate("token-1")
-		source.Invalidate("token-1") // all who got it say so
+		source.Invalidate("token-1") // every caller that got it invalidates it
 		wantToken(t, source, "token-2")
-		source.Invalidate("token-1") // and one comes late
+		source.Invalidate("token-1") // and one of them does so late
 		wantToken(t, source, "token-2")
 		svc.wantFetches(t, 2)
 
-		// The proxy refuses everything: one forced fetch in 30 s.
+		// The proxy refuses every token, which forces one fetch in 30 s.
 		for range 59 {
 			pass(500 * time.Millisecond)
 			source.Invalidate("token-2")
@@ -243,9 +244,9 @@ func TestInvalidateWhileTheTokenServiceIsDown(t *testing.T) {
 		svc.fails(failure.TokenUnreachable, nil)
 		source.Invalidate("token-1")
 		if !source.Status().Refused {
-			t.Error("the status does not say that the token was refused")
+			t.Error("the status does not show that the token was refused")
 		}
-		// Perhaps the proxy was only restarting: better this token than none.
+		// The proxy may have refused it only while restarting, so the token stays in use.
 		wantToken(t, source, "token-1")
 		wantToken(t, source, "token-1")
 		svc.fails("", nil)
@@ -266,7 +267,7 @@ func TestInvalidateWhileTheCredentialsAreRefused(t *testing.T) {
 			if order == "credentials first" {
 				pass(24 * time.Minute) // the refresh
 				svc.wantFetches(t, 2)
-				wantToken(t, source, "token-1") // serves on
+				wantToken(t, source, "token-1") // stays in use
 				source.Invalidate("token-1")
 			} else {
 				source.Invalidate("token-1")
@@ -280,7 +281,7 @@ func TestInvalidateWhileTheCredentialsAreRefused(t *testing.T) {
 	}
 }
 
-func TestAnIdleSourceAsksForNothing(t *testing.T) {
+func TestAnIdleSourceFetchesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		svc := &service{life: 12 * time.Hour}
 		source := start(t, svc, Options{Rand: always(0.5)})
@@ -288,7 +289,7 @@ func TestAnIdleSourceAsksForNothing(t *testing.T) {
 		pass(8 * time.Hour)
 		svc.wantFetches(t, 1)
 
-		// Still usable: served at once and replaced behind the caller's back.
+		// Still usable: served at once and replaced in the background.
 		wantToken(t, source, "token-1")
 		synctest.Wait()
 		svc.wantFetches(t, 2)
@@ -312,7 +313,7 @@ func TestASourceUsedWithinTheHourRefreshes(t *testing.T) {
 	})
 }
 
-func TestRetriesEndWhenNobodyAsks(t *testing.T) {
+func TestRetriesEndWithoutCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		svc := &service{life: time.Hour}
 		svc.fails(failure.TokenUnreachable, nil)
@@ -338,7 +339,7 @@ func TestRunWaitsForItsFetch(t *testing.T) {
 		ended := false
 		source := New(func(ctx context.Context) (Token, error) {
 			<-ctx.Done()
-			<-time.After(time.Second) // a fetch that takes its time to stop
+			<-time.After(time.Second) // a fetch that stops slowly
 			ended = true
 			return Token{}, ctx.Err()
 		}, Options{})
@@ -347,7 +348,7 @@ func TestRunWaitsForItsFetch(t *testing.T) {
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			if _, err := source.Token(t.Context()); !errors.Is(err, ErrStopped) {
-				t.Errorf("a caller in the wait: %v, want %v", err, ErrStopped)
+				t.Errorf("a waiting caller: %v, want %v", err, ErrStopped)
 			}
 		})
 		source.Run(ctx)
@@ -359,12 +360,12 @@ func TestRunWaitsForItsFetch(t *testing.T) {
 			t.Errorf("a later caller: %v, want %v", err, ErrStopped)
 		}
 		if st := source.Status(); st.Failures != 0 || st.LastFailure != nil {
-			t.Errorf("the end was counted as a failure of the service: %+v", st)
+			t.Errorf("the stop was counted as a failure of the service: %+v", st)
 		}
 	})
 }
 
-func TestTheCacheServesAfterTheEnd(t *testing.T) {
+func TestTheCacheServesAfterTheStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		svc := &service{life: time.Hour}
 		source := New(svc.fetch, Options{})
@@ -381,7 +382,7 @@ func TestTheCacheServesAfterTheEnd(t *testing.T) {
 		}
 
 		ctx, cancel = context.WithCancel(t.Context())
-		wg.Go(func() { source.Run(ctx) }) // and it can be taken up again
+		wg.Go(func() { source.Run(ctx) }) // Run can be called again
 		synctest.Wait()
 		wantToken(t, source, "token-2")
 		func() {
@@ -412,7 +413,7 @@ func TestACallerBeforeRun(t *testing.T) {
 	})
 }
 
-func TestWhatAFetcherMustNotReturn(t *testing.T) {
+func TestInvalidResultsOfAFetcher(t *testing.T) {
 	for name, test := range map[string]struct {
 		token Token
 		err   error
@@ -479,26 +480,26 @@ func TestStatusObserveAndLog(t *testing.T) {
 			t.Errorf("observed %q", got)
 		}
 		if strings.Contains(log.String(), value) {
-			t.Errorf("the token stands in the log:\n%s", &log)
+			t.Errorf("the log shows the token:\n%s", &log)
 		}
 		if got := strings.Count(log.String(), "level=WARN"); got != 0 {
-			t.Errorf("%d warnings of an outage that every caller has learnt of:\n%s", got, &log)
+			t.Errorf("%d warnings of an outage that every caller was notified of:\n%s", got, &log)
 		}
 		if !strings.Contains(log.String(), "level=INFO msg=\"the token service gives tokens again\"") {
-			t.Errorf("no word of the recovery:\n%s", &log)
+			t.Errorf("the recovery is not logged:\n%s", &log)
 		}
 		svc.fails(failure.TokenUnreachable, nil)
-		time.Sleep(30 * time.Minute) // synctest; the old token still serves
+		time.Sleep(30 * time.Minute) // synctest; the old token is still used
 		synctest.Wait()
 		if got := strings.Count(log.String(), "level=WARN"); got != 1 {
-			t.Errorf("%d warnings of an outage that nobody else sees:\n%s", got, &log)
+			t.Errorf("%d warnings of an outage that no caller notices, want 1:\n%s", got, &log)
 		}
 	})
 }
 
-// TestOtherCredentials: what the old ones were refused with is forgotten, and a fetch
-// that was under way with them does no harm.
-func TestOtherCredentials(t *testing.T) {
+// TestReplacedCredentials: after Replace, earlier rejections no longer count, and a
+// fetch in flight with the old credentials has no effect.
+func TestReplacedCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old, fresh := &service{takes: time.Second}, &service{life: time.Hour, takes: time.Second}
 		old.fails(failure.TokenRejected, nil)
@@ -510,7 +511,7 @@ func TestOtherCredentials(t *testing.T) {
 		if got, err := source.Token(t.Context()); got != "token-1" || err != nil {
 			t.Errorf("%q, %v", got, err)
 		}
-		// While a token is there it serves, and its successor comes by itself.
+		// A cached token stays in use, and its successor is fetched in the background.
 		next := &service{life: time.Hour, takes: time.Second}
 		source.Replace(next.fetch)
 		if got, err := source.Token(t.Context()); got != "token-1" || err != nil {

@@ -17,7 +17,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/tokenservice"
 )
 
-// handlerTransport answers requests by a handler, so that time may be synctest's.
+// handlerTransport passes requests to a handler without a network, so that the test can
+// use synctest's time.
 type handlerTransport struct{ http.Handler }
 
 func (h handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -26,16 +27,17 @@ func (h handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-// A beginning is what instances that are started together do to a token service.
+// A beginning is the load that instances which start together put on a token service.
 type beginning struct {
 	requests int
 	limited  int             // answered with 429
 	had      []time.Duration // when each instance had its token, sorted
-	waits    []time.Duration // how long the first client of each waited for it, sorted
+	waits    []time.Duration // how long the first client of each instance waited for it, sorted
 }
 
 // begin starts n instances within a second. The lab's token service grants limit
-// requests a second. The first client of each comes between clients and twice that.
+// requests a second. The first client of each instance connects after clients to twice
+// that time.
 func begin(t *testing.T, n int, limit float64, first, clients time.Duration) (b beginning) {
 	t.Helper()
 	svc, err := tokenservice.Start(tokenservice.Options{Rate: limit, Burst: int(limit) + 1})
@@ -62,15 +64,15 @@ func begin(t *testing.T, n int, limit float64, first, clients time.Duration) (b 
 					b.had = append(b.had, time.Since(zero))
 				}
 			}})
-			starts, comes := time.Duration(draw.Float64()*float64(time.Second)), clients+time.Duration(draw.Float64()*float64(clients))
+			starts, connects := time.Duration(draw.Float64()*float64(time.Second)), clients+time.Duration(draw.Float64()*float64(clients))
 			work.Go(func() {
 				time.Sleep(starts) // synctest
 				source.Run(ctx)
 			})
 			work.Go(func() {
-				time.Sleep(starts + comes) // synctest
+				time.Sleep(starts + connects) // synctest
 				begin := time.Now()
-				for ctx.Err() == nil { // clients whose hold time is over come again
+				for ctx.Err() == nil { // clients retry at the end of their hold time
 					ask, done := context.WithTimeout(ctx, 9*time.Second)
 					_, err := source.Token(ask)
 					done()
@@ -102,9 +104,10 @@ func at(sorted []time.Duration, share float64) time.Duration {
 	return sorted[min(len(sorted)-1, int(share*float64(len(sorted))))]
 }
 
-// TestInstancesThatStartTogether: a token service that grants a tenth of them in a second
-// gets the fewest requests when the first tokens are spread, and every instance has one.
-// With KAFKA_TUNNEL_CURVE=1 and -v it prints the table of docs/performance.md.
+// TestInstancesThatStartTogether: a token service that grants a tenth of the instances
+// in a second gets the fewest requests if the first tokens are spread, and every
+// instance gets a token. With KAFKA_TUNNEL_CURVE=1 and -v it prints the table of
+// docs/performance.md.
 func TestInstancesThatStartTogether(t *testing.T) {
 	if os.Getenv("KAFKA_TUNNEL_CURVE") != "" {
 		curve(t)
@@ -116,7 +119,7 @@ func TestInstancesThatStartTogether(t *testing.T) {
 	for name, b := range map[string]beginning{"together": together, "spread": spread} {
 		t.Logf("%s: %d requests, %d times 429, all have a token after %v", name, b.requests, b.limited, at(b.had, 1))
 		if len(b.had) != instances || len(b.waits) != instances {
-			t.Errorf("%s: %d have a token", name, len(b.had))
+			t.Errorf("%s: %d instances have a token", name, len(b.had))
 		}
 	}
 	if spread.limited > together.limited/2 {

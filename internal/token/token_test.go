@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// noon is a time with a monotonic reading, as time.Now gives.
+// noon returns a time with a monotonic reading, as time.Now does.
 func noon() time.Time { return time.Now() }
 
 func jwt(payload string) string {
@@ -53,7 +53,7 @@ func TestHowLongATokenIsUsable(t *testing.T) {
 			if !got.Usable(received) || !got.Usable(got.UsableUntil.Add(-1)) || got.Usable(got.UsableUntil) {
 				t.Error("Usable does not end with UsableUntil")
 			}
-			// The monotonic clock stands still while a laptop sleeps.
+			// The monotonic clock stops while a laptop sleeps.
 			for _, at := range []time.Time{got.ReceivedAt, got.ExpiresAt, got.UsableUntil, got.refreshAt(0)} {
 				if strings.Contains(at.String(), "m=") {
 					t.Errorf("%s has a monotonic reading", at)
@@ -66,7 +66,7 @@ func TestHowLongATokenIsUsable(t *testing.T) {
 func TestATokenThatHasExpiredOnArrival(t *testing.T) {
 	_, err := Make(jwt(`{"exp":1000000000}`), noon(), 0)
 	if err == nil || !strings.Contains(err.Error(), "clocks") {
-		t.Errorf("%v, want a word about the clocks", err)
+		t.Errorf("%v, want an error that mentions the clocks", err)
 	}
 }
 
@@ -75,7 +75,7 @@ func TestValuesThatAreNoToken(t *testing.T) {
 		"", "a b", "a\tb", "a\nb", "a\x00b", "a\x7fb", "a\x80b", "Bearer abc", "ü", strings.Repeat("t", maxValue+1),
 	} {
 		if got, err := Make(value, noon(), time.Hour); err == nil || got.Value != "" {
-			t.Errorf("%.10q passes", value)
+			t.Errorf("%.10q is accepted", value)
 		} else if len(value) > 3 && strings.Contains(err.Error(), value) {
 			t.Errorf("%q shows the value", err)
 		}
@@ -150,7 +150,7 @@ func TestEndpointURL(t *testing.T) {
 			t.Errorf("%q shows what may be a secret", err)
 		}
 		if _, err := ClientCredentials(Credentials{URL: base}); err == nil {
-			t.Errorf("ClientCredentials takes %q", base)
+			t.Errorf("ClientCredentials accepts %q", base)
 		}
 	}
 }

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// TestErrorsHideTheContent: what the parser quotes may be a secret.
+// TestErrorsHideTheContent: errors do not quote the content of the file, which may be a
+// secret.
 func TestErrorsHideTheContent(t *testing.T) {
 	for text, want := range map[string]string{
 		"yaml: line 7: cannot decode !!int `s3cr3t` as a !!float": "line 7: a value has another type than its tag (!) or cannot be used",
