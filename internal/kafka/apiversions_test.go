@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// capped does to the decoded message what the tunnel promises.
+// capped changes the decoded message as the tunnel promises to.
 func capped(r *kmsg.ApiVersionsResponse) {
 	r.ApiKeys = slices.DeleteFunc(r.ApiKeys, func(k kmsg.ApiVersionsResponseApiKey) bool {
 		a, ok := Lookup(k.ApiKey)
@@ -72,7 +72,7 @@ func TestApiVersionsAreCapped(t *testing.T) {
 	})
 }
 
-// A broker as of Kafka 4.4: what a client sees of it now.
+// A broker of Kafka 4.4: the versions that a client sees through the tunnel.
 func TestApiVersionsOfANewBroker(t *testing.T) {
 	r := kmsg.NewPtrApiVersionsResponse()
 	r.SetVersion(4)
@@ -116,7 +116,7 @@ func TestApiVersionsTruncated(t *testing.T) {
 
 func TestApiVersionsTooNew(t *testing.T) {
 	if ApiVersionsTooNew(5) || !ApiVersionsTooNew(6) {
-		t.Error("the newest known is 5")
+		t.Error("the newest known version is not 5")
 	}
 	got := hex.EncodeToString(AppendApiVersionsTooNew([]byte{0xaa}, 0x01020304))
 	if want := "aa" + "00000010" + "01020304" + "0023" + "00000001" + "001200000005"; got != want {

@@ -7,7 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Nothing is allocated to find out that a frame passes.
+// Deciding that a frame passes allocates nothing.
 func TestDecisionsAllocateNothing(t *testing.T) {
 	produce := kmsg.NewPtrProduceRequest()
 	produce.SetVersion(12)
@@ -33,7 +33,7 @@ func TestDecisionsAllocateNothing(t *testing.T) {
 				t.Fatal(zero, enough, err)
 			}
 			if Known(200, 3) || TreatmentOf(KeyFetch, 11) != Pass {
-				t.Fatal("wrong row")
+				t.Fatal("wrong row of the table")
 			}
 		},
 		"produce response without addresses": func() {
@@ -115,7 +115,7 @@ func BenchmarkRequestHeader(b *testing.B) {
 	}
 }
 
-// A whole cluster: 1000 topics with 12 partitions, 0.5 MB. Only the head counts.
+// A whole cluster: 1000 topics with 12 partitions, 0.5 MB. Only the head costs time.
 func BenchmarkMetadata(b *testing.B) {
 	for _, brokers := range []int{3, 100} {
 		b.Run(fmt.Sprintf("brokers=%d", brokers), func(b *testing.B) {
@@ -132,7 +132,7 @@ func BenchmarkMetadata(b *testing.B) {
 	}
 }
 
-// The same by decoding and encoding, to compare.
+// The same by decoding and encoding, for comparison.
 func BenchmarkMetadataDecoded(b *testing.B) {
 	frame := encode(metadataResponse(12, 3, 1000, 12), headers[0])
 	b.ReportAllocs()
@@ -182,8 +182,8 @@ func benchmarkWhole(b *testing.B, key, version int16, frame []byte) {
 	}
 }
 
-// fetchResponse returns a Fetch response of partitions with records of some
-// bytes each.
+// fetchResponse returns a Fetch response of some partitions, each with this many bytes
+// of records.
 func fetchResponse(partitions, records, leaders int) *kmsg.FetchResponse {
 	r := kmsg.NewPtrFetchResponse()
 	r.SetVersion(17)
@@ -258,7 +258,7 @@ func BenchmarkWalker(b *testing.B) {
 	}
 }
 
-// The same by decoding and encoding, to compare.
+// The same by decoding and encoding, for comparison.
 func BenchmarkFetchDecoded(b *testing.B) {
 	frame := encode(fetchResponse(100, 10<<10, 0), headers[0])
 	b.ReportAllocs()

@@ -63,8 +63,8 @@ func readCaptured(t *testing.T) []captured {
 // realDomain is part of every real name of the captured brokers.
 var realDomain = []byte("onprem.invalid")
 
-// shownOnly are APIs whose responses may show addresses that no client connects
-// to.
+// shownOnly reports whether an API's responses may show addresses that no client
+// connects to.
 func shownOnly(key int16) bool {
 	return key == 55 // DescribeQuorum: listeners of the controllers
 }
@@ -89,7 +89,7 @@ func TestCaptured(t *testing.T) {
 			}
 			if c.key == KeyApiVersions && c.version >= 3 {
 				if name, _, ok := ClientSoftware(c.version, c.request); !ok || name == "" {
-					t.Error("the client does not say what it is")
+					t.Error("the request has no client software")
 				}
 			}
 			if bytes.Contains(c.response, realDomain) {
@@ -108,8 +108,8 @@ func TestCaptured(t *testing.T) {
 	}
 }
 
-// checkCapturedResponse rewrites one response as the relay does and compares it
-// with what kmsg makes of it.
+// checkCapturedResponse rewrites one response as the relay does and compares the result
+// with that of kmsg.
 func checkCapturedResponse(t *testing.T, c captured) {
 	t.Helper()
 	treatment := TreatmentOf(c.key, c.version)
@@ -121,7 +121,7 @@ func checkCapturedResponse(t *testing.T, c captured) {
 	}
 	layout := c.version
 	if c.key == KeyApiVersions && binary.BigEndian.Uint16(c.response[4:]) == 35 {
-		layout = 0 // what every broker answers to a version it does not know (KIP-511)
+		layout = 0 // the layout in which every broker answers an unknown version (KIP-511)
 	}
 	want, err := decode(c.key, layout, c.response)
 	if err != nil {
@@ -149,7 +149,7 @@ func checkCapturedResponse(t *testing.T, c captured) {
 		t.Fatal(err)
 	}
 	if bytes.Contains(out, realDomain) {
-		t.Error("a real name has passed")
+		t.Error("a real name is in the output")
 	}
 	got, err := decode(c.key, layout, out)
 	if err != nil {

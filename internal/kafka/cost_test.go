@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// addresses builds a response with n elements of which so many are distinct, by
-// node id; every host has a length of its own, and every element is padded.
+// addresses builds a response with n elements, of which distinct ones differ in their
+// node id. Every host has a length of its own, and every element is padded.
 func addresses(key, version int16, n, distinct, host, pad int) []byte {
 	s := nodeEndpoint
 	frame := binary.BigEndian.AppendUint32(nil, 1)
@@ -78,8 +78,8 @@ func addresses(key, version int16, n, distinct, host, pad int) []byte {
 	return frame
 }
 
-// leastAllocated returns how many bytes f allocates, if they are not above a bound,
-// or the least of three runs: the runtime allocates too.
+// leastAllocated returns how many bytes f allocates, if at most bound. Otherwise it
+// returns the least of three runs, because the runtime allocates too.
 func leastAllocated(bound int, f func()) uint64 {
 	spent := allocated(f)
 	for i := 0; i < 2 && spent > uint64(bound); i++ {
@@ -88,15 +88,14 @@ func leastAllocated(bound int, f func()) uint64 {
 	return spent
 }
 
-// What a rewrite allocates stays below [RewriteCost], whatever the
-// message; and a message with few brokers costs little, however often it names
-// them.
+// A rewrite allocates less than [RewriteCost], whatever the message. A message with few
+// brokers costs little, however often it names them.
 func TestRewriteCost(t *testing.T) {
 	buf := make([]byte, 48<<10)
 	for _, tc := range []struct {
 		key, version           int16
 		n, distinct, host, pad int
-		most                   int // less than the bound, 0: not tested
+		most                   int // tighter limit than the bound; 0: not tested
 		err                    error
 	}{
 		{KeyMetadata, 12, 3, 3, 20, 5, 1 << 10, nil},
@@ -111,7 +110,7 @@ func TestRewriteCost(t *testing.T) {
 		{KeyFindCoordinator, 6, maxElements, maxEndpoints, 40, 20, 0, nil},
 		{KeyFindCoordinator, 6, maxElements, maxElements, 1, 60, 512 << 10, ErrTooLarge},
 		{KeyFindCoordinator, 6, maxElements + 1, 3, 1, 0, 1 << 10, ErrTooLarge},
-		{KeyFindCoordinator, 6, 400, 400, 32767, 0, 1 << 20, ErrTooLarge}, // too many bytes of names
+		{KeyFindCoordinator, 6, 400, 400, 32767, 0, 1 << 20, ErrTooLarge}, // the names have too many bytes
 		{KeyDescribeCluster, 2, 5000, 5000, 33, 0, 0, nil},
 		{KeyProduce, 12, 5000, 5000, 9, 0, 0, nil},
 		{KeyShareAcknowledge, 2, 5000, 17, 9, 0, 80 << 10, nil},
@@ -154,7 +153,8 @@ func TestRewriteCost(t *testing.T) {
 	}
 }
 
-// The same for the walker: the tail and the list of its addresses, in any pieces.
+// The same for the walker: the tail and the list of its addresses, in pieces of any
+// size.
 func TestWalkerCost(t *testing.T) {
 	for _, key := range []int16{KeyProduce, KeyShareAcknowledge} {
 		for _, n := range []int{1, 100, 3000, 5000, 1400} {

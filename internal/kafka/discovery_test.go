@@ -27,7 +27,8 @@ func decodeCoordinator(version int16, frame []byte) (*kmsg.FindCoordinatorRespon
 	return r.(*kmsg.FindCoordinatorResponse), nil
 }
 
-// Controllers are not served: their ids may be those of brokers.
+// Responses about controllers are refused, because ids of controllers may be ids of
+// brokers.
 func TestClusterOfControllers(t *testing.T) {
 	for _, tc := range []struct {
 		kind    int8
@@ -72,7 +73,7 @@ func TestLayoutsAreNotTooDeep(t *testing.T) {
 			}
 		}
 		if depth != 0 {
-			t.Error("a loop does not end")
+			t.Error("a loop has no end")
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 )
 
-// toLocal is what a relay knows: where each node is reached from here.
+// toLocal is the knowledge of a relay: the local address of each node.
 func toLocal(endpoints []kafka.Endpoint) error {
 	for i := range endpoints {
 		e := &endpoints[i]
@@ -19,8 +19,8 @@ func toLocal(endpoints []kafka.Endpoint) error {
 }
 
 func ExamplePatchHead() {
-	// A Metadata v0 response after its size: one broker, and what has been
-	// received of the topics.
+	// A Metadata v0 response without its size: one broker, and the received part of the
+	// topics.
 	response := []byte("\x00\x00\x00\x07" + "\x00\x00\x00\x01" +
 		"\x00\x00\x00\x02" + "\x00\x0ekafka-2.onprem" + "\x00\x00\x23\x84" + "topics ...")
 	info := kafka.ResponseInfo{Key: kafka.KeyMetadata, Version: 0, FrameSize: 5000}
@@ -54,7 +54,7 @@ func ExampleWalker() {
 	}
 	var client bytes.Buffer
 	for w.Left() > 0 {
-		piece := response[:min(10, len(response))] // as much as has been received
+		piece := response[:min(10, len(response))] // the bytes received so far
 		pass, held, err := w.Feed(piece)
 		if err != nil {
 			fmt.Println(err)

@@ -9,9 +9,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// The fuzz targets hold three things against kmsg: what both accept comes out as
-// the oracle says, what is canonical is accepted, and no address but a local one
-// comes out.
+// The fuzz targets check three properties against kmsg: a message that both accept is
+// rewritten as the oracle requires, a canonical message is accepted, and the output has
+// only local addresses.
 
 // seeds adds a few messages of every version of a key.
 func seeds(f *testing.F, key, from, to int16) {
@@ -25,8 +25,9 @@ func seeds(f *testing.F, key, from, to int16) {
 }
 
 // slow reports whether kmsg might take minutes to read b: it believes a number
-// of tags and makes up to 2^32 attempts to read from nothing. Numbers above 2^21
-// have three bytes in a row with the top bit set.
+// slow reports whether kmsg might take minutes to read b: kmsg trusts the number of
+// tags and makes up to 2^32 attempts to read from nothing. Numbers above 2^21 have
+// three bytes in a row with the top bit set.
 func slow(b []byte) bool {
 	run := 0
 	for _, c := range b {
@@ -70,12 +71,12 @@ func fuzzRewrite(f *testing.F, key int16) {
 			return
 		}
 		if oracle != nil {
-			return // what follows the addresses is not read
+			return // bytes after the addresses are not read
 		}
 		wantRes := replace(message, newMapper())
 		got, err := decode(key, version, out)
 		if err != nil {
-			t.Fatalf("not a message any more: %v", err)
+			t.Fatalf("the output is no longer a message: %v", err)
 		}
 		if !reflect.DeepEqual(res, wantRes) || !bytes.Equal(got.AppendTo(nil), message.AppendTo(nil)) {
 			t.Fatalf("got  %+v %x\nwant %+v %x", res, got.AppendTo(nil), wantRes, message.AppendTo(nil))
@@ -83,7 +84,7 @@ func fuzzRewrite(f *testing.F, key int16) {
 		replace(got, MapperFunc(func(eps []Endpoint) error {
 			for _, e := range eps {
 				if e.Host != "localhost" {
-					t.Fatalf("%+v comes out", e)
+					t.Fatalf("%+v is in the output", e)
 				}
 			}
 			return nil
@@ -116,7 +117,7 @@ func FuzzApiVersions(f *testing.F) {
 		}
 		got, err := decode(KeyApiVersions, layout, out)
 		if err != nil {
-			t.Fatalf("not a message any more: %v", err)
+			t.Fatalf("the output is no longer a message: %v", err)
 		}
 		capped(message.(*kmsg.ApiVersionsResponse))
 		if !bytes.Equal(got.AppendTo(nil), message.AppendTo(nil)) {
@@ -202,24 +203,24 @@ func fuzzWalker(f *testing.F, key int16) {
 			t.Fatalf("%d bytes became %d", len(frame), len(out))
 		}
 		if oracle != nil {
-			return // it looks into tags of partitions
+			return // kmsg reads the tags of partitions
 		}
 		got, err := decode(key, version, out)
 		if err != nil {
-			t.Fatalf("not a message any more: %v", err)
+			t.Fatalf("the output is no longer a message: %v", err)
 		}
-		// Padding or not, nothing but the addresses and one tag may differ.
+		// With or without padding, only the addresses and one tag may differ.
 		count := replace(got, MapperFunc(func(eps []Endpoint) error {
 			for i := range eps {
 				if eps[i].Host != "localhost" {
-					t.Fatalf("%+v comes out", eps[i])
+					t.Fatalf("%+v is in the output", eps[i])
 				}
 				eps[i].Hidden = true
 			}
 			return nil
 		}))
 		if count.Rewritten+count.Hidden != w.Result().Rewritten {
-			t.Fatalf("%d addresses come out, the result is %+v", count.Hidden, w.Result())
+			t.Fatalf("the output has %d addresses, the result is %+v", count.Hidden, w.Result())
 		}
 		all := replace(message, MapperFunc(func(eps []Endpoint) error {
 			for i := range eps {
@@ -228,7 +229,7 @@ func fuzzWalker(f *testing.F, key int16) {
 			return nil
 		}))
 		if all.Hidden != w.Result().Rewritten+w.Result().Hidden {
-			t.Fatalf("%d addresses came in, the result is %+v", all.Hidden, w.Result())
+			t.Fatalf("the input has %d addresses, the result is %+v", all.Hidden, w.Result())
 		}
 		if w.Result().Changed() {
 			pad := uint32(padTag)

@@ -17,7 +17,7 @@ func unhex(t *testing.T, s string) []byte {
 	return b
 }
 
-// Tails byte by byte. The first four were decoded by other clients too.
+// Tails byte by byte. Other clients decoded the first four too.
 func TestTailsByteByByte(t *testing.T) {
 	tagged, plain := KeyFetch, KeyShareFetch
 	rack := func(n int) string { // a rack of n bytes
@@ -95,7 +95,7 @@ func TestTailsByteByByte(t *testing.T) {
 	} {
 		b, want := unhex(t, tc.before), unhex(t, tc.after)
 		if len(b) != len(want) {
-			t.Errorf("%s: the test wants %d bytes for %d", tc.name, len(want), len(b))
+			t.Errorf("%s: the test expects %d bytes for %d", tc.name, len(want), len(b))
 			continue
 		}
 		res, err := fitTail(ResponseInfo{Key: tc.key, Version: 2}, b, MapperFunc(func(eps []Endpoint) error {
@@ -108,7 +108,7 @@ func TestTailsByteByByte(t *testing.T) {
 	}
 }
 
-// An entry that the mapper hides is left out, and its space is filled.
+// An entry that the mapper hides is removed, and padding takes its space.
 func TestTailWithHiddenEntry(t *testing.T) {
 	b := unhex(t, "01 | 00 1b | 03 | 00000001 03 6231 00002384 00 00 | 00000002 03 6232 00002384 00 00")
 	want := unhex(t, "02 | 00 0e | 02 | 00000002 03 6c32 00004a7e 00 00 | 7f 0b 0000000000000000000000")
@@ -122,8 +122,8 @@ func TestTailWithHiddenEntry(t *testing.T) {
 	}
 }
 
-// The number of tags needs a second byte from 128 on: the padding is shorter by
-// that byte, and slack 2 is not enough for one more tag.
+// From 128 on, the number of tags takes a second byte. The padding is shorter by that
+// byte, and a slack of 2 is not enough for another tag.
 func TestTailWithManyTags(t *testing.T) {
 	for _, key := range []int16{KeyFetch, KeyShareFetch} {
 		for tags := uint32(125); tags <= 129; tags++ {

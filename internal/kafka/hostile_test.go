@@ -19,14 +19,14 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// A frame that ends too early is an error or, where only bytes are missing that
-// are not looked at, passes; it is never a panic.
+// A frame that ends too early causes an error and never a panic. It passes only if the
+// missing bytes are not read.
 func TestTruncatedAtEveryOffset(t *testing.T) {
 	for key, version := range rewritten {
 		f := newFiller(uint64(version))
 		f.counts, f.hosts = []int{2}, []int{30}
 		frame := encode(f.response(key, version), headers[1])
-		// Behind the last address nothing is looked at.
+		// Bytes after the last address are not read.
 		lastHost := 0
 		_, _, _ = rewriteAll(info(key, version, frame), frame, MapperFunc(func(eps []Endpoint) error {
 			if len(eps) > 0 {
@@ -46,8 +46,8 @@ func TestTruncatedAtEveryOffset(t *testing.T) {
 	}
 }
 
-// Any byte of a message replaced by an extreme one: no panic, and nothing is
-// allocated because a number says so.
+// Any byte of a message replaced by an extreme value causes no panic, and no allocation
+// of a size that the message only claims.
 func TestExtremeBytes(t *testing.T) {
 	for key, version := range rewritten {
 		f := newFiller(uint64(version) + 5)
@@ -67,7 +67,7 @@ func TestExtremeBytes(t *testing.T) {
 	}
 }
 
-// Lengths that exceed the frame are refused without spending memory.
+// Lengths that exceed the frame are refused without an allocation of that size.
 func TestClaims(t *testing.T) {
 	i32 := func(n int32) []byte { return binary.BigEndian.AppendUint32(nil, uint32(n)) }
 	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
@@ -117,8 +117,8 @@ func TestClaims(t *testing.T) {
 	}
 }
 
-// Errors say where.
-func TestErrorsSayWhere(t *testing.T) {
+// Errors name the place in the message.
+func TestErrorsNameThePlace(t *testing.T) {
 	frame := []byte{0, 0, 0, 1, 0xff, 0xff, 0xff, 0xfe}
 	_, _, _, err := rewriteHead(nil, info(KeyMetadata, 0, frame), frame, nil)
 	if want := "Metadata v0 response: malformed message at byte 8 of 8"; fmt.Sprint(err) != want {

@@ -14,7 +14,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// This file is the oracle: messages as kmsg sees them.
+// This file has the oracle: messages as kmsg decodes them.
 
 // newResponse returns an empty response of kmsg.
 func newResponse(key, version int16) kmsg.Response {
@@ -23,7 +23,7 @@ func newResponse(key, version int16) kmsg.Response {
 	return r
 }
 
-// decode reads the body of a response frame; it fails if bytes are left.
+// decode reads the body of a response frame. It fails if bytes are left over.
 func decode(key, version int16, frame []byte) (kmsg.Response, error) {
 	if len(frame) < 4 {
 		return nil, fmt.Errorf("no correlation id")
@@ -41,8 +41,8 @@ func decode(key, version int16, frame []byte) (kmsg.Response, error) {
 	return r, r.ReadFrom(body)
 }
 
-// encode returns a response frame without its size. The header has the given
-// tags if this version has any.
+// encode returns a response frame without its size. The header has the given tags, if
+// it can have tags in this version.
 func encode(r kmsg.Response, headerTags []byte) []byte {
 	frame := binary.BigEndian.AppendUint32(nil, 0x01020304)
 	if r.IsFlexible() && r.Key() != KeyApiVersions {
@@ -51,8 +51,8 @@ func encode(r kmsg.Response, headerTags []byte) []byte {
 	return r.AppendTo(frame)
 }
 
-// headers are tag sections of response headers: none, one, and one as long as
-// two bytes can say.
+// headers are tag sections of response headers: empty, with one tag, and of the largest
+// size that two bytes can express.
 var headers = [][]byte{{0}, {1, 5, 2, 'x', 'y'}, append([]byte{1, 0xff, 0x7f, 0x80, 0x01}, make([]byte, 128)...)}
 
 // A filler fills messages with random content.
@@ -62,7 +62,7 @@ type filler struct {
 	hosts  []int // lengths of host names
 	small  bool  // at most one element in other arrays
 	plain  bool  // no large and no negative numbers, see slow
-	repeat bool  // most elements of an array of addresses have that of another
+	repeat bool  // most elements of an array of addresses repeat the address of another
 }
 
 func newFiller(seed uint64) *filler {
@@ -116,7 +116,7 @@ func (f *filler) value(v reflect.Value) {
 		if f.plain {
 			v.SetInt(f.Int64N(100))
 		} else {
-			v.SetInt(f.Int64() >> f.IntN(64)) // the setter cuts it
+			v.SetInt(f.Int64() >> f.IntN(64)) // the setter truncates it
 		}
 	default:
 		panic("no rule for " + v.Type().String())
@@ -134,7 +134,7 @@ func (f *filler) slice(v reflect.Value) {
 		n = f.IntN(300)
 	}
 	if n == 0 && f.IntN(2) == 0 {
-		return // null where that is possible
+		return // null where the field may be null
 	}
 	v.Set(reflect.MakeSlice(v.Type(), n, n))
 	for i := range n {
@@ -172,8 +172,7 @@ func (f *filler) response(key, version int16) kmsg.Response {
 	return r
 }
 
-// isAddress reports whether t is a struct with an address to which clients
-// connect.
+// isAddress reports whether t is a struct with an address that clients connect to.
 func isAddress(t reflect.Type) bool {
 	if t.Kind() != reflect.Struct {
 		return false
@@ -186,8 +185,8 @@ func isAddress(t reflect.Type) bool {
 	return true
 }
 
-// replace does with the decoded message what the rewriters do with the bytes:
-// every distinct address of it is given to m at once and replaced, or hidden.
+// replace changes the decoded message as the rewriters change the bytes: it passes
+// every distinct address to m in one call and replaces or hides it.
 func replace(r kmsg.Response, m Mapper) Result {
 	var found []reflect.Value
 	var endpoints []Endpoint
@@ -216,7 +215,7 @@ func replace(r kmsg.Response, m Mapper) Result {
 	collect(reflect.ValueOf(r))
 	var res Result
 	var asked []reflect.Value
-	var of []int // the endpoint of each that is asked
+	var of []int // the endpoint of each address that is mapped
 	known := map[Endpoint]int{}
 	for _, v := range found {
 		host, id := v.FieldByName("Host").String(), int32(v.FieldByName("NodeID").Int())
@@ -258,7 +257,7 @@ func replace(r kmsg.Response, m Mapper) Result {
 	return res
 }
 
-// exists reports whether the struct is in messages of this version: v4 moved the
+// exists reports whether the struct is part of messages of this version: v4 moved the
 // coordinator into an array.
 func exists(r kmsg.Response, v reflect.Value) bool {
 	top := v.Type() == reflect.TypeOf(kmsg.FindCoordinatorResponse{})

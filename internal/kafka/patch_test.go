@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// patchAll returns the patch of a frame, whatever its treatment is, and how much
-// of the frame it replaces.
+// patchAll returns the patch of a frame, whatever its treatment, and how many bytes of
+// the frame it replaces.
 func patchAll(h ResponseInfo, frame []byte, m Mapper) (Patch, int, Result, error) {
 	if h.Key == KeyMetadata {
 		return PatchHead(h, frame, m)
@@ -19,8 +19,8 @@ func patchAll(h ResponseInfo, frame []byte, m Mapper) (Patch, int, Result, error
 	return p, len(frame), res, err
 }
 
-// A message that is written in pieces of any size, with long and short names and
-// hidden nodes, is the one that is written at once; its length is known before.
+// A message written in pieces of any size, with long and short names and hidden nodes,
+// equals the one written at once. Its length is known before.
 func TestPatchInPieces(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for key, version := range rewritten {
@@ -52,19 +52,19 @@ func TestPatchInPieces(t *testing.T) {
 				out = append(out, piece...)
 			}
 			if len(out) != size || p.Len() != size {
-				t.Fatalf("%d bytes, %d were promised", len(out), size)
+				t.Fatalf("%d bytes, want %d", len(out), size)
 			}
 			if out = append(out, frame[consumed:]...); !bytes.Equal(out, want) || !bytes.Equal(frame, original) {
 				t.Fatalf("%s v%d\ngot  %x\nwant %x", Name(key), version, out, want)
 			}
 			if piece, more := p.Next(make([]byte, 10)); len(piece) > 0 || more {
-				t.Fatal("something follows the end")
+				t.Fatal("bytes follow the end")
 			}
 		}
 	}
 }
 
-// Writing a large message takes the buffer and nothing else.
+// Writing a large message allocates no more than the buffer.
 func TestPatchHoldsNoCopy(t *testing.T) {
 	frame := addresses(KeyFindCoordinator, 6, 60_000, 3, 20, 60)
 	p, _, err := PatchWhole(info(KeyFindCoordinator, 6, frame), frame, MapperFunc(toLocalhost))
@@ -77,13 +77,13 @@ func TestPatchHoldsNoCopy(t *testing.T) {
 			_, more = q.Next(buf)
 		}
 	})
-	if pieces := uint64(p.Len()/len(buf) + 1); spent > 64*pieces { // an edit that the end of the buffer splits
+	if pieces := uint64(p.Len()/len(buf) + 1); spent > 64*pieces { // an edit that is split at the end of the buffer
 		t.Errorf("%d bytes allocated for %d", spent, p.Len())
 	}
 }
 
-// The Mapper gets each endpoint once, in the order of the message; endpoints that
-// differ in one of three are two.
+// The Mapper gets each endpoint once, in the order of the message. Endpoints that
+// differ in id, host or port are distinct.
 func TestMapperGetsDistinctEndpoints(t *testing.T) {
 	var want []Endpoint
 	for i := range int32(2000) {
@@ -134,7 +134,7 @@ func TestMapperGetsDistinctEndpoints(t *testing.T) {
 	}
 }
 
-// The short way over an element ends where the long one does, or is not taken.
+// The short path over an element ends where the long one does, or is not taken.
 func TestShortSpan(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	taken := 0

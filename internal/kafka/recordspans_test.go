@@ -10,7 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// mark fills records, and occurs nowhere else.
+// mark is the content of records, and occurs nowhere else.
 var mark = []byte("\xa5RECORD\xa5")
 
 // marked returns a frame of an API with record sets of some lengths, and their total length.
@@ -67,8 +67,8 @@ func without(frame []byte, spans []Span, known int) (rest []byte) {
 	return append(rest, frame[at:known]...)
 }
 
-// TestRecordSpans compares with kmsg: in every version, whole frames and every beginning of
-// them, all records are found and nothing else is taken for records.
+// TestRecordSpans: in every version, for whole frames and every prefix of them, exactly
+// the bytes that kmsg decodes as records are found.
 func TestRecordSpans(t *testing.T) {
 	for _, of := range []struct {
 		request bool
@@ -102,7 +102,7 @@ func TestRecordSpans(t *testing.T) {
 	}
 }
 
-// TestRecordSpansOfTheLast: last is set only if the bytes end in the last record set.
+// TestRecordSpansOfTheLast: last is true only if the bytes end in the last record set.
 func TestRecordSpansOfTheLast(t *testing.T) {
 	partitions := []kmsg.FetchResponseTopicPartition{{RecordBatches: mark}, {RecordBatches: mark}}
 	m := kmsg.NewPtrFetchResponse()
@@ -123,7 +123,7 @@ func TestRecordSpansOfTheLast(t *testing.T) {
 	}
 }
 
-// TestRecordSpansOfOthers: nothing is known of other APIs and versions.
+// TestRecordSpansOfOthers: for other APIs and versions no bytes are known.
 func TestRecordSpansOfOthers(t *testing.T) {
 	frame := make([]byte, 100)
 	for _, of := range []struct {
@@ -136,7 +136,8 @@ func TestRecordSpansOfOthers(t *testing.T) {
 	}
 }
 
-// TestRecordSpansOfHostileFrames: the spans are ordered parts of the known bytes, and few.
+// TestRecordSpansOfHostileFrames: the spans are ordered, inside the known bytes, and
+// few.
 func TestRecordSpansOfHostileFrames(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	check := func(frame []byte, request bool, key, version int16) {

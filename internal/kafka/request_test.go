@@ -101,7 +101,7 @@ func TestClientSoftware(t *testing.T) {
 			t.Errorf("v%d: %q %q %v", v, name, release, ok)
 		}
 		if _, _, ok := ClientSoftware(v, b[:len(b)/2]); ok {
-			t.Errorf("v%d: half a request has a name", v)
+			t.Errorf("v%d: a truncated request has a name", v)
 		}
 	}
 }
@@ -122,7 +122,7 @@ func asRequest(r kmsg.Request, clientID *string, tags []byte) []byte {
 	return r.AppendTo(b)
 }
 
-// waiting are the requests that say how long they wait, with that time.
+// waiting returns the requests that have a maximal wait, with that time.
 func waiting(version int16) map[kmsg.Request]time.Duration {
 	fetch := kmsg.NewPtrFetchRequest()
 	fetch.ReplicaID, fetch.MaxWaitMillis = 0x01020304, 500
@@ -139,7 +139,8 @@ func waiting(version int16) map[kmsg.Request]time.Duration {
 	return all
 }
 
-// TestMaxWait compares with kmsg in all versions, with and without client id and tags.
+// TestMaxWait: the result is that of kmsg in all versions, with and without client id
+// and tags.
 func TestMaxWait(t *testing.T) {
 	name := "some client"
 	for version := int16(0); version <= 18; version++ {
@@ -159,10 +160,10 @@ func TestMaxWait(t *testing.T) {
 						if got := MaxWait(h, frame); got != want {
 							t.Errorf("%v, want %v", got, want)
 						}
-						// Of a part of the request the result is the same, or 0.
+						// For a part of the request the result is the same, or 0.
 						for n := range frame {
 							if got := MaxWait(h, frame[:n]); got != want && got != 0 {
-								t.Fatalf("%v of %d bytes, want %v or nothing", got, n, want)
+								t.Fatalf("%v of %d bytes, want %v or 0", got, n, want)
 							}
 						}
 					})
@@ -172,7 +173,7 @@ func TestMaxWait(t *testing.T) {
 	}
 }
 
-func TestOthersDoNotWait(t *testing.T) {
+func TestOtherRequestsDoNotWait(t *testing.T) {
 	for _, api := range APIs() {
 		h := RequestHeader{Key: api.Key}
 		want := map[int16]time.Duration{keySyncGroup: syncGroupWait}[api.Key]
@@ -182,7 +183,7 @@ func TestOthersDoNotWait(t *testing.T) {
 	}
 }
 
-// FuzzMaxWait: whatever a client sends, no panic and no negative time.
+// FuzzMaxWait: no request causes a panic or a negative time.
 func FuzzMaxWait(f *testing.F) {
 	for version := int16(0); version <= 18; version += 6 {
 		for r := range waiting(version) {

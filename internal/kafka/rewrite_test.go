@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// rewriteAll rewrites a frame by whatever its treatment is.
+// rewriteAll rewrites a frame, whatever its treatment.
 func rewriteAll(h ResponseInfo, frame []byte, m Mapper) ([]byte, Result, error) {
 	if h.Key == KeyMetadata {
 		out, n, res, err := rewriteHead(nil, h, frame, m)
@@ -29,8 +29,8 @@ func info(key, version int16, frame []byte) ResponseInfo {
 	return ResponseInfo{Key: key, Version: version, FrameSize: int32(len(frame))}
 }
 
-// testMapper replaces hosts by names of a length and hides some nodes. It counts
-// its calls.
+// testMapper replaces hosts by names of one length and hides some nodes. It counts its
+// calls.
 type testMapper struct {
 	host  func(e Endpoint) string
 	hide  func(e Endpoint) bool
@@ -52,7 +52,7 @@ func (m *testMapper) Map(endpoints []Endpoint) error {
 
 func local(Endpoint) string { return "localhost" }
 
-// The APIs that are rewritten without streaming, in all versions.
+// rewritten yields the APIs that are rewritten without streaming, in all versions.
 func rewritten(yield func(key, version int16) bool) {
 	for _, a := range APIs() {
 		if a.Treatment != Head && a.Treatment != Whole || a.Key == KeyApiVersions {
@@ -66,9 +66,9 @@ func rewritten(yield func(key, version int16) bool) {
 	}
 }
 
-// Random messages of every version: rewritten bytes are what kmsg makes of the
-// message when only its addresses are changed.
-func TestRewrittenBytesAreThoseOfTheOracle(t *testing.T) {
+// For random messages of every version, the rewritten bytes equal those that kmsg
+// encodes when only the addresses change.
+func TestRewrittenBytesEqualThoseOfTheOracle(t *testing.T) {
 	for key, version := range rewritten {
 		t.Run(fmt.Sprintf("%s/v%d", Name(key), version), rapid.MakeCheck(func(t *rapid.T) {
 			f := newFiller(rapid.Uint64().Draw(t, "seed"))
@@ -106,7 +106,7 @@ func TestRewrittenBytesAreThoseOfTheOracle(t *testing.T) {
 			if diff := cmp.Diff(wantRes, res); diff != "" {
 				t.Fatalf("result (-want +got):\n%s", diff)
 			}
-			// Produce leaves out an empty tag 0, or keeps it empty: both are right.
+			// Produce may omit an empty tag 0 or keep it empty.
 			if !bytes.Equal(out, want) && !sameMessage(t, key, version, out, want) {
 				t.Fatalf("got  %x\nwant %x", out, want)
 			}
@@ -135,8 +135,8 @@ func sameMessage(t interface{ Fatal(...any) }, key, version int16, a, b []byte) 
 	return bytes.Equal(x.AppendTo(nil), y.AppendTo(nil))
 }
 
-// However little of a Metadata response has come, the answer is to ask for more,
-// at least twice as much, or the same as for the whole.
+// For any received part of a Metadata response, the result is that of the whole, or a
+// request for more bytes, at least twice as many.
 func TestHeadAsksForMore(t *testing.T) {
 	for v := int16(0); v <= 13; v++ {
 		f := newFiller(uint64(v))
@@ -167,11 +167,11 @@ func TestHeadAsksForMore(t *testing.T) {
 	}
 }
 
-// A broker array that comes in small pieces is read a few times, and nothing is
-// allocated before all of it is there.
+// A broker array that arrives in small pieces is read only a few times, and nothing is
+// allocated before all of it has arrived.
 func TestHeadIsReadAFewTimes(t *testing.T) {
 	tags := func(n int) []byte { return append(appendUvarint(nil, uint32(n)), bytes.Repeat([]byte{9, 0}, n)...) }
-	longTail := func() []byte { // few elements are left, each longer than those before it
+	longTail := func() []byte { // few elements remain, each longer than the earlier ones
 		frame := addresses(KeyMetadata, 1, 50_000, 1000, 0, 0)
 		binary.BigEndian.PutUint32(frame[4:], 51_000)
 		rest := addresses(KeyMetadata, 1, 1000, 1000, 100, 300)
@@ -195,7 +195,7 @@ func TestHeadIsReadAFewTimes(t *testing.T) {
 			for n, need := 0, 0; ; n = min(n+piece, len(tc.frame)) {
 				if n < need {
 					if n == len(tc.frame) {
-						n = need // topics that are not looked at
+						n = need // topics, which are not read
 					} else {
 						continue
 					}
@@ -240,7 +240,7 @@ func encodeCoordinator(version int16) []byte {
 	return encode(c, headers[0])
 }
 
-// No address, no call: the frame itself comes back.
+// Without an address the mapper is not called, and the frame itself is returned.
 func TestNothingToRewrite(t *testing.T) {
 	for key, version := range rewritten {
 		if key == KeyFindCoordinator && version <= 3 {
@@ -257,8 +257,8 @@ func TestNothingToRewrite(t *testing.T) {
 	}
 }
 
-// A coordinator that was not found is left as it is; one that must be hidden
-// becomes an error; one with an error of its own keeps it.
+// A coordinator that was not found is unchanged; a hidden one becomes an error; one
+// with an error of its own keeps it.
 func TestCoordinators(t *testing.T) {
 	type coordinator struct {
 		code int16
@@ -277,7 +277,7 @@ func TestCoordinators(t *testing.T) {
 		{"other error", coordinator{30, -1, "", -1}, coordinator{30, -1, "", -1}, false, 0},
 		{"hidden", coordinator{0, 1, "b1", 9092}, coordinator{15, -1, "", -1}, true, 1},
 		{"error with an address", coordinator{16, 1, "b1", 9092}, coordinator{16, 1, "localhost", 19101}, false, 1},
-		{"nobody with an address", coordinator{16, -1, "b1", 9092}, coordinator{16, -1, "", -1}, false, 0},
+		{"no coordinator, with an address", coordinator{16, -1, "b1", 9092}, coordinator{16, -1, "", -1}, false, 0},
 		{"hidden with an error", coordinator{16, 1, "b1", 9092}, coordinator{16, -1, "", -1}, true, 1},
 	} {
 		for v := int16(0); v <= 6; v++ {
@@ -311,7 +311,7 @@ func TestCoordinators(t *testing.T) {
 	}
 }
 
-func TestUnsupportedIsSaid(t *testing.T) {
+func TestUnsupportedVersions(t *testing.T) {
 	frame := make([]byte, 20)
 	if _, _, _, err := rewriteHead(nil, info(KeyFetch, 17, frame), frame, nil); !errors.Is(err, ErrUnsupported) {
 		t.Error(err)
@@ -344,7 +344,7 @@ func TestBounds(t *testing.T) {
 	if _, _, _, err := rewriteHead(nil, info(KeyMetadata, 9, frame), frame, nil); !errors.Is(err, ErrTooLarge) {
 		t.Error(err)
 	}
-	// The rest may be as large as it likes.
+	// The rest may have any size.
 	f.counts, f.hosts = []int{30}, []int{32767}
 	frame = encode(f.response(KeyMetadata, 9), headers[0])
 	h := ResponseInfo{KeyMetadata, 9, 1<<31 - 1}

@@ -12,8 +12,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Each row is what kmsg knows. A new kmsg fails here with a list of what to do.
-func TestTableIsThatOfKmsg(t *testing.T) {
+// Each row agrees with kmsg. After an update of kmsg the test fails with a to-do list.
+func TestTableAgreesWithKmsg(t *testing.T) {
 	var todo []string
 	for key := int16(0); key <= kmsg.MaxKey; key++ {
 		r := kmsg.ResponseForKey(key)
@@ -64,7 +64,8 @@ func firstFlexible(m interface {
 	return -1
 }
 
-// What is served of the seven and ApiVersions. It changes with the relay.
+// The versions that are served of ApiVersions and the seven APIs with addresses. The
+// list changes with the relay.
 func TestServed(t *testing.T) {
 	got := map[string]int16{}
 	for _, a := range APIs() {
@@ -128,8 +129,8 @@ func TestTreatmentOf(t *testing.T) {
 	}
 }
 
-// Response fields that look like an address, as far as we have judged them
-// (reference: which are rewritten, which are for display or for brokers only).
+// Response fields that look like an address and were reviewed (reference: which are
+// rewritten, which are for display or for brokers only).
 var judged = map[string]string{
 	"Metadata.Brokers.Host":               "rewritten",
 	"FindCoordinator.Host":                "rewritten",
@@ -158,8 +159,8 @@ var judged = map[string]string{
 
 var addressLike = regexp.MustCompile(`(?i)host|listener|endpoint|address|url|uri`)
 
-// A new response with a field that looks like an address fails here.
-func TestEveryAddressIsJudged(t *testing.T) {
+// A new response field that looks like an address and was not reviewed fails here.
+func TestEveryAddressFieldIsReviewed(t *testing.T) {
 	found := map[string]bool{}
 	for key := int16(0); key <= kmsg.MaxKey; key++ {
 		addressFields(reflect.TypeOf(kmsg.ResponseForKey(key)).Elem(), kmsg.NameForKey(key), func(path string) { found[path] = true })

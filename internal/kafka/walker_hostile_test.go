@@ -37,13 +37,13 @@ func TestWalkerErrors(t *testing.T) {
 				t.Errorf("%s v%d: %v afterwards", Name(key), version, again)
 			}
 			if w.Tail() != nil {
-				t.Error("a tail after an error")
+				t.Error("an error has a tail")
 			}
 		}
 		if calls != 2 {
 			t.Errorf("%d calls", calls)
 		}
-		// A size that is not that of the message: too small, too large.
+		// The size is not that of the message: too small or too large.
 		for _, wrong := range []int{len(frame) - 1, len(frame) + 1} {
 			h := info(key, version, frame)
 			h.FrameSize = int32(wrong)
@@ -55,8 +55,8 @@ func TestWalkerErrors(t *testing.T) {
 	}
 }
 
-// Cut off at every offset, and every byte replaced by extreme ones: an error or
-// a result, never a panic and never a hang.
+// A frame cut at every offset, or with any byte replaced by an extreme value, causes an
+// error or a result, and never a panic or a hang.
 func TestWalkerHostile(t *testing.T) {
 	for key, version := range tailed {
 		f := newFiller(4)
@@ -84,7 +84,7 @@ func TestWalkerHostile(t *testing.T) {
 	}
 }
 
-// No more than the tail is held, and not even that when it is too long.
+// The walker holds no more than the tail, and not even that when the tail is too long.
 func TestWalkerMemory(t *testing.T) {
 	f := newFiller(1)
 	f.counts, f.hosts = []int{3000}, []int{20}
@@ -117,7 +117,7 @@ func TestWalkerMemory(t *testing.T) {
 	}
 }
 
-// A Produce response of many partitions is not held, and its addresses are
+// A Produce response of many partitions is streamed and not held, and its addresses are
 // replaced.
 func TestWalkerStreamsLargeProduce(t *testing.T) {
 	frame := encode(produceResponse(12, 480_000, 3), headers[0])
@@ -132,8 +132,8 @@ func TestWalkerStreamsLargeProduce(t *testing.T) {
 	}
 }
 
-// A number of topics that the frame has no room for is refused when it is read,
-// not when the frame has ended.
+// A number of topics too large for the frame is refused when it is read, not at the end
+// of the frame.
 func TestWalkerRefusesEarly(t *testing.T) {
 	start := append(make([]byte, 4+1+4+2+4), 0xff, 0x7f) // 16382 topics
 	var w Walker

@@ -12,7 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// The responses with a tail, in all versions that have one.
+// tailed yields the responses with a tail, in all versions that have one.
 func tailed(yield func(key, version int16) bool) {
 	for _, key := range []int16{KeyProduce, KeyFetch, KeyShareFetch, KeyShareAcknowledge} {
 		a, _ := Lookup(key)
@@ -24,8 +24,8 @@ func tailed(yield func(key, version int16) bool) {
 	}
 }
 
-// walk relays a frame through w in pieces of the sizes that next returns, and returns what
-// the client receives. Where w allows it some bytes do not pass through it.
+// walk relays a frame through w in pieces of the sizes that next returns, and returns
+// what the client receives. Where w allows it, some bytes bypass it.
 func walk(w *Walker, frame []byte, next func() int, bypass func() bool) ([]byte, error) {
 	var out []byte
 	in := bytes.Clone(frame)
@@ -97,8 +97,8 @@ func setRecords(r kmsg.Response, length func() int) {
 	}
 }
 
-// resize replaces the hosts by names that make the addresses shorter by slack,
-// or longer if it is negative.
+// resize replaces the hosts by names that make the addresses shorter by slack, or
+// longer if slack is negative.
 func resize(slack int) func([]Endpoint) error {
 	return func(eps []Endpoint) error {
 		for i := range eps {
@@ -111,9 +111,8 @@ func resize(slack int) func([]Endpoint) error {
 	}
 }
 
-// Random responses in random pieces: equal length, and what kmsg makes of it is
-// the original with other addresses, up to the padding. Every kind of slack is
-// hit.
+// For random responses in random pieces the length stays the same, and kmsg decodes the
+// original with other addresses, up to the padding. Every class of slack occurs.
 func TestWalkerAgainstOracle(t *testing.T) {
 	classes := map[string]int{}
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -151,7 +150,7 @@ func TestWalkerAgainstOracle(t *testing.T) {
 				return nil
 			})
 
-			// What it should be.
+			// The expected message.
 			want, err := decode(key, version, frame)
 			if err != nil {
 				t.Fatal(err)
@@ -182,7 +181,7 @@ func TestWalkerAgainstOracle(t *testing.T) {
 				}
 			}
 
-			// What it is.
+			// The actual message.
 			if err := w.Reset(info(key, version, frame), m); err != nil {
 				t.Fatal(err)
 			}
@@ -220,12 +219,12 @@ func TestWalkerAgainstOracle(t *testing.T) {
 	t.Log(classes)
 	for _, class := range []string{">= 2", "1", "0", "< 0", "130"} {
 		if classes[class] < testutil.Rounds(100) {
-			t.Errorf("slack %s was hit %d times only", class, classes[class])
+			t.Errorf("slack %s occurred only %d times", class, classes[class])
 		}
 	}
 }
 
-// tailOf returns how long the tail of a frame is.
+// tailOf returns the length of a frame's tail.
 func tailOf(t *testing.T, key, version int16, frame []byte) int {
 	l, ok := beforeTail(key, version)
 	var s scan
@@ -237,7 +236,7 @@ func tailOf(t *testing.T, key, version int16, frame []byte) int {
 	return len(frame) - at
 }
 
-// Cut anywhere into two, and byte by byte, the result is the same.
+// Cut into two pieces at any offset, and byte by byte, the result is the same.
 func TestWalkerSplitAnywhere(t *testing.T) {
 	for key, version := range tailed {
 		f := newFiller(7)
@@ -276,7 +275,7 @@ func TestWalkerSplitAnywhere(t *testing.T) {
 	}
 }
 
-// Responses without topics have a tail too: throttled ones, errors.
+// Responses without topics, such as throttled ones and errors, have a tail too.
 func TestWalkerWithoutTopics(t *testing.T) {
 	throttled := kmsg.NewPtrFetchResponse()
 	throttled.SetVersion(17)
@@ -308,7 +307,7 @@ func TestWalkerWithoutTopics(t *testing.T) {
 	}
 }
 
-// An address that finds no room leaves nothing of itself behind.
+// An address that does not fit leaves no trace in the output.
 func TestWalkerLeavesNoTrace(t *testing.T) {
 	for key, version := range tailed {
 		f := newFiller(1)
@@ -329,13 +328,13 @@ func TestWalkerLeavesNoTrace(t *testing.T) {
 		}
 		for _, h := range hosts {
 			if bytes.Contains(out, []byte(h)) {
-				t.Errorf("%s v%d: %s comes out", Name(key), version, h)
+				t.Errorf("%s v%d: %s is in the output", Name(key), version, h)
 			}
 		}
 	}
 }
 
-// The next frame is not looked at, and a Walker can be used again.
+// The walker does not read the next frame, and can be used again.
 func TestWalkerStopsAtTheFrame(t *testing.T) {
 	f := newFiller(1)
 	f.counts, f.hosts = []int{1}, []int{30}
