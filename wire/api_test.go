@@ -7,7 +7,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// TestAPIs: every key of kmsg with its versions; Lookup finds each by key and by name.
+// TestAPIs: APIs lists every key of kmsg with its versions, and Lookup finds each by
+// key and by name.
 func TestAPIs(t *testing.T) {
 	all := APIs()
 	if len(all) != int(kmsg.MaxKey)+1 {
@@ -35,13 +36,13 @@ func TestAPIs(t *testing.T) {
 	}
 	for _, nothing := range []string{"", "95", "-1", "Meta"} {
 		if api, err := Lookup(nothing); err == nil {
-			t.Errorf("%q is %+v", nothing, api)
+			t.Errorf("Lookup(%q) = %+v", nothing, api)
 		}
 	}
 	t.Logf("%d APIs, %d versions", len(all), versions)
 }
 
-// TestNew: keys and versions that do not exist.
+// TestNew: New returns nil for keys and versions that do not exist.
 func TestNew(t *testing.T) {
 	for _, tt := range []struct{ key, version int16 }{{95, 0}, {-1, 0}, {3, -1}, {3, 14}} {
 		if m, err := New(Request, tt.key, tt.version); err == nil {
@@ -50,7 +51,8 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// TestErrors: all of Kafka's error codes; LookupError finds each by code and by name.
+// TestErrors: Errors lists all of Kafka's error codes, and LookupError finds each by
+// code and by name.
 func TestErrors(t *testing.T) {
 	all := Errors()
 	retriable := 0

@@ -50,7 +50,7 @@ func dial(t *testing.T, address string, o DialOptions) *Conn {
 	return c
 }
 
-// metadata asks for the topics of the broker.
+// metadata requests the topics of the broker.
 func metadata(ctx context.Context, c *Conn) (topics []string, err error) {
 	version, err := c.Version(3)
 	if err != nil {
@@ -68,7 +68,8 @@ func metadata(ctx context.Context, c *Conn) (topics []string, err error) {
 	return topics, nil
 }
 
-// TestConn: many requests at a time, each gets its answer; with TLS and SASL.
+// TestConn: each of many concurrent requests gets its own response, also with TLS and
+// SASL.
 func TestConn(t *testing.T) {
 	web := httptest.NewTLSServer(nil) // for its certificate, which is for 127.0.0.1
 	defer web.Close()
@@ -105,7 +106,8 @@ func TestConn(t *testing.T) {
 	}
 }
 
-// TestRefused: the error when the broker refuses the authentication, which never has the password.
+// TestRefused: when the broker refuses the authentication, the error gives the reason
+// and never the password.
 func TestRefused(t *testing.T) {
 	address := broker(t, kfake.EnableSASL(), kfake.Superuser("PLAIN", "alice", "sesame"))
 	for _, tt := range []struct {
@@ -136,7 +138,7 @@ func (m mechanism) Authenticate(context.Context, string) (sasl.Session, []byte, 
 	return nil, nil, errors.New("called")
 }
 
-// TestNoAnswer: a request ends with its context, and the connection stays usable.
+// TestNoAnswer: a request ends with its context, and the connection can still be used.
 func TestNoAnswer(t *testing.T) {
 	server := newScript(t)
 	c := dial(t, server.address, DialOptions{})
@@ -156,7 +158,7 @@ func TestNoAnswer(t *testing.T) {
 	}
 }
 
-// TestBroken: when the connection ends, requests that wait fail, and so do later ones.
+// TestBroken: when the connection ends, waiting and later requests fail.
 func TestBroken(t *testing.T) {
 	server := newScript(t)
 	c := dial(t, server.address, DialOptions{})
@@ -179,7 +181,8 @@ func TestBroken(t *testing.T) {
 	}
 }
 
-// TestOldBroker: a broker that supports only version 0 of ApiVersions.
+// TestOldBroker: the connection works with a broker that supports only version 0 of
+// ApiVersions.
 func TestOldBroker(t *testing.T) {
 	server := newScript(t)
 	c := dial(t, server.address, DialOptions{})
@@ -196,7 +199,7 @@ func TestOldBroker(t *testing.T) {
 	}
 }
 
-// TestNames: the names that the caller sets are sent, and no others.
+// TestNames: only the names that the caller sets are sent.
 func TestNames(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -236,8 +239,8 @@ type script struct {
 	address  string
 	conn     net.Conn
 	hold     func()        // called when a Heartbeat was read; it is answered after release
-	release  chan struct{} // then closed or sent to
-	requests chan []byte   // the frames that were read, as far as there is room
+	release  chan struct{} // closed or sent to, to release the answer
+	requests chan []byte   // the frames that were read; dropped when full
 }
 
 func newScript(t *testing.T) *script {

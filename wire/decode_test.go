@@ -10,8 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// TestDecodeCut: a message that ends too early is an error, which has the byte and the field; so
-// are bytes after it.
+// TestDecodeCut: a message that ends too early causes an error with offset and field;
+// so do bytes after the message.
 func TestDecodeCut(t *testing.T) {
 	var c Codec
 	eachVersion(t, func(t *testing.T, d Direction, api API, version int16) {
@@ -30,7 +30,7 @@ func TestDecodeCut(t *testing.T) {
 	})
 }
 
-// TestDecodeWrong: the texts of errors, with path and offset.
+// TestDecodeWrong: the texts of errors have path and offset.
 func TestDecodeWrong(t *testing.T) {
 	for _, tt := range []struct {
 		name         string
@@ -78,15 +78,16 @@ func FuzzDecode(f *testing.F) {
 		written := m.AppendTo(nil)
 		again, err := c.Decode(d, key, version, written)
 		if err != nil {
-			t.Fatalf("what was written cannot be read: %v", err)
+			t.Fatalf("the encoded message cannot be decoded: %v", err)
 		}
 		if !bytes.Equal(again.AppendTo(nil), written) {
-			t.Error("other bytes")
+			t.Error("the encoded bytes differ")
 		}
 	})
 }
 
-// TestShare: bytes are part of the frame with Share, and copies without.
+// TestShare: with Share, byte fields are parts of the frame; without it they are
+// copies.
 func TestShare(t *testing.T) {
 	m := kmsg.NewPtrSASLAuthenticateRequest()
 	m.SASLAuthBytes = []byte("token")

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestDocs: the counts of docs/protocol.md are those of this package.
+// TestDocs: the numbers in docs/protocol.md are those of this package.
 func TestDocs(t *testing.T) {
 	text, err := os.ReadFile("../docs/protocol.md")
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestReadDump: the dumps of well-known tools.
+// TestReadDump: ReadDump reads the dumps of well-known tools.
 func TestReadDump(t *testing.T) {
 	want := []byte("\x00\x00\x00\x15\x00\x12\x00\x00\x00\x00\x00\x01\x00\x0bkafka-tunnel")
 	for name, text := range map[string]string{

@@ -13,7 +13,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestResponses: any number of responses, cut into any chunks, come out whole and in order.
+// TestResponses: any number of responses, cut into any chunks, are returned whole and
+// in order.
 func TestResponses(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var (
@@ -67,7 +68,8 @@ func responseFrame(m Message, correlationID int32) []byte {
 	return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...)
 }
 
-// TestRequests: a request in a frame is the same when it is read, with its header.
+// TestRequests: a request that is encoded in a frame decodes to the same request, with
+// its header.
 func TestRequests(t *testing.T) {
 	var codec Codec
 	id := "a client"
@@ -91,11 +93,11 @@ func TestRequests(t *testing.T) {
 			}
 			for n := range min(len(frame)-4, 40) {
 				if _, _, err := codec.ParseRequest(frame[4 : 4+n]); err == nil && len(m.AppendTo(nil)) > 0 {
-					t.Fatalf("%s %d: cut at %d it was read", api.Name, version, n)
+					t.Fatalf("%s %d: no error although cut at %d", api.Name, version, n)
 				}
 			}
 			if _, _, err := codec.ParseRequest(append(bytes.Clone(frame[4:]), 1, 2, 3)); !errors.Is(err, ErrLeftOver) {
-				t.Errorf("%s %d: with bytes after it: %v", api.Name, version, err)
+				t.Errorf("%s %d: no error although bytes follow: %v", api.Name, version, err)
 			}
 		}
 	})
@@ -140,7 +142,8 @@ func TestFrames(t *testing.T) {
 	}
 }
 
-// TestUnexpectedResponse: a response without a request, and the next one after it.
+// TestUnexpectedResponse: a response without a request is an error, and the next
+// response is read.
 func TestUnexpectedResponse(t *testing.T) {
 	var r Responses
 	heartbeat := kmsg.NewPtrHeartbeatResponse()
@@ -181,7 +184,7 @@ func FuzzParseRequest(f *testing.F) {
 			t.Fatalf("%v\n%s", err, text)
 		}
 		if !bytes.Equal(again.AppendTo(nil), m.AppendTo(nil)) {
-			t.Errorf("other bytes\n%s", text)
+			t.Errorf("the encoded bytes differ\n%s", text)
 		}
 	})
 }

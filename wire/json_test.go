@@ -25,7 +25,7 @@ func eachVersion(t *testing.T, f func(t *testing.T, d Direction, api API, versio
 	}
 }
 
-// randomMessage makes one up.
+// randomMessage returns a random message.
 func randomMessage(t rapid.TB, c *Codec, r *rand.Rand, d Direction, key, version int16) Message {
 	t.Helper()
 	m, err := New(d, key, version)
@@ -40,7 +40,7 @@ func randomMessage(t rapid.TB, c *Codec, r *rand.Rand, d Direction, key, version
 	return m
 }
 
-// randomise gives the fields of a version any values.
+// randomise sets the fields of a version to random values.
 func randomise(r *rand.Rand, fields []Field, v reflect.Value, flexible bool) {
 	for _, f := range fields {
 		randomValue(r, f, v.Field(f.index), flexible)
@@ -98,8 +98,8 @@ func randomValue(r *rand.Rand, f Field, v reflect.Value, flexible bool) {
 	}
 }
 
-// TestRoundTrip: any message of every key and version is the same after its way through
-// JSON, and so are its bytes.
+// TestRoundTrip: any message of every key and version, and its bytes, are the same
+// after conversion to JSON and back.
 func TestRoundTrip(t *testing.T) {
 	messages := 0
 	var c Codec
@@ -119,7 +119,7 @@ func TestRoundTrip(t *testing.T) {
 				t.Fatalf("%s: %v", what, err)
 			}
 			if diff := difference(before, decoded); diff != "" {
-				t.Fatalf("%s: not what kmsg reads\n%s", what, diff)
+				t.Fatalf("%s: differs from what kmsg decodes\n%s", what, diff)
 			}
 			text, err := c.AppendJSON(nil, before)
 			if err != nil {
@@ -130,18 +130,18 @@ func TestRoundTrip(t *testing.T) {
 				t.Fatalf("%s: %v\n%s", what, err, text)
 			}
 			if got := after.AppendTo(nil); !bytes.Equal(got, body) {
-				t.Fatalf("%s: other bytes\n%s\n%x\n%x", what, text, body, got)
+				t.Fatalf("%s: the bytes differ\n%s\n%x\n%x", what, text, body, got)
 			}
 			if diff := difference(before, after); diff != "" {
-				t.Fatalf("%s: another message\n%s\n%s", what, text, diff)
+				t.Fatalf("%s: the message differs\n%s\n%s", what, text, diff)
 			}
 		}
 	})
 	t.Logf("%d messages", messages)
 }
 
-// difference is empty for equal messages. Where null is not known, kmsg makes nil of an empty
-// array in some places.
+// difference returns "" for equal messages. Where a field may not be null, kmsg decodes
+// some empty arrays as nil.
 func difference(a, b Message) string {
 	if reflect.DeepEqual(a, b) {
 		return ""
@@ -149,7 +149,7 @@ func difference(a, b Message) string {
 	return cmp.Diff(a, b, cmpopts.EquateEmpty(), cmp.AllowUnexported(kmsg.Tags{}))
 }
 
-// TestParseJSON: defaults, and what an error says.
+// TestParseJSON: defaults, and the texts of errors.
 func TestParseJSON(t *testing.T) {
 	for _, tt := range []struct {
 		name         string

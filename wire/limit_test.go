@@ -17,7 +17,7 @@ import (
 
 const testLimit = 1 << 20
 
-// limited is a codec as the daemon uses it.
+// limited returns a codec with the limits that the daemon uses.
 func limited() *Codec { return &Codec{Records: true, Share: true, Limit: testLimit} }
 
 // produceOf is a Produce request with records of one batch field each.
@@ -33,7 +33,7 @@ func produceOf(fields ...[]byte) []byte {
 	return AppendRequest(nil, m, 1, nil)[4:]
 }
 
-// batchOf frames a body that is compressed already.
+// batchOf frames a body that is already compressed.
 func batchOf(c Compression, number int, body []byte) []byte {
 	b := make([]byte, batchHead, batchHead+len(body))
 	binary.BigEndian.PutUint32(b[8:], uint32(batchHead-lengthHead+len(body)))
@@ -43,7 +43,7 @@ func batchOf(c Compression, number int, body []byte) []byte {
 	return append(b, body...)
 }
 
-// allocated returns how much a function allocates in all, and what it says.
+// allocated returns how many bytes f allocates in total, and its error.
 func allocated(f func() error) (total uint64, err error) {
 	var before, after runtime.MemStats
 	runtime.GC()
@@ -53,7 +53,7 @@ func allocated(f func() error) (total uint64, err error) {
 	return after.TotalAlloc - before.TotalAlloc, err
 }
 
-// asJSON does what a viewer of frames has done: read a request, print it.
+// asJSON does what a viewer of frames does: it decodes a request and prints it.
 func asJSON(c *Codec, frame []byte) (text []byte, err error) {
 	_, m, err := c.ParseRequest(frame)
 	if err != nil {
@@ -62,8 +62,8 @@ func asJSON(c *Codec, frame []byte) (text []byte, err error) {
 	return c.AppendJSON(nil, m)
 }
 
-// TestLimitOfBombs: what a few bytes mean is not unpacked beyond the limit, and what is
-// allocated on the way there, altogether, is a few times the limit.
+// TestLimitOfBombs: a few bytes are not unpacked beyond the limit, and the bytes
+// allocated in total are a few times the limit.
 func TestLimitOfBombs(t *testing.T) {
 	zeros := make([]byte, 8<<20)
 	compressed := func(c Compression) []byte {
@@ -86,7 +86,7 @@ func TestLimitOfBombs(t *testing.T) {
 	if _, err = z.Write(zeros); err != nil || z.Close() != nil {
 		t.Fatal(err)
 	}
-	many := func(c Compression) (b []byte) { // each is small, all together are not
+	many := func(c Compression) (b []byte) { // each batch is small, all together are large
 		small, err := EncodeRecords([]Batch{{Magic: 2, Compression: c, Records: []Record{{Value: zeros[:60<<10]}}}})
 		if err != nil {
 			t.Fatal(err)
@@ -137,8 +137,8 @@ func TestLimitOfBombs(t *testing.T) {
 			}
 			most := uint64(16 << 20)
 			if strings.HasSuffix(name, "of lz4") {
-				// Its blocks of up to 4 MiB are taken from a pool, which may be empty: they are
-				// garbage then, one batch after the other.
+				// Its blocks of up to 4 MiB come from a pool. When the pool is empty,
+				// each batch allocates blocks that become garbage.
 				most *= 4
 			}
 			if total > most {
@@ -149,7 +149,7 @@ func TestLimitOfBombs(t *testing.T) {
 	}
 }
 
-// TestLimitOfMessages: the arrays of a message, and tagged fields.
+// TestLimitOfMessages: the limit covers the arrays of a message and its tagged fields.
 func TestLimitOfMessages(t *testing.T) {
 	m := kmsg.NewPtrCreateTopicsRequest()
 	m.Version = 7
@@ -171,7 +171,8 @@ func TestLimitOfMessages(t *testing.T) {
 	}
 }
 
-// TestLimitOfErrors: a response of nothing but errors has some of them.
+// TestLimitOfErrors: of a response that consists of errors, as many are returned as the
+// limit allows.
 func TestLimitOfErrors(t *testing.T) {
 	m := kmsg.NewPtrDeleteTopicsResponse()
 	m.Topics = make([]kmsg.DeleteTopicsResponseTopic, 30_000)
@@ -187,9 +188,9 @@ func TestLimitOfErrors(t *testing.T) {
 	}
 }
 
-// TestLimitLeavesTheRestAsItIs: what is within the limit is the same with it as without, and
-// as the standard library writes it.
-func TestLimitLeavesTheRestAsItIs(t *testing.T) {
+// TestLimitDoesNotChangeTheRest: what is within the limit is the same with and without
+// it, and is written as the standard library would.
+func TestLimitDoesNotChangeTheRest(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for c := None; c <= Zstd; c++ {
 		var fields [][]byte

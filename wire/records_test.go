@@ -23,7 +23,7 @@ func randomData(r *rand.Rand) Data {
 	return Data(randomBytes(r))
 }
 
-// randomBatch makes one up that can be written and read without loss.
+// randomBatch returns a random batch that can be encoded and decoded without loss.
 func randomBatch(r *rand.Rand, magic int8, c Compression) Batch {
 	b := Batch{Magic: magic, BaseOffset: r.Int64N(1000), PartitionLeaderEpoch: -1, ProducerID: -1, ProducerEpoch: -1, BaseSequence: -1, Compression: c, CRCValid: true}
 	if magic == 2 {
@@ -47,8 +47,8 @@ func randomBatch(r *rand.Rand, magic int8, c Compression) Batch {
 	return b
 }
 
-// TestRecords: batches of every magic and compression are the same after they were written
-// and read, and after their way through JSON.
+// TestRecords: batches of every magic and compression are the same after encoding and
+// decoding, and after conversion to JSON and back.
 func TestRecords(t *testing.T) {
 	rounds := 50
 	if testing.Short() {
@@ -91,7 +91,7 @@ func TestRecords(t *testing.T) {
 	}
 }
 
-// TestRecordsAsKmsg: a batch of magic 2 is what kmsg takes it for.
+// TestRecordsAsKmsg: kmsg decodes a batch of magic 2 to the same values.
 func TestRecordsAsKmsg(t *testing.T) {
 	batch := randomBatch(rand.New(rand.NewPCG(1, 2)), 2, None)
 	b, err := EncodeRecords([]Batch{batch})
@@ -110,7 +110,7 @@ func TestRecordsAsKmsg(t *testing.T) {
 	}
 }
 
-// TestRecordsCut: brokers cut the last batch off anywhere.
+// TestRecordsCut: the last batch may be cut off at any byte, as brokers do.
 func TestRecordsCut(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	first, err := EncodeRecords([]Batch{randomBatch(r, 2, None)})
@@ -159,7 +159,7 @@ func TestRecordsWrong(t *testing.T) {
 		return b
 	}
 	if got, _, err := DecodeRecords(change(17, good[17]+1)); err != nil || got[0].CRCValid {
-		t.Errorf("a wrong checksum was not seen: %v", err)
+		t.Errorf("a wrong checksum was not reported: %v", err)
 	}
 	n := len(good)
 	for name, tt := range map[string]struct {
@@ -182,12 +182,12 @@ func TestRecordsWrong(t *testing.T) {
 			t.Errorf("%s: %v, want %s", name, err, tt.want)
 		}
 		if text, _ := appendRecords(nil, b); text[0] != '"' {
-			t.Errorf("%s is not base64: %s", name, text)
+			t.Errorf("%s is not shown as base64: %s", name, text)
 		}
 	}
 }
 
-// TestSnappyOfJava: the framing in which Java clients write.
+// TestSnappyOfJava: the framing that Java clients write can be decoded.
 func TestSnappyOfJava(t *testing.T) {
 	framed := append([]byte("\x82SNAPPY\x00"), 0, 0, 0, 1, 0, 0, 0, 1)
 	for _, part := range []string{"one ", "two"} {
@@ -204,7 +204,7 @@ func TestSnappyOfJava(t *testing.T) {
 	}
 }
 
-// TestBomb: a few bytes do not become gigabytes, and the error names the limit.
+// TestBomb: a few bytes are not unpacked to gigabytes, and the error names the limit.
 func TestBomb(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes long: run by make test-long")
@@ -222,8 +222,8 @@ func TestBomb(t *testing.T) {
 	}
 }
 
-// TestBatchLimit: a batch that exceeds it stays base64, with the reason. Others are decoded, in
-// messages of any number of batches.
+// TestBatchLimit: a batch that exceeds the limit stays base64, with the reason. Other
+// batches are decoded, in messages of any number of batches.
 func TestBatchLimit(t *testing.T) {
 	for c := Gzip; c <= Zstd; c++ {
 		var fields [][]byte
@@ -249,7 +249,7 @@ func TestBatchLimit(t *testing.T) {
 	}
 }
 
-// TestBatchDefaults: a batch by hand needs nothing but its records.
+// TestBatchDefaults: a batch written by hand needs only its records.
 func TestBatchDefaults(t *testing.T) {
 	var c Codec
 	m, err := c.ParseJSON(Request, 0, 9, []byte(`{"acks": -1, "timeoutMs": 1000, "topicData": [{"name": "t", "partitionData": [{"index": 0,
@@ -296,15 +296,15 @@ func FuzzDecodeRecords(f *testing.F) {
 		}
 		again, err := EncodeRecords(batches)
 		if err != nil {
-			return // what brokers never write: offsets that go back
+			return // brokers never write decreasing offsets
 		}
 		if _, rest, err := DecodeRecords(again); err != nil || len(rest) > 0 {
-			t.Errorf("what was written cannot be read: %d bytes left, %v", len(rest), err)
+			t.Errorf("the encoded records cannot be decoded: %d bytes left, %v", len(rest), err)
 		}
 	})
 }
 
-// appendRecords is how records become JSON, without a limit.
+// appendRecords converts records to JSON without a limit.
 func appendRecords(dst, raw []byte) ([]byte, error) {
 	w := &jsonWriter{records: new(inflater), end: math.MaxInt}
 	dst = w.batches(dst, raw)

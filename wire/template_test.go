@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestTemplate: each one is a message that can be parsed.
+// TestTemplate: each template is a message that can be parsed.
 func TestTemplate(t *testing.T) {
 	var c Codec
 	eachVersion(t, func(t *testing.T, d Direction, api API, version int16) {
@@ -31,7 +31,7 @@ func TestTemplate(t *testing.T) {
 	}
 }
 
-// TestDescribe: fields with their versions, in an order that keeps what belongs together.
+// TestDescribe: fields have their versions, and nested fields follow their parent.
 func TestDescribe(t *testing.T) {
 	var c Codec
 	all, err := c.Describe(Request, 1)

@@ -52,7 +52,7 @@ func TestClusterOfControllers(t *testing.T) {
 				t.Errorf("type %d, %d endpoints, v%d: %v %v", tc.kind, tc.brokers, v, res, err)
 			}
 			if refused && m.calls != 0 {
-				t.Errorf("type %d, v%d: the mapper was asked", tc.kind, v)
+				t.Errorf("type %d, v%d: the mapper was called", tc.kind, v)
 			}
 		}
 	}

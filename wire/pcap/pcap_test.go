@@ -20,22 +20,22 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// heartbeat is a request with its length, as a client sends it.
+// heartbeat returns a Heartbeat request with its length, as a client sends it.
 func heartbeat(id int32) string {
 	client := "app"
 	return string(wire.AppendRequest(nil, kmsg.NewPtrHeartbeatRequest(), id, &client))
 }
 
-// A packet of a capture: bytes of one side of a connection, at a place of its stream.
+// A packet of a capture: bytes of one side of a connection, at an offset of its stream.
 type packet struct {
 	port   uint16 // of the client; the broker has 9092
-	broker bool   // it comes from the broker
+	broker bool   // sent by the broker
 	at     int    // in the stream of its side; 0: the SYN
 	bytes  string
 	syn    bool
 }
 
-// writePackets makes a capture, with a millisecond between packets.
+// writePackets writes a capture, with a millisecond between packets.
 func writePackets(t testing.TB, ng bool, packets ...packet) []byte {
 	t.Helper()
 	var out bytes.Buffer
@@ -85,7 +85,8 @@ func writePackets(t testing.TB, ng bool, packets ...packet) []byte {
 	return out.Bytes()
 }
 
-// TestCapture: connections of a capture, with all that happens to packets.
+// TestCapture: frames are found in captures with split, repeated, reordered and missing
+// packets.
 func TestCapture(t *testing.T) {
 	ask := heartbeat(7)
 	answer := "\x00\x00\x00\x06\x00\x00\x00\x07\x00\x1b"
@@ -134,15 +135,15 @@ func TestCapture(t *testing.T) {
 				if strings.Join(got, "\n") != strings.Join(tt.want, "\n") {
 					t.Errorf("%q\nwant %q", got, tt.want)
 				}
-				if said := strings.Join(notes, "; "); !strings.Contains(said, tt.notes) || tt.notes == "" && said != "" {
-					t.Errorf("noted %q, want %q", said, tt.notes)
+				if noted := strings.Join(notes, "; "); !strings.Contains(noted, tt.notes) || tt.notes == "" && noted != "" {
+					t.Errorf("noted %q, want %q", noted, tt.notes)
 				}
 			})
 		}
 	}
 }
 
-// summary is a frame in one line.
+// summary returns a frame in one line.
 func summary(t *testing.T, f Frame) string {
 	t.Helper()
 	if f.Time.IsZero() || !strings.HasPrefix(f.From, "10.0.0.") || f.Size < 5 {
