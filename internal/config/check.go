@@ -17,8 +17,8 @@ import (
 // The first request of librdkafka and franz-go gives up after this time.
 const firstRequest = 10 * time.Second
 
-// check looks at what only several keys together can tell. A key that was not
-// understood takes no part: its own problem is enough.
+// check finds problems that show only in several keys together. Keys with an invalid
+// value are not compared, because their own problem is reported already.
 func (l *loader) check() {
 	l.checkNames()
 	for i, s := range l.clusters {
@@ -39,7 +39,7 @@ func (l *loader) check() {
 	}
 }
 
-// checkNames requires names that differ in variables too.
+// checkNames requires names that differ also in the form that they have in variables.
 func (l *loader) checkNames() {
 	for i, s := range l.clusters {
 		same := func(other *scope) bool { return foldName(other.name) == foldName(s.name) }
@@ -53,7 +53,7 @@ func (l *loader) checkBootstrap(s *scope, c *Cluster) {
 	if !s.ok("bootstrap") {
 		return
 	}
-	if len(c.Bootstrap) == 0 && c.Destination == "" && !l.broken { // a destination or the rest of the file may have it
+	if len(c.Bootstrap) == 0 && c.Destination == "" && !l.broken { // a destination or the unreadable part of the file may have it
 		l.noBootstrap++
 		k, _ := s.key("bootstrap")
 		variable := k.variable()
@@ -76,7 +76,8 @@ func (l *loader) checkBootstrap(s *scope, c *Cluster) {
 	}
 }
 
-// checkRemote keeps a cluster's ports private unless both keys say otherwise (R5).
+// checkRemote requires both keys to be set before a cluster's ports may be reached from
+// outside (R5).
 func (l *loader) checkRemote(s *scope, c *Cluster) {
 	if !s.ok("listen", "allow_remote", "insecure_remote", "advertise") || hostport.IsLoopback(c.Listen.Host) {
 		return
@@ -96,7 +97,8 @@ func (l *loader) checkRemote(s *scope, c *Cluster) {
 	l.warn("%s %s is open to other hosts without authentication: anyone who can reach it can use the Kafka cluster", listen, c.Listen)
 }
 
-// checkTLS finds keys that look as if TLS were on. A destination may switch it on.
+// checkTLS finds TLS keys that are set although TLS is off. A destination may switch it
+// on.
 func (l *loader) checkTLS(s *scope, c *Cluster) {
 	for _, name := range []string{"tls.ca_file", "tls.server_name"} {
 		if s.chosen(name) && s.ok("tls.enabled") && !c.TLS.Enabled && c.Destination == "" {
@@ -105,8 +107,8 @@ func (l *loader) checkTLS(s *scope, c *Cluster) {
 	}
 }
 
-// checkRoute finds keys that have no meaning for the route, or for the authentication at
-// the proxy.
+// checkRoute finds keys that have no effect for the configured route or method of
+// authentication at the proxy.
 func (l *loader) checkRoute() {
 	c, r := l.config.Connectivity, l.root
 	if !r.ok("connectivity.via", "connectivity.auth") {
@@ -141,7 +143,7 @@ func (l *loader) checkRoute() {
 	}
 }
 
-// checkToken requires all of the credentials or none.
+// checkToken requires all of the credentials or none of them.
 func (l *loader) checkToken() {
 	t, r := l.config.Token, l.root
 	if set := r.settings["token.client_secret"]; set.node != nil && set.text != "" {
@@ -182,7 +184,7 @@ func (l *loader) checkToken() {
 	}
 }
 
-// checkForwards requires names that differ, and routes that exist.
+// checkForwards requires distinct names and existing routes.
 func (l *loader) checkForwards() {
 	if !l.root.ok("forwards") {
 		return
@@ -198,7 +200,7 @@ func (l *loader) checkForwards() {
 	}
 }
 
-// A span is the local ports of one key.
+// A span is the range of local ports of one key.
 type span struct {
 	*scope
 	name        string // of the key
@@ -209,7 +211,7 @@ type span struct {
 func (s span) holds(port uint16) bool { return s.first <= port && port <= s.last }
 func (s span) set() *setting          { return s.settings[s.name] }
 
-// spans lists the fixed ports of all keys that were understood.
+// spans lists the fixed ports of all valid keys.
 func (l *loader) spans() []span {
 	var all []span
 	for i, c := range l.config.Clusters {
@@ -235,8 +237,9 @@ func (l *loader) isOwn(a HostPort) bool {
 	})
 }
 
-// checkPorts finds ports that two keys claim, and chosen ones that belong to the
-// platform. Of two keys it reports the later one, unless only the earlier was chosen.
+// checkPorts finds ports that two keys claim, and configured ports that the platform
+// uses. Of two keys it reports the later one, unless only the earlier one was
+// configured.
 func (l *loader) checkPorts() {
 	spans := l.spans()
 	for i, s := range spans {
@@ -256,7 +259,7 @@ func (l *loader) checkPorts() {
 	}
 }
 
-// warnReserved warns of ports that others in the container use.
+// warnReserved warns of ports that other processes in the container use.
 func (l *loader) warnReserved(s span) {
 	application, _ := strconv.ParseUint(cmp.Or(environValue(l.in.Environ, "PORT"), environValue(l.in.Environ, "VCAP_APP_PORT")), 10, 16)
 	own := uint16(application)

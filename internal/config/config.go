@@ -1,5 +1,5 @@
-// Package config turns flags, variables, a file and the service binding into one
-// validated, immutable [Config].
+// Package config builds one validated, immutable [Config] from flags, variables, a file
+// and the service binding.
 //
 //	eff, err := config.Resolve(config.Input{Flags: cmd.Flags(), Environ: os.Environ()})
 //	// err: *config.Error with every problem at once, or the failure of the binding
@@ -55,7 +55,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 )
 
-// Config is everything that can be set. It is not changed after [Load].
+// Config is the whole configuration. It is not changed after [Load].
 type Config struct {
 	Clusters     []Cluster // at least one
 	Forwards     []Forward
@@ -97,8 +97,9 @@ type TLS struct {
 // An AddressRule is one rule of address_map, checked by [addressmap.Parse].
 type AddressRule = addressmap.Text
 
-// A Forward is a plain TCP port that leads to one address of the company's network on
-// the same route as the brokers: a Schema Registry, Kafka Connect. Nothing is rewritten.
+// A Forward is a plain TCP port that leads to one address of the company's network,
+// such as a Schema Registry or Kafka Connect, on the same route as the brokers. Nothing
+// is rewritten.
 type Forward struct {
 	Name       string   // in metrics and status
 	Listen     HostPort // on loopback; port 0: any
@@ -115,7 +116,7 @@ const (
 
 // The issuers of tokens of a binding.
 const (
-	IssuerAuto  = "auto"  // what the binding offers; XSUAA if it offers both
+	IssuerAuto  = "auto"  // what the binding supports; XSUAA if it supports both
 	IssuerXSUAA = "xsuaa" // Authorization and Trust Management
 	IssuerIAS   = "ias"   // Identity Authentication
 )
@@ -136,7 +137,7 @@ type Connectivity struct {
 	Proxy              string        // host:port; from the binding where not configured; "" for ViaDirect
 	Auth               string        // [AuthJWT], [AuthNone] or [AuthPassword]
 	Username           string        // for AuthPassword
-	Password           Secret        // for AuthPassword; set also where it was read from PasswordFile
+	Password           Secret        // for AuthPassword; also set if it was read from PasswordFile
 	PasswordFile       string        // the file that held the password, if one did
 	ConnectTimeout     time.Duration // TCP connection to the proxy
 	HandshakeTimeout   time.Duration // one attempt, where Hold is longer
@@ -144,16 +145,17 @@ type Connectivity struct {
 	Keepalive          time.Duration // TCP keep-alive on the upstream connection
 }
 
-// Token is where tokens come from: configured, or filled in from the binding.
+// Token is the source of tokens, as configured or filled in from the binding.
 type Token struct {
 	// Issuer is [IssuerAuto], [IssuerXSUAA] or [IssuerIAS]; it matters only with a
 	// binding.
 	Issuer   string
 	URL      string // complete, with its path; "" for ViaDirect
 	ClientID string
-	// Resource is what a token from IAS is for; "": the token service is XSUAA.
+	// Resource is the application that a token from IAS is for; "": the token service
+	// is XSUAA.
 	Resource     string
-	ClientSecret Secret // set also where it was read from ClientSecretFile
+	ClientSecret Secret // also set if it was read from ClientSecretFile
 	// ClientSecretFile is the file that held the secret, if one did.
 	ClientSecretFile string
 	// CertificateFile and KeyFile are the files of a client certificate, which takes the
@@ -165,7 +167,7 @@ type Token struct {
 	Roots           *x509.CertPool   // content of CAFile; nil: the system's CAs
 }
 
-// Destinations is the bound destination service; zero where no cluster needs it.
+// Destinations is the bound destination service; zero if no cluster needs it.
 type Destinations struct {
 	Name  string // of the binding
 	URI   string // where its REST API is
@@ -180,7 +182,7 @@ func (t Token) Same(other Token) bool {
 	return t.Certificate == nil || slices.EqualFunc(t.Certificate.Certificate, other.Certificate.Certificate, bytes.Equal)
 }
 
-// Limits bound what clients can make the tunnel use.
+// Limits bound the resources that clients can make the tunnel use.
 type Limits struct {
 	MaxConnections  int           // 0: from the limit of file descriptors
 	MaxRequestBytes int64         // largest request frame
@@ -188,16 +190,16 @@ type Limits struct {
 	Memory          int64         // bytes; upper bound of the soft memory limit
 }
 
-// Drain configures the end after SIGTERM.
+// Drain configures the shutdown after SIGTERM.
 type Drain struct {
-	Timeout time.Duration // at the latest
+	Timeout time.Duration // maximum
 	Quiet   time.Duration // without a connection
 }
 
 // Admin is the HTTP server for probes, metrics and status.
 type Admin struct {
 	Listen HostPort // port 0: any
-	Tap    bool     // any client of Listen may watch the frames that pass
+	Tap    bool     // every client of Listen may view the frames that pass
 }
 
 // Log configures the log.
@@ -206,7 +208,7 @@ type Log struct {
 	Format string // text, json
 }
 
-// Secret is a text that is never printed.
+// Secret is text that is never printed.
 type Secret = binding.Secret
 
 // HostPort is an address.

@@ -14,15 +14,15 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/token"
 )
 
-// hidden is shown in place of what must not be shown.
+// hidden is shown in place of secrets.
 const hidden = "***"
 
-// Effective is a configuration together with where it came from.
+// Effective is a configuration with the sources of its values.
 type Effective struct {
 	Config Config
 	// Values lists every key, in the order of the schema, the clusters first.
 	Values []Value
-	// Warnings are things that work and should not stay so.
+	// Warnings are settings that work and should be changed.
 	Warnings []string
 	// File is the path of the file that was read, "" if none.
 	File string
@@ -32,14 +32,14 @@ type Effective struct {
 	Destinations *Binding
 }
 
-// A Value is what is in effect for one key. It can be printed: a secret is ***.
+// A Value is the value in effect for one key. It can be printed: a secret is ***.
 type Value struct {
 	Key    string `json:"key"` // "clusters.default.listen", "log.level"
 	Value  string `json:"value"`
 	Source string `json:"source"` // "flag --log-level", "variable KAFKA_TUNNEL_X", "file PATH:LINE", "binding NAME", "default"
 }
 
-// A Binding is what is shown of a service binding.
+// A Binding is the part of a service binding that may be shown.
 type Binding struct {
 	Name         string `json:"name"`
 	Source       string `json:"source"`          // "VCAP_SERVICES" or a path
@@ -55,18 +55,19 @@ type Binding struct {
 // kymaProxy is the connectivity proxy of SAP's Kyma module, which has no binding.
 const kymaProxy = "connectivity-proxy.kyma-system.svc.cluster.local:20004"
 
-// Resolve is [Load] followed by the bindings, where they are needed: after it the
-// proxy and the credentials are complete in Config. What a flag, a variable or the file
-// configures wins; credentials are taken from a binding as a whole or not at all.
+// Resolve is [Load] followed by the bindings, if they are needed: after it the proxy
+// and the credentials in Config are complete. What a flag, a variable or the file
+// configures takes precedence. Credentials are taken from a binding as a whole or not
+// at all.
 //
-// The error is an [*Error], or a [failure.Failure] of a binding; with the
-// latter what was configured is returned too.
+// The error is an [*Error], or a [failure.Failure] of a binding. With a
+// [failure.Failure] the configured values are returned too.
 func Resolve(in Input) (*Effective, error) {
 	e, err := Load(in)
 	if err != nil {
 		return nil, err
 	}
-	in = (&loader{}).withDefaultEnv(in) // Load has reported what is wrong with it
+	in = (&loader{}).withDefaultEnv(in) // Load has reported its problems
 	c, t := &e.Config.Connectivity, &e.Config.Token
 	if slices.ContainsFunc(e.Config.Clusters, func(c Cluster) bool { return c.Destination != "" }) {
 		d, err := binding.FindDestination(in.Environ, binding.Choice{Service: c.DestinationService, Secrets: in.Secrets})
@@ -117,14 +118,14 @@ func Resolve(in Input) (*Effective, error) {
 	return e, nil
 }
 
-// show sets what is in effect for a key, and returns it.
+// show sets the value in effect for a key, and returns it.
 func (e *Effective) show(key, value, source string) string {
 	i := slices.IndexFunc(e.Values, func(v Value) bool { return v.Key == key })
 	e.Values[i] = Value{key, value, source}
 	return value
 }
 
-// tenantOfAny returns a subscriber that is named, "" if none is.
+// tenantOfAny returns a subscriber that is configured, "" if none is.
 func (e *Effective) tenantOfAny() (tenant string) {
 	for _, c := range e.Config.Clusters {
 		tenant = cmp.Or(tenant, c.Tenant)
@@ -135,7 +136,7 @@ func (e *Effective) tenantOfAny() (tenant string) {
 	return tenant
 }
 
-// credentials returns those of a binding, with the CAs that are configured, and shows
+// credentials returns the credentials of a binding, with the configured CAs, and shows
 // them in b.
 func (b *Binding) credentials(c binding.Client, configured Token) Token {
 	b.TokenURL, b.ClientID, b.ClientSecret = c.TokenURL, c.ClientID, c.ClientSecret
@@ -151,13 +152,13 @@ func (b *Binding) credentials(c binding.Client, configured Token) Token {
 	return t
 }
 
-// NeedsBinding reports whether the proxy or the credentials are still open.
+// NeedsBinding reports whether the proxy or the credentials are still missing.
 func (e *Effective) NeedsBinding() bool {
 	c := e.Config
 	return c.Connectivity.Via == ViaConnectivity && (c.Connectivity.Proxy == "" || c.Connectivity.Auth == AuthJWT && c.Token.URL == "")
 }
 
-// explain adds to a missing binding which half of the plain configuration is there.
+// explain adds to a missing binding which half of the plain configuration is present.
 func (e *Effective) explain(err error) error {
 	f, ok := failure.As(err)
 	half := ""
@@ -172,13 +173,13 @@ func (e *Effective) explain(err error) error {
 	return failure.New(f.Code, f.Err).For(f.Target, f.LocationID).With(f.Detail + half)
 }
 
-// A Problem is one thing that is wrong.
+// A Problem is one error in the configuration.
 type Problem struct {
 	Key     string `json:"key"`               // "clusters.default.listen", or the name of an unknown variable
 	Source  string `json:"source"`            // as [Value.Source]
-	Value   string `json:"value,omitempty"`   // what was given; *** for a secret; "" for unknown keys
-	Message string `json:"message"`           // what is allowed
-	Nearest string `json:"nearest,omitempty"` // what was probably meant
+	Value   string `json:"value,omitempty"`   // the configured value; *** for a secret; "" for unknown keys
+	Message string `json:"message"`           // which values are allowed
+	Nearest string `json:"nearest,omitempty"` // the nearest valid name
 }
 
 // String returns the problem in one line.
@@ -197,16 +198,15 @@ func (p Problem) String() string {
 	return text
 }
 
-// Error is a configuration that cannot be used.
+// Error is an invalid configuration.
 type Error struct {
 	Problems []Problem // at least one
-	// Values is what is in effect where it was understood, for `config` to show with
-	// the problems.
+	// Values has the valid values, for `config` to show with the problems.
 	Values  []Value
 	failure *failure.Failure // of the catalogue, whose advice fits
 }
 
-// Error lists all problems, one a line.
+// Error lists all problems, one per line.
 func (e *Error) Error() string {
 	texts := []string{e.failure.Summary()}
 	for _, p := range e.Problems {

@@ -24,27 +24,27 @@ const (
 	clusterPart        = prefix + "CLUSTERS_"
 )
 
-// defaultEnvFlag names the file of variables that SAP's tools use on a laptop.
+// defaultEnvFlag names the variable file that SAP's tools use on a developer's machine.
 const defaultEnvFlag = "default-env"
 
 func variableSource(name string) string { return "variable " + name }
 
-// clusterVariable is the variable of a key of one of several clusters.
+// clusterVariable returns the variable of a key of one of several clusters.
 func clusterVariable(cluster string, k Key) string {
 	return clusterPart + foldName(cluster) + "_" + strings.TrimPrefix(k.variable(), prefix)
 }
 
-// foldName is the form that the name of a cluster has in variables.
+// foldName returns the form that the name of a cluster has in variables.
 func foldName(name string) string { return strings.ToUpper(strings.ReplaceAll(name, "-", "_")) }
 
-// fromKubernetes are the variables that Kubernetes makes of a Service whose name
+// fromKubernetes matches the variables that Kubernetes sets for a Service whose name
 // is, or begins with, kafka-tunnel.
 var fromKubernetes = regexp.MustCompile(
 	`^KAFKA_TUNNEL_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=` +
 		`|^KAFKA_TUNNEL_([A-Z0-9_]+_)?PORT=(tcp|udp|sctp)://`)
 
-// variables collects the variables of the tunnel that are not empty. Of two with the
-// same name the last one counts, as for [os.Getenv] of a child process.
+// variables collects the tunnel's variables that are not empty. Of two with the same
+// name the last one counts, as in [os.Getenv] of a child process.
 func (l *loader) variables() map[string]string {
 	vars := map[string]string{}
 	for _, entry := range l.in.Environ {
@@ -56,8 +56,8 @@ func (l *loader) variables() map[string]string {
 	return vars
 }
 
-// makeScopes takes the clusters from the file or, if it lists none, from the
-// variables; there is always one.
+// makeScopes takes the clusters from the file or, if it lists none, from the variables.
+// There is always at least one.
 func (l *loader) makeScopes(document *yaml.Node, vars map[string]string) {
 	inside := slices.DeleteFunc(Keys(), func(k Key) bool { return !k.is(inCluster) })
 	l.root = newScope("", "", slices.DeleteFunc(Keys(), func(k Key) bool { return k.is(inCluster) }), l.at)
@@ -105,8 +105,8 @@ func clusterOf(variable string, keys []Key) string {
 	return ""
 }
 
-// placeVariables gives the variables to the scopes, and reports variables and flags
-// that belong to none.
+// placeVariables assigns the variables to the scopes. It reports variables and flags
+// that belong to no scope.
 func (l *loader) placeVariables(vars map[string]string) {
 	inside := l.clusters[0].keys
 	known := map[string]place{fileVariable: {}, defaultEnvVariable: {}}
@@ -117,7 +117,7 @@ func (l *loader) placeVariables(vars map[string]string) {
 		if len(l.clusters) == 1 {
 			known[k.variable()] = place{l.clusters[0], k}
 		}
-		for _, s := range slices.Backward(l.clusters) { // of two with the same variables the first gets them
+		for _, s := range slices.Backward(l.clusters) { // of two clusters with the same variables the first one gets them
 			known[clusterVariable(s.name, k)] = place{s, k}
 		}
 		l.reportCluster(k, given(l.in.Flags, k.Flag()))
@@ -127,7 +127,7 @@ func (l *loader) placeVariables(vars map[string]string) {
 		set := setting{text: vars[name], source: variableSource(name), chosen: true}
 		i := slices.IndexFunc(inside, func(k Key) bool { return k.variable() == name })
 		switch to, ok := known[name]; {
-		case ok && to.scope == nil: // names a file that has been read
+		case ok && to.scope == nil: // names the configuration file, which has been read
 		case ok:
 			l.place(to.scope, to.key, set)
 		case i >= 0 && inside[i].is(fileOnly):
@@ -137,19 +137,20 @@ func (l *loader) placeVariables(vars map[string]string) {
 		case clusterOf(name, inside) != "":
 			l.report(Problem{name, set.source, "", "the file lists no such cluster, only " + l.listNames(), nearestVariable(name, known)})
 		default:
-			// The value may be a secret under a misspelt name: it is not shown.
+			// The value is not shown, because it may be a secret under a misspelt name.
 			l.report(Problem{name, set.source, "", "unknown variable", nearestVariable(name, known)})
 		}
 	}
 }
 
-// A place is a key of a scope; nil: a variable that is no key.
+// A place is a key of a scope; nil: the variable is not a key.
 type place struct {
 	scope *scope
 	key   Key
 }
 
-// place stores the value of a variable. Only a secret keeps the white space around it.
+// place stores the value of a variable. White space around it is kept only for a
+// secret.
 func (l *loader) place(s *scope, k Key, set setting) {
 	if !k.is(isSecret) {
 		set.text = strings.TrimSpace(set.text)
@@ -160,8 +161,8 @@ func (l *loader) place(s *scope, k Key, set setting) {
 	s.variables[k.name] = set
 }
 
-// reportCluster reports a key of a cluster without the name of the cluster, where there
-// are several.
+// reportCluster reports a key of a cluster without the name of the cluster, if there
+// are several clusters.
 func (l *loader) reportCluster(k Key, set setting) {
 	if len(l.clusters) > 1 && set.chosen {
 		message := "names none of the clusters " + l.listNames() + "; with several clusters its form is " + clusterPart + "<NAME>_" + strings.TrimPrefix(k.variable(), prefix)
@@ -169,8 +170,8 @@ func (l *loader) reportCluster(k Key, set setting) {
 	}
 }
 
-// nearestVariable compares without the common prefix, which would make every name
-// look near.
+// nearestVariable compares without the common prefix, because with it every name would
+// be similar.
 func nearestVariable(name string, known map[string]place) string {
 	lead, named := prefix, strings.HasPrefix(name, clusterPart)
 	if named {
@@ -196,8 +197,8 @@ func (l *loader) listNames() string {
 	return strings.Join(names, ", ")
 }
 
-// withDefaultEnv adds the variables of a default-env.json, if one is named, that are
-// not set.
+// withDefaultEnv adds the variables of a default-env.json that are not set, if such a
+// file is named.
 func (l *loader) withDefaultEnv(in Input) Input {
 	path := given(in.Flags, defaultEnvFlag)
 	if !path.chosen {
@@ -218,7 +219,8 @@ func (l *loader) withDefaultEnv(in Input) Input {
 	return in
 }
 
-// environValue returns the value of a variable; of several that are not empty, the last.
+// environValue returns the value of a variable: of several that are not empty, the
+// last.
 func environValue(environ []string, name string) (value string) {
 	for _, entry := range environ {
 		if text, ok := strings.CutPrefix(entry, name+"="); ok && text != "" {

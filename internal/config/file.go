@@ -21,8 +21,9 @@ import (
 // of its own.
 const maxClusters = 100
 
-// document finds and parses the file. The nodes are read here and not by viper: only
-// they know lines, and in them a number such as 007 stays what was written.
+// document finds and parses the file. It reads the nodes itself instead of leaving that
+// to viper, because only nodes have line numbers and keep the text of a number such as
+// 007.
 func (l *loader) document(fromEnvironment string) *yaml.Node {
 	path := given(l.in.Flags, fileFlag)
 	if !path.chosen {
@@ -104,7 +105,7 @@ func (l *loader) section(n *yaml.Node, s *scope, within string) {
 	}
 }
 
-// clusterList reads the list of clusters, or returns what is wrong with it.
+// clusterList reads the list of clusters, or returns the error in it.
 func (l *loader) clusterList(n *yaml.Node) (problem string) {
 	switch {
 	case yamlfile.IsNull(n):
@@ -122,8 +123,8 @@ func (l *loader) clusterList(n *yaml.Node) (problem string) {
 	return problem
 }
 
-// read stores the value of a key, or returns what is wrong with its form. A null is the
-// same as no value.
+// read stores the value of a key, or returns the error in its form. A null is the same
+// as no value.
 func (s *scope) read(k Key, n *yaml.Node) (problem string) {
 	set := setting{text: n.Value, node: n, source: s.at(n), chosen: true}
 	switch {
@@ -148,8 +149,8 @@ func (s *scope) read(k Key, n *yaml.Node) (problem string) {
 	return ""
 }
 
-// nearestKey suggests a key of the same mapping, or one that has the same name in
-// another. For a path that was written as one key it suggests the mapping.
+// nearestKey suggests a key of the same mapping, or one with the same name in another
+// mapping. For a path that was written as one key it suggests the mapping.
 func (l *loader) nearestKey(where, name string, known []string) string {
 	section, leaf, isPath := strings.Cut(name, ".")
 	if isPath && slices.ContainsFunc(Keys(), func(k Key) bool { return k.name == name }) {
@@ -176,9 +177,10 @@ func (l *loader) nearestKey(where, name string, known []string) string {
 // A lister reads a list of objects.
 type lister = func(l *loader, path string, set *setting) (any, *valueError)
 
-// objects returns the lister for a list of T with these fields: nodes of the file, or the
-// YAML flow text of a variable. noun names one of them; check finds what fields alone do
-// not tell. Problems within an object are reported where they are.
+// objects returns the lister for a list of T with these fields, which reads nodes of
+// the file or the YAML flow text of a variable. noun names one object; check finds
+// problems that show only in several fields together. Problems within an object are
+// reported at their own line.
 func objects[T any](noun, example string, check func(T) error, fields ...Key) lister {
 	return func(l *loader, path string, set *setting) (any, *valueError) {
 		n, at := set.node, l.at
@@ -199,7 +201,7 @@ func objects[T any](noun, example string, check func(T) error, fields ...Key) li
 			s := newScope(fmt.Sprintf("%s[%d].", path, i), "", fields, at)
 			s.what, s.from = "a "+noun+" such as "+example, at(item)
 			if l.section(yamlfile.Resolve(item), s, ""); len(l.problems) > before {
-				continue // a field may be missing because it was not understood
+				continue // a field may be missing because it is invalid
 			}
 			var one T
 			l.resolve(s, &one)

@@ -18,8 +18,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/token"
 )
 
-// Input is everything that a configuration is made from. The zero value yields
-// the defaults (and the error that no bootstrap address is configured).
+// Input has everything that a configuration is made from. The zero value yields the
+// defaults, and the error that no bootstrap address is configured.
 type Input struct {
 	// Flags were registered with [Flags]; only those that were set count. nil: none.
 	Flags *pflag.FlagSet
@@ -33,7 +33,7 @@ type Input struct {
 // maxFile bounds the configuration file and the files that it names.
 const maxFile = 1 << 20
 
-// given returns the setting of a flag; it is chosen if the flag was set.
+// given returns the setting of a flag. It counts as chosen if the flag was set.
 func given(flags *pflag.FlagSet, name string) setting {
 	if flags == nil || !flags.Changed(name) {
 		return setting{}
@@ -41,8 +41,8 @@ func given(flags *pflag.FlagSet, name string) setting {
 	return setting{text: strings.TrimSpace(flags.Lookup(name).Value.String()), source: "flag --" + name, chosen: true}
 }
 
-// Load makes the configuration from flags, variables, file and defaults. It does
-// not look at bindings; [Resolve] does.
+// Load makes the configuration from flags, variables, file and defaults. It does not
+// read bindings; [Resolve] does.
 //
 // The error is an [*Error] that lists every problem.
 func Load(in Input) (*Effective, error) {
@@ -62,17 +62,17 @@ func Load(in Input) (*Effective, error) {
 	return l.finish()
 }
 
-// A setting is one value as it was given, with its source.
+// A setting is one value as it was configured, with its source.
 type setting struct {
 	text   string
 	node   *yaml.Node // in the file; else nil
 	source string     // for people: "variable KAFKA_TUNNEL_LISTEN"
-	chosen bool       // the value is no default
-	shown  string     // what may be shown of it: the text of the value, where that was understood
-	wrong  bool       // the value was not understood
+	chosen bool       // the value is not the default
+	shown  string     // the part that may be shown: the text of a valid value
+	wrong  bool       // the value is invalid
 }
 
-// A scope holds the keys of one cluster, of one object of a list, or those outside of
+// A scope has the keys of one cluster, of one object of a list, or the keys outside of
 // both. A key in effect is named by its scope and its name.
 type scope struct {
 	label string // before the names of its keys: "clusters.prod."; "" outside of clusters
@@ -98,7 +98,7 @@ func (s *scope) key(name string) (Key, bool) {
 	return s.keys[i], true
 }
 
-// ok reports whether the values of all these keys were understood.
+// ok reports whether the values of all these keys are valid.
 func (s *scope) ok(names ...string) bool {
 	return !slices.ContainsFunc(names, func(name string) bool { return s.settings[name] == nil || s.settings[name].wrong })
 }
@@ -111,23 +111,23 @@ func (s *scope) chosen(name string) bool {
 
 func (s *scope) source(name string) string { return s.settings[name].source }
 
-// A loader collects what one Load finds.
+// A loader collects the results of one Load.
 type loader struct {
 	in       Input
 	file     string // path, "" if none
-	broken   bool   // the file could not be understood as a whole
+	broken   bool   // the file could not be parsed
 	root     *scope
 	clusters []*scope // at least one
 	config   Config
 
 	problems    []Problem
-	noBootstrap int // how many of problems are a missing bootstrap address
+	noBootstrap int // number of problems that are a missing bootstrap address
 	warnings    []string
 }
 
 func (l *loader) report(p Problem) { l.problems = append(l.problems, p) }
 
-// reject reports a key in effect, whose value cannot be used.
+// reject reports a key in effect whose value is invalid.
 func (l *loader) reject(s *scope, name, message, nearest string) {
 	k, _ := s.key(name)
 	set := s.settings[name]
@@ -139,7 +139,7 @@ func (l *loader) warn(format string, args ...any) {
 	l.warnings = append(l.warnings, fmt.Sprintf(format, args...))
 }
 
-// display is what is shown of a setting that may be wrong.
+// display returns the text to show for a setting that may be invalid.
 func (k Key) display(s setting) string {
 	switch {
 	case k.is(isSecret) && s.text != "":
@@ -152,10 +152,10 @@ func (k Key) display(s setting) string {
 
 // resolve finds the settings in effect of a scope and stores their values in a struct.
 //
-// viper decides which layer wins. Variables are merged over the file, because viper's
-// BindEnv reads the environment of the process and not [Input.Environ]. Texts are
-// parsed by the key's own parser: viper's conversions turn "5x" into 0 s. Unmarshal
-// then only has to find the fields.
+// viper decides which layer takes precedence. Variables are merged over the file,
+// because viper's BindEnv reads the environment of the process and not [Input.Environ].
+// Texts are parsed by the key's own parser, because viper's conversions turn "5x" into
+// 0 s. Unmarshal then only finds the fields.
 func (l *loader) resolve(s *scope, into any) {
 	v, understood := viper.New(), viper.New()
 	flags := l.in.Flags
@@ -167,10 +167,10 @@ func (l *loader) resolve(s *scope, into any) {
 			v.SetDefault(k.name, k.Default)
 		}
 		if given(flags, k.Flag()).chosen {
-			_ = v.BindPFlag(k.name, flags.Lookup(k.Flag())) // fails for a nil flag only
+			_ = v.BindPFlag(k.name, flags.Lookup(k.Flag())) // fails only for a nil flag
 		}
 	}
-	_ = v.MergeConfigMap(s.file) // an error by its signature only
+	_ = v.MergeConfigMap(s.file) // never fails
 	_ = v.MergeConfigMap(s.variables)
 	for _, k := range s.keys {
 		var set setting
@@ -197,8 +197,8 @@ func (l *loader) resolve(s *scope, into any) {
 	}
 }
 
-// strict makes mapstructure store values as they are, in fields that are named as their
-// keys: ConnectTimeout for connect_timeout. A key without a field is an error.
+// strict makes mapstructure store values unchanged, in fields named like their keys:
+// ConnectTimeout for connect_timeout. A key without a field is an error.
 func strict(c *mapstructure.DecoderConfig) {
 	c.DecodeHook, c.WeaklyTypedInput, c.ErrorUnused = nil, false, true
 	c.MatchName = func(key, field string) bool { return strings.EqualFold(strings.ReplaceAll(key, "_", ""), field) }
@@ -220,8 +220,8 @@ func (l *loader) parse(path string, k Key, set *setting) (value any, err *valueE
 	return value, err
 }
 
-// ParseClusterKey returns the value of a text as that of a key of clusters, and what is
-// wrong with it under a name of the caller's.
+// ParseClusterKey parses a text as the value of a key of clusters. It returns the error
+// under a name that the caller chooses.
 func ParseClusterKey(name, text, shownAs string) (any, []Problem) {
 	keys, l := Keys(), &loader{}
 	i := slices.IndexFunc(keys, func(k Key) bool { return k.name == name && k.is(inCluster) })
@@ -259,8 +259,8 @@ func (l *loader) readFiles() {
 	}
 	t.Roots = l.authorities(l.root, "token.ca_file", t.CAFile)
 	if t.Resource != "" && t.URL != "" {
-		// The Identity Authentication service has another path.
-		t.URL, _ = token.IdentityEndpointURL(l.root.settings["token.url"].text) // understood but for its path
+		// The token URL of the Identity Authentication service has another path.
+		t.URL, _ = token.IdentityEndpointURL(l.root.settings["token.url"].text) // valid except for its path
 		l.root.settings["token.url"].shown = t.URL
 	}
 	chain, private := l.contents(l.root, "token.certificate_file", t.CertificateFile), l.contents(l.root, "token.key_file", t.KeyFile)
@@ -314,7 +314,7 @@ func (l *loader) contents(s *scope, name, path string) []byte {
 	return data
 }
 
-// finish turns what was found into the result.
+// finish makes the result.
 func (l *loader) finish() (*Effective, error) {
 	var values []Value
 	for _, s := range append(l.clusters, l.root) {

@@ -17,13 +17,13 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/token"
 )
 
-// A parser turns the text of a key into the value of its field.
+// A parser converts the text of a key to the value of its field.
 type parser = func(text string) (any, *valueError)
 
 func anyText(s string) (any, *valueError) { return s, nil }
 
-// matching accepts texts of at most limit bytes that have the form of an expression, which
-// allowed describes.
+// matching accepts texts of at most limit bytes that match an expression, which allowed
+// describes.
 func matching(limit int, expression, allowed string) parser {
 	form := regexp.MustCompile("^(" + expression + ")$")
 	return func(s string) (any, *valueError) {
@@ -124,7 +124,8 @@ func size(low, high int64) parser {
 	}
 }
 
-// show returns the text of a value, which its parser accepts; secrets are hidden.
+// show returns the text of a value, in a form that its parser accepts. Secrets are
+// hidden.
 func show(value any) string {
 	switch v := value.(type) {
 	case []HostPort:
@@ -141,7 +142,7 @@ func show(value any) string {
 	return fmt.Sprint(value)
 }
 
-// showDuration is Duration.String without idle zeros: 1m for 1m0s.
+// showDuration is Duration.String without redundant zeros: 1m for 1m0s.
 func showDuration(d time.Duration) string {
 	return strings.ReplaceAll(strings.ReplaceAll(d.String(), "m0s", "m"), "h0m", "h")
 }
@@ -156,7 +157,7 @@ func showSize(n int64) string {
 	return strconv.FormatInt(n, 10)
 }
 
-// dialAddress reads an address to connect to. The default port is only suggested.
+// dialAddress parses an address to connect to. The default port is only suggested.
 func dialAddress(s, defaultPort, allowed string) (HostPort, *valueError) {
 	rest := s
 	if _, after, ok := strings.Cut(s, "://"); ok {
@@ -175,7 +176,7 @@ func dialAddress(s, defaultPort, allowed string) (HostPort, *valueError) {
 	return a, expected(allowed)
 }
 
-// brokerAddresses reads the list of bootstrap.
+// brokerAddresses parses the list of bootstrap.
 func brokerAddresses(s string) (any, *valueError) {
 	var all []HostPort
 	items := splitList(s)
@@ -214,7 +215,7 @@ func proxyAddress(s string) (any, *valueError) {
 	return a.String(), wrong
 }
 
-// listenAddress reads an address to listen on. An empty host means all interfaces,
+// listenAddress parses an address to listen on. An empty host means all interfaces,
 // port 0 any free port.
 func listenAddress(s string) (any, *valueError) {
 	if a, ok := hostport.Parse(s); ok {
@@ -270,7 +271,7 @@ func tokenURL(s string) (any, *valueError) {
 	return full, nil
 }
 
-// A valueError is what is wrong with one value.
+// A valueError describes the error in one value.
 type valueError struct{ message, nearest string }
 
 func wrong(format string, args ...any) *valueError {
@@ -280,13 +281,13 @@ func wrong(format string, args ...any) *valueError {
 // expected is a valueError that describes what is allowed.
 func expected(format string, args ...any) *valueError { return wrong("expected "+format, args...) }
 
-// suggest adds what was probably meant.
+// suggest adds the nearest valid value.
 func (e *valueError) suggest(nearest string) *valueError {
 	e.nearest = nearest
 	return e
 }
 
-// brief makes a text fit for one line.
+// brief shortens a text to one line.
 func brief(text string) string {
 	const limit = 120
 	if len(text) <= limit {
@@ -295,8 +296,8 @@ func brief(text string) string {
 	return strings.ToValidUTF8(text[:limit], "") + "..."
 }
 
-// withoutUserInfo hides all text before an @: people paste addresses with passwords
-// in them, and a password may hold commas and colons.
+// withoutUserInfo hides all text before an @, because users paste addresses with
+// passwords in them. A password may contain commas and colons.
 func withoutUserInfo(text string) string {
 	if at := strings.LastIndexByte(text, '@'); at >= 0 {
 		return hidden + text[at:]

@@ -17,7 +17,7 @@ type Key struct {
 	Default string // as text; "": none
 	parse   parser
 	marks   mark
-	Meaning string // one line
+	Meaning string // in one line
 	list    lister // of a list of objects, in place of parse
 }
 
@@ -66,9 +66,9 @@ const (
 	required                    // the same, and each object needs it
 )
 
-// Keys returns the table of all keys, in the order of config.example.yaml: the only
-// place that lists them. The structs of [Config] have a field for each, found by its
-// name.
+// Keys returns the table of all keys, in the order of config.example.yaml. No other
+// place lists them. The structs of [Config] have a field for each key, which is found
+// by its name.
 func Keys() []Key {
 	const short, long = 100 * time.Millisecond, 10 * time.Minute
 	name, file := printable(1000), anyText
@@ -132,8 +132,8 @@ func Keys() []Key {
 // fileFlag is the flag that names the file.
 const fileFlag = "config"
 
-// Flags registers a flag for every key that is no secret and no list of objects.
-// Their values are checked by [Load], together with everything else.
+// Flags registers a flag for every key that is neither a secret nor a list of objects.
+// [Load] checks their values together with everything else.
 func Flags(fs *pflag.FlagSet) {
 	fs.String(fileFlag, "", "YAML file with the configuration")
 	fs.String(defaultEnvFlag, "", "default-env.json with variables that are not set, on a laptop")
@@ -147,15 +147,15 @@ func Flags(fs *pflag.FlagSet) {
 	}
 }
 
-// flagKind is the word that the help shows for a value.
+// flagKind returns the word that the help shows for a value.
 func (k Key) flagKind() string {
 	value, _ := k.parse(k.Default)
 	kinds := map[string]string{"bool": "bool", "[]hostport.Address": "list", "hostport.Address": "address", "time.Duration": "duration"}
 	return cmp.Or(kinds[fmt.Sprintf("%T", value)], "text")
 }
 
-// flagText takes any text, so that a wrong value is reported together with all other
-// problems. A list may be given in parts: --bootstrap a:9092 --bootstrap b:9092.
+// flagText accepts any text, so that an invalid value is reported together with all
+// other problems. A list may be set in parts: --bootstrap a:9092 --bootstrap b:9092.
 type flagText struct {
 	text string
 	kind string

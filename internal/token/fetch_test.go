@@ -109,7 +109,7 @@ func TestTheRequest(t *testing.T) {
 					t.Errorf("%s %s %q", r.Method, r.URL, text)
 				}
 				if !r.Close {
-					t.Error("the request lets the connection stay open for hours")
+					t.Error("the request keeps the connection open, possibly for hours")
 				}
 				for name, want := range map[string]string{
 					"Content-Type":  "application/x-www-form-urlencoded",

@@ -7,7 +7,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 )
 
-// caps are the APIs of a cluster whose newest version was lowered.
+// caps are the APIs of a cluster whose newest version the tunnel lowered.
 type caps struct {
 	mu   sync.Mutex
 	last []kafka.Cap // of the newest response that had any

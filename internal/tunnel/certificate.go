@@ -8,14 +8,15 @@ import (
 	"time"
 )
 
-// certificateSoon is how long before its end a certificate is warned of. Those of
-// X.509 bindings live for seven days by default, and only a restage brings a new one.
+// certificateSoon is how long before its expiry the tunnel warns of a certificate.
+// Certificates of X.509 bindings are valid for seven days by default, and only a
+// restage brings a new one.
 const certificateSoon = 48 * time.Hour
 
 // certificateEvery is how often.
 const certificateEvery = 12 * time.Hour
 
-// A certificate is the one with which tokens are fetched.
+// A certificate is the client certificate with which tokens are fetched.
 type certificate struct {
 	source string
 	ends   atomic.Int64 // Unix seconds
@@ -44,8 +45,8 @@ func (c *certificate) warning(now time.Time) string {
 
 func (c *certificate) over(now time.Time) bool { return !now.Before(c.until()) }
 
-// watch warns until ctx ends. It looks each hour by the wall clock, so that a machine
-// that slept warns as well.
+// watch logs warnings until ctx ends. It checks every hour by the wall clock, so that a
+// machine that was asleep warns as well.
 func (c *certificate) watch(ctx context.Context) {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()

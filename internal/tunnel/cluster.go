@@ -21,7 +21,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/traffic"
 )
 
-// cluster is one configured cluster at work.
+// cluster is one configured cluster while the tunnel runs.
 type cluster struct {
 	tunnel  *Tunnel
 	cfg     config.Cluster        // as it is configured
@@ -91,14 +91,14 @@ func (t *Tunnel) startCluster(ctx context.Context, cfg config.Cluster) (*cluster
 // bootstrapNode is the node label of connections to the bootstrap port.
 const bootstrapNode = "bootstrap"
 
-// forget drops what was measured of a node whose port was given up.
+// forget drops the measurements of a node whose port was given up.
 func (cl *cluster) forget(node string) {
 	cl.metrics.Forget(node)
 	cl.traffic.Forget(node)
 }
 
-// bindHomes opens the ports of the first node ids, and warns about those that are taken.
-// Here, at start, and not later, their owners are looked up.
+// bindHomes opens the ports of the first node ids, and warns about those that are
+// taken. It looks up their owners, which is done only at start.
 func (cl *cluster) bindHomes(ctx context.Context) {
 	taken := cl.topo.BindHomes()
 	ports := slices.Sorted(maps.Keys(taken))
@@ -112,9 +112,10 @@ func (cl *cluster) bindHomes(ctx context.Context) {
 	}
 }
 
-// explain returns a failure with what the cluster knows about it. For a refused
-// address that is the address that its broker advertises: the entry may be missing, or
-// have another name. For a Cloud Connector that is away it is the subscriber.
+// explain returns a failure with the cluster's knowledge about it. For a refused
+// address that is the address that its broker advertises, because the entry may be
+// missing or have another name. For an unreachable Cloud Connector it is the
+// subscriber.
 func (cl *cluster) explain(f *failure.Failure) *failure.Failure {
 	if w := cl.route.Load(); f.Code == failure.ConnectorAway && w != nil && w.cfg.Tenant != "" {
 		return f.With(strings.TrimPrefix(f.Detail+"; the subaccount is that of tenant "+w.cfg.Tenant, "; "))
@@ -145,7 +146,7 @@ func (b *binder) Bind(port uint16) (uint16, error) {
 func (b *binder) Connections(port uint16) int { return b.server.Connections(port) }
 func (b *binder) Owns(port uint16) bool       { return b.server.Owns(port) }
 
-// address is where clients on this machine start.
+// address is where clients on this machine connect first.
 func (cl *cluster) address() string {
 	host := cl.cfg.Listen.Host
 	if ip := net.ParseIP(host); ip != nil && (ip.IsLoopback() || ip.IsUnspecified()) {

@@ -20,8 +20,8 @@ import (
 // A connection is one client connection of a cluster. It implements [session.Owner]: the
 // request pump calls Request, the response pump Answered and Rewritten.
 type connection struct {
-	// What each request touches: one cache line. With thousands of busy connections that is
-	// much of what a request costs.
+	// The fields that each request uses fit into one cache line. With thousands of busy
+	// connections that is a large part of a request's cost.
 	cl                  *cluster
 	node                *traffic.Node
 	requested, answered apis
@@ -173,7 +173,7 @@ func (c *connection) report(summary session.Summary) {
 	ctx := logging.WithConnection(context.Background(), c.Number)
 	t := c.cl.tunnel
 	if f, ok := failure.As(summary.Err); ok && summary.Result != session.NotReached {
-		// What the dialer met it has reported itself.
+		// The dialer has reported its own failures.
 		t.report(ctx, f, "cluster", c.Cluster, "node", c.Node)
 		if reason, refused := refusal(f.Code); refused {
 			t.metrics.Refused(reason)
@@ -186,7 +186,7 @@ func (c *connection) report(summary session.Summary) {
 		"to_broker", summary.ToBroker, "to_client", summary.ToClient, "duration", summary.Duration.Round(time.Millisecond))
 }
 
-// apis are the instruments of the API that a pump has met last.
+// apis caches the instruments of the API that a pump has seen last.
 type apis struct {
 	key int16
 	api *metrics.API
@@ -199,13 +199,13 @@ func (a *apis) get(cl *cluster, key int16) *metrics.API {
 	return a.api
 }
 
-// refusedPause is how long a client waits for the news that its address is not
-// exposed.
+// refusedPause is how long a client waits before it is refused because its address is
+// not exposed.
 const refusedPause = time.Second
 
-// delayRefusal keeps a client waiting that asked for an address without an entry in the
-// access control: nothing will change in a moment, and clients that are closed at
-// once come back at once.
+// delayRefusal delays the refusal of a client whose address has no entry in the access
+// control. The entry will not appear within a moment, and clients that are closed at
+// once reconnect at once.
 func delayRefusal(ctx context.Context, err error) {
 	if !failure.Is(err, failure.AccessNotAllowed) {
 		return
@@ -216,7 +216,7 @@ func delayRefusal(ctx context.Context, err error) {
 	}
 }
 
-// hold counts a client that waits for a broker connection, or does not any more.
+// hold counts a client that begins or ends waiting for a broker connection.
 func (cl *cluster) hold(n int64) {
 	cl.held.Add(n)
 	cl.tunnel.held.Add(n)

@@ -14,14 +14,14 @@ import (
 // shownConnections is how many open connections /status shows.
 const shownConnections = 100
 
-// connections are the client connections that are open.
+// connections are the open client connections.
 type connections struct {
 	mu   sync.Mutex // guards what follows
 	last uint64
 	open set.Set[*entry]
 }
 
-// An entry is what is shown of a client connection.
+// An entry is the part of a client connection that is shown.
 type entry struct {
 	set.Member // of connections.open
 
@@ -39,7 +39,7 @@ func (c *connections) add(e *entry) {
 	c.open.Add(e)
 }
 
-// reached notes where a connection leads.
+// reached records the target of a connection.
 func (c *connections) reached(e *entry, target string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -52,7 +52,7 @@ func (c *connections) remove(e *entry) {
 	c.open.Remove(e)
 }
 
-// status returns the newest ones.
+// status returns the newest connections.
 func (c *connections) status(now time.Time) []admin.ConnectionStatus {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -15,8 +15,9 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/token"
 )
 
-// credentials are those of one binding, and the tenants for which tokens are fetched
-// with them: a token is shared by all that have both in common.
+// credentials are the credentials of one binding, with the tenants for which tokens are
+// fetched with them. Everything that uses the same credentials and tenant shares one
+// token.
 type credentials struct {
 	tunnel *Tunnel
 	name   string // of the binding, or "configuration"
@@ -28,14 +29,14 @@ type credentials struct {
 	certificate *certificate // nil: there is a secret
 }
 
-// A tenant is a subaccount: its tokens lead to its Cloud Connectors. All clusters of
-// one share them.
+// A tenant is a subaccount: its tokens lead to its Cloud Connectors. All clusters of a
+// subaccount share one tenant.
 type tenant struct {
-	name   string // of the credentials, and of the tenant where it is not their own
+	name   string // of the credentials, and of the tenant if it is not their own
 	tokens *token.Source
 }
 
-// newCredentials begins to watch the certificate, if there is one.
+// newCredentials starts to watch the certificate, if there is one.
 func (t *Tunnel) newCredentials(ctx context.Context, name string, c config.Token) *credentials {
 	own := &credentials{tunnel: t, name: name, first: t.first, token: c, tenants: map[string]*tenant{}}
 	if c.Certificate != nil {
@@ -46,8 +47,8 @@ func (t *Tunnel) newCredentials(ctx context.Context, name string, c config.Token
 	return own
 }
 
-// tenant returns the tenant of that name, "" for the credentials' own, whose tokens are
-// then kept fresh.
+// tenant returns the tenant of that name, "" for the credentials' own, and keeps its
+// tokens fresh from then on.
 func (c *credentials) tenant(ctx context.Context, name string) (*tenant, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -79,7 +80,7 @@ func (c *credentials) tenant(ctx context.Context, name string) (*tenant, error) 
 	return one, nil
 }
 
-// client returns how the services of the platform are spoken to with these credentials.
+// client returns the client credentials for requests on behalf of a tenant.
 func (c *credentials) client(own config.Token, tenantName string) token.Credentials {
 	return token.Credentials{
 		URL: own.URL, ClientID: own.ClientID, ClientSecret: own.ClientSecret.Reveal(), Certificate: own.Certificate, Roots: own.Roots,
@@ -87,7 +88,7 @@ func (c *credentials) client(own config.Token, tenantName string) token.Credenti
 	}
 }
 
-// fetcher returns what fetches the tokens of a tenant.
+// fetcher returns the fetcher of a tenant's tokens.
 func (c *credentials) fetcher(own config.Token, tenantName string) (token.Fetcher, error) {
 	fetch, err := token.ClientCredentials(c.client(own, tenantName))
 	if err != nil {
@@ -96,7 +97,7 @@ func (c *credentials) fetcher(own config.Token, tenantName string) (token.Fetche
 	return fetch, nil
 }
 
-// replace makes all tenants use other credentials, when they are others.
+// replace makes all tenants use new credentials, if they have changed.
 func (c *credentials) replace(ctx context.Context, read config.Token) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -137,7 +138,7 @@ func (c *credentials) status(now time.Time) (out []admin.TokenStatus) {
 	return out
 }
 
-// warnings are those of the certificate.
+// warnings returns the warnings of the certificate.
 func (c *credentials) warnings(now time.Time) []string {
 	if c == nil {
 		return nil
@@ -149,11 +150,11 @@ func (c *credentials) warnings(now time.Time) []string {
 }
 
 // reloadEvery is how often credentials are read again. Kubernetes itself takes a minute
-// or more to bring a changed secret into a container.
+// or more to propagate a changed secret into a container.
 const reloadEvery = 30 * time.Second
 
-// follow reads the credentials again and again, and uses them when they have changed.
-// What cannot be read at the moment is no news: files may be half written.
+// follow reads the credentials at intervals and uses them when they have changed. It
+// ignores a failed read, because files may be half written.
 func (t *Tunnel) reloadCredentials(ctx context.Context, o Options) {
 	tick := time.NewTicker(cmp.Or(o.ReloadEvery, reloadEvery))
 	defer tick.Stop()

@@ -11,8 +11,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/upstream"
 )
 
-// newDialer returns the dialer of a cluster or a forward of that name, and whose tokens
-// it takes: nil where there are none.
+// newDialer returns the dialer of a cluster or a forward of that name, and the tenant
+// whose tokens it uses; nil if it needs none.
 func (t *Tunnel) newDialer(ctx context.Context, name, tenantName string, m *metrics.Cluster) (*upstream.Dialer, *tenant, error) {
 	conn := t.cfg.Connectivity
 	d := &upstream.Dialer{

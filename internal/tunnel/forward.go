@@ -20,10 +20,10 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/upstream"
 )
 
-// forwardNode takes the place of a node id in metrics and in lists of connections.
+// forwardNode stands in for a node id in metrics and in lists of connections.
 const forwardNode = "forward"
 
-// A forwardPort is one configured forward at work.
+// A forwardPort is one configured forward while the tunnel runs.
 type forwardPort struct {
 	tunnel  *Tunnel
 	cfg     config.Forward
@@ -54,8 +54,8 @@ func (t *Tunnel) startForward(ctx context.Context, cfg config.Forward) (*forward
 	return f, nil
 }
 
-// serve serves one connection. The other end is dialled at once: its server may be the
-// one that speaks first.
+// serve serves one connection. It dials the other end at once, because the server may
+// be the side that sends first.
 func (f *forwardPort) serve(ctx context.Context, conn *listener.Conn) {
 	defer conn.Release()
 	open := &f.tunnel.connections
@@ -75,7 +75,7 @@ func (f *forwardPort) serve(ctx context.Context, conn *listener.Conn) {
 			f.tunnel.report(ctx, failure.New(failure.ClientGone, err).For(f.target.String(), f.target.LocationID), "cluster", f.cfg.Name)
 		}
 		delayRefusal(ctx, err)
-		c.Abort() // as a refused connection, see session
+		c.Abort() // as for a refused connection, see session
 		n.Closed(metrics.ResultNoUpstream)
 		return
 	}
@@ -92,8 +92,8 @@ func (f *forwardPort) serve(ctx context.Context, conn *listener.Conn) {
 		"sent", sent, "received", received, "duration", time.Since(begin).Round(time.Millisecond), "error", err)
 }
 
-// reach opens the connection to the other end, within the time of one attempt and as
-// long as the client is there (R10).
+// reach opens the connection to the other end, within the time of one attempt and only
+// while the client is connected (R10).
 func (f *forwardPort) reach(ctx context.Context, c *forward.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, f.tunnel.cfg.Connectivity.HandshakeTimeout)
 	defer cancel()

@@ -17,16 +17,16 @@ import (
 )
 
 const (
-	// lookEvery is how often open connections are looked at.
+	// lookEvery is how often open connections are checked.
 	lookEvery = time.Second
-	// knowEvery is after how many looks the known nodes are asked for.
+	// knowEvery is the number of checks after which the known nodes are read again.
 	knowEvery = 10
 	// absence is how long a node may be missing from responses that list others before
 	// its failures do not count.
 	absence = 10 * time.Minute
 )
 
-// stir has the monitor look at the clusters.
+// stir triggers a check of the clusters by the monitor.
 func (t *Tunnel) stir() {
 	select {
 	case t.stirred <- struct{}{}:
@@ -34,7 +34,7 @@ func (t *Tunnel) stir() {
 	}
 }
 
-// monitor is the loop that looks at all clusters while connections are open or something
+// monitor is the loop that checks all clusters while connections are open or something
 // is failing. An idle tunnel has no timer.
 func (t *Tunnel) monitor(ctx context.Context) {
 	for {
@@ -63,7 +63,7 @@ func (t *Tunnel) unsettled() bool {
 	return slices.ContainsFunc(t.allClusters(), func(cl *cluster) bool { return cl.health.Unsettled() })
 }
 
-// allClusters returns the clusters once all ports are bound, before that none.
+// allClusters returns the clusters once all ports are bound, and none before that.
 func (t *Tunnel) allClusters() []*cluster {
 	if !t.bound.Load() {
 		return nil
@@ -71,7 +71,7 @@ func (t *Tunnel) allClusters() []*cluster {
 	return t.clusters
 }
 
-// look looks at what is open, and logs the nodes that are newly unresponsive.
+// look checks the open connections, and logs the nodes that are newly unresponsive.
 func (cl *cluster) look(ctx context.Context, know bool) {
 	events := cl.traffic.Look()
 	for _, s := range events.Stalled {
@@ -86,7 +86,7 @@ func (cl *cluster) look(ctx context.Context, know bool) {
 	cl.observe(know)
 }
 
-// observe passes to the state what is known from other sources than attempts.
+// observe passes to the state what other sources than attempts report.
 func (cl *cluster) observe(know bool) {
 	var known []hostport.Target
 	if know {
@@ -135,15 +135,15 @@ func (cl *cluster) Attempt(target hostport.Target, began time.Time, f *failure.F
 	cl.tunnel.stir()
 }
 
-// refused notes that the broker refuses every connection.
+// refused records that the broker refuses every connection.
 func (cl *cluster) refused(target hostport.Target, f *failure.Failure) {
 	cl.health.Refused(target, f)
 	cl.tunnel.stir()
 }
 
 // refusesAll reports whether a failure before the first answer means that the broker
-// would refuse every connection of this tunnel: the connection was granted, and is of no
-// use.
+// would refuse every connection of this tunnel: the connection was granted and cannot
+// be used.
 func refusesAll(summary session.Summary) (*failure.Failure, bool) {
 	f, ok := failure.As(summary.Err)
 	if !ok || summary.ToClient > 0 {
@@ -156,7 +156,7 @@ func refusesAll(summary session.Summary) (*failure.Failure, bool) {
 	return nil, false
 }
 
-// stateChanged logs a change of the state. It is called by the state with its lock held.
+// stateChanged logs a change of the state. The state calls it with its lock held.
 func (cl *cluster) stateChanged(ctx context.Context, c health.Change) {
 	level := map[health.State]slog.Level{health.Ready: slog.LevelInfo, health.Degraded: slog.LevelWarn, health.Down: slog.LevelError}[c.To]
 	text := map[health.State]string{
@@ -172,7 +172,7 @@ func (cl *cluster) stateChanged(ctx context.Context, c health.Change) {
 	cl.tunnel.logger.Log(ctx, level, text, args...)
 }
 
-// live is what the metrics show of the cluster.
+// live returns the state of the cluster for the metrics.
 func (cl *cluster) live() metrics.Live {
 	l := metrics.Live{State: cl.health.State().String()}
 	cl.traffic.Flight(func(node string, requests int, oldest time.Duration) {

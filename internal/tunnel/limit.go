@@ -11,17 +11,19 @@ import (
 )
 
 const (
-	// smallLimit is the default limit of connections below which the tunnel warns at start
-	// (R8).
+	// smallLimit: the tunnel warns at start if the default limit of connections is
+	// below this (R8).
 	smallLimit = 64
-	// connectionMemory is what one connection is counted with when the default is bounded
-	// by memory: goroutine stacks, buffers in use, and what the Go runtime adds to them.
-	// Connections get half of the memory; the other half is for what is held for them (R25).
+	// connectionMemory is the memory that one connection counts for when memory bounds
+	// the default: goroutine stacks, buffers in use, and the overhead of the Go
+	// runtime. Connections get half of the memory; the other half is for what is held
+	// for them (R25).
 	connectionMemory = 40 << 10
 )
 
-// heldMemory returns how much may be held for clients and brokers (R25): a quarter of the
-// container's memory, or of most, the limit that is configured. 0: there is no limit.
+// heldMemory returns how much may be held for clients and brokers (R25): a quarter of
+// the container's memory or, if that is less, of most, the configured limit. 0: no
+// limit.
 func heldMemory(container, most int64) int64 {
 	switch {
 	case container <= 0:
@@ -50,8 +52,8 @@ func (t *Tunnel) limit(memory int64) int {
 	return limit
 }
 
-// defaultLimit returns how many connections the descriptors and the memory of the process
-// allow, 0 where neither is known, and a warning when that is few.
+// defaultLimit returns how many connections the descriptors and the memory of the
+// process allow, 0 if neither is known, and a warning if that number is small.
 func defaultLimit(descriptors, sockets int, memory int64) (limit int, warning string) {
 	limit = listener.DefaultLimit(descriptors, sockets)
 	cause := fmt.Sprintf("the process may open %d file descriptors, its ports take %d, and each connection takes two; raise the limit of descriptors (ulimit -n)", descriptors, sockets)
@@ -65,7 +67,7 @@ func defaultLimit(descriptors, sockets int, memory int64) (limit int, warning st
 	return limit, fmt.Sprintf("only %d client connections may be open at a time: %s, or set limits.max_connections", limit, cause)
 }
 
-// connectionsExhausted is the failure of a full limit.
+// connectionsExhausted is the failure while the limit of connections is reached.
 func (t *Tunnel) connectionsExhausted() *failure.Failure {
 	return failure.New(failure.ConnectionsExhausted, nil).For(strconv.Itoa(t.server.Limit), "")
 }

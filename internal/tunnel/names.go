@@ -7,8 +7,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
 )
 
-// serverName returns how to find out whom the certificate of a broker must be for;
-// nil without TLS.
+// serverName returns a function from the advertised host of a broker to the host name
+// that its certificate must be for; nil without TLS.
 func serverName(c config.TLS) func(advertised string) string {
 	switch {
 	case !c.Enabled:
@@ -24,9 +24,10 @@ func (w *route) names() topology.Names {
 	return topology.Names{Bootstrap: w.bootstrap, LocationID: w.cfg.LocationID, Rules: w.rules, ServerName: serverName(w.cfg.TLS)}
 }
 
-// bootstrap returns the addresses at which clients start. What a broker advertises is
-// not known there. Its certificate is for that name and not for the virtual host, so
-// the address map is read backwards; where it does not say, the virtual host it is.
+// bootstrap returns the addresses at which clients start. The advertised address of a
+// broker is not known there, but its certificate is for the advertised name and not for
+// the virtual host. So the address map is read backwards. Where it has no entry, the
+// name is the virtual host.
 func bootstrap(cfg config.Cluster, rules addressmap.Rules) []hostport.Target {
 	var targets []hostport.Target
 	name := serverName(cfg.TLS)

@@ -28,7 +28,7 @@ const fresh = 60 * time.Second
 // retested is how many failing addresses one probe tries again.
 const retested = 8
 
-// ask requests a probe. It never blocks: a probe that is under way answers too.
+// ask requests a probe. It never blocks: a probe in progress counts too.
 func (cl *cluster) ask() {
 	select {
 	case cl.asked <- struct{}{}:
@@ -55,8 +55,9 @@ func (cl *cluster) probe(ctx context.Context) {
 	}
 }
 
-// doubtful reports whether a probe could tell more than is known: the state is not ready,
-// an address is failing that no client may try, or there was no evidence for a minute.
+// doubtful reports whether a probe could find out more than is known: the state is not
+// ready, an address is failing that no client may try, or there was no evidence for a
+// minute.
 func (cl *cluster) doubtful() bool {
 	s := cl.health.Snapshot()
 	return s.State != health.Ready || time.Since(s.Evidence) > fresh || len(cl.health.Failing()) > 0
@@ -67,7 +68,7 @@ func (cl *cluster) probeAll(ctx context.Context) error {
 	if err := cl.probeRoute(ctx, func(ctx context.Context, w *route) (net.Conn, hostport.Target, error) {
 		return w.dialer.DialAny(ctx, w.bootstrap)
 	}); err != nil {
-		return err // it has tried them, or no address can be
+		return err // the probe has tried them, or no address can be tried
 	}
 	failing := cl.health.Failing()
 	var errs []error
@@ -85,8 +86,8 @@ func (cl *cluster) probeAll(ctx context.Context) error {
 //	size int32 | key 18 | version 0 | correlation id 1 | client id null
 var apiVersionsV0 = [...]byte{0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff}
 
-// probeRoute asks a broker for its versions (R22): it walks every hop as a client
-// would and needs no permission. What it meets is an attempt as that of any client.
+// probeRoute requests a broker's versions (R22): it uses every hop as a client would,
+// and needs no permission. Its outcome counts like an attempt of a client.
 func (cl *cluster) probeRoute(ctx context.Context, dial func(context.Context, *route) (net.Conn, hostport.Target, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, cl.tunnel.cfg.Connectivity.Hold)
 	defer cancel()
@@ -115,10 +116,11 @@ func (cl *cluster) probeRoute(ctx context.Context, dial func(context.Context, *r
 	return nil
 }
 
-// errTLS is a TLS alert in the place of a response.
+// errTLS is a TLS alert in place of a response.
 var errTLS = errors.New("the answer is a TLS alert")
 
-// probeFailure makes a failure of the catalogue of what came in place of an answer.
+// probeFailure returns the catalogue's failure for what was received in place of an
+// answer.
 func probeFailure(err error) *failure.Failure {
 	const probe = "probe with ApiVersions"
 	if f := secure.Refusal(err); f != nil {

@@ -39,7 +39,7 @@ func (t *Tunnel) Ready(_ context.Context, name string) admin.Readiness {
 	return r
 }
 
-// readiness is the state of the cluster as it is shown.
+// readiness returns the state of the cluster for display.
 func (cl *cluster) readiness(now time.Time) admin.ClusterReadiness {
 	cl.observe(len(cl.health.Failing()) > 0) // a failing broker may have left the cluster
 	s := cl.health.Snapshot()
@@ -57,8 +57,9 @@ func (cl *cluster) readiness(now time.Time) admin.ClusterReadiness {
 	return r
 }
 
-// reasons are those of the state, and why there is no token: a client that waits for one
-// learns it when its wait has ended, and an operator should not have to wait as well.
+// reasons returns the reasons of the state, and why there is no token. A client learns
+// of a missing token at the end of its wait; an operator should not have to wait for
+// that.
 func (cl *cluster) reasons(s health.Snapshot, now time.Time) []admin.Reason {
 	var first *failure.Failure
 	var at time.Time
@@ -86,7 +87,8 @@ func reason(r health.Reason, now time.Time) admin.Reason {
 	return admin.Reason{Node: r.Node, Failure: shown}
 }
 
-// lastFailure is what is failing, or what has healed last; nil for neither.
+// lastFailure is the current failure, or the last one that has recovered; nil for
+// neither.
 func lastFailure(reasons []admin.Reason, healed *health.Healed, now time.Time) *admin.Failure {
 	switch {
 	case len(reasons) > 0 && reasons[0].Code != failure.NotTried:
@@ -98,7 +100,7 @@ func lastFailure(reasons []admin.Reason, healed *health.Healed, now time.Time) *
 	return nil
 }
 
-// nodeFailure is what is failing at a node; nil for nothing.
+// nodeFailure is the current failure of a node; nil for none.
 func nodeFailure(reasons []health.Reason, node string, target hostport.Target, now time.Time) *admin.Failure {
 	for _, r := range reasons {
 		own := r.Node == "" && r.Target.Host == target.Host && r.Target.Port == target.Port && r.Target.LocationID == target.LocationID

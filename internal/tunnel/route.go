@@ -15,9 +15,10 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/upstream"
 )
 
-// A route is how the brokers of a cluster are reached. It is made of the configuration
-// and, if the cluster names a destination, of its properties. A route does not change:
-// when the destination does, a new route replaces it, and open connections stay.
+// A route is how the brokers of a cluster are reached. It is made from the
+// configuration and, if the cluster names a destination, from its properties. A route
+// does not change: when the destination changes, a new route replaces it, and open
+// connections stay.
 type route struct {
 	cfg       config.Cluster // complete
 	rules     addressmap.Rules
@@ -40,8 +41,8 @@ func (cl *cluster) newRoute(ctx context.Context, cfg config.Cluster) (*route, er
 	return w, nil
 }
 
-// currentRoute returns the route for one connection. Until the destination has once been read it
-// waits for that.
+// currentRoute returns the route for one connection. It waits until the destination has
+// been read for the first time.
 func (cl *cluster) currentRoute(ctx context.Context) (*route, error) {
 	if cl.watch == nil {
 		return cl.route.Load(), nil
@@ -90,7 +91,7 @@ func (cl *cluster) watchDestination(ctx context.Context) error {
 	return nil
 }
 
-// applyDestination uses the properties of the destination from now on.
+// applyDestination makes the cluster use the properties of the destination.
 func (cl *cluster) applyDestination(ctx context.Context, said map[string]string) error {
 	cfg, err := destination.Complete(cl.cfg, said, cl.tunnel.cfg.Connectivity.Auth)
 	if err != nil {
@@ -116,7 +117,8 @@ func (cl *cluster) applyDestination(ctx context.Context, said map[string]string)
 	return nil
 }
 
-// destinationStatus shows where the route comes from; nil where it is configured.
+// destinationStatus shows the destination from which the route was made; nil if it is
+// configured.
 func (cl *cluster) destinationStatus(now time.Time) *admin.DestinationStatus {
 	if cl.watch == nil {
 		return nil
@@ -134,7 +136,8 @@ func (cl *cluster) destinationStatus(now time.Time) *admin.DestinationStatus {
 	return s
 }
 
-// warnings are those of the destination: the last good value stays in use.
+// warnings returns the warnings of the destination, while its last good value stays in
+// use.
 func (cl *cluster) warnings(now time.Time) []string {
 	if cl.watch == nil {
 		return nil

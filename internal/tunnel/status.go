@@ -17,7 +17,7 @@ func (t *Tunnel) Bound() bool { return t.bound.Load() }
 // Alive implements [admin.Source].
 func (t *Tunnel) Alive() error { return t.server.Alive() }
 
-// transientWarnings returns the warnings that the present state causes.
+// transientWarnings returns the warnings that the current state causes.
 func (t *Tunnel) transientWarnings(now time.Time) []string {
 	list := append(t.proxyTokens.warnings(now), t.destinationTokens.warnings(now)...)
 	for _, cl := range t.clusters {

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// The runtime collects garbage when the heap has grown, and every two minutes. After
-// a thousand connections have closed, or have fallen idle, it does not grow, and what
-// they leave behind would count as memory of the container for all that time.
+// The runtime collects garbage when the heap has grown, and every two minutes. After a
+// thousand connections have closed or become idle, the heap does not grow, and their
+// memory would count as the container's for all that time.
 const (
-	trimAfter = 256              // stacks that were given back: one to two MiB
+	trimAfter = 256              // number of freed stacks: one to two MiB
 	trimPause = 15 * time.Second // so that many at once cost one pass, and a steady stream costs little
 )
 
-// A memoryTrimmer returns memory to the system when enough has become free.
+// A memoryTrimmer returns memory to the system when enough is free.
 type memoryTrimmer struct {
 	release func() // collects garbage and returns what is free
 	freed   atomic.Int64
@@ -29,7 +29,7 @@ func newTrimmer(release func()) *memoryTrimmer {
 	return &memoryTrimmer{release: release, due: make(chan struct{}, 1)}
 }
 
-// note counts one stack that was given back.
+// note counts one freed stack.
 func (t *memoryTrimmer) note() {
 	if t.freed.Add(1) != trimAfter {
 		return
@@ -40,7 +40,7 @@ func (t *memoryTrimmer) note() {
 	}
 }
 
-// run tidies up until ctx ends.
+// run releases memory until ctx ends.
 func (t *memoryTrimmer) run(ctx context.Context) {
 	for {
 		select {

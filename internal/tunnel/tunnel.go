@@ -1,14 +1,14 @@
-// Package tunnel puts one running tunnel together: ports, sessions, topology,
-// upstream connections, tokens, metrics and the admin endpoints.
+// Package tunnel assembles one running tunnel: ports, sessions, topology, upstream
+// connections, tokens, metrics and the admin endpoints.
 //
 //	t, err := tunnel.Start(ctx, tunnel.Options{Config: cfg, Logger: logger})
 //	...                                        // it serves
 //	t.Drain(ctx)                               // after SIGTERM
 //	t.Close()                                  // everything has ended when it returns
 //
-// It is the only package that knows all the others; what they do is theirs.
-// A running tunnel ends only by Close: failures of upstream services
-// are reported, paced and tried again.
+// It is the only package that imports all the others, and leaves their work to them. A
+// running tunnel ends only by Close: failures of upstream services are reported, paced
+// and tried again.
 package tunnel
 
 import (
@@ -35,7 +35,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/upstream"
 )
 
-// Options say what to run.
+// Options configure a tunnel.
 type Options struct {
 	Config config.Config
 	// Source names where the credentials come from: the service instance, or
@@ -44,17 +44,18 @@ type Options struct {
 	Version  string
 	Warnings []string     // of the configuration, for /status
 	Logger   *slog.Logger // nil: silent
-	// Reload reads the credentials again, where the platform may change them while
-	// the tunnel runs (files on Kubernetes); nil: it does not.
+	// Reload reads the credentials again, if the platform may change them while the
+	// tunnel runs (files on Kubernetes); nil: it does not.
 	Reload func() (config.Config, error)
 	// ReloadEvery is how often; 0: 30 s.
 	ReloadEvery time.Duration
-	// FirstToken is the time within which the first token is fetched of itself, and the
-	// first destination read; 0: [token.FirstWithin], negative: only when a client needs them.
+	// FirstToken is the time within which the first token is fetched and the first
+	// destination read without a client; 0: [token.FirstWithin], negative: only when a
+	// client needs them.
 	FirstToken time.Duration
 	// DestinationEvery is how often destinations are read; 0: 5 min.
 	DestinationEvery time.Duration
-	// Dropped returns how many lines the log lacks; nil: none.
+	// Dropped returns the number of lines that were dropped from the log; nil: none.
 	Dropped func() uint64
 	// MemoryLimit is the memory of the container in bytes; 0: unknown. It bounds the
 	// default of limits.max_connections and what may be held for clients and brokers.
@@ -81,14 +82,14 @@ type Tunnel struct {
 	dropped                        func() uint64
 	first                          time.Duration
 	destinationEvery               time.Duration
-	proxyTokens, destinationTokens *credentials   // nil: they are not needed
+	proxyTokens, destinationTokens *credentials   // nil: not needed
 	pacer                          upstream.Pacer // of all clusters and forwards
 	budget                         *budget.Budget // of all that is held
 	clusters                       []*cluster
 	forwards                       []*forwardPort
 	forwarding                     *forward.Group // of all forwards
 	adminPort                      uint16
-	stirred                        chan struct{} // the monitor is to look
+	stirred                        chan struct{} // tells the monitor to check
 	held                           atomic.Int64  // clients that wait for a broker connection
 
 	cancel   context.CancelFunc
@@ -97,8 +98,8 @@ type Tunnel struct {
 	draining atomic.Bool
 }
 
-// Start binds every port and begins to serve. When a port is taken nothing is
-// left running and the error is the failure port_taken. The tunnel outlives
+// Start binds every port and begins to serve. If a port is taken, nothing is left
+// running and the error is the failure port_taken. The tunnel keeps running after
 // SIGTERM: ctx ends it as Close does, without a drain.
 func Start(ctx context.Context, o Options) (*Tunnel, error) {
 	if o.Logger == nil {
@@ -124,7 +125,7 @@ func Start(ctx context.Context, o Options) (*Tunnel, error) {
 		return nil, err
 	}
 	t.bound.Store(true)
-	t.stir() // for connections that came before
+	t.stir() // for connections accepted before
 	return t, nil
 }
 
@@ -182,7 +183,7 @@ func (t *Tunnel) report(ctx context.Context, f *failure.Failure, args ...any) {
 	t.failures.Log(ctx, f, args...)
 }
 
-// acceptFailed is called with an error of accept.
+// acceptFailed is called with an error from accept.
 func (t *Tunnel) acceptFailed(ctx context.Context, port uint16, err error) {
 	t.metrics.AcceptError()
 	f := failure.New(failure.AcceptFailed, err).For(strconv.Itoa(int(port)), "")
@@ -192,7 +193,7 @@ func (t *Tunnel) acceptFailed(ctx context.Context, port uint16, err error) {
 	t.report(ctx, f)
 }
 
-// Failed returns a channel that is closed when the tunnel cannot heal itself: a
+// Failed returns a channel that is closed when the tunnel cannot recover by itself: a
 // listener stopped accepting. [Tunnel.Alive] returns which one.
 func (t *Tunnel) Failed() <-chan struct{} { return t.server.Failed() }
 
@@ -227,9 +228,10 @@ func (t *Tunnel) AdminAddress() string { return strings.TrimPrefix(t.AdminURL(),
 // Metrics returns the tunnel's instruments.
 func (t *Tunnel) Metrics() *metrics.Metrics { return t.metrics }
 
-// Drain waits for the end of the work (R23): until no connection was open for
-// drain.quiet, a second if there never was one, but no longer than drain.timeout
-// or ctx. Ports stay open and dial meanwhile: the application still flushes.
+// Drain waits until the application's work has ended (R23): until no connection was
+// open for drain.quiet, or for a second if there never was one, but no longer than
+// drain.timeout or ctx. Ports stay open and connections are still dialled, because the
+// application may still be flushing.
 func (t *Tunnel) Drain(ctx context.Context) {
 	t.draining.Store(true)
 	begin := time.Now()
@@ -268,7 +270,7 @@ func (t *Tunnel) quietFor(begin time.Time) time.Duration {
 	}
 }
 
-// Close ends everything at once and waits for it.
+// Close ends everything at once and waits until it has ended.
 func (t *Tunnel) Close() {
 	t.cancel()
 	for _, cl := range t.clusters {
