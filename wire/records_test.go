@@ -166,15 +166,15 @@ func TestRecordsWrong(t *testing.T) {
 		b    []byte
 		want string
 	}{
-		"magic 3":               {change(16, 3), "at byte 16, batch 0: magic 3 is not known"},
-		"negative length":       {change(8, 0xff), "at byte 8, batch 0: invalid length: -16777"},
-		"more records":          {change(60, good[60]+1), fmt.Sprintf("at byte %d, batch 0, record %d: the message ends too early", n, good[60])},
-		"fewer records":         {change(60, good[60]-1), fmt.Sprintf("batch 0, record %d: bytes are left over after the message: ", good[60]-1)},
-		"compression 7":         {change(22, 7), "at byte 61, batch 0: decompress: "},
-		"gzip that is not":      {change(22, 1), "at byte 61, batch 0: decompress: gzip: "},
-		"a record with a rest":  {batchOf(None, 1, []byte{14, 0, 0, 0, 1, 1, 0, 9}), "at byte 68, batch 0, record 0: bytes are left over after the message: 1"},
-		"a record that is long": {change(61, 0x7e), "batch 0, record 0: "},
-		"the second batch":      {append(bytes.Clone(good), change(16, 3)...), fmt.Sprintf("at byte %d, batch 1: magic 3 is not known", n+16)},
+		"magic 3":              {change(16, 3), "at byte 16, batch 0: magic 3 is not known"},
+		"negative length":      {change(8, 0xff), "at byte 8, batch 0: invalid length: -16777"},
+		"more records":         {change(60, good[60]+1), fmt.Sprintf("at byte %d, batch 0, record %d: the message ends too early", n, good[60])},
+		"fewer records":        {change(60, good[60]-1), fmt.Sprintf("batch 0, record %d: bytes are left over after the message: ", good[60]-1)},
+		"compression 7":        {change(22, 7), "at byte 61, batch 0: decompress: "},
+		"invalid gzip":         {change(22, 1), "at byte 61, batch 0: decompress: gzip: "},
+		"bytes after a record": {batchOf(None, 1, []byte{14, 0, 0, 0, 1, 1, 0, 9}), "at byte 68, batch 0, record 0: bytes are left over after the message: 1"},
+		"a record too long":    {change(61, 0x7e), "batch 0, record 0: "},
+		"the second batch":     {append(bytes.Clone(good), change(16, 3)...), fmt.Sprintf("at byte %d, batch 1: magic 3 is not known", n+16)},
 	} {
 		b := tt.b
 		_, _, err := DecodeRecords(b)

@@ -63,14 +63,14 @@ func TestConfigurationWinsOverTheBinding(t *testing.T) {
 	}
 }
 
-func TestBindDoesNotChangeWhatItIsCalledOn(t *testing.T) {
+func TestResolveDoesNotChangeALoadedConfiguration(t *testing.T) {
 	before := conf{env: []string{bootstrap}}.must(t)
 	after, err := Resolve(Input{Environ: []string{bootstrap, vcap}})
 	if err != nil || after.Binding == nil {
 		t.Fatal(err)
 	}
 	if _, source := before.value(t, "token.url"); source != "default" || !before.NeedsBinding() {
-		t.Errorf("token.url comes from %s", source)
+		t.Errorf("the source of token.url is %s", source)
 	}
 }
 

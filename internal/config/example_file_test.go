@@ -91,7 +91,8 @@ func TestSchemaIsSound(t *testing.T) {
 			t.Errorf("there is no flag --%s", name)
 		}
 	}
-	// If a key's variable ended in that of another key, names of clusters would be ambiguous.
+	// If a key's variable ended in that of another key, names of clusters would be
+	// ambiguous.
 	for _, a := range Keys() {
 		for _, b := range Keys() {
 			if a.name != b.name && a.is(inCluster) && b.is(inCluster) && strings.HasSuffix(a.variable(), strings.TrimPrefix(b.variable(), "KAFKA_TUNNEL")) && !a.is(fileOnly) && !b.is(fileOnly) {

@@ -128,7 +128,7 @@ func TestAResetIsPassedOn(t *testing.T) {
 	}
 }
 
-func TestTheEndOfTheContext(t *testing.T) {
+func TestTheEndOfTheContextEndsTheRelay(t *testing.T) {
 	w := start(t)
 	why := errors.New("the tunnel stops")
 	w.cancel(why)

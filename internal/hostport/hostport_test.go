@@ -6,7 +6,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-func TestWhichAddressesCollide(t *testing.T) {
+func TestCollide(t *testing.T) {
 	for _, test := range []struct {
 		a, b string
 		want bool

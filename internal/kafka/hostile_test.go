@@ -68,7 +68,7 @@ func TestExtremeBytes(t *testing.T) {
 }
 
 // Lengths that exceed the frame are refused without an allocation of that size.
-func TestClaims(t *testing.T) {
+func TestLengthsBeyondTheFrame(t *testing.T) {
 	i32 := func(n int32) []byte { return binary.BigEndian.AppendUint32(nil, uint32(n)) }
 	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 	correlation, throttle := i32(1), i32(0)

@@ -102,8 +102,8 @@ func TestRecordSpans(t *testing.T) {
 	}
 }
 
-// TestRecordSpansOfTheLast: last is true only if the bytes end in the last record set.
-func TestRecordSpansOfTheLast(t *testing.T) {
+// TestLastRecordSpan: last is true only if the bytes end in the last record set.
+func TestLastRecordSpan(t *testing.T) {
 	partitions := []kmsg.FetchResponseTopicPartition{{RecordBatches: mark}, {RecordBatches: mark}}
 	m := kmsg.NewPtrFetchResponse()
 	m.Topics = []kmsg.FetchResponseTopic{{Partitions: partitions}, {Partitions: partitions}}
@@ -123,8 +123,8 @@ func TestRecordSpansOfTheLast(t *testing.T) {
 	}
 }
 
-// TestRecordSpansOfOthers: for other APIs and versions no bytes are known.
-func TestRecordSpansOfOthers(t *testing.T) {
+// TestRecordSpansOfOtherAPIs: for other APIs and versions no bytes are known.
+func TestRecordSpansOfOtherAPIs(t *testing.T) {
 	frame := make([]byte, 100)
 	for _, of := range []struct {
 		request      bool

@@ -169,7 +169,7 @@ func TestHeadAsksForMore(t *testing.T) {
 
 // A broker array that arrives in small pieces is read only a few times, and nothing is
 // allocated before all of it has arrived.
-func TestHeadIsReadAFewTimes(t *testing.T) {
+func TestHeadIsReadOnlyAFewTimes(t *testing.T) {
 	tags := func(n int) []byte { return append(appendUvarint(nil, uint32(n)), bytes.Repeat([]byte{9, 0}, n)...) }
 	longTail := func() []byte { // few elements remain, each longer than the earlier ones
 		frame := addresses(KeyMetadata, 1, 50_000, 1000, 0, 0)

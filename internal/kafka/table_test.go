@@ -66,7 +66,7 @@ func firstFlexible(m interface {
 
 // The versions that are served of ApiVersions and the seven APIs with addresses. The
 // list changes with the relay.
-func TestServed(t *testing.T) {
+func TestServedVersions(t *testing.T) {
 	got := map[string]int16{}
 	for _, a := range APIs() {
 		if a.Rewritten() {

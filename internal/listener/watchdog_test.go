@@ -59,7 +59,7 @@ func TestTheWatchdog(t *testing.T) {
 		stuck, full bool
 		dead        bool
 	}{
-		"a loop that turns":           {},
+		"a loop that accepts":         {},
 		"a loop that waits for room":  {full: true},
 		"a loop that does not answer": {stuck: true, dead: true},
 	} {

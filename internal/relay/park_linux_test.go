@@ -59,8 +59,8 @@ func TestEveryCallWakesAParkedPump(t *testing.T) {
 	}
 }
 
-// TestAnInterruptedPumpContinuesAfterResume: an interrupted pump continues after Resume and not
-// before.
+// TestAnInterruptedPumpContinuesAfterResume: an interrupted pump continues after Resume
+// and not before.
 func TestAnInterruptedPumpContinuesAfterResume(t *testing.T) {
 	f := start(t, &Group{}, 1)[0]
 	f.pass(t, frame(1))

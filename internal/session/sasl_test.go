@@ -43,7 +43,8 @@ func TestBareTokensAfterAHandshakeInVersion0(t *testing.T) {
 					expect(t, b.client, bare(tt.answer[i]))
 				}
 			}
-			// After the tokens come requests again, and their responses are rewritten.
+			// After the tokens the client sends requests again, and their responses are
+			// rewritten.
 			write(t, b.client, request(kafka.KeyMetadata, 1, 7, ""))
 			expect(t, b.broker, request(kafka.KeyMetadata, 1, 7, ""))
 			write(t, b.broker, metadata(7, realName, 9092, 1))

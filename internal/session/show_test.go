@@ -115,7 +115,8 @@ func TestShownFrames(t *testing.T) {
 	_ = b.client.CloseWrite()
 	<-b.over
 	frames, _ := taken(viewer)
-	// The client may send the next request before the pump has shown the response that it wrote.
+	// The client may send the next request before the pump has shown the response that
+	// it wrote.
 	slices.SortStableFunc(frames, func(a, b *tap.Frame) int { return cmp.Compare(a.CorrelationID, b.CorrelationID) })
 	var got []string
 	for _, f := range frames {
@@ -157,7 +158,8 @@ func TestALargeFrameIsShownInPart(t *testing.T) {
 		}
 	}
 	var frames []*tap.Frame
-	// The pump may show a response after the client has received it and sent its next request.
+	// The pump may show a response after the client has received it and sent its next
+	// request.
 	for range 4 {
 		f, dropped, err := viewer.Next(t.Context())
 		if err != nil || dropped > 0 {

@@ -97,7 +97,7 @@ func fetchFails(t *testing.T, fetch Fetcher, code failure.Code, detail string) *
 	return f
 }
 
-func TestTheRequest(t *testing.T) {
+func TestTheTokenRequest(t *testing.T) {
 	for _, path := range []string{"", "/", "/oauth/token", "/oauth/token/"} {
 		t.Run(path, func(t *testing.T) {
 			server := uaa(t, func(w http.ResponseWriter, r *http.Request) {
@@ -177,7 +177,7 @@ func TestAnswersWithoutAToken(t *testing.T) {
 		{"text", answer(200, "text/plain", bodyMark), failure.TokenMalformed, "not that of a token service"},
 		{"nothing", answer(200, json, ""), failure.TokenMalformed, "empty"},
 		{"204", answer(204, json, ""), failure.TokenMalformed, "empty"},
-		{"JSON of something else", answer(200, json, `{"status":"`+bodyMark+`"}`), failure.TokenMalformed, "not that of a token service"},
+		{"JSON without a token", answer(200, json, `{"status":"`+bodyMark+`"}`), failure.TokenMalformed, "not that of a token service"},
 		{"JSON array", answer(200, json, `["`+bodyMark+`"]`), failure.TokenMalformed, "not that of a token service"},
 		{"token of another type", answer(200, json, `{"access_token":{"x":"`+bodyMark+`"}}`), failure.TokenMalformed, ""},
 		{"expires_in of another type", answer(200, json, `{"access_token":"a.b.c","expires_in":"`+bodyMark+`"}`), failure.TokenMalformed, ""},

@@ -83,7 +83,7 @@ func TestAPauseLongerThanTheCallersDeadline(t *testing.T) {
 	})
 }
 
-func TestRetryAfterIsNeverUndercut(t *testing.T) {
+func TestRetryAfterIsRespected(t *testing.T) {
 	for _, test := range []struct {
 		asked, lo, hi time.Duration
 		rand          float64

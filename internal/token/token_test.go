@@ -63,14 +63,14 @@ func TestHowLongATokenIsUsable(t *testing.T) {
 	}
 }
 
-func TestATokenThatHasExpiredOnArrival(t *testing.T) {
+func TestATokenThatIsExpiredOnArrival(t *testing.T) {
 	_, err := Make(jwt(`{"exp":1000000000}`), noon(), 0)
 	if err == nil || !strings.Contains(err.Error(), "clocks") {
 		t.Errorf("%v, want an error that mentions the clocks", err)
 	}
 }
 
-func TestValuesThatAreNoToken(t *testing.T) {
+func TestInvalidTokenValues(t *testing.T) {
 	for _, value := range []string{
 		"", "a b", "a\tb", "a\nb", "a\x00b", "a\x7fb", "a\x80b", "Bearer abc", "ü", strings.Repeat("t", maxValue+1),
 	} {

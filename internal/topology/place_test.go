@@ -144,8 +144,8 @@ func TestNothingWaitsForABind(t *testing.T) {
 	}
 }
 
-// TestConcurrentCallsShareThePlacement: concurrent calls that name the same new nodes get the same ports, and
-// each port is bound before its address is returned.
+// TestConcurrentCallsShareThePlacement: concurrent calls that name the same new nodes
+// get the same ports, and each port is bound before its address is returned.
 func TestConcurrentCallsShareThePlacement(t *testing.T) {
 	p := newPorts(19103)
 	topo, _ := cluster(p, func(o *Options) { o.Report = func(*failure.Failure) {} })

@@ -9,9 +9,9 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 )
 
-// TestAProxyWhoseNameIsNotKnown: off the platform the proxy's name cannot be resolved,
+// TestAProxyThatCannotBeResolved: off the platform the proxy's name cannot be resolved,
 // and the advice has commands to paste.
-func TestAProxyWhoseNameIsNotKnown(t *testing.T) {
+func TestAProxyThatCannotBeResolved(t *testing.T) {
 	bed := newTestbed(t, lab.Options{Brokers: 1}, "KAFKA_TUNNEL_CONNECTIVITY_PROXY=proxy.cloud.invalid:20004")
 	bed.knock(t)
 	bed.until(t, "/readyz", func(_ int, body string) bool {

@@ -19,7 +19,7 @@ import (
 // with default settings, and it loses no record.
 func TestNoSendFails(t *testing.T) {
 	t.Parallel() // it mostly waits
-	for name, trouble := range map[string]struct {
+	for name, outage := range map[string]struct {
 		faults []faults.Fault
 		lab    lab.Options
 	}{
@@ -36,8 +36,8 @@ func TestNoSendFails(t *testing.T) {
 				testutil.Long(t)
 			}
 			t.Parallel()
-			trouble.lab.Brokers = 3
-			bed := newTestbed(t, trouble.lab)
+			outage.lab.Brokers = 3
+			bed := newTestbed(t, outage.lab)
 			cl, err := kgo.NewClient(kgo.SeedBrokers(bed.Address("")), kgo.AllowAutoTopicCreation(), kgo.DefaultProduceTopic("topic"))
 			if err != nil {
 				t.Fatal(err)
@@ -47,7 +47,7 @@ func TestNoSendFails(t *testing.T) {
 				t.Fatal(err)
 			}
 			var over time.Time // of the longest fault
-			for _, f := range trouble.faults {
+			for _, f := range outage.faults {
 				if end := time.Now().Add(time.Duration(f.For)); end.After(over) {
 					over = end
 				}

@@ -240,7 +240,8 @@ func landscapeRows() []faultRow {
 	down.code, down.hop, down.also = failure.BrokerUnreachable, failure.HopBroker, wasReset
 	notExposed := elsewhere(faults.Fault{Kind: faults.AccessRemoved}, answered)
 	notExposed.code, notExposed.hop = failure.AccessNotAllowed, failure.HopConnector
-	// An attempt at an address that does not answer goes on, and the next address is tried in parallel.
+	// An attempt at an address that does not answer continues, and the next address is
+	// tried in parallel.
 	quiet := elsewhere(faults.Fault{Kind: faults.ProxySilent, Mode: faults.ModeConnect}, answered)
 	failover := faultRow{
 		fault: faults.Fault{Kind: faults.ConnectorFailover}, open: resetRST, fresh: heldAnswered,

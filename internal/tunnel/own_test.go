@@ -48,9 +48,10 @@ func directWith(t *testing.T, change func(*Options), more ...string) *testbed {
 	return bed
 }
 
-// TestALoop: a cluster, a broker or a forward whose address is one of the tunnel's own
-// ports causes a single connection, which is refused with a failure of its own.
-func TestALoop(t *testing.T) {
+// TestAConnectionToTheTunnelItself: a cluster, a broker or a forward whose address is
+// one of the tunnel's own ports causes a single connection, which is refused with a
+// failure of its own.
+func TestAConnectionToTheTunnelItself(t *testing.T) {
 	const bootstrapPort, brokerPort, forwardPort, adminPort = "bootstrap", "broker", "forward", "admin"
 	for _, from := range []string{"bootstrap", "broker", "forward"} {
 		for _, to := range []string{bootstrapPort, brokerPort, forwardPort, adminPort} {

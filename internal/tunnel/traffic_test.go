@@ -95,9 +95,9 @@ func oldest(t *testing.T, metrics string) float64 {
 	return seconds
 }
 
-// TestHealedFailures: after a recovery the cluster's failure is shown with the time
+// TestRecoveredFailures: after a recovery the cluster's failure is shown with the time
 // since then and without advice, and the node's failure is not shown any more.
-func TestHealedFailures(t *testing.T) {
+func TestRecoveredFailures(t *testing.T) {
 	bed := newTestbed(t, lab.Options{Brokers: 1}, "KAFKA_TUNNEL_CONNECTIVITY_HOLD=1m")
 	away, err := bed.lab.Faults().Add(faults.Fault{Kind: faults.ConnectorAway})
 	if err != nil {

@@ -471,7 +471,8 @@ func TestDrainServesUntilQuiet(t *testing.T) {
 	bed.until(t, "/readyz", func(status int, body string) bool {
 		return status == http.StatusServiceUnavailable && readiness(t, body).Draining
 	})
-	// Ports stay open and connections are still dialled: a producer that starts now still delivers.
+	// Ports stay open and connections are still dialled: a producer that starts now
+	// still delivers.
 	late := bed.client(t, kgo.DefaultProduceTopic("topic"))
 	if err := late.ProduceSync(ctx, kgo.StringRecord("late")).FirstErr(); err != nil {
 		t.Fatal(err)
@@ -495,7 +496,8 @@ func TestAnIdleTunnelOpensNoConnection(t *testing.T) {
 	if s := bed.lab.State(); s.Tokens.Requests != 0 || len(s.Connects) != 0 {
 		t.Errorf("no client has connected, but the proxy counted %+v", s)
 	}
-	// A request for readiness starts one probe in the background, and then the tunnel is ready.
+	// A request for readiness starts one probe in the background, and then the tunnel
+	// is ready.
 	bed.until(t, "/readyz", func(status int, _ string) bool { return status == http.StatusOK })
 	if s := bed.lab.State(); s.Connects["granted"] != 1 {
 		t.Errorf("the probe made %v", s.Connects)

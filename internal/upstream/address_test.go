@@ -23,8 +23,8 @@ func tried(t *testing.T, a *addresses, e endpoint) *try {
 	return turn.try
 }
 
-// attempts counts the attempts that a client, which comes back every 10 ms during this
-// time, may make at the address. Each attempt fails with code.
+// attempts counts the attempts that a client may make at the address if it retries
+// every 10 ms during this time. Each attempt fails with code.
 func attempts(a *addresses, e endpoint, code failure.Code, lasts time.Duration) (n int, times []time.Duration) {
 	begin := time.Now()
 	for time.Since(begin) < lasts {

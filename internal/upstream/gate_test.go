@@ -112,7 +112,7 @@ func TestAnOpenGateStartsSlowly(t *testing.T) {
 		}
 		synctest.Wait()
 		if n := admitted.Load(); n != firstWindow {
-			t.Errorf("%d attempts met the outage", n)
+			t.Errorf("%d attempts failed in the outage", n)
 		}
 		cancel()
 		synctest.Wait()

@@ -129,8 +129,9 @@ func TestBootstrapAddressesRace(t *testing.T) {
 	}
 }
 
-// TestBothReach: when two attempts succeed, the connection of the second one is closed.
-func TestBothReach(t *testing.T) {
+// TestTheSecondConnectionIsClosed: when two attempts succeed, the connection of the
+// second one is closed.
+func TestTheSecondConnectionIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeBrokers{begin: time.Now(), tracks: map[string]track{"a": {after: 3 * time.Second}, "b": {after: time.Second}}}
 		d := &Dialer{connect: s.dial, HandshakeTimeout: time.Hour}
@@ -193,9 +194,9 @@ func TestACancelledRaceLeavesNothing(t *testing.T) {
 	})
 }
 
-// TestAClientThatRunsOutOfTimeIsNoOutage: a client that had waited long runs out of time soon after
-// its attempt began, and the connection's deadline expires a moment before the
-// context's. The gate does not count that as an outage.
+// TestAClientThatRunsOutOfTimeIsNoOutage: a client that had waited long runs out of
+// time soon after its attempt began, and the connection's deadline expires a moment
+// before the context's. The gate does not count that as an outage.
 func TestAClientThatRunsOutOfTimeIsNoOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		outcomes := &record{}
