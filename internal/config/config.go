@@ -134,13 +134,13 @@ type Connectivity struct {
 	Service string // name of the binding or instance, when several are bound
 	// DestinationService is the same for the destination service.
 	DestinationService string
-	Proxy              string        // host:port; from the binding where not configured; "" for ViaDirect
+	Proxy              string        // host:port; from the binding if not configured; "" for ViaDirect
 	Auth               string        // [AuthJWT], [AuthNone] or [AuthPassword]
 	Username           string        // for AuthPassword
 	Password           Secret        // for AuthPassword; also set if it was read from PasswordFile
 	PasswordFile       string        // the file that held the password, if one did
 	ConnectTimeout     time.Duration // TCP connection to the proxy
-	HandshakeTimeout   time.Duration // one attempt, where Hold is longer
+	HandshakeTimeout   time.Duration // one attempt, if Hold is longer
 	Hold               time.Duration // a client's whole wait for its upstream connection
 	Keepalive          time.Duration // TCP keep-alive on the upstream connection
 }

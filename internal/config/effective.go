@@ -203,7 +203,7 @@ type Error struct {
 	Problems []Problem // at least one
 	// Values has the valid values, for `config` to show with the problems.
 	Values  []Value
-	failure *failure.Failure // of the catalogue, whose advice fits
+	failure *failure.Failure // entry of the catalogue with matching advice
 }
 
 // Error lists all problems, one per line.
@@ -215,5 +215,5 @@ func (e *Error) Error() string {
 	return strings.Join(texts, "\n  ")
 }
 
-// Unwrap returns the [failure.Failure] of the catalogue whose advice fits.
+// Unwrap returns the [failure.Failure] of the catalogue with the matching advice.
 func (e *Error) Unwrap() error { return e.failure }

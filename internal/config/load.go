@@ -66,7 +66,7 @@ func Load(in Input) (*Effective, error) {
 type setting struct {
 	text   string
 	node   *yaml.Node // in the file; else nil
-	source string     // for people: "variable KAFKA_TUNNEL_LISTEN"
+	source string     // for display: "variable KAFKA_TUNNEL_LISTEN"
 	chosen bool       // the value is not the default
 	shown  string     // the part that may be shown: the text of a valid value
 	wrong  bool       // the value is invalid

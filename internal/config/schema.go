@@ -57,10 +57,10 @@ const (
 	inCluster  mark = 1 << iota // a key of each cluster
 	perCluster                  // several clusters have no default for it
 	isList                      // comma-separated text; in a file, a list too
-	isAddress                   // users paste passwords in front of an @
+	isAddress                   // users paste addresses with a password before an @
 	isSecret                    // never shown, and no flag
 	fileOnly                    // neither a variable nor a flag
-	needsProxy                  // has no meaning with connectivity.via: direct
+	needsProxy                  // has no effect with connectivity.via: direct
 	needsUser                   // only for connectivity.auth: userpass
 	isField                     // of an object in a list: no default, no flag, no variable
 	required                    // the same, and each object needs it

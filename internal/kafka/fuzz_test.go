@@ -24,7 +24,6 @@ func seeds(f *testing.F, key, from, to int16) {
 	}
 }
 
-// slow reports whether kmsg might take minutes to read b: it believes a number
 // slow reports whether kmsg might take minutes to read b: kmsg trusts the number of
 // tags and makes up to 2^32 attempts to read from nothing. Numbers above 2^21 have
 // three bytes in a row with the top bit set.

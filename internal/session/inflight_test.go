@@ -39,7 +39,7 @@ func TestOldestUnanswered(t *testing.T) {
 		time.Sleep(5 * time.Second) // synctest
 		want(2, 4*time.Second)
 		response(1)
-		want(1, 0)                  // it could not have been answered before
+		want(1, 0)                  // request 2 could not have been answered before
 		time.Sleep(3 * time.Second) // synctest
 		want(1, 3*time.Second)
 		response(2)

@@ -27,7 +27,7 @@ import (
 // answers from a script. The test compares what broker and client receive with the
 // scripts themselves, with addresses replaced.
 
-// exchange is one request of a program and what follows from it.
+// exchange is one request of a program with its expected effects.
 type exchange struct {
 	request  []byte // the whole frame
 	local    bool   // the tunnel answers; the broker never sees it
@@ -100,7 +100,7 @@ func sasl(t *rapid.T, correlation *int32) []exchange {
 	if rapid.Bool().Draw(t, "silent end") {
 		out[len(out)-1].response = nil
 	}
-	// What ends the exchange is a request with an answer.
+	// A request with an answer ends the exchange.
 	return append(out, passed(t, *correlation))
 }
 

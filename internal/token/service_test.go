@@ -125,7 +125,7 @@ func wantFailure(t *testing.T, s *Source, patience, took time.Duration, code fai
 	return err
 }
 
-// pass lets virtual time pass, and what is due in it happen.
+// pass lets virtual time pass, and waits for the work that is due by then.
 func pass(d time.Duration) {
 	time.Sleep(d) //nolint:forbidigo // inside a synctest bubble, where time is virtual
 	synctest.Wait()

@@ -13,7 +13,7 @@ import (
 // restage brings a new one.
 const certificateSoon = 48 * time.Hour
 
-// certificateEvery is how often.
+// certificateEvery is the time between two warnings.
 const certificateEvery = 12 * time.Hour
 
 // A certificate is the client certificate with which tokens are fetched.

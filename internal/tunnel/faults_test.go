@@ -57,7 +57,7 @@ func (p pace) allowed(connections, addresses int, took time.Duration) int {
 type faultRow struct {
 	name  string // besides kind and mode
 	fault faults.Fault
-	with  []faults.Fault // needed for the fault to show
+	with  []faults.Fault // faults that are needed for it to have an effect
 	lab   lab.Options
 	env   []string
 	cold  bool // the fault is there from the start; otherwise a connection was granted before it

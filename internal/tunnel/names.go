@@ -19,7 +19,7 @@ func serverName(c config.TLS) func(advertised string) string {
 	return func(advertised string) string { return advertised }
 }
 
-// names returns what the topology translates addresses with.
+// names returns the names and rules with which the topology translates addresses.
 func (w *route) names() topology.Names {
 	return topology.Names{Bootstrap: w.bootstrap, LocationID: w.cfg.LocationID, Rules: w.rules, ServerName: serverName(w.cfg.TLS)}
 }

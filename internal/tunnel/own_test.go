@@ -72,7 +72,7 @@ func TestAConnectionToTheTunnelItself(t *testing.T) {
 					w.bootstrap = []hostport.Target{own}
 					cl.route.Store(&w)
 					entry = cl.port
-				case "broker": // where the address map leads a broker
+				case "broker": // the target of the address map
 					rules, err := addressmap.Parse([]addressmap.Text{{From: "kafka-1.invalid", To: own.String()}})
 					if err != nil {
 						t.Fatal(err)

@@ -275,7 +275,7 @@ func (list stateChanges) last() time.Time { return list[len(list)-1].at }
 // A sampler polls /readyz and /metrics as a platform does.
 type sampler struct {
 	mu              sync.Mutex
-	probes, scrapes []string // different ones in a row
+	probes, scrapes []string // without repetitions in a row
 }
 
 func (s *sampler) run(ctx context.Context, t *testing.T, bed *testbed) {

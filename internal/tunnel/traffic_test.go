@@ -132,7 +132,7 @@ func TestRecoveredFailures(t *testing.T) {
 	}
 }
 
-// TestANodeThatFails: the failure and the traffic are shown at the node that they concern.
+// TestANodeThatFails: failure and traffic are shown at the node to which they belong.
 func TestANodeThatFails(t *testing.T) {
 	bed := newTestbed(t, lab.Options{Brokers: 3})
 	bed.roundTrip(t, "topic", 100)

@@ -12,7 +12,7 @@ import (
 // memory would count as the container's for all that time.
 const (
 	trimAfter = 256              // number of freed stacks: one to two MiB
-	trimPause = 15 * time.Second // so that many at once cost one pass, and a steady stream costs little
+	trimPause = 15 * time.Second // many at once cost one pass, and a steady stream costs little
 )
 
 // A memoryTrimmer returns memory to the system when enough is free.

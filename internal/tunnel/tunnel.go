@@ -38,7 +38,7 @@ import (
 // Options configure a tunnel.
 type Options struct {
 	Config config.Config
-	// Source names where the credentials come from: the service instance, or
+	// Source names the source of the credentials: the service instance, or
 	// "configuration".
 	Source   string
 	Version  string
@@ -47,7 +47,7 @@ type Options struct {
 	// Reload reads the credentials again, if the platform may change them while the
 	// tunnel runs (files on Kubernetes); nil: it does not.
 	Reload func() (config.Config, error)
-	// ReloadEvery is how often; 0: 30 s.
+	// ReloadEvery is the time between two reloads; 0: 30 s.
 	ReloadEvery time.Duration
 	// FirstToken is the time within which the first token is fetched and the first
 	// destination read without a client; 0: [token.FirstWithin], negative: only when a
@@ -254,7 +254,7 @@ func (t *Tunnel) Drain(ctx context.Context) {
 	}
 }
 
-// quietFor returns how long to wait before the tunnel may be quiet enough.
+// quietFor returns how long to wait before the drain checks again for quiet.
 func (t *Tunnel) quietFor(begin time.Time) time.Duration {
 	const look = 100 * time.Millisecond
 	a := t.server.Activity()
