@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -39,6 +40,7 @@ func TestReach(t *testing.T) {
 			if _, err := client.Write([]byte(test.early)); err != nil {
 				t.Fatal(err)
 			}
+			lent := &memory{first: make(chan struct{})}
 			dial := func(ctx context.Context) (net.Conn, error) {
 				if test.leave != nil {
 					if err := test.leave(client); err != nil {
@@ -50,16 +52,18 @@ func TestReach(t *testing.T) {
 					return nil, context.Cause(ctx)
 				}
 				if test.fails {
+					if test.early != "" {
+						<-lent.first // the early bytes are being read
+					}
 					return nil, unreachable
 				}
 				return upstream, nil
 			}
-			lent := &memory{}
 			c := NewGroup(lent).New(inner)
 			err := c.Reach(t.Context(), dial)
 			if test.gone || test.fails {
-				if lent.now.Load() != 0 || lent.most.Load() == 0 {
-					t.Errorf("%d bytes of buffers are kept, of %d", lent.now.Load(), lent.most.Load())
+				if kept := lent.now.Load(); kept != 0 {
+					t.Errorf("%d bytes of buffers are kept", kept)
 				}
 			}
 			switch {
@@ -107,10 +111,15 @@ func TestReach(t *testing.T) {
 }
 
 // memory counts the bytes of the buffers in use.
-type memory struct{ now, most atomic.Int64 }
+type memory struct {
+	now   atomic.Int64
+	once  sync.Once
+	first chan struct{} // closed when a buffer is lent
+}
 
 func (m *memory) LendBuffer(n int) bool {
-	m.most.Store(max(m.most.Load(), m.now.Add(int64(n))))
+	m.now.Add(int64(n))
+	m.once.Do(func() { close(m.first) })
 	return true
 }
 func (m *memory) ReturnBuffer(n int)                  { m.now.Add(-int64(n)) }
