@@ -27,10 +27,11 @@ func openFolder(fsys fs.FS, dir string, built []string) folder {
 	return f
 }
 
-// exists tells whether there is or will be anything to upload.
+// exists tells whether there is or will be anything to upload. An archive counts
+// as a folder with the files that the build puts into it.
 func (f folder) exists() bool {
-	if info, err := fs.Stat(f.fsys, f.dir); err == nil {
-		return info.IsDir()
+	if info, err := fs.Stat(f.fsys, f.dir); err == nil && info.IsDir() {
+		return true
 	}
 	return slices.ContainsFunc(f.built, func(b string) bool { return path.Dir(b) == f.dir })
 }
