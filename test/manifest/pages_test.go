@@ -21,7 +21,7 @@ var pages = map[string]struct {
 	"cap.md":              {"examples/cap", "server.js", []string{"kafka-tunnel"}},
 }
 
-// TestPages holds the manifest of each getting-started page to the rules, and
+// TestPages checks the manifest of each getting-started page by the rules, and
 // compares what the page shows with the files.
 func TestPages(t *testing.T) {
 	index, err := fs.ReadFile(root(), "docs/README.md")
