@@ -62,7 +62,7 @@ func TestPages(t *testing.T) {
 // block is a fenced block of a page, with the line before it. A block that shows
 // a file follows a link to the file and a colon.
 var (
-	block = regexp.MustCompile("(?ms)^([^\n]*)\n\n```([a-z]+)\n(.*?)^```$")
+	block = regexp.MustCompile("(?s)\n([^\n]*)\n\n```([a-z]+)\n(.*?\n)```\n")
 	link  = regexp.MustCompile(`^\[[^]]+\]\(([^)]+)\):$`)
 )
 
