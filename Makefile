@@ -1,13 +1,13 @@
 # make build        the binary for this machine: ./kafka-tunnel
 # make dist         static Linux binaries, and the folders that `cf push` uploads
-# make test         the tests of every change: Go alone, loopback only, three minutes
+# make test         the tests of every change: only Go, loopback only, three minutes
 # make test-long    all tests, also those that take long
 # make check        formatting, vet, lint, portability, generated files
 # make fuzz         every fuzz target for FUZZTIME (30s)
-# make chaos        random faults for CHAOSTIME (3m) from SEED (1), with the tunnel and without; TLS=1: to brokers that want it
-# make bench        the figures of docs/performance.md: beside bare relays, and in trouble (45 minutes)
+# make chaos        random faults for CHAOSTIME (3m) from SEED (1), with the tunnel and without; TLS=1: brokers with TLS
+# make bench        the figures of docs/performance.md: compared with bare relays, and during faults (45 minutes)
 # make conformance  real Apache Kafka and real clients (Java, Maven, Node; downloads once)
-# make clean        what was built
+# make clean        remove built files
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -18,7 +18,7 @@ GOLANGCI_VERSION := 2.15.0
 GOLANGCI := $(CACHE)/bin/golangci-lint-$(GOLANGCI_VERSION)
 GO_BUILD := CGO_ENABLED=0 go build -trimpath
 
-# What `make dist` makes. test/manifest reads this line to know what a push will find.
+# The files that `make dist` creates. test/manifest reads this line.
 DIST := dist/kafka-tunnel-linux-amd64 dist/kafka-tunnel-linux-arm64 \
 	dist/standalone/kafka-tunnel dist/standalone/Procfile examples/cf-app/kafka-tunnel
 
@@ -37,7 +37,7 @@ dist/standalone/kafka-tunnel examples/cf-app/kafka-tunnel: dist/kafka-tunnel-lin
 dist/standalone/Procfile: Procfile
 	mkdir -p $(@D) && cp $< $@
 
-# The race detector needs a C compiler; a machine without one runs the tests without it.
+# The race detector needs a C compiler; without one the tests run without it.
 # A process with it waits a second at its end by default, for races of what still runs.
 export GORACE = atexit_sleep_ms=10
 RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
@@ -75,7 +75,7 @@ bench:
 conformance:
 	go test -tags conformance -count=1 -timeout 45m -v ./test/conformance $(if $(PAGE),-compat.quick $(abspath $(PAGE)))
 
-# Every release and every client: some hours, and docs/compatibility.md anew.
+# Every release and every client, in some hours; writes docs/compatibility.md.
 conformance-full:
 	go test -tags conformance -count=1 -timeout 4h -v ./test/conformance -compat.full -rolling.time 30m -compat.out $(CURDIR)/docs/compatibility.md
 

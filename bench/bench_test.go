@@ -150,15 +150,15 @@ func TestDialsAlternate(t *testing.T) {
 	}
 	defer b.close()
 	var opened [2]atomic.Int32
-	var ways []way
+	var routes []route
 	for i := range opened {
-		ways = append(ways, way{"there", func(ctx context.Context) (net.Conn, error) {
+		routes = append(routes, route{"there", func(ctx context.Context) (net.Conn, error) {
 			opened[i].Add(1)
 			return new(net.Dialer).DialContext(ctx, "tcp", b.address())
 		}})
 	}
 	const n = 20
-	all, err := alternate(nil, n, time.Millisecond, ways)
+	all, err := alternate(nil, n, time.Millisecond, routes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,24 +177,24 @@ func TestDialsAlternate(t *testing.T) {
 // TestDialsEnd: one that fails ends them all, as does an interruption.
 func TestDialsEnd(t *testing.T) {
 	refused := errors.New("refused")
-	broken := way{"nowhere", func(context.Context) (net.Conn, error) { return nil, refused }}
-	hanging := way{"hanging", func(ctx context.Context) (net.Conn, error) {
+	broken := route{"nowhere", func(context.Context) (net.Conn, error) { return nil, refused }}
+	hanging := route{"hanging", func(ctx context.Context) (net.Conn, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}}
 	done := make(chan struct{})
 	close(done)
 	for _, test := range []struct {
-		name string
-		done chan struct{}
-		ways []way
-		want error
+		name   string
+		done   chan struct{}
+		routes []route
+		want   error
 	}{
-		{"a failure", nil, []way{hanging, broken}, refused},
-		{"an interruption", done, []way{hanging, hanging}, errInterrupted},
+		{"a failure", nil, []route{hanging, broken}, refused},
+		{"an interruption", done, []route{hanging, hanging}, errInterrupted},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if _, err := alternate(test.done, 1000, time.Millisecond, test.ways); !errors.Is(err, test.want) {
+			if _, err := alternate(test.done, 1000, time.Millisecond, test.routes); !errors.Is(err, test.want) {
 				t.Errorf("%v, want %v", err, test.want)
 			}
 		})
@@ -211,10 +211,10 @@ func TestRatiosAreMadeWithinARound(t *testing.T) {
 	put("b", 0, 5) // the cheaper one
 	put("tunnel", 1, 30)
 	put("a", 1, 60)
-	put("tunnel", 2, 99) // nobody to compare with
+	put("tunnel", 2, 99) // nothing to compare with
 	put("a", 3, 1)
 	put("tunnel", 4, 7)
-	put("a", 4, 0) // says nothing
+	put("a", 4, 0) // without significance
 	got := r.ratio("w", "m", "tunnel", "a", "b")
 	if want := (spread{2, 1.25, 0.5, 2}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
@@ -290,7 +290,7 @@ func TestRoundSteps(t *testing.T) {
 
 // TestVitals: the processor time of this process grows, and it has memory.
 func TestVitals(t *testing.T) {
-	c := itself("")
+	c := directCandidate("")
 	before, err := c.cpu()
 	if err != nil {
 		t.Fatal(err)

@@ -15,7 +15,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/test/rawserver"
 )
 
-// The API keys that the load uses.
+// The API keys of the load.
 const (
 	keyProduce     = 0
 	keyFetch       = 1
@@ -23,12 +23,12 @@ const (
 	keyApiVersions = 18
 )
 
-// fetchVersion is the version of Fetch requests: one whose responses may carry broker
-// addresses behind the records.
+// fetchVersion is the version of Fetch requests, one whose responses may carry broker addresses
+// after the records.
 const fetchVersion = 18
 
-// A broker answers Fetch with canned frames and everything else with ten bytes. How
-// many MiB a Fetch response has, the first byte of its correlation id says.
+// A broker answers Fetch with prepared frames and everything else with ten bytes. The first
+// byte of the correlation id determines the size of a Fetch response in MiB.
 type broker struct {
 	plain, tls *rawserver.Server
 	issuer     *authority.Authority
@@ -52,7 +52,7 @@ func startBroker() (*broker, error) {
 	return b, nil
 }
 
-// listenTLS opens the port for those who speak TLS.
+// listenTLS opens the port for TLS.
 func (b *broker) listenTLS() (l net.Listener, err error) {
 	if b.issuer, err = authority.New("kafka-tunnel bench"); err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ func (b *broker) listenTLS() (l net.Listener, err error) {
 	return tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13})
 }
 
-// writeCA leaves the certificate of whom to trust in a file.
+// writeCA writes the CA certificate to a file.
 func (b *broker) writeCA(dir string) (path string, err error) {
 	path = filepath.Join(dir, "ca.pem")
 	return path, os.WriteFile(path, b.issuer.PEM(), 0o600)
@@ -73,13 +73,13 @@ func (b *broker) writeCA(dir string) (path string, err error) {
 func (b *broker) address() string    { return b.plain.Address() }
 func (b *broker) tlsAddress() string { return b.tls.Address() }
 
-// close ends every connection and waits for them.
+// close closes every connection and waits for them.
 func (b *broker) close() {
 	b.plain.Close()
 	b.tls.Close()
 }
 
-// answer serves one connection. Small answers to requests that came together leave
+// answer serves one connection. Small responses to requests that arrived together leave
 // together.
 //
 //	size int32 | key int16 | version int16 | correlation id int32 | client id ... | body
@@ -117,13 +117,13 @@ func (b *broker) answer(conn net.Conn) {
 	}
 }
 
-// send writes what belongs together.
+// send writes a response.
 func send(conn net.Conn, head, body []byte) error {
 	if _, plain := conn.(*net.TCPConn); plain {
 		_, err := (&net.Buffers{head, body}).WriteTo(conn)
 		return err
 	}
-	first := min(len(body), 16<<10) // no record of TLS for the head alone
+	first := min(len(body), 16<<10) // no TLS record for the head alone
 	if _, err := conn.Write(append(head, body[:first]...)); err != nil {
 		return err
 	}
@@ -131,8 +131,8 @@ func send(conn net.Conn, head, body []byte) error {
 	return err
 }
 
-// fetchFrame is a Fetch response of so many bytes behind its size, with one topic of
-// one partition that holds all the records.
+// fetchFrame returns a Fetch response of the given size, with one topic of one partition that
+// has all the records.
 //
 //	size i32 | correlation id i32 | tags | throttle i32 | code i16 | session i32 |
 //	topics: id, partitions: index i32 | code i16 | high watermark, last stable,
@@ -148,7 +148,7 @@ func fetchFrame(size int) []byte {
 	const noAborted = 1
 	f = append(f, noAborted, 0xff, 0xff, 0xff, 0xff)
 	const tags = 3
-	records := 4 + size - len(f) - 4 - tags // four bytes are a length up to 2^28
+	records := 4 + size - len(f) - 4 - tags // four bytes encode a length up to 2^28
 	for n, i := uint(records+1), 0; i < 4; n, i = n>>7, i+1 {
 		more := byte(0x80)
 		if i == 3 {

@@ -15,10 +15,10 @@ import (
 // calls counts system calls that move data.
 type calls struct{ all, successful float64 }
 
-// errNoTrace: strace is not installed, or may not look.
+// errNoTrace: strace is not installed, or not permitted.
 var errNoTrace = errors.New("no strace")
 
-// dataCalls counts those of the candidate during work, with strace.
+// dataCalls counts the candidate's data calls during work, with strace.
 func (m *measurement) dataCalls(work func() error) (*calls, error) {
 	path, err := exec.LookPath("strace")
 	if err != nil || m.cmd == nil {
@@ -38,7 +38,7 @@ func (m *measurement) dataCalls(work func() error) (*calls, error) {
 	return counted(out.String()), err
 }
 
-// counted reads strace's summary:
+// counted parses strace's summary:
 //
 //	% time     seconds  usecs/call     calls    errors syscall
 //	 51.20    0.104020           8     12003      4001 read

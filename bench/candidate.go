@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// The tunnel's three ways to the broker.
+// The tunnel's three routes to the broker.
 const (
 	tunnelDirect = "tunnel"
 	tunnelProxy  = "tunnel-proxy"
@@ -21,23 +21,23 @@ const (
 // tunnelBefore is an earlier version of the tunnel, whose binary TUNNEL_BEFORE names.
 const tunnelBefore = "tunnel-before"
 
-// The tunnel with admin.tap, while nobody watches, and while somebody does.
+// The tunnel with admin.tap, without and with a viewer.
 const (
 	tunnelTap     = "tunnel-tap"
 	tunnelWatched = "tunnel-watched"
 )
 
-// A candidate is something that relays.
+// A candidate is a relay to be measured.
 type candidate struct {
 	name  string
-	tls   bool // it speaks TLS to the broker
+	tls   bool // it uses TLS to the broker
 	tap   bool // its frames may be watched
 	start func(ctx context.Context) (*child, error)
-	// restart starts it with a limit on descriptors; nil: that is not asked of it.
+	// restart starts it with a limit of file descriptors; nil: not measured.
 	restart func(ctx context.Context, nofile uint64) (*child, error)
 }
 
-// candidates returns those that are here, and notes which are not.
+// candidates returns the available candidates, and notes which are missing.
 func candidates(o options, b *broker, dir string, r *result) ([]candidate, error) {
 	direct := []string{"KAFKA_TUNNEL_BOOTSTRAP=" + b.address(), "KAFKA_TUNNEL_CONNECTIVITY_VIA=direct"}
 	bare := func(name, binary string) candidate {
@@ -64,7 +64,7 @@ func candidates(o options, b *broker, dir string, r *result) ([]candidate, error
 			c.env, c.cleanup = env, lab.stop
 			return c, nil
 		}},
-		{name: "direct", start: func(context.Context) (*child, error) { return itself(b.address()), nil }},
+		{name: "direct", start: func(context.Context) (*child, error) { return directCandidate(b.address()), nil }},
 	}
 	if before := os.Getenv("TUNNEL_BEFORE"); before != "" {
 		all = append(all, bare(tunnelBefore, before))
@@ -110,7 +110,7 @@ func candidates(o options, b *broker, dir string, r *result) ([]candidate, error
 	return some, nil
 }
 
-// limited writes a program that starts another one with a limit on descriptors.
+// limited writes a program that starts another one with a limit of file descriptors.
 func limited(dir, name, binary string, nofile uint64) (string, error) {
 	path := fmt.Sprintf("%s/%s-nofile-%d", dir, name, nofile)
 	script := fmt.Sprintf("#!/bin/sh\nulimit -n %d && exec %s \"$@\"\n", nofile, binary)

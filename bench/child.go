@@ -14,17 +14,17 @@ import (
 	"time"
 )
 
-// A child is one candidate at work.
+// A child is one running candidate.
 type child struct {
 	cmd     *exec.Cmd
-	address string        // where clients connect
+	address string        // bootstrap address of clients
 	admin   string        // of a tunnel
-	started time.Duration // from the start of the process to the first answer
-	env     []string      // what a landscape gives the tunnel in it; nil: there is none
-	cleanup func()        // nil: nothing else to end
+	started time.Duration // from the start of the process to the first response
+	env     []string      // environment of the tunnel in the lab; nil: none
+	cleanup func()        // nil: nothing else to stop
 }
 
-// stop ends the child and waits for it.
+// stop stops the child and waits for it.
 func (c *child) stop() {
 	if c.cmd != nil && c.cmd.Process != nil {
 		_ = c.cmd.Process.Kill()
@@ -35,7 +35,7 @@ func (c *child) stop() {
 	}
 }
 
-// launch starts a command and waits until ready says so, asking each millisecond.
+// launch starts a command and calls ready every millisecond until it returns true.
 func launch(ctx context.Context, cmd *exec.Cmd, address string, ready func() bool) (*child, error) {
 	cmd.Stderr = os.Stderr
 	c := &child{cmd: cmd, address: address}
@@ -72,13 +72,13 @@ func startRelay(ctx context.Context, mode, broker string, env ...string) (*child
 	address := "127.0.0.1:" + ports[0]
 	cmd := exec.CommandContext(ctx, self, mode, broker, address)
 	cmd.Env = append(os.Environ(), env...)
-	if _, err := cmd.StdinPipe(); err != nil { // its end ends the relay
+	if _, err := cmd.StdinPipe(); err != nil { // closing it stops the relay
 		return nil, err
 	}
 	return launch(ctx, cmd, address, func() bool { return accepts(address) })
 }
 
-// startTunnel starts the tunnel; it is there when /startup answers 200.
+// startTunnel starts the tunnel and waits until /startup answers 200.
 func startTunnel(ctx context.Context, binary string, env ...string) (*child, error) {
 	ports, err := freePorts(2)
 	if err != nil {
@@ -97,7 +97,7 @@ func startTunnel(ctx context.Context, binary string, env ...string) (*child, err
 	return c, err
 }
 
-// startWatched starts the tunnel, and who watches its frames.
+// startWatched starts the tunnel and a viewer of its frames.
 func startWatched(ctx context.Context, binary string, env ...string) (*child, error) {
 	c, err := startTunnel(ctx, binary, env...)
 	if err != nil {
@@ -113,7 +113,7 @@ func startWatched(ctx context.Context, binary string, env ...string) (*child, er
 			_ = cmd.Process.Kill()
 			_ = cmd.Wait()
 		}
-		_, err = bufio.NewReader(said).ReadString('\n') // that it watches
+		_, err = bufio.NewReader(said).ReadString('\n') // the viewer has started
 	}
 	if err != nil {
 		c.stop()
@@ -122,8 +122,8 @@ func startWatched(ctx context.Context, binary string, env ...string) (*child, er
 	return c, nil
 }
 
-// startLandscape starts the lab without a tunnel, in front of a broker, and returns
-// the environment of a tunnel in it. The lab's processor time is its own.
+// startLandscape starts the lab without a tunnel, in front of a broker, and returns the
+// environment of a tunnel in it. The lab's processor time does not count for the tunnel.
 func startLandscape(ctx context.Context, binary, broker, dir string) (*child, []string, error) {
 	file, err := os.CreateTemp(dir, "lab-*.env")
 	if err != nil {
@@ -140,8 +140,8 @@ func startLandscape(ctx context.Context, binary, broker, dir string) (*child, []
 	return lab, env, err
 }
 
-// environment reads lines of the form export NAME='VALUE'; no value of the lab has a
-// quote in it.
+// environment parses lines of the form export NAME='VALUE'; no value of the lab contains a
+// quote.
 func environment(text string) []string {
 	var env []string
 	for line := range strings.Lines(text) {
@@ -164,8 +164,8 @@ func startKafkaProxy(ctx context.Context, binary, broker string) (*child, error)
 	return launch(ctx, cmd, address, func() bool { return accepts(address) })
 }
 
-// startScript starts a proxy by a script that gets the broker's host:port and the one
-// to listen on, and becomes the proxy (exec).
+// startScript starts a proxy by a script, which gets the broker's host:port and the one to
+// listen on, and becomes the proxy (exec).
 func startScript(ctx context.Context, script, broker string) (*child, error) {
 	ports, err := freePorts(1)
 	if err != nil {
@@ -200,8 +200,8 @@ func accepts(address string) bool {
 	return true
 }
 
-// startedUp asks for /startup by hand: a client of net/http takes longer than the
-// tunnel to start.
+// startedUp sends the request for /startup itself: an HTTP client of net/http takes longer than
+// the tunnel to start.
 func startedUp(address string) bool {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {

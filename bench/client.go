@@ -10,8 +10,8 @@ import (
 	"sync"
 )
 
-// request is a frame with so many bytes behind its header. mib says how large a Fetch
-// response is wanted, see broker.
+// request returns a frame of the given size after its header. mib selects the size of a Fetch
+// response, see broker.
 func request(key, version int16, mib byte, body int) []byte {
 	f := binary.BigEndian.AppendUint32(nil, uint32(10+body))
 	f = binary.BigEndian.AppendUint16(f, uint16(key))
@@ -21,7 +21,7 @@ func request(key, version int16, mib byte, body int) []byte {
 	return append(f, make([]byte, body)...)
 }
 
-// small is a request like those of which applications have many.
+// small is a request like most requests of applications.
 func small() []byte { return request(keyHeartbeat, 0, 0, 100) }
 
 // produceRequest is a Produce request in version 9 with acks=1.
@@ -39,7 +39,7 @@ type client struct {
 	buf  []byte
 }
 
-// dial connects a client that reads so many bytes at once.
+// dial connects a client with a read buffer of the given size.
 func dial(address string, read int) (*client, error) {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
@@ -50,7 +50,7 @@ func dial(address string, read int) (*client, error) {
 
 func (c *client) close() { _ = c.conn.Close() }
 
-// ask sends a request and reads its answer; it returns the size of the answer.
+// ask sends a request and reads its response; it returns the size of the response.
 func (c *client) ask(frame []byte) (int, error) {
 	if _, err := c.conn.Write(frame); err != nil {
 		return 0, err
@@ -58,7 +58,7 @@ func (c *client) ask(frame []byte) (int, error) {
 	return c.read()
 }
 
-// read reads one answer and throws it away.
+// read reads one response and discards it.
 func (c *client) read() (int, error) {
 	if _, err := io.ReadFull(c.conn, c.buf[:4]); err != nil {
 		return 0, err
@@ -73,8 +73,8 @@ func (c *client) read() (int, error) {
 	return size, nil
 }
 
-// together runs n workers and returns the first error.
-func together(n int, worker func(i int) error) error {
+// parallel runs n workers and returns the first error.
+func parallel(n int, worker func(i int) error) error {
 	var all sync.WaitGroup
 	errs := make(chan error, n)
 	for i := range n {

@@ -11,8 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// idle opens connections, uses each once, leaves them alone for a while, and closes
-// them.
+// idle opens connections, uses each once, leaves them idle for a while, and closes them.
 func idle(m *measurement) error {
 	n := m.size.connections
 	before, err := m.own()
@@ -52,7 +51,8 @@ func idle(m *measurement) error {
 	return err
 }
 
-// stalled has readers stop in the midst of large responses, and asks how others fare.
+// stalled makes readers stop in the middle of large responses, and measures the effect on other
+// clients.
 func stalled(m *measurement) error {
 	before, err := m.own()
 	if err != nil {
@@ -74,7 +74,7 @@ func stalled(m *measurement) error {
 			return err
 		}
 	}
-	m.wait(2 * time.Second) // until nothing moves any more
+	m.wait(2 * time.Second) // until no bytes move any more
 	after, err := m.own()
 	if err != nil {
 		return err
@@ -98,20 +98,20 @@ func stalled(m *measurement) error {
 	return nil
 }
 
-// capacity is how many connections must be possible with so many descriptors.
+// capacity is how many connections must be possible with so many file descriptors.
 type capacity struct {
 	connections int
 	nofile      uint64
 }
 
-// most opens as many connections as a limit on descriptors is to allow.
+// most opens as many connections as a limit of file descriptors must allow.
 func most(m *measurement) error {
 	for _, c := range m.size.capacity {
 		var own unix.Rlimit
 		if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &own); err != nil {
 			return err
 		}
-		if own.Max < max(c.nofile, 2*uint64(c.connections)+100) { // this process is the clients and the broker
+		if own.Max < max(c.nofile, 2*uint64(c.connections)+100) { // this process runs the clients and the broker
 			m.note(fmt.Sprintf("%d connections with nofile %d are left out: this machine allows %d descriptors.", c.connections, c.nofile, own.Max))
 			continue
 		}

@@ -20,45 +20,45 @@ import (
 const (
 	dialEvery   = 5 * time.Millisecond // 200 a second
 	dialWithin  = 10 * time.Second     // at the latest
-	dialsAtOnce = 400                  // a second's worth: who is further behind does not keep up
+	dialsAtOnce = 400                  // one second's worth: a larger backlog means that the dialer is too slow
 	dialsName   = "dials"
 	dialsShare  = "the tunnel's own share, p50 ms"
 )
 
 var errInterrupted = errors.New("interrupted")
 
-// A way leads to the broker.
-type way struct {
+// A route is a way to reach the broker.
+type route struct {
 	name string
 	open func(ctx context.Context) (net.Conn, error)
 }
 
-// A dialled connection was begun so long after its moment, and took so long from then to
-// its first answer.
+// A dialled connection was started this long after its scheduled time, and then took this long
+// until its first response.
 type dialled struct{ late, took time.Duration }
 
-// dials opens connections through the tunnel, 200 a second, and in between, at the same
-// rate, others that go through the same landscape without it. What the tunnel adds is the
-// difference: both ways meet the same proxy, and the same noise of the machine.
+// dials opens connections through the tunnel, 200 per second, and in between, at the same rate,
+// others through the same services without it. The tunnel's share is the difference: both
+// routes use the same proxy and see the same noise of the machine.
 func dials(m *measurement) error {
-	ways, err := m.ways()
+	routes, err := m.routes()
 	if err != nil {
 		return err
 	}
-	if _, err := alternate(m.done, 1, dialEvery, ways); err != nil { // then the tunnel has its token, too
+	if _, err := alternate(m.done, 1, dialEvery, routes); err != nil { // the tunnel then has its token
 		return err
 	}
 	var all [][]dialled
 	err = m.cost("CPU ms per dial", float64(m.size.dials)/1e3, func() (err error) {
-		all, err = alternate(m.done, m.size.dials, dialEvery, ways)
+		all, err = alternate(m.done, m.size.dials, dialEvery, routes)
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	late := 0
-	p50 := make([]float64, len(ways))
-	for i, way := range ways {
+	p50 := make([]float64, len(routes))
+	for i, route := range routes {
 		took := make([]float64, len(all[i]))
 		for k, d := range all[i] {
 			took[k] = d.took.Seconds() * 1e3
@@ -68,19 +68,19 @@ func dials(m *measurement) error {
 		}
 		slices.Sort(took)
 		p50[i] = quantile(took, 0.5)
-		m.put("p50 ms "+way.name, p50[i])
-		m.put("p99 ms "+way.name, quantile(took, 0.99))
+		m.put("p50 ms "+route.name, p50[i])
+		m.put("p99 ms "+route.name, quantile(took, 0.99))
 	}
 	m.put(dialsShare, p50[0]-p50[1])
-	m.put(fmt.Sprintf("begun more than %v late, of %d", dialEvery, len(ways)*m.size.dials), float64(late))
+	m.put(fmt.Sprintf("begun more than %v late, of %d", dialEvery, len(routes)*m.size.dials), float64(late))
 	return nil
 }
 
-// ways returns the one through the tunnel and the one without it.
-func (m *measurement) ways() ([]way, error) {
+// routes returns the route through the tunnel and the one without it.
+func (m *measurement) routes() ([]route, error) {
 	resolved, err := config.Resolve(config.Input{Environ: m.env})
 	if err != nil {
-		return nil, fmt.Errorf("the landscape: %w", err)
+		return nil, fmt.Errorf("the lab: %w", err)
 	}
 	cfg := resolved.Config
 	fetch, err := token.ClientCredentials(token.Credentials{URL: cfg.Token.URL, ClientID: cfg.Token.ClientID, ClientSecret: cfg.Token.ClientSecret.Reveal()})
@@ -98,7 +98,7 @@ func (m *measurement) ways() ([]way, error) {
 		Token: jwt.Value, LocationID: cluster.LocationID, Proxy: cfg.Connectivity.Proxy,
 		Host: cluster.Bootstrap[0].Host, Port: cluster.Bootstrap[0].Port,
 	}
-	return []way{
+	return []route{
 		{"through the tunnel", func(ctx context.Context) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "tcp", m.address)
 		}},
@@ -116,22 +116,22 @@ func (m *measurement) ways() ([]way, error) {
 	}, nil
 }
 
-// alternate opens n connections each way, in turn: of one way one at every interval,
-// however long those before it take. The first that fails ends it.
-func alternate(done <-chan struct{}, n int, every time.Duration, ways []way) ([][]dialled, error) {
+// alternate opens n connections on each route, in turn: one per interval and route, however
+// long the previous ones take. The first failure ends it.
+func alternate(done <-chan struct{}, n int, every time.Duration, routes []route) ([][]dialled, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(dialsAtOnce)
-	all := make([][]dialled, len(ways))
+	all := make([][]dialled, len(routes))
 	for i := range all {
 		all[i] = make([]dialled, n)
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	begin := time.Now()
-	for i := range n * len(ways) {
-		moment := begin.Add(time.Duration(i) * every / time.Duration(len(ways)))
+	for i := range n * len(routes) {
+		moment := begin.Add(time.Duration(i) * every / time.Duration(len(routes)))
 		timer.Reset(time.Until(moment))
 		select {
 		case <-timer.C:
@@ -141,11 +141,11 @@ func alternate(done <-chan struct{}, n int, every time.Duration, ways []way) ([]
 			cancel()
 			return nil, errors.Join(errInterrupted, group.Wait())
 		}
-		way, to := ways[i%len(ways)], &all[i%len(ways)][i/len(ways)]
+		route, to := routes[i%len(routes)], &all[i%len(routes)][i/len(routes)]
 		group.Go(func() (err error) {
 			to.late = time.Since(moment)
-			if to.took, err = way.once(ctx); err != nil {
-				return fmt.Errorf("connection %d %s: %w", i/len(ways), way.name, err)
+			if to.took, err = route.once(ctx); err != nil {
+				return fmt.Errorf("connection %d %s: %w", i/len(routes), route.name, err)
 			}
 			return nil
 		})
@@ -153,9 +153,10 @@ func alternate(done <-chan struct{}, n int, every time.Duration, ways []way) ([]
 	return all, group.Wait()
 }
 
-// once opens a connection, asks once and closes it. The time counts from the start of
-// the connection, not from its moment: what waits in this process is not the tunnel's.
-func (w way) once(ctx context.Context) (time.Duration, error) {
+// once opens a connection, sends one request and closes the connection. The time counts from
+// the start of the connection, not from its scheduled time: delays in this process are not the
+// tunnel's.
+func (w route) once(ctx context.Context) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialWithin)
 	defer cancel()
 	begin := time.Now()

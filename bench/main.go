@@ -1,34 +1,34 @@
 //go:build linux
 
-// Command bench measures the tunnel beside bare relays and, where they are installed,
-// its peers, on this machine and over loopback only.
+// Command bench measures the tunnel, bare relays and, if installed, its peers, on this
+// machine and over loopback only.
 //
 //	go run ./bench [-pairs 10] [-only "idle,produce"] [-candidates tunnel,relay-copy] [-short] [-out bench/out]
 //
-// Every candidate is a process of its own in front of a broker that is this program: a
-// loop that answers Fetch v18 with canned frames of 1 and 50 MiB and everything else
-// with ten bytes. What is read of a candidate is its processor time, memory and
-// descriptors, from /proc. In each round every workload meets every candidate in turn,
-// so that what else the machine does hits all of them; ratios are made within a round.
+// Every candidate is a separate process in front of a broker that is this program: a loop that
+// answers Fetch v18 with prepared frames of 1 and 50 MiB and everything else with ten bytes.
+// The processor time, memory and file descriptors of a candidate are read from /proc. In each
+// round every workload runs with every candidate in turn, so other load of the machine affects
+// all of them; ratios are computed within a round.
 //
-//	direct        the broker itself: latency, and what the load costs without anything
+//	direct        the broker itself: latency, and the cost of the load alone
 //	relay-splice  accepts, dials, io.Copy between bare TCP connections
 //	relay-copy    the same with a loop of 32 KiB
 //	tunnel        via: direct
-//	tunnel-tap    the same with admin.tap, while nobody watches
-//	tunnel-watched  while somebody does (kafka-tunnel tap --json)
-//	tunnel-before  an earlier version, when TUNNEL_BEFORE names its binary
+//	tunnel-tap    the same with admin.tap, without a viewer
+//	tunnel-watched  the same with a viewer (kafka-tunnel tap --json)
+//	tunnel-before  an earlier version, if TUNNEL_BEFORE names its binary
 //	tunnel-tls    the same with TLS to the broker
 //	relay-tls     relay-copy with TLS to the broker
 //	tunnel-proxy  through the lab's connectivity proxy and Cloud Connector
-//	kafka-proxy   grepplabs kafka-proxy, when PEER_KAFKA_PROXY names its binary
-//	kroxylicious  when PEER_KROXYLICIOUS names a script that starts it; the script gets
+//	kafka-proxy   grepplabs kafka-proxy, if PEER_KAFKA_PROXY names its binary
+//	kroxylicious  if PEER_KROXYLICIOUS names a script that starts it; the script gets
 //	              the broker's host:port and the one to listen on, and execs
-//	haproxy       TCP mode, two threads, when it is installed
+//	haproxy       TCP mode, two threads, if it is installed
 //
-// The result is Markdown on stdout; -out takes it as well, with every sample as JSON
-// and a plot of each figure as SVG. Interrupted, it reports what it has. Data system
-// calls are counted where strace is installed.
+// The result is Markdown on stdout; -out writes it to a folder as well, with every sample as
+// JSON and a plot of each figure as SVG. When interrupted, it reports what it has. Data system
+// calls are counted if strace is installed.
 package main
 
 import (
@@ -56,8 +56,8 @@ func main() {
 	o := options{size: full}
 	flag.IntVar(&o.pairs, "pairs", 10, "rounds: measurements of each workload and candidate")
 	flag.StringVar(&o.only, "only", "", "workloads whose names contain one of these, separated by commas")
-	flag.StringVar(&o.candidates, "candidates", "", "these candidates alone, separated by commas")
-	short := flag.Bool("short", false, "little work and one round: whether everything runs")
+	flag.StringVar(&o.candidates, "candidates", "", "only these candidates, separated by commas")
+	short := flag.Bool("short", false, "little work and one round, to check that everything runs")
 	out := flag.String("out", filepath.Join("bench", "out"), "folder for results.md, results.json and plots")
 	flag.Parse()
 	if *short {
@@ -76,15 +76,15 @@ func main() {
 	}
 }
 
-// options say what to measure.
+// options select the measurements.
 type options struct {
 	pairs            int
 	only, candidates string
 	size             size
-	binary           string // of the tunnel; "": it is built
+	binary           string // of the tunnel; "": build it
 }
 
-// measure runs all rounds. What was measured before an error is in the result.
+// measure runs all rounds. The result includes the measurements before an error.
 func measure(ctx context.Context, o options) (*result, error) {
 	r := newResult()
 	dir, err := os.MkdirTemp("", "kafka-tunnel-bench")
@@ -144,7 +144,7 @@ func one(ctx context.Context, w workload, c candidate, s size, round int, r *res
 	}
 	m := &measurement{child: p, size: s, done: ctx.Done(), note: func(text string) { r.Notes = append(r.Notes, text) }, put: func(metric string, value float64) {
 		if c.name == "direct" && !strings.HasPrefix(metric, "p50") && !strings.HasPrefix(metric, "p99") && metric != "GB/s" {
-			return // the broker is this process: its figures are not a candidate's
+			return // the broker is this process, not a candidate
 		}
 		r.add(sample{Workload: w.name, Candidate: c.name, Metric: metric, Round: round, Value: value})
 	}}
@@ -179,12 +179,12 @@ func build(ctx context.Context, binary string) error {
 	return nil
 }
 
-// raiseDescriptors lets this process have as many as it needs, or may have: it is the
-// clients and the broker.
+// raiseDescriptors raises the limit of file descriptors of this process, which runs the
+// clients and the broker, to what it needs or may have.
 func raiseDescriptors() {
 	const enough = 1 << 17
 	if unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: enough, Max: enough}) == nil {
-		return // somebody with rights
+		return // the user has the rights
 	}
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err == nil {

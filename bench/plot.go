@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// plot draws one figure: a strip for each candidate, a dot for each round, the median
-// as a bar, from zero.
+// plot draws one figure: a strip for each candidate, a dot for each round, and the median as a
+// bar from zero.
 func (r *result) plot(f figureOf) string {
 	const left, width, row, top = 110, 560, 26, 34
 	var names []string
@@ -26,7 +26,7 @@ func (r *result) plot(f figureOf) string {
 		}
 	}
 	step := roundStep(high / 4)
-	end := max(step, math.Ceil(high/step)*step) // all may be zero
+	end := max(step, math.Ceil(high/step)*step) // all values may be zero
 	x := func(v float64) float64 { return left + v/end*(width-left-20) }
 	height := top + row*len(names) + 26
 	var b strings.Builder

@@ -11,17 +11,17 @@ import (
 	"os"
 )
 
-// The relays are this program again, as a child: accept, dial, copy both ways.
+// The relays are this program, run as a child: accept, dial, copy in both directions.
 const (
 	relaySplice = "relay-splice" // io.Copy between bare TCP connections: splice(2)
 	relayCopy   = "relay-copy"   // a loop of 32 KiB through user space
 	relayTLS    = "relay-tls"    // the same, with TLS to the broker
 )
 
-// caVariable names the file of the authority that the relay with TLS trusts.
+// caVariable names the CA file for the relay with TLS.
 const caVariable = "BENCH_CA_FILE"
 
-// relay serves until its standard input ends, so that it never outlives the bench.
+// relay serves until its standard input is closed, so it never outlives the bench.
 func relay(mode, broker, address string) error {
 	move, connect := copyLoop, func() (net.Conn, error) { return net.Dial("tcp", broker) }
 	switch mode {

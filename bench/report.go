@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// A bar is what a figure of the tunnel must keep to: a value, or a ratio to the
-// cheapest of others.
+// A bar is a limit for a figure of the tunnel: for the value, or for its ratio to the cheapest
+// of others.
 type bar struct {
 	workload, metric string
-	of               string   // whose figure; "": the tunnel's
-	against          []string // nothing: the value itself
+	of               string   // the candidate; "": the tunnel
+	against          []string // nil: the value itself
 	limit            float64
 }
 
@@ -40,7 +40,7 @@ func bars() []bar {
 		{flight, "CPU µs per request", "", loop, 1.15},
 		{"many busy connections", "growth", "", loop, 1.10},
 		{idle, rest, "", nil, 10},
-		{"start", "to the first answer, ms", "", nil, 50},
+		{"start", "time to the first response, ms", "", nil, 50},
 		{"start", "RSS at rest, MiB", "", nil, 20},
 		{dialsName, dialsShare, tunnelProxy, nil, 2},
 		{small, perGB, tunnelTLS, secured, 1.10},
@@ -56,7 +56,7 @@ func bars() []bar {
 	}
 }
 
-// held returns how a bar was kept.
+// held returns whether a bar was kept, and by how much it was missed.
 func (b bar) held(r *result) spread {
 	of := cmp.Or(b.of, tunnelDirect)
 	if len(b.against) > 0 {

@@ -18,11 +18,11 @@ type sample struct {
 	Workload  string  `json:"workload"`
 	Candidate string  `json:"candidate"`
 	Metric    string  `json:"metric"` // with its unit
-	Round     int     `json:"round"`  // samples of one round were taken side by side
+	Round     int     `json:"round"`  // samples of one round were taken at about the same time
 	Value     float64 `json:"value"`
 }
 
-// A result is all that a run has measured.
+// A result has all measurements of a run.
 type result struct {
 	Started time.Time     `json:"started"`
 	Took    time.Duration `json:"took"`
@@ -51,7 +51,7 @@ func (r *result) values(workload, candidate, metric string) map[int]float64 {
 	return values
 }
 
-// spread is a median with what lies around it.
+// spread is a median with minimum and maximum.
 type spread struct {
 	n                int
 	median, min, max float64
@@ -89,8 +89,8 @@ func figure(v float64) string {
 	return fmt.Sprintf("%.3f", v)
 }
 
-// ratio compares a candidate with the cheapest of others, round by round: medians of
-// different rounds say less than rounds do.
+// ratio compares a candidate with the cheapest of others, round by round: this is more precise
+// than a comparison of medians over different rounds.
 func (r *result) ratio(workload, metric, candidate string, others ...string) spread {
 	var ratios []float64
 	for round, value := range r.values(workload, candidate, metric) {
@@ -107,7 +107,7 @@ func (r *result) ratio(workload, metric, candidate string, others ...string) spr
 	return spreadOf(ratios)
 }
 
-// write leaves everything in a folder.
+// write writes everything to a folder.
 func (r *result) write(dir string) error {
 	if err := os.MkdirAll(filepath.Join(dir, "plots"), 0o755); err != nil {
 		return err
@@ -131,7 +131,7 @@ func (r *result) write(dir string) error {
 // A figureOf is one row of the tables.
 type figureOf struct{ workload, metric string }
 
-// figures returns all of them in the order in which they were first measured.
+// figures returns all figures in the order in which they were first measured.
 func (r *result) figures() []figureOf {
 	var all []figureOf
 	for _, w := range workloads() {
@@ -149,7 +149,7 @@ func slug(name string) string {
 	return strings.Join(words, "-")
 }
 
-// machine says where the figures are from.
+// machine describes the machine.
 func machine() string {
 	model, memory, kernel := "", "", ""
 	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
@@ -168,7 +168,7 @@ func machine() string {
 	return fmt.Sprintf("%d processors (%s), %s, Linux %s, %s", runtime.NumCPU(), model, memory, kernel, runtime.Version())
 }
 
-// load is the load average of the last minute.
+// load returns the load average of the last minute.
 func load() string {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {

@@ -3,48 +3,39 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/procfs"
 )
 
-// rss returns the resident memory of the child, bytes (proc(5), smaps_rollup: exact,
-// where VmRSS may lag behind).
-func (c *child) rss() (float64, error) { return c.field("smaps_rollup", "Rss:") }
+// rss returns the resident memory of the child, bytes.
+func (c *child) rss() (float64, error) { return c.memory("smaps_rollup", "Rss") }
 
-// own returns the part of it that is no file: a tunnel gives back the pages of its program that it
-// does not use, and the first connections map some of them again, however many follow.
-func (c *child) own() (float64, error) { return c.field("smaps_rollup", "Anonymous:") }
+// own returns the part of it that is not from files: a tunnel releases the pages of its program
+// that it does not use, and the first connections map some of them again, whatever their number.
+func (c *child) own() (float64, error) { return c.memory("smaps_rollup", "Anonymous") }
 
 // peak returns the highest resident memory so far, bytes.
-func (c *child) peak() (float64, error) { return c.field("status", "VmHWM:") }
+func (c *child) peak() (float64, error) { return c.memory("status", "VmHWM") }
 
-func (c *child) field(file, name string) (float64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", c.pid(), file))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(text)) {
-		if value, ok := strings.CutPrefix(line, name); ok {
-			kib, err := strconv.ParseFloat(strings.Fields(value)[0], 64)
-			return kib * 1024, err
-		}
-	}
-	return 0, fmt.Errorf("no %s in %s", name, file)
+func (c *child) memory(file, name string) (float64, error) {
+	n, err := procfs.Bytes(c.pid(), file, name)
+	return float64(n), err
 }
 
-// descriptors returns how many the child has open.
+// descriptors returns how many file descriptors the child has open.
 func (c *child) descriptors() (float64, error) {
-	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", c.pid()))
-	return float64(len(list)), err
+	open, err := procfs.Descriptors(c.pid())
+	return float64(len(open)), err
 }
 
-// cpu returns the processor time of the child: what its threads have used (proc(5),
-// schedstat, nanoseconds). Threads of Go programs do not end while they work.
+// cpu returns the processor time of the child: the sum of its threads (proc(5), schedstat,
+// nanoseconds). Threads of Go programs do not end while they work.
 func (c *child) cpu() (time.Duration, error) {
-	dir := fmt.Sprintf("/proc/%d/task", c.pid())
+	dir := procfs.Path(c.pid(), "task")
 	tasks, err := os.ReadDir(dir)
 	if err != nil {
 		return 0, err
@@ -64,7 +55,7 @@ func (c *child) cpu() (time.Duration, error) {
 	return sum, nil
 }
 
-// pid returns the child's number; the broker itself is this process.
+// pid returns the process id of the child; the broker itself is this process.
 func (c *child) pid() int {
 	if c.cmd == nil {
 		return os.Getpid()
@@ -72,5 +63,5 @@ func (c *child) pid() int {
 	return c.cmd.Process.Pid
 }
 
-// itself is the candidate that is none: clients connect to the broker.
-func itself(broker string) *child { return &child{address: broker} }
+// directCandidate is the candidate without a relay: clients connect to the broker.
+func directCandidate(broker string) *child { return &child{address: broker} }

@@ -9,16 +9,15 @@ import (
 	"time"
 )
 
-// A workload is one kind of load. It runs against a fresh process and puts what it
-// has measured.
+// A workload is one kind of load. It runs against a fresh process and records its measurements.
 type workload struct {
 	name    string
-	alone   bool   // of the tunnel: there is nothing to compare
-	of      string // the one candidate that it is about; "": all of them
-	tls     bool   // worth measuring with TLS to the broker
-	tap     bool   // worth measuring while frames may be watched
-	process bool   // what is measured is a process, so not of the broker itself
-	rounds  int    // at most; 0: as many as there are
+	alone   bool   // only for the tunnel: there is nothing to compare
+	of      string // the only candidate for which it runs; "": all
+	tls     bool   // run with TLS to the broker as well
+	tap     bool   // run with frames that may be watched as well
+	process bool   // it measures a process, so it does not run for the broker itself
+	rounds  int    // maximum of rounds; 0: unlimited
 	run     func(m *measurement) error
 }
 
@@ -26,7 +25,7 @@ type workload struct {
 type measurement struct {
 	*child
 	size size
-	// restart starts the candidate again with a limit on descriptors.
+	// restart starts the candidate again with a limit of file descriptors.
 	restart func(nofile uint64) error
 	put     func(metric string, value float64)
 	note    func(text string)
@@ -43,14 +42,14 @@ func (m *measurement) wait(d time.Duration) {
 
 // size is how much work is done.
 type size struct {
-	gigabytes   int // of bulk
+	gigabytes   int // of bulk data
 	large       int // responses of 50 MiB
-	requests    int // small ones
-	connections int // idle and busy ones
-	dials       int // new connections through the tunnel, 200 a second
+	requests    int // small requests
+	connections int // idle and busy connections
+	dials       int // new connections through the tunnel, 200 per second
 	stalled     int // readers that stop
 	settle      time.Duration
-	rest        time.Duration // after its start a tunnel gives back what only that has used
+	rest        time.Duration // after its start a tunnel releases the memory that only the start used
 	capacity    []capacity
 }
 
@@ -59,7 +58,7 @@ var (
 	brief = size{gigabytes: 1, large: 3, requests: 2000, connections: 100, dials: 200, stalled: 5, settle: time.Second, capacity: []capacity{{200, 1024}}}
 )
 
-// gib is what one GB of bulk is: 1 000 responses of 1 MiB.
+// gib is the size of one GB of bulk data: 1 000 responses of 1 MiB.
 const gib = 1.048576
 
 func workloads() []workload {
@@ -71,7 +70,7 @@ func workloads() []workload {
 		{name: "one small request at a time", tls: true, tap: true, run: oneByOne},
 		{name: "64 small requests in flight", tap: true, run: inFlight},
 		{name: "many busy connections", run: growth},
-		{name: "connect and leave", tls: true, run: leave},
+		{name: "connect and disconnect", tls: true, run: connectAndDisconnect},
 		{name: dialsName, of: tunnelProxy, run: dials},
 		{name: "stalled readers", process: true, tls: true, rounds: 3, run: stalled},
 		{name: "idle connections", process: true, tls: true, rounds: 1, run: idle},
@@ -80,14 +79,14 @@ func workloads() []workload {
 }
 
 func start(m *measurement) error {
-	m.put("to the first answer, ms", m.started.Seconds()*1e3)
+	m.put("time to the first response, ms", m.started.Seconds()*1e3)
 	m.wait(m.size.rest)
 	rss, err := m.rss()
 	m.put("RSS at rest, MiB", rss/(1<<20))
 	return err
 }
 
-// cost puts the processor time that the candidate spends on work, per unit.
+// cost records the processor time that the candidate spends on work, per unit.
 func (m *measurement) cost(metric string, units float64, work func() error) error {
 	before, err := m.cpu()
 	if err != nil {
@@ -135,15 +134,15 @@ func produce(m *measurement) error {
 	})
 }
 
-// quantile returns the value that so large a part of sorted values does not exceed.
+// quantile returns the value that the given share of sorted values does not exceed.
 func quantile(sorted []float64, part float64) float64 {
 	return sorted[int(part*float64(len(sorted)-1))]
 }
 
-// repeat sends one request after the other from so many clients.
+// repeat sends one request after the other from the given number of clients.
 func (m *measurement) repeat(workers, times int, frame []byte, saw func(size int)) error {
 	sizes := make([]int, workers)
-	err := together(workers, func(i int) error {
+	err := parallel(workers, func(i int) error {
 		c, err := dial(m.address, 256<<10)
 		if err != nil {
 			return err
@@ -215,7 +214,7 @@ func inFlight(m *measurement) error {
 	const workers, window = 4, 16
 	per := m.size.requests
 	return m.cost("CPU µs per request", float64(workers*per)/1e6, func() error {
-		return together(workers, func(int) error { return pipelined(m.address, per, window) })
+		return parallel(workers, func(int) error { return pipelined(m.address, per, window) })
 	})
 }
 
@@ -268,7 +267,7 @@ func growth(m *measurement) error {
 		one := *m
 		one.put = func(_ string, value float64) { per[i] = value }
 		err = one.cost("", float64(m.size.requests)/1e6, func() error {
-			return together(workers, func(w int) error {
+			return parallel(workers, func(w int) error {
 				mine := all[w*n/workers : (w+1)*n/workers]
 				for k := 0; k < m.size.requests/workers; k += burst {
 					for x := range burst {
@@ -296,7 +295,7 @@ func growth(m *measurement) error {
 	return nil
 }
 
-func leave(m *measurement) error {
+func connectAndDisconnect(m *measurement) error {
 	frame := request(keyApiVersions, 0, 0, 0)
 	n := m.size.requests / 10
 	return m.cost("CPU µs each", float64(n)/1e6, func() error {

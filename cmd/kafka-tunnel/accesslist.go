@@ -24,7 +24,7 @@ import (
 // newAccessListCommand returns `kafka-tunnel access-list`.
 func newAccessListCommand() *cobra.Command { return newAccessListCommandFor(os.Environ()) }
 
-// newAccessListCommandFor is newAccessListCommand for an environment in the form of
+// newAccessListCommandFor is newAccessListCommand with an environment in the form of
 // [os.Environ].
 func newAccessListCommandFor(environ []string) *cobra.Command {
 	var running, asJSON bool
@@ -34,16 +34,16 @@ func newAccessListCommandFor(environ []string) *cobra.Command {
 		Use:   "access-list",
 		Short: "Show the entries that the Cloud Connector's access control must have",
 		Long: `Show the entries that the Cloud Connector's access control must have for all
-brokers: to be added under Cloud To On-Premise > Access Control, or, with --json, as
+brokers. Add them under Cloud To On-Premise > Access Control. With --json the output has
 bodies for its REST API (POST /api/v1/configuration/subaccounts/REGION/SUBACCOUNT/systemMappings).
 
-One bootstrap address has to be exposed already; the brokers are asked for the
-others. Where they ask for SASL, let a client connect through the running tunnel
-and use --from-running, which shows what that tunnel has learnt.`,
+One bootstrap address must be exposed already; the command queries that broker for the
+others. If the brokers require SASL, let a client connect through the running tunnel
+and use --from-running, which shows the brokers that the tunnel knows.`,
 		Example: "  kafka-tunnel access-list\n  kafka-tunnel access-list --from-running --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			clusters, err := runningClusters(cmd, running, environ, longest)
+			clusters, err := knownClusters(cmd, running, environ, longest)
 			if err != nil {
 				return err
 			}
@@ -51,7 +51,7 @@ and use --from-running, which shows what that tunnel has learnt.`,
 				names := clusterNames(clusters)
 				clusters = slices.DeleteFunc(clusters, func(c admin.ClusterStatus) bool { return c.Name != cluster })
 				if len(clusters) == 0 {
-					return fmt.Errorf("--cluster %s: there is only %s", cluster, names)
+					return fmt.Errorf("--cluster %s: no such cluster; configured: %s", cluster, names)
 				}
 			}
 			entries := accesslist.Of(clusters)
@@ -62,18 +62,18 @@ and use --from-running, which shows what that tunnel has learnt.`,
 		},
 	}
 	config.Flags(cmd.Flags())
-	cmd.Flags().BoolVar(&running, "from-running", false, "ask the running tunnel (at admin.listen) and not the brokers")
+	cmd.Flags().BoolVar(&running, "from-running", false, "query the running tunnel (at admin.listen) instead of the brokers")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print bodies for the Cloud Connector's REST API")
-	cmd.Flags().StringVar(&cluster, "cluster", "", "this cluster alone")
-	cmd.Flags().DurationVar(&longest, "max", 30*time.Second, "how long to ask the brokers")
+	cmd.Flags().StringVar(&cluster, "cluster", "", "show only this cluster")
+	cmd.Flags().DurationVar(&longest, "max", 30*time.Second, "how long to try to reach the brokers")
 	return cmd
 }
 
-// runningClusters returns what a tunnel knows: the one that runs, or one that is started
-// for this question.
-func runningClusters(cmd *cobra.Command, running bool, environ []string, longest time.Duration) ([]admin.ClusterStatus, error) {
+// knownClusters returns the clusters with the brokers that the running tunnel knows, or one
+// that is started for this query.
+func knownClusters(cmd *cobra.Command, running bool, environ []string, longest time.Duration) ([]admin.ClusterStatus, error) {
 	if !running {
-		return askBrokers(cmd, environ, longest)
+		return queryBrokers(cmd, environ, longest)
 	}
 	client, err := adminClient(cmd)
 	if err != nil {
@@ -85,14 +85,14 @@ func runningClusters(cmd *cobra.Command, running bool, environ []string, longest
 	}
 	for _, c := range status.Clusters {
 		if len(c.Nodes) == 0 {
-			return nil, exitWith(exitFailed, fmt.Errorf("cluster %s: the tunnel has met no broker yet; let a client connect and ask again", c.Name))
+			return nil, exitWith(exitFailed, fmt.Errorf("cluster %s: the tunnel does not know a broker yet; let a client connect, then run this command again", c.Name))
 		}
 	}
 	return status.Clusters, nil
 }
 
-// askBrokers starts a tunnel on ports of its own and asks each cluster for its brokers.
-func askBrokers(cmd *cobra.Command, environ []string, longest time.Duration) ([]admin.ClusterStatus, error) {
+// queryBrokers starts a tunnel on ports of its own and queries each cluster for its brokers.
+func queryBrokers(cmd *cobra.Command, environ []string, longest time.Duration) ([]admin.ClusterStatus, error) {
 	s, err := load(cmd.Flags(), environ)
 	if err != nil {
 		return nil, err
@@ -113,15 +113,15 @@ func askBrokers(cmd *cobra.Command, environ []string, longest time.Duration) ([]
 	ctx, cancel := context.WithTimeout(cmd.Context(), longest)
 	defer cancel()
 	for _, c := range own.Config.Clusters {
-		if err := askCluster(ctx, t.Address(c.Name)); err != nil {
-			return nil, exitWith(exitFailed, explained(t.Tunnel, c.Name, err))
+		if err := queryCluster(ctx, t.Address(c.Name)); err != nil {
+			return nil, exitWith(exitFailed, queryFailed(t.Tunnel, c.Name, err))
 		}
 	}
 	return t.Status().Clusters, nil
 }
 
-// askCluster asks for the brokers of a cluster, through the tunnel, which learns them.
-func askCluster(ctx context.Context, address string) error {
+// queryCluster requests the brokers of a cluster through the tunnel, which records them.
+func queryCluster(ctx context.Context, address string) error {
 	cl, err := kgo.NewClient(kgo.SeedBrokers(address), kgo.ClientID("kafka-tunnel"), kgo.DisableClientMetrics(), kgo.RetryTimeout(0), kgo.RequestRetries(1<<30))
 	if err != nil {
 		return err
@@ -131,14 +131,14 @@ func askCluster(ctx context.Context, address string) error {
 	return err
 }
 
-// explained says which hop fails, or that nothing of the way does.
-func explained(t *tunnel.Tunnel, name string, err error) error {
+// queryFailed returns an error that names the failing hop, or reports that no hop fails.
+func queryFailed(t *tunnel.Tunnel, name string, err error) error {
 	for _, c := range t.Ready(context.Background(), name).Clusters {
 		if c.Code != "" {
-			return fmt.Errorf("cluster %s: the brokers could not be asked: %s (%s)\n%s", name, c.Summary, c.Code, c.Advice)
+			return fmt.Errorf("cluster %s: no response from the brokers: %s (%s)\n%s", name, c.Summary, c.Code, c.Advice)
 		}
 	}
-	return errors.Join(fmt.Errorf("cluster %s: the brokers could not be asked, although the way to them works: they may want SASL; let a client connect through the running tunnel and use --from-running", name), err)
+	return errors.Join(fmt.Errorf("cluster %s: no response from the brokers, although the path to them works. They may require SASL: let a client connect through the running tunnel and use --from-running", name), err)
 }
 
 func clusterNames(clusters []admin.ClusterStatus) string {

@@ -24,7 +24,7 @@ func accessList(t *testing.T, environ []string, args ...string) (string, error) 
 	return out.String(), err
 }
 
-// TestAccessList: one exposed bootstrap address is enough to learn what the others need.
+// TestAccessList: one exposed bootstrap address is enough to find the entries of all others.
 func TestAccessList(t *testing.T) {
 	land, err := lab.Start(t.Context(), lab.Options{Brokers: 3, VirtualHost: "vkafka-*.cloud.invalid", LocationID: "PLANT1"})
 	if err != nil {
@@ -53,12 +53,12 @@ func TestAccessList(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &list); err != nil || len(list) != 3 || list[1]["virtualHost"] != "vkafka-2.cloud.invalid" || list[1]["localHost"] != "kafka-2.onprem.invalid" {
 		t.Errorf("%v: %s", err, text)
 	}
-	if _, err := accessList(t, environ, "--cluster", "other"); err == nil || !strings.Contains(err.Error(), "there is only default") {
+	if _, err := accessList(t, environ, "--cluster", "other"); err == nil || !strings.Contains(err.Error(), "configured: default") {
 		t.Errorf("another cluster: %v", err)
 	}
 }
 
-// TestAccessListWithoutAWay: the failing hop and what to do.
+// TestAccessListWithoutAWay: the error has the failing hop and what to do.
 func TestAccessListWithoutAWay(t *testing.T) {
 	land, err := lab.Start(t.Context(), lab.Options{Brokers: 1, Faults: []faults.Fault{{Kind: faults.ConnectorAway}}})
 	if err != nil {

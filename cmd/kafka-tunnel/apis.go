@@ -20,8 +20,8 @@ func newAPIsCommand() *cobra.Command {
 		Use:   "apis [API]",
 		Short: "List the APIs of Kafka's protocol, or the fields of one",
 		Long: `List the APIs of Kafka's protocol with their versions, and what the tunnel does with
-their responses; with --broker beside what a broker has. With the name or the key of an
-API, list its fields.`,
+their responses; with --broker also the versions that a broker supports. With the name or
+the key of an API, list its fields.`,
 		Example:           "  kafka-tunnel apis\n  kafka-tunnel apis --broker\n  kafka-tunnel apis DescribeGroups",
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeAPI,
@@ -42,14 +42,14 @@ API, list its fields.`,
 	}
 	server.register(cmd)
 	server.registerNode(cmd)
-	cmd.Flags().BoolVar(&ask, "broker", false, "ask a broker for its versions")
+	cmd.Flags().BoolVar(&ask, "broker", false, "also show the versions that a broker supports")
 	return cmd
 }
 
 func newErrorsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "errors [CODE|NAME]",
-		Short:   "List Kafka's error codes, or one of them",
+		Short:   "List Kafka's error codes, or show one",
 		Example: "  kafka-tunnel errors\n  kafka-tunnel errors 27\n  kafka-tunnel errors not_coordinator",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

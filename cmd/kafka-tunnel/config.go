@@ -15,15 +15,15 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/terminal"
 )
 
-// newConfigCommand returns `kafka-tunnel config`, which shows what is in effect
-// and where it came from.
+// newConfigCommand returns `kafka-tunnel config`, which shows the effective configuration
+// and the source of each value.
 func newConfigCommand() *cobra.Command { return newConfigCommandFor(os.Environ()) }
 
-// newConfigCommandFor is newConfigCommand for an environment in the form of
+// newConfigCommandFor is newConfigCommand with an environment in the form of
 // [os.Environ].
 //
-// Its error is that of [config.Resolve]: a configuration that `run` would refuse
-// is shown as far as it was understood and ends this command in the same way.
+// Its error is that of [config.Resolve]: the command shows the valid part of a configuration
+// that `run` would refuse, and exits with the same error.
 func newConfigCommandFor(environ []string) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -31,9 +31,9 @@ func newConfigCommandFor(environ []string) *cobra.Command {
 		Short: "Show the effective configuration and where each value came from",
 		Long: `Show the effective configuration and where each value came from.
 
-Values come from flags, variables, the file, the service binding and defaults; the
-first that has one wins. Secrets are shown as ***. Exit code 78 if the tunnel could
-not run with this configuration.`,
+Values come from flags, environment variables, the file, the service binding and defaults,
+in this order of precedence. Secrets are shown as ***. The exit code is 78 if the tunnel
+cannot run with this configuration.`,
 		Example: "  kafka-tunnel config\n  kafka-tunnel config --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -65,7 +65,7 @@ type configView struct {
 	Failure      *failureView     `json:"failure,omitempty"`
 }
 
-// A failureView is a failure of the configuration as a whole.
+// A failureView is a failure that concerns the configuration as a whole.
 type failureView struct {
 	Code    failure.Code `json:"code"`
 	Summary string       `json:"summary"`
@@ -93,8 +93,8 @@ func (v configView) writeJSON(w io.Writer) error {
 	return encoder.Encode(v)
 }
 
-// writeTable prints aligned columns. Problems are left to the error that the
-// command ends with.
+// writeTable prints aligned columns. It does not print problems: the error that the
+// command returns has them.
 func (v configView) writeTable(w io.Writer) error {
 	oneLine := func(s string) string {
 		if terminal.Is(w) {
@@ -120,7 +120,7 @@ func (v configView) writeTable(w io.Writer) error {
 		}
 		proof := []string{"  client secret", b.ClientSecret.String()}
 		if b.CertificateUntil != nil {
-			proof = []string{"  certificate until", b.CertificateUntil.UTC().Format(time.RFC3339)}
+			proof = []string{"  certificate expires", b.CertificateUntil.UTC().Format(time.RFC3339)}
 		}
 		if err := terminal.Table(w, leads, []string{"  token URL", b.TokenURL}, []string{"  client id", b.ClientID}, proof); err != nil {
 			return err

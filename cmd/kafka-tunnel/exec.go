@@ -23,19 +23,19 @@ func newExecCommand() *cobra.Command {
 	var longest time.Duration
 	cmd := &cobra.Command{
 		Use:   "exec [flags] -- CMD [ARGS]",
-		Short: "Run the tunnel and a command beside it, as one process tree",
-		Long: `Run the tunnel and a command beside it, as one process tree, where there are no
-sidecars: MTA applications, tasks, jobs. The command starts when the ports are
-bound, with KAFKA_BOOTSTRAP_SERVERS set unless it is set already. Signals go to
-the command; the tunnel serves until it has ended and exits with its status.
-The tunnel's own log is on stderr.`,
+		Short: "Run the tunnel and a command in one process tree",
+		Long: `Run the tunnel and a command in one process tree, for places without sidecars: MTA
+applications, tasks, jobs. The command starts when the ports are bound, with
+KAFKA_BOOTSTRAP_SERVERS set unless it is set already. Signals go to the command. The
+tunnel runs until the command has ended, and exits with its exit status.
+The tunnel logs to stderr.`,
 		Example: "  kafka-tunnel exec -- npm start",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if until != string(admin.ForBound) && until != string(admin.ForReady) {
 				return fmt.Errorf("--wait %s: use bound or ready", until)
 			}
-			signals, stop := forwarded()
+			signals, stop := catchSignals()
 			defer stop()
 			s, err := load(cmd.Flags(), os.Environ())
 			if err != nil {
@@ -49,21 +49,21 @@ The tunnel's own log is on stderr.`,
 			if until == string(admin.ForReady) {
 				waitReady(cmd.Context(), t.Tunnel, longest, cmd.ErrOrStderr())
 			}
-			return child(cmd.Context(), t, args, signals)
+			return runChild(cmd.Context(), t, args, signals)
 		},
 	}
 	config.Flags(cmd.Flags())
-	cmd.Flags().SetInterspersed(false) // what follows the command is the command's
+	cmd.Flags().SetInterspersed(false) // what follows the command belongs to it
 	cmd.Flags().StringVar(&until, "wait", string(admin.ForBound), "when to start the command: bound or ready")
-	cmd.Flags().DurationVar(&longest, "max", time.Minute, "with --wait ready: start it anyway after this time")
+	cmd.Flags().DurationVar(&longest, "max", time.Minute, "with --wait ready: start the command anyway after this time")
 	return cmd
 }
 
-// forwarded catches the signals that go to the command.
-func forwarded() (signals chan os.Signal, stop func()) {
+// catchSignals catches the signals that go to the command.
+func catchSignals() (signals chan os.Signal, stop func()) {
 	signals = make(chan os.Signal, 8)
 	signal.Notify(signals, process.Signals()...)
-	// Caught and dropped rather than ignored: the command would inherit that.
+	// SIGPIPE is caught and dropped, not ignored: the command would inherit an ignored signal.
 	dropped := make(chan os.Signal, 1)
 	signal.Notify(dropped, syscall.SIGPIPE)
 	return signals, func() {
@@ -72,7 +72,8 @@ func forwarded() (signals chan os.Signal, stop func()) {
 	}
 }
 
-// waitReady waits and says why when it was in vain; the command starts anyway.
+// waitReady waits until the tunnel is ready, and prints the reason if it is not in time. The
+// command starts in both cases.
 func waitReady(ctx context.Context, t *tunnel.Tunnel, longest time.Duration, log io.Writer) {
 	client := admin.Client{BaseURL: t.AdminURL()}
 	result, err := client.Wait(ctx, admin.WaitOptions{For: admin.ForReady, Max: longest})
@@ -81,9 +82,9 @@ func waitReady(ctx context.Context, t *tunnel.Tunnel, longest time.Duration, log
 	}
 }
 
-// child runs the command beside the tunnel and returns its status as an error. It
-// ends the command when the tunnel has failed for good.
-func child(ctx context.Context, t *running, args []string, signals <-chan os.Signal) error {
+// runChild runs the command and returns its exit status as an error. It stops the command
+// when the tunnel has failed for good.
+func runChild(ctx context.Context, t *running, args []string, signals <-chan os.Signal) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var watch sync.WaitGroup
 	defer watch.Wait()
@@ -96,7 +97,7 @@ func child(ctx context.Context, t *running, args []string, signals <-chan os.Sig
 		}
 	})
 	env := process.WithDefault(os.Environ(), process.BootstrapServers, t.Address(""))
-	// For status, wait and tap, where the port is any.
+	// For status, wait and tap in the command, because the port may be ephemeral.
 	env = process.WithDefault(env, "KAFKA_TUNNEL_ADMIN_LISTEN", t.AdminAddress())
 	code, err := process.Run(ctx, process.Options{
 		Args:    args,

@@ -8,19 +8,19 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
-// Exit statuses (sysexits.h). Cloud Foundry shows them to users, so each means
-// one thing.
+// Exit statuses (sysexits.h). Cloud Foundry shows them to users, so each has one
+// meaning.
 const (
 	exitOK          = 0
-	exitFailed      = 1 // what was asked for was tried and did not work
+	exitFailed      = 1 // the command did what was requested, without success
 	exitUsage       = 64
 	exitUnavailable = 69 // a port is taken
 	exitInternal    = 70
 	exitConfig      = 78
 )
 
-// exitError is an error with an exit status of its own. Without err nothing is
-// printed: what there is to say has been said.
+// exitError is an error with an exit status of its own. Nothing is printed if err is nil:
+// the command has printed the reason already.
 type exitError struct {
 	code int
 	err  error
@@ -43,7 +43,7 @@ func exitWith(code int, err error) error {
 	return &exitError{code, err}
 }
 
-// exitCode returns the status for what a command returned.
+// exitCode returns the exit status for the error of a command.
 func exitCode(err error) int {
 	if err == nil {
 		return exitOK
@@ -64,11 +64,11 @@ func exitCode(err error) int {
 			return exitInternal
 		}
 	}
-	// What is left comes from the parsing of the command line.
+	// All other errors come from the parsing of the command line.
 	return exitUsage
 }
 
-// message is what the user reads: the error, and what to do about it.
+// message returns what the user reads: the error and the advice.
 func message(err error) string {
 	text := "kafka-tunnel: " + strings.TrimRight(err.Error(), "\n")
 	if f, ok := failure.As(err); ok && f.Advice() != "" {

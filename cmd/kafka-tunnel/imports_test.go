@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestTheDaemonDoesNotDecode: what handles frames in the running tunnel links neither a decoder
-// of Kafka's messages nor a decompressor, directly or through others.
+// TestTheDaemonDoesNotDecode: the packages that process frames in the running tunnel link
+// neither a decoder of Kafka's messages nor a decompressor, directly or indirectly.
 func TestTheDaemonDoesNotDecode(t *testing.T) {
 	const module = "github.com/kafka-tunnel/kafka-tunnel/"
 	for _, name := range []string{"internal/session", "internal/tap", "internal/admin", "internal/tunnel"} {

@@ -24,30 +24,30 @@ import (
 // labReady is how long the lab may take to become ready (R3).
 const labReady = 30 * time.Second
 
-// labOptions are the switches of the lab that are not the tunnel's.
+// labOptions are the options of the lab, without those of the tunnel.
 type labOptions struct {
 	lab           lab.Options
 	upstream      string
 	landscapeOnly bool
 	envFile       string
 	exec          bool
-	out           io.Writer // the lab's own words
+	out           io.Writer // for the output of the lab itself
 }
 
 func newLabCommand() *cobra.Command {
 	var o labOptions
 	cmd := &cobra.Command{
 		Use:   "lab [flags] [--exec -- CMD ARGS]",
-		Short: "A whole landscape on this machine, with the tunnel in front",
-		Long: `Run a whole landscape on this machine: a token service, a connectivity proxy that
-demands a token, a Cloud Connector, Kafka brokers that call themselves by names
-nobody can resolve, and the tunnel in front of them on localhost:9092. Any Kafka
-client can be pointed at it. All ports but --listen are ephemeral unless given.
+		Short: "Run all upstream services on this machine, with the tunnel in front",
+		Long: `Run all upstream services on this machine: a token service, a connectivity proxy that
+requires a token, a Cloud Connector, and Kafka brokers that advertise names that do not
+resolve. The tunnel listens on localhost:9092 for any Kafka client. All ports except
+that of --listen are ephemeral unless they are set.
 
---upstream puts real brokers in place of the embedded ones; the Cloud Connector
-then exposes exactly these. --landscape-only leaves the tunnel out and writes what
-the platform would give it into a file. --exec runs a command beside it, with
-KAFKA_BOOTSTRAP_SERVERS set, and ends with its status.`,
+--upstream replaces the embedded brokers by real ones; the Cloud Connector then exposes
+exactly these. --landscape-only starts only the upstream services and writes the
+environment that the platform would set for the tunnel to a file. --exec runs a command
+with KAFKA_BOOTSTRAP_SERVERS set and exits with its exit status.`,
 		Example: `  kafka-tunnel lab
   kafka-tunnel lab --upstream kafka-1.corp:9092=127.0.0.1:29092
   kafka-tunnel lab --exec -- npm test
@@ -61,21 +61,21 @@ KAFKA_BOOTSTRAP_SERVERS set, and ends with its status.`,
 	}
 	f := cmd.Flags()
 	f.IntVar(&o.lab.Brokers, "brokers", 3, "number of embedded brokers")
-	f.StringVar(&o.lab.Advertise, "advertise", "internal", "what brokers call themselves: internal (names that do not resolve), localhost or virtual (as the Cloud Connector exposes them)")
-	f.StringVar(&o.upstream, "upstream", "", "real brokers in place of the embedded ones: [VIRTUAL:PORT=]HOST:PORT,...")
-	f.BoolVar(&o.lab.TLS, "tls", false, "the embedded brokers want TLS, with certificates of the lab's own authority")
-	f.BoolVar(&o.lab.Registry, "registry", false, "a stand-in for a Schema Registry, reached through a forward")
-	f.BoolVar(&o.lab.X509, "x509", false, "the service bindings have certificates in place of secrets")
-	f.BoolVar(&o.lab.Identity, "identity", false, "tokens are those of the Identity Authentication service")
-	f.BoolVar(&o.lab.Destination, "with-destination", false, "a destination service, and the tunnel finds the brokers by the destination "+lab.DestinationName)
+	f.StringVar(&o.lab.Advertise, "advertise", "internal", "addresses that the brokers advertise: internal (names that do not resolve), localhost or virtual (as the Cloud Connector exposes them)")
+	f.StringVar(&o.upstream, "upstream", "", "use real brokers instead of the embedded ones: [VIRTUAL:PORT=]HOST:PORT,...")
+	f.BoolVar(&o.lab.TLS, "tls", false, "the embedded brokers require TLS, with certificates of the lab's own CA")
+	f.BoolVar(&o.lab.Registry, "registry", false, "start a simulated Schema Registry, reached through a forward")
+	f.BoolVar(&o.lab.X509, "x509", false, "the service bindings have certificates instead of secrets")
+	f.BoolVar(&o.lab.Identity, "identity", false, "the Identity Authentication service issues the tokens")
+	f.BoolVar(&o.lab.Destination, "with-destination", false, "start a destination service; the tunnel reads the brokers' addresses from the destination "+lab.DestinationName)
 	f.BoolVar(&o.lab.Subscriber, "subscriber", false, "the Cloud Connector is connected to the subaccount of a subscriber")
 	f.StringVar(&o.lab.Second, "second-connector", "", "Location ID of a second Cloud Connector, which exposes every second broker")
-	f.BoolVar(&o.lab.Trusted, "trusted", false, "the proxy wants no token, as Kyma's in trusted mode")
-	f.StringVar(&o.lab.DataDir, "data-dir", "", "where the embedded brokers keep topics and groups (default: in memory)")
-	f.DurationVar(&o.lab.TokenLife, "token-life", 12*time.Hour, "life of the tokens that the token service issues")
-	f.BoolVar(&o.landscapeOnly, "landscape-only", false, "do not run the tunnel")
-	f.StringVar(&o.envFile, "env-file", "", "write the tunnel's environment into this file, in shell form, once ready")
-	f.BoolVar(&o.exec, "exec", false, "run the command behind -- beside the lab and end with its status")
+	f.BoolVar(&o.lab.Trusted, "trusted", false, "the proxy requires no token, like Kyma's in trusted mode")
+	f.StringVar(&o.lab.DataDir, "data-dir", "", "directory for topics and groups of the embedded brokers (default: in memory)")
+	f.DurationVar(&o.lab.TokenLife, "token-life", 12*time.Hour, "lifetime of the tokens that the token service issues")
+	f.BoolVar(&o.landscapeOnly, "landscape-only", false, "do not start the tunnel")
+	f.StringVar(&o.envFile, "env-file", "", "write the tunnel's environment to this file, in shell form, when the lab is ready")
+	f.BoolVar(&o.exec, "exec", false, "run the command after -- and exit with its exit status")
 	addFlags(f, tunnelFlags()...)
 	for name, value := range labDefaults() {
 		f.Lookup(name).DefValue = value
@@ -86,13 +86,13 @@ KAFKA_BOOTSTRAP_SERVERS set, and ends with its status.`,
 func (o *labOptions) check(args []string) error {
 	switch {
 	case o.exec && len(args) == 0:
-		return errors.New("--exec needs a command behind --: kafka-tunnel lab --exec -- npm test")
+		return errors.New("--exec requires a command after --: kafka-tunnel lab --exec -- npm test")
 	case !o.exec && len(args) > 0:
-		return fmt.Errorf("unexpected argument %q; to run a command beside the lab: kafka-tunnel lab --exec -- CMD ARGS", args[0])
+		return fmt.Errorf("unexpected argument %q; to run a command with the lab: kafka-tunnel lab --exec -- CMD ARGS", args[0])
 	case o.landscapeOnly && o.exec:
-		return errors.New("--exec needs the tunnel; leave out --landscape-only")
+		return errors.New("--exec requires the tunnel; leave out --landscape-only")
 	case o.landscapeOnly && o.envFile == "":
-		return errors.New("--landscape-only needs --env-file, or nobody learns how to reach it")
+		return errors.New("--landscape-only requires --env-file, the file for the tunnel's environment")
 	}
 	if o.upstream != "" {
 		var err error
@@ -104,9 +104,9 @@ func (o *labOptions) check(args []string) error {
 	return nil
 }
 
-// runLab starts everything, proves the way and waits for its end.
+// runLab starts everything, passes one record through it and waits for a signal.
 func runLab(cmd *cobra.Command, o *labOptions, args []string) error {
-	signals, stop := forwarded()
+	signals, stop := catchSignals()
 	defer stop()
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()
@@ -126,7 +126,7 @@ func runLab(cmd *cobra.Command, o *labOptions, args []string) error {
 	o.lab.Logger = logger.With("part", "landscape")
 	landscape, err := lab.Start(ctx, o.lab)
 	if err != nil {
-		return exitWith(exitInternal, fmt.Errorf("the landscape does not start: %w", err))
+		return exitWith(exitInternal, fmt.Errorf("the lab cannot start: %w", err))
 	}
 	defer func() { _ = landscape.Close() }()
 	printParts(o.out, landscape)
@@ -147,7 +147,7 @@ func runLab(cmd *cobra.Command, o *labOptions, args []string) error {
 		}
 	}
 	if o.exec {
-		return child(ctx, t, args, signals)
+		return runChild(ctx, t, args, signals)
 	}
 	printHints(o.out, t.Tunnel)
 	waitForEnd(signals)
@@ -158,13 +158,13 @@ func landscapeOnly(o *labOptions, landscape *lab.Landscape, signals <-chan os.Si
 	if err := landscape.WriteEnvFile(o.envFile); err != nil {
 		return exitWith(exitInternal, err)
 	}
-	say(o.out, "\nready: the tunnel's environment is in %s; Ctrl-C ends the landscape\n", o.envFile)
+	printf(o.out, "\nready: the tunnel's environment is in %s; Ctrl-C stops the lab\n", o.envFile)
 	waitForEnd(signals)
 	return nil
 }
 
-// startInLab starts the tunnel with nothing but what the platform would give it.
-// Its ports are ephemeral where the flags do not say otherwise.
+// startInLab starts the tunnel with only the environment that the platform would set.
+// Its ports are ephemeral unless flags set them.
 func startInLab(cmd *cobra.Command, o *labOptions, landscape *lab.Landscape) (*running, error) {
 	environ := landscape.Env()
 	for name, value := range labDefaults() {
@@ -182,22 +182,22 @@ func startInLab(cmd *cobra.Command, o *labOptions, landscape *lab.Landscape) (*r
 	if err != nil {
 		return nil, err
 	}
-	say(o.out, "  %-20s %-24s %s\n", "tunnel", t.Address(""), "bootstrap for clients")
+	printf(o.out, "  %-20s %-24s %s\n", "tunnel", t.Address(""), "bootstrap for clients")
 	if address := t.Forward("registry"); address != "" {
-		say(o.out, "  %-20s %-24s %s\n", "forward", address, "registry: http://"+address+"/subjects")
+		printf(o.out, "  %-20s %-24s %s\n", "forward", address, "registry: http://"+address+"/subjects")
 	}
-	say(o.out, "  %-20s %-24s %s\n", "admin", t.AdminAddress(), t.AdminURL()+"/status")
+	printf(o.out, "  %-20s %-24s %s\n", "admin", t.AdminAddress(), t.AdminURL()+"/status")
 	return t, nil
 }
 
-// tunnelFlags are the flags of the tunnel that make sense in the lab. --advertise
-// is the lab's own.
+// tunnelFlags are the tunnel's flags that the lab accepts. --advertise is a flag of the
+// lab itself.
 func tunnelFlags() []string {
 	return []string{"listen", "broker-ports", "admin-listen", "admin-tap", "connectivity-hold", "drain-timeout", "drain-quiet", "limits-max-connections", "log-level", "log-format"}
 }
 
-// labDefaults are the values of those flags that differ in the lab, so that it
-// starts beside whatever else runs on the machine.
+// labDefaults are the defaults of those flags that differ in the lab: it must start
+// whatever else runs on the machine.
 func labDefaults() map[string]string {
 	return map[string]string{"admin-listen": "127.0.0.1:0", "admin-tap": "true", "broker-ports": "0", "log-level": "warn"}
 }
@@ -208,13 +208,13 @@ func prove(ctx context.Context, out io.Writer, landscape *lab.Landscape, t *tunn
 	defer cancel()
 	proof, err := landscape.Prove(ctx, t.Address(""))
 	if proof != nil {
-		say(out, "\nOne record through every hop:\n")
+		printf(out, "\nOne record through every hop:\n")
 		for _, step := range proof.Steps {
 			took := ""
 			if step.Took > 0 {
 				took = step.Took.Round(100 * time.Microsecond).String()
 			}
-			say(out, "  %-20s %-10s %s\n", step.Name, took, step.Detail)
+			printf(out, "  %-20s %-10s %s\n", step.Name, took, step.Detail)
 		}
 	}
 	if err == nil {
@@ -230,16 +230,16 @@ func prove(ctx context.Context, out io.Writer, landscape *lab.Landscape, t *tunn
 }
 
 func printParts(out io.Writer, landscape *lab.Landscape) {
-	say(out, "A BTP landscape on this machine:\n")
+	printf(out, "The upstream services on this machine:\n")
 	for _, p := range landscape.Parts() {
-		say(out, "  %-20s %-24s %s\n", p.Name, p.Address, p.Detail)
+		printf(out, "  %-20s %-24s %s\n", p.Name, p.Address, p.Detail)
 	}
 }
 
-// printHints shows lines to paste for well-known clients.
+// printHints prints lines to paste for well-known clients.
 func printHints(out io.Writer, t *tunnel.Tunnel) {
 	address := t.Address("")
-	say(out, `
+	printf(out, `
 ready: any Kafka client can use %[1]s, for example
 
   kcat -b %[1]s -L
@@ -251,11 +251,11 @@ ready: any Kafka client can use %[1]s, for example
   kafka-tunnel status --admin-listen %[2]s
   kafka-tunnel tap --admin-listen %[2]s
 
-Ctrl-C ends it.
+Ctrl-C stops the lab.
 `, address, t.AdminAddress())
 }
 
-// waitForEnd waits for a signal that ends programs.
+// waitForEnd waits for a signal to stop.
 func waitForEnd(signals <-chan os.Signal) {
 	for s := range signals {
 		if s == os.Interrupt || s == syscall.SIGTERM || s == syscall.SIGHUP {
@@ -264,6 +264,5 @@ func waitForEnd(signals <-chan os.Signal) {
 	}
 }
 
-// say prints; what the lab says is nobody's data, so an error of the terminal is
-// none of the lab.
-func say(out io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(out, format, args...) }
+// printf prints text for the user. It ignores errors: the lab works without its output.
+func printf(out io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(out, format, args...) }

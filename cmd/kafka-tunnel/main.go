@@ -1,6 +1,6 @@
 // Command kafka-tunnel connects Kafka clients on Cloud Foundry to brokers in a
 // company's own network, through the SAP BTP connectivity proxy and the Cloud
-// Connector. See the README for what it does and internal/tunnel for how.
+// Connector. The README explains what it does, package tunnel how.
 package main
 
 import (
@@ -15,8 +15,8 @@ func main() {
 	os.Exit(run(context.Background(), os.Args[1:]))
 }
 
-// run executes one command line and returns the exit status. A fatal error is
-// the only thing that is written to stderr.
+// run executes one command line and returns the exit status. It writes only fatal errors
+// to stderr.
 func run(ctx context.Context, args []string) int {
 	root := newRootCommand()
 	root.SetArgs(args)
@@ -24,7 +24,7 @@ func run(ctx context.Context, args []string) int {
 	root.SetOut(out)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	_ = out.Flush() // at most a part of a character
+	_ = out.Flush() // at most an incomplete character
 	if err != nil && err.Error() != "" {
 		fmt.Fprintln(stderr, message(err))
 	}

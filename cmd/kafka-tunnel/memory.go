@@ -10,8 +10,8 @@ import (
 )
 
 // containerMemory returns how much memory the container has for this process, in bytes:
-// the smaller one of share, the MEMORY_LIMIT ("64m") in which Cloud Foundry names the
-// sidecar's part, and the limit of its cgroup. 0: neither is known.
+// the smaller one of share, which is the sidecar's part from Cloud Foundry's MEMORY_LIMIT
+// ("64m"), and the limit of its cgroup; 0 if neither is known.
 func containerMemory(share string, cgroup int64) int64 {
 	limit, _ := megabytes(share)
 	return smaller(limit, cgroup)
@@ -27,7 +27,7 @@ func cgroupMemory() int64 {
 }
 
 // limitMemory sets the soft memory limit of the runtime (R24): nine tenths of the
-// container's, but no more than most bytes. A GOMEMLIMIT in the environment wins.
+// container's, but no more than most bytes. GOMEMLIMIT in the environment has precedence.
 func limitMemory(container, most int64) {
 	if limit := softLimit(container, most); limit > 0 && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(limit)
@@ -45,7 +45,7 @@ func smaller(a, b int64) int64 {
 	return a
 }
 
-// megabytes reads what Cloud Foundry writes: a number with m or g.
+// megabytes parses a size in the format of Cloud Foundry: a number with m or g.
 func megabytes(s string) (int64, bool) {
 	s = strings.ToLower(strings.TrimSpace(s))
 	var unit int64

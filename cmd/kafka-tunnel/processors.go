@@ -3,12 +3,11 @@ package main
 import "runtime"
 
 // maxProcessors is how many processors the tunnel uses at the same time. One of them
-// relays more than a container's network brings. On a host that shows many, each
-// further one would cost memory (docs/performance.md) and searches for work in vain.
+// relays more than a container's network delivers. Each further one would cost memory
+// (docs/performance.md) and processor time for its idle scheduler.
 const maxProcessors = 4
 
-// limitProcessors makes the runtime use no more than it needs. A GOMAXPROCS in the
-// environment wins.
+// limitProcessors sets GOMAXPROCS to at most maxProcessors, unless the environment sets it.
 func limitProcessors(getenv func(string) string) {
 	if getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) > maxProcessors {
 		runtime.GOMAXPROCS(maxProcessors)

@@ -41,12 +41,12 @@ func newProduceCommand() *cobra.Command {
 	}
 	server.register(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&p.KeySeparator, "key-separator", "", "what stands before it in a line is the key")
-	flags.StringArrayVar(&p.Headers, "header", nil, "KEY=VALUE of each record; may be given again")
-	flags.StringVar(&p.Acks, "acks", "all", "all, 1 or 0")
-	flags.StringVar(&p.Compression, "compression", "none", "none, gzip, snappy, lz4 or zstd")
-	flags.IntVar(&p.Count, "count", 0, "stop after so many lines (default: all)")
-	flags.Float64Var(&p.Rate, "rate", 0, "records a second (default: as fast as it goes)")
+	flags.StringVar(&p.KeySeparator, "key-separator", "", "text before this separator in a line is the key")
+	flags.StringArrayVar(&p.Headers, "header", nil, "header KEY=VALUE of each record; may be repeated")
+	flags.StringVar(&p.Acks, "acks", "all", "acknowledgements to wait for: all, 1 or 0")
+	flags.StringVar(&p.Compression, "compression", "none", "compression: none, gzip, snappy, lz4 or zstd")
+	flags.IntVar(&p.Count, "count", 0, "stop after N lines (default: all)")
+	flags.Float64Var(&p.Rate, "rate", 0, "records per second (default: unlimited)")
 	return cmd
 }
 
@@ -56,9 +56,10 @@ func newConsumeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "consume TOPIC",
 		Short: "Print records",
-		Long: `Print records until Ctrl-C, or --count of them, or with --end all that are there. The
-format is that of franz-go and rpk: %k key, %v value, %h headers (%h{2}{%k=%v }), %t
-topic, %p partition, %o offset, %d timestamp, %v{base64}, %v{hex}.`,
+		Long: `Print records until Ctrl-C; with --count N records, with --end all records up to the
+current end of the partitions. The format is that of franz-go and rpk: %k key, %v value,
+%h headers (%h{2}{%k=%v }), %t topic, %p partition, %o offset, %d timestamp, %v{base64},
+%v{hex}.`,
 		Example: `  kafka-tunnel consume orders --end
   kafka-tunnel consume orders --from 1h --count 10 -f '%p %o %k: %v\n'`,
 		Args: cobra.ExactArgs(1),
@@ -76,16 +77,16 @@ topic, %p partition, %o offset, %d timestamp, %v{base64}, %v{hex}.`,
 	}
 	server.register(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&c.Group, "group", "", "as a member of a consumer group, whose offsets are committed")
-	flags.StringVar(&c.From, "from", "start", "start, end, an offset, a time such as 2006-01-02T15:04:05Z, or a duration ago such as 1h; where a group has not committed any")
-	flags.IntVar(&c.Count, "count", 0, "stop after so many records (default: do not)")
-	flags.BoolVar(&c.End, "end", false, "stop where the partitions end now")
-	flags.StringVarP(&c.Format, "format", "f", "%v\\n", "what to print of a record")
+	flags.StringVar(&c.Group, "group", "", "consume as a member of this consumer group, and commit its offsets")
+	flags.StringVar(&c.From, "from", "start", "first record: start, end, an offset, a time such as 2006-01-02T15:04:05Z, or an age such as 1h; committed offsets of a group have precedence")
+	flags.IntVar(&c.Count, "count", 0, "stop after N records (default: unlimited)")
+	flags.BoolVar(&c.End, "end", false, "stop at the current end of the partitions")
+	flags.StringVarP(&c.Format, "format", "f", "%v\\n", "format of a record")
 	return cmd
 }
 
-// progress shows a number on a terminal, at most ten times a second. It returns to the
-// beginning of the line, so out must not escape.
+// progress shows a number on a terminal, at most ten times a second. It writes a carriage
+// return, which out must not escape.
 func progress(out io.Writer) func(int) {
 	var last time.Time
 	return func(n int) {

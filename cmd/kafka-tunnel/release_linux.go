@@ -11,11 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// releaseMemory returns to the system what a tunnel at rest does not need: garbage, and the pages
-// of the program's own file (code and constants). Every package that is linked in is initialised
-// at the start, those of the lab and of the tools as well, and the kernel maps what surrounds each
+// releaseMemory returns memory to the system that an idle tunnel does not need: garbage, and the
+// pages of the program's own file (code and constants). At the start the runtime initialises every
+// linked package, also those of the lab and of the tools, and the kernel maps the pages around each
 // page that is used. A page that is used again is mapped again, from the page cache. Errors are
-// ignored: then the memory stays.
+// ignored: the memory then remains resident.
 func releaseMemory() {
 	debug.FreeOSMemory()
 	self, err := os.Readlink("/proc/self/exe")
@@ -35,8 +35,8 @@ func releaseMemory() {
 // A mapping is a range of addresses.
 type mapping struct{ start, length uintptr }
 
-// unwritten returns the mappings of a file that hold nothing but its pages. All others would lose
-// what was written to them, such as the relocated constants of a position-independent program.
+// unwritten returns the mappings of a file that contain only pages of the file. All others would
+// lose what was written to them, such as the relocated constants of a position-independent program.
 //
 //	00400000-00f17000 r-xp 00000000 fe:00 12345   /app/kafka-tunnel
 //	...
@@ -60,7 +60,7 @@ func unwritten(smaps io.Reader, file string) (all []mapping) {
 	return all
 }
 
-// rangeOf reads two addresses; the length is 0 if they are malformed.
+// rangeOf parses two addresses; the length is 0 if they are malformed.
 func rangeOf(text string) mapping {
 	from, to, _ := strings.Cut(text, "-")
 	start, err := strconv.ParseUint(from, 16, 64)

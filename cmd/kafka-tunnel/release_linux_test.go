@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// TestUnwritten: only mappings of the program that were not written to are given back.
+// TestUnwritten: only mappings of the program that were not written to are released.
 func TestUnwritten(t *testing.T) {
 	const smaps = `00400000-00f17000 r-xp 00000000 fe:00 12345                      /app/kafka-tunnel
 Size:              11356 kB
@@ -40,8 +40,8 @@ Anonymous:             0 kB
 	}
 }
 
-// TestTheStartIsGivenBack: of the pages of its own file, a tunnel that has started keeps a small
-// part. Most of the file is lab and tools, which are initialised with it.
+// TestTheStartIsGivenBack: a tunnel that has started keeps only a small part of the pages of
+// its own file in memory. Most of the file is lab and tools, which are initialised with it.
 func TestTheStartIsGivenBack(t *testing.T) {
 	daemon, log, _ := startChild(t, "run", "--bootstrap", "127.0.0.1:1", "--connectivity-via", "direct", "--listen", "127.0.0.1:0",
 		"--broker-ports", "0", "--admin-listen", "127.0.0.1:0")
@@ -50,7 +50,7 @@ func TestTheStartIsGivenBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Before it is given back nearly two thirds of the program are resident.
+	// Before the release nearly two thirds of the program are resident.
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.After(time.Minute); ; {

@@ -4,5 +4,5 @@ package main
 
 import "runtime/debug"
 
-// releaseMemory returns to the system what a tunnel at rest does not need.
+// releaseMemory returns memory to the system that an idle tunnel does not need.
 func releaseMemory() { debug.FreeOSMemory() }

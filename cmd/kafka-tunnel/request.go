@@ -25,11 +25,11 @@ func newRequestCommand() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "request API[:VERSION] [JSON | @FILE | -]",
-		Short: "Send a request to a broker and print the answer",
-		Long: `Send a request to a broker, through the running tunnel or past it, and print the
-answer as JSON. Fields have the names of Kafka's own schemas in camelCase; those that
-are left out have their defaults. Without a version it is the newest that both sides
-know. --template prints a request to fill in, --types what the fields are.`,
+		Short: "Send a request to a broker and print the response",
+		Long: `Send a request to a broker, through the running tunnel or directly, and print the
+response as JSON. Fields have the names of Kafka's own schemas in camelCase; missing
+fields have their default values. The default version is the newest that both sides
+support. --template prints a request to fill in, --types the types of the fields.`,
 		Example: `  kafka-tunnel request Metadata
   kafka-tunnel request ListOffsets:7 '{"topics": [{"name": "orders", "partitions": [{"partitionIndex": 3, "timestamp": -1}]}]}'
   kafka-tunnel request Fetch --template > fetch.json
@@ -73,17 +73,17 @@ know. --template prints a request to fill in, --types what the fields are.`,
 	}
 	server.register(cmd)
 	server.registerNode(cmd)
-	cmd.Flags().BoolVar(&template, "template", false, "print a request to fill in, and send nothing")
-	cmd.Flags().BoolVar(&types, "types", false, "print the fields with types and versions, and what may be null, and send nothing; with --template too")
-	cmd.Flags().BoolVar(&records, "records", false, "print records of the answer as batches, and not as base64")
+	cmd.Flags().BoolVar(&template, "template", false, "print a request to fill in; do not send anything")
+	cmd.Flags().BoolVar(&types, "types", false, "print the fields with types, versions and whether they may be null; do not send anything; may be combined with --template")
+	cmd.Flags().BoolVar(&records, "records", false, "print records of the response as batches instead of base64")
 	cmd.Flags().StringVarP(&format, "output", "o", "json", strings.Join(inspect.Formats(), " or "))
 	return cmd
 }
 
-// maxBody bounds what is read for a request: a broker takes no more.
+// maxBody limits the size of a request's JSON: a broker accepts no larger request.
 const maxBody = wire.MaxFrame
 
-// body reads the JSON of a request: itself, a file's or standard input's.
+// body returns the JSON of a request: the argument itself, a file or standard input.
 func body(arg string, stdin io.Reader) ([]byte, error) {
 	file, isFile := strings.CutPrefix(arg, "@")
 	if !isFile && arg != "-" {

@@ -20,11 +20,11 @@ func newRootCommand() *cobra.Command {
 		Short: "Kafka through the SAP Cloud Connector, for unmodified clients",
 		Long: `kafka-tunnel connects unmodified Kafka clients to brokers in a company's own
 network, through the SAP BTP connectivity proxy and the Cloud Connector. Clients
-connect to localhost:9092; one variable is enough on Cloud Foundry:
+connect to localhost:9092. On Cloud Foundry one environment variable is enough:
 
   KAFKA_TUNNEL_BOOTSTRAP=kafka-1.corp:9092,kafka-2.corp:9092
 
-` + "`kafka-tunnel lab`" + ` shows it on this machine, with nothing else installed.`,
+` + "`kafka-tunnel lab`" + ` demonstrates it on this machine, with nothing else installed.`,
 		Args:          cobra.NoArgs,
 		RunE:          runTunnel,
 		SilenceErrors: true,
@@ -46,8 +46,8 @@ connect to localhost:9092; one variable is enough on Cloud Foundry:
 	return root
 }
 
-// interruptible returns a context that Ctrl-C and SIGTERM end: being told to end is how a
-// command without an end of its own ends in good order.
+// interruptible returns a context that Ctrl-C and SIGTERM cancel, for commands that run
+// until they are interrupted and then succeed.
 func interruptible(cmd *cobra.Command) (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 }

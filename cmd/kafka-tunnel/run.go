@@ -24,12 +24,12 @@ func newRunCommand() *cobra.Command {
 	return cmd
 }
 
-// runTunnel serves until SIGTERM or SIGINT, then drains; a second signal ends it
-// at once.
+// runTunnel serves until SIGTERM or SIGINT, then drains; a second signal stops it
+// immediately.
 func runTunnel(cmd *cobra.Command, _ []string) error {
-	// Notified before anything else, so that no signal finds the default action.
-	// SIGHUP and SIGPIPE are caught and dropped: nothing that happens to a terminal
-	// or to whoever reads the log may end the tunnel.
+	// Signals are caught before anything else starts, so the default action never runs.
+	// SIGHUP and SIGPIPE are caught and dropped: the tunnel must survive the end of its
+	// terminal and of the reader of its log.
 	stop := make(chan os.Signal, 2)
 	signal.Notify(stop, syscall.SIGTERM, os.Interrupt)
 	defer signal.Stop(stop)
@@ -60,8 +60,8 @@ func runTunnel(cmd *cobra.Command, _ []string) error {
 	return nil
 }
 
-// How long a drain may take: a person at a terminal does not wait for as long as a platform.
-// Drain has its own bound (drain.timeout).
+// Limits for a drain after SIGINT and after SIGTERM: a person at a terminal waits less than
+// a platform. Drain has its own limit (drain.timeout).
 const (
 	interrupted = 3 * time.Second
 	forever     = time.Duration(math.MaxInt64)

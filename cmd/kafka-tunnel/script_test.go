@@ -19,14 +19,13 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"kafka-tunnel": main})
 }
 
-// vcap is a service binding that leads nowhere. The secret contains what clients
-// of UAA have to escape.
+// vcap is a service binding without a reachable service. The secret contains the characters
+// that clients of UAA must escape.
 const vcap = `{"connectivity":[{"label":"connectivity","name":"conn","instance_name":"conn","plan":"lite","tags":[],` +
 	`"credentials":{"onpremise_proxy_host":"127.0.0.1","onpremise_socks5_proxy_port":"1","clientid":"sb-clone!b1|connectivity!b2",` +
 	`"clientsecret":"s3cr3t!with|bars","token_service_url":"http://127.0.0.1:1"}}]}`
 
-// TestScripts runs testdata/script: the command line as users meet it, with exact
-// exit codes.
+// TestScripts runs testdata/script: the command line as users see it, with exact exit codes.
 func TestScripts(t *testing.T) {
 	protocol, err := filepath.Abs("../../docs/protocol.md")
 	if err != nil {
@@ -78,7 +77,7 @@ func freePort(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(l.Close())
 }
 
-// takePort NAME sets a variable to a port that is taken until the script ends.
+// takePort NAME sets a variable to a port that is in use until the script ends.
 func takePort(ts *testscript.TestScript, _ bool, args []string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	ts.Check(err)

@@ -21,7 +21,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/tunnel"
 )
 
-// setup is a configuration that can be run.
+// setup is a valid configuration, from which a tunnel can start.
 type setup struct {
 	effective *config.Effective
 	input     config.Input
@@ -37,8 +37,8 @@ func load(flags *pflag.FlagSet, environ []string) (*setup, error) {
 	return &setup{effective, input}, nil
 }
 
-// reload returns how to read the credentials again, or nil where they cannot change: a
-// variable stays as it is, files in a folder are replaced (Kubernetes).
+// reload returns a function that reads the credentials again, or nil if they cannot change:
+// Kubernetes replaces the files of a binding, but an environment variable never changes.
 func (s *setup) reload() func() (config.Config, error) {
 	inFolder := func(b *config.Binding) bool {
 		if b == nil {
@@ -67,11 +67,11 @@ type running struct {
 	cancel   context.CancelFunc // of settling
 }
 
-// settled is how long after its start a tunnel has done what it does once: log lines, the first
-// token, the first look at everything that is looked at regularly.
+// settled is how long after its start a tunnel has finished its initial work: log lines, the first
+// token, the first round of all periodic checks.
 const settled = 2 * time.Second
 
-// settle gives back what only the start has used.
+// settle releases the memory that only the start has used.
 func settle(ctx context.Context) {
 	select {
 	case <-time.After(settled):
@@ -80,7 +80,7 @@ func settle(ctx context.Context) {
 	}
 }
 
-// Close ends the tunnel, and then its log.
+// Close stops the tunnel, and then its log.
 func (r *running) Close() {
 	r.cancel()
 	r.settling.Wait()
@@ -88,7 +88,7 @@ func (r *running) Close() {
 	r.log.Close()
 }
 
-// failed returns why the tunnel must be started again.
+// failed returns the failure for which the tunnel must be restarted.
 func (r *running) failed() error {
 	return failure.New(failure.Internal, r.Alive())
 }
@@ -156,7 +156,7 @@ func adminClient(cmd *cobra.Command) (*admin.Client, error) {
 		return nil, err
 	}
 	if listen.Port == 0 {
-		return nil, failure.New(failure.ConfigInvalid, errors.New("admin.listen has port 0: say the port that the tunnel printed with --admin-listen"))
+		return nil, failure.New(failure.ConfigInvalid, errors.New("admin.listen has port 0: set --admin-listen to the address that the tunnel logged at its start"))
 	}
 	return &admin.Client{BaseURL: admin.BaseURL(listen.Host, listen.Port)}, nil
 }
@@ -167,13 +167,13 @@ func adminListen(cmd *cobra.Command) (config.HostPort, error) {
 	if err != nil {
 		return config.HostPort{}, err
 	}
-	listen, _ := hostport.Parse(text) // it has been understood
+	listen, _ := hostport.Parse(text) // valid: inEffect has checked it
 	return listen, nil
 }
 
-// inEffect returns the value of the first key that is wanted. Only that one matters here:
-// where the command runs, the rest of the configuration may be missing, such as the
-// bootstrap address in a shell beside the tunnel.
+// inEffect returns the effective value of the first key that wanted selects. The rest of the
+// configuration may be missing where the command runs, for example the bootstrap address in
+// a shell in the tunnel's container.
 func inEffect(in config.Input, wanted func(key string) bool) (string, error) {
 	effective, err := config.Load(in)
 	var values []config.Value

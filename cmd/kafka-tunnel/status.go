@@ -27,8 +27,8 @@ func newStatusCommand() *cobra.Command {
 			case watch:
 				ctx, stop := interruptible(cmd)
 				defer stop()
-				// What the status holds is escaped already, and the screen is cleared by an
-				// escape sequence.
+				// The text of the status is already escaped, and an escape sequence clears the
+				// screen.
 				return client.Watch(ctx, os.Stdout, admin.WatchOptions{Every: 2 * time.Second, Clear: terminal.Is(os.Stdout)})
 			case asJSON:
 				body, err := client.StatusJSON(cmd.Context())
@@ -50,8 +50,8 @@ func newStatusCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.Flags().BoolVar(&watch, "watch", false, "show it again every two seconds until Ctrl-C")
-	cmd.Flags().BoolVar(&connections, "connections", false, "list the open connections too, by the numbers that log lines carry as conn")
+	cmd.Flags().BoolVar(&watch, "watch", false, "refresh every two seconds until Ctrl-C")
+	cmd.Flags().BoolVar(&connections, "connections", false, "also list the open connections, with the numbers that log lines have as conn")
 	cmd.MarkFlagsMutuallyExclusive("json", "watch", "connections")
 	addFlags(cmd.Flags(), "admin-listen", "config")
 	return cmd

@@ -25,14 +25,14 @@ func newTapCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tap",
 		Short: "Watch the frames that pass through the running tunnel",
-		Long: `Watch the frames that pass through the running tunnel: requests (>) and responses (<)
-as they come, before addresses are replaced, with their sizes, the latency of the responses
-and their error codes. Bodies are shown with --bodies, records in them with --records. The
-tunnel never shows SASL tokens, nor bodies with credentials or configurations.
+		Long: `Watch the frames that pass through the running tunnel: requests (>) and responses (<),
+before the tunnel replaces addresses, with their sizes, the latency of the responses and
+their error codes. --bodies shows the bodies, --records also the records in them. The
+tunnel never shows SASL tokens, credentials or configurations.
 
 The tunnel must be started with admin.tap (KAFKA_TUNNEL_ADMIN_TAP=true), and shows frames on
-loopback only. Connections never wait for a viewer: frames that are not read fast enough are
-dropped, and their number is shown. There is one viewer at a time, the one that came last.`,
+loopback only. Connections never wait for a viewer: the tunnel drops frames that are not
+read fast enough and reports their number. A new viewer replaces the previous one.`,
 		Example: `  kafka-tunnel tap --errors
   kafka-tunnel tap --api Produce --node 2
   kafka-tunnel tap --api Metadata --bodies --json | jq .body.brokers`,
@@ -56,7 +56,7 @@ dropped, and their number is shown. There is one viewer at a time, the one that 
 			decoder := inspect.NewTapDecoder(filter)
 			seen := 0
 			err = client.Tap(ctx, filter, func() {
-				_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "watching; Ctrl-C ends it")
+				_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "watching; press Ctrl-C to stop")
 				if !asJSON {
 					_ = inspect.TapHeading(out)
 				}
@@ -85,7 +85,7 @@ dropped, and their number is shown. There is one viewer at a time, the one that 
 	}
 	flags := cmd.Flags()
 	flags.StringSliceVar(&apis, "api", nil, "only these APIs, by name or key")
-	flags.StringSliceVar(&nodes, "node", nil, "only connections to these brokers: node ids, or bootstrap")
+	flags.StringSliceVar(&nodes, "node", nil, "only connections to these brokers: node ids or bootstrap")
 	flags.StringSliceVar(&conns, "conn", nil, "only these connections: the numbers in log lines (conn)")
 	flags.BoolVar(&onlyErrors, "errors", false, "only responses with an error code")
 	flags.BoolVar(&asJSON, "json", false, "print JSON, one line for each frame")
@@ -111,5 +111,5 @@ func printEvent(out io.Writer, e inspect.TapEvent, asJSON bool) error {
 	return err
 }
 
-// errEnough ends a command after --count frames.
+// errEnough stops the command after --count frames.
 var errEnough = errors.New("enough")

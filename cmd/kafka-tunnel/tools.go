@@ -4,8 +4,8 @@ package main
 
 import "github.com/spf13/cobra"
 
-// toolCommands returns the commands that know Kafka's protocol, and the lab. A build with the tag
-// notools is without them: docs/performance.md compares the memory of both.
+// toolCommands returns the commands that decode Kafka's protocol, and the lab. A build with the
+// tag notools excludes them: docs/performance.md compares the memory of both.
 func toolCommands() []*cobra.Command {
 	return []*cobra.Command{
 		newLabCommand(),

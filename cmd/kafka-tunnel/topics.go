@@ -14,7 +14,7 @@ import (
 func newTopicsCommand() *cobra.Command {
 	return listCommand(&cobra.Command{
 		Use:     "topics [TOPIC...]",
-		Short:   "List the topics, or the partitions of some: leaders, replicas, offsets",
+		Short:   "List all topics, or the partitions of some topics: leaders, replicas, offsets",
 		Example: "  kafka-tunnel topics\n  kafka-tunnel topics orders",
 	}, inspect.Server.Topics)
 }
@@ -22,12 +22,12 @@ func newTopicsCommand() *cobra.Command {
 func newGroupsCommand() *cobra.Command {
 	return listCommand(&cobra.Command{
 		Use:     "groups [GROUP...]",
-		Short:   "List the groups, or the members, offsets and lag of some",
+		Short:   "List all groups, or the members, offsets and lag of some groups",
 		Example: "  kafka-tunnel groups\n  kafka-tunnel groups billing",
 	}, inspect.Server.Groups)
 }
 
-// listCommand completes a command that lists things, or looks at those that are named.
+// listCommand completes a command that lists all items, or shows those that are named.
 func listCommand(cmd *cobra.Command, list func(inspect.Server, context.Context, io.Writer, ...string) error) *cobra.Command {
 	var server serverFlags
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

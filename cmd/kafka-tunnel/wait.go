@@ -16,9 +16,9 @@ func newWaitCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "wait",
 		Short: "Block until the running tunnel is ready",
-		Long: `Block until the running tunnel is ready: 0 as soon as it is, 1 when it was not in
-time (the failing hop and what to do on stderr), 69 when no tunnel answered.
-A refused port is tried again, because the tunnel may start later.`,
+		Long: `Block until the running tunnel is ready. Exit code 0: the tunnel is ready. 1: it was not
+ready in time; stderr has the failing hop and what to do. 69: no tunnel answered.
+A refused connection is tried again, because the tunnel may start later.`,
 		Example: "  kafka-tunnel wait --for bound --max 30s; exec node server.js",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -42,7 +42,7 @@ A refused port is tried again, because the tunnel may start later.`,
 	}
 	cmd.Flags().StringVar(&what, "for", string(admin.ForReady), "what to wait for: bound or ready")
 	cmd.Flags().DurationVar(&o.Max, "max", time.Minute, "how long to wait")
-	cmd.Flags().StringVar(&o.Cluster, "cluster", "", "wait for this cluster alone")
+	cmd.Flags().StringVar(&o.Cluster, "cluster", "", "wait for this cluster only")
 	addFlags(cmd.Flags(), "admin-listen", "config")
 	return cmd
 }

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestAnAcceptLoopThatEndsExitsWith70 takes a listening socket away from a running
-// tunnel: it cannot heal that, and only a new start can (R22).
+// TestAnAcceptLoopThatEndsExitsWith70 closes a listening socket of a running tunnel, which
+// cannot recover from that without a restart (R22).
 func TestAnAcceptLoopThatEndsExitsWith70(t *testing.T) {
 	for name, args := range map[string][]string{
 		"run":  {"run"},

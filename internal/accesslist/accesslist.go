@@ -1,16 +1,15 @@
-// Package accesslist makes the list of entries that the access control of a Cloud
-// Connector must have, for people and for its REST API, of what a tunnel knows of its
-// brokers.
+// Package accesslist lists the entries that the access control of a Cloud Connector must have
+// for the brokers that a tunnel knows. The list is for people, or for the Cloud Connector's
+// REST API.
 //
 //	entries := accesslist.Of(status.Clusters)
-//	accesslist.Table(os.Stdout, entries)      // to be typed in
-//	accesslist.JSON(os.Stdout, entries)       // to be posted, one by one
+//	accesslist.Table(os.Stdout, entries)      // to type in
+//	accesslist.JSON(os.Stdout, entries)       // to post, one by one
 //
-// Every broker that a response has named needs one, under its virtual address (what the
-// tunnel asks for) and leading to the address that the broker advertises (what the
-// company's network knows it by). A bootstrap address that is no broker's own, such as
-// a load balancer's, is listed as well; where it leads, nobody but the Cloud Connector
-// knows.
+// Every broker that a response has named needs an entry. Its virtual address is the one that
+// the tunnel sends in CONNECT; its internal address is the one that the broker advertises in
+// the company's network. A bootstrap address that belongs to no broker, such as that of a load
+// balancer, is listed as well; only the Cloud Connector knows its internal address.
 package accesslist
 
 import (
@@ -28,9 +27,9 @@ import (
 
 // An Entry is one line of the access control.
 type Entry struct {
-	LocationID string // of the Cloud Connector that needs it
+	LocationID string // Location ID of the Cloud Connector that needs the entry
 	Virtual    string // host:port
-	Internal   string // host:port; "": not known
+	Internal   string // host:port; "": unknown
 	Serves     string // for people: "broker 1 of default"
 }
 
@@ -65,22 +64,22 @@ func Of(clusters []admin.ClusterStatus) []Entry {
 	return all
 }
 
-// Table writes the entries as the Cloud Connector's form asks for them.
+// Table writes the entries in the order of the Cloud Connector's form.
 func Table(w io.Writer, entries []Entry) error {
 	rows := [][]string{{"LOCATION ID", "PROTOCOL", "VIRTUAL HOST", "VIRTUAL PORT", "INTERNAL HOST", "INTERNAL PORT", "FOR"}}
 	for _, e := range entries {
 		host, port := split(e.Virtual)
 		inner, innerPort := split(e.Internal)
 		if e.Internal == "" {
-			inner, innerPort = "(as it is)", "-"
+			inner, innerPort = "(unchanged)", "-"
 		}
 		rows = append(rows, []string{cmp.Or(e.LocationID, "-"), "TCP", host, port, inner, innerPort, e.Serves})
 	}
 	return terminal.Table(w, rows...)
 }
 
-// A mapping is the body of POST .../subaccounts/REGION/SUBACCOUNT/systemMappings (SAP
-// help, Cloud Connector, "System Mappings").
+// A mapping is the body of POST .../subaccounts/REGION/SUBACCOUNT/systemMappings (SAP Help,
+// Cloud Connector, "System Mappings").
 type mapping struct {
 	VirtualHost        string `json:"virtualHost"`
 	VirtualPort        string `json:"virtualPort"`
@@ -92,8 +91,8 @@ type mapping struct {
 	Description        string `json:"description"`
 }
 
-// JSON writes a list of bodies for the Cloud Connector's REST API. Entries whose
-// internal address is not known are left out: they exist already.
+// JSON writes a list of bodies for the Cloud Connector's REST API. It leaves out entries whose
+// internal address is unknown: they exist already.
 func JSON(w io.Writer, entries []Entry) error {
 	list := []mapping{}
 	for _, e := range entries {

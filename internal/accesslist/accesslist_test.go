@@ -43,7 +43,7 @@ func TestTable(t *testing.T) {
 	const want = `LOCATION ID  PROTOCOL  VIRTUAL HOST  VIRTUAL PORT  INTERNAL HOST  INTERNAL PORT  FOR
 -            TCP       k.corp        9092          k.corp         9092           broker 7 of other, broker 9 of other
 -            TCP       k8.corp       9092          evil\x1bJ      1              broker 8 of other
-BERLIN       TCP       lb.corp       9092          (as it is)     -              bootstrap of default
+BERLIN       TCP       lb.corp       9092          (unchanged)    -              bootstrap of default
 BERLIN       TCP       vkafka-1      9092          kafka-1.corp   9093           broker 1 of default
 PARIS        TCP       vkafka-2      9092          kafka-2.corp   9093           broker 2 of default
 `

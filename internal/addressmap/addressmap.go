@@ -6,17 +6,16 @@
 //	{from: HOST[:PORT|:LOW-HIGH], to: HOST[:PORT|:LOW-HIGH], location_id: X}
 //	{from: node:ID,               to: HOST[:PORT],           location_id: X}
 //
-// Hosts are compared without regard to case. `from` may hold one `*`, which
-// stands for one or more characters, dots too; a `*` in `to` is replaced by what
-// it stood for. Without a port `from` takes any port and `to` keeps the port. A
-// range maps to a range of the same size, by offset. The first rule that matches
-// decides; an address that no rule matches stays as it is. Without location_id
-// the cluster's Location ID is used.
+// Hosts are compared without regard to case. `from` may contain one `*`, which matches one or
+// more characters, including dots; a `*` in `to` is replaced by the text that matched. Without
+// a port `from` matches any port and `to` keeps the port. A range maps to a range of the same
+// size, by offset. The first rule that matches decides; an address that no rule matches is not
+// changed. Without location_id the cluster's Location ID is used.
 //
 //	rules, err := addressmap.Parse([]addressmap.Text{{From: "kafka-*.corp:9092", To: "vkafka-*:19092"}})
 //	to, ok := rules.Translate(1, "kafka-1.corp", 9092)   // vkafka-1:19092
 //
-// The package knows nothing of brokers or connections.
+// The package knows neither brokers nor connections.
 package addressmap
 
 import (
@@ -26,11 +25,11 @@ import (
 	"strings"
 )
 
-// A Text is a rule as it stands in the configuration.
+// A Text is a rule as written in the configuration.
 type Text struct {
 	From string
 	To   string
-	// LocationID is nil when the rule does not say one.
+	// LocationID is nil if the rule has none.
 	LocationID *string
 }
 
@@ -38,7 +37,7 @@ type Text struct {
 type Address struct {
 	Host string
 	Port uint16
-	// LocationID is nil when the rule did not say one.
+	// LocationID is nil if the rule has none.
 	LocationID *string
 }
 
@@ -51,16 +50,16 @@ type rule struct {
 	location *string
 }
 
-// pattern is one side of a rule: a host with at most one star and a port range
-// (low 0: any port or the same port).
+// pattern is one side of a rule: a host with at most one star, and a port range (low 0: any
+// port, or the same port).
 type pattern struct {
 	prefix, suffix string
 	star           bool
 	low, high      uint16
 }
 
-// Parse reads rules. The error names the rule by its position, counted from 1,
-// and says what to change.
+// Parse parses rules. The error names the rule by its position, counted from 1, and what to
+// change.
 func Parse(texts []Text) (Rules, error) {
 	rules := make(Rules, 0, len(texts))
 	for i, text := range texts {
@@ -88,7 +87,7 @@ func parseRule(text Text) (rule, error) {
 		node := int32(n)
 		r.node = &node
 		if to.star || to.low != to.high {
-			return rule{}, fmt.Errorf("to: one node needs one address, without * and without a range")
+			return rule{}, fmt.Errorf("to: a node requires one address, without * and without a port range")
 		}
 		return r, nil
 	}
@@ -97,11 +96,11 @@ func parseRule(text Text) (rule, error) {
 	}
 	switch {
 	case to.star && !r.from.star:
-		return rule{}, fmt.Errorf("to: has a * but from has none")
+		return rule{}, fmt.Errorf("to: * requires a * in from")
 	case to.low != to.high && to.high-to.low != r.from.high-r.from.low:
 		return rule{}, fmt.Errorf("the port ranges differ in size: %d and %d ports", r.from.ports(), to.ports())
 	case r.from.low != r.from.high && to.low == to.high && to.low != 0:
-		return rule{}, fmt.Errorf("to: a range needs a range of the same size, or no port at all to keep it")
+		return rule{}, fmt.Errorf("to: expected a port range of the same size, or no port to keep the port")
 	}
 	return r, nil
 }
@@ -113,8 +112,7 @@ func (p pattern) ports() int {
 	return int(p.high) - int(p.low) + 1
 }
 
-// parsePattern reads HOST, HOST:PORT or HOST:LOW-HIGH. An IPv6 literal stands in
-// square brackets.
+// parsePattern parses HOST, HOST:PORT or HOST:LOW-HIGH. An IPv6 literal is in square brackets.
 func parsePattern(s string) (pattern, error) {
 	host, ports := s, ""
 	if rest, ok := strings.CutPrefix(s, "["); ok {
@@ -125,24 +123,24 @@ func parsePattern(s string) (pattern, error) {
 		host, ports = literal, after
 		if after != "" {
 			if after[0] != ':' {
-				return pattern{}, fmt.Errorf("%q: a colon and a port is expected after the bracket", s)
+				return pattern{}, fmt.Errorf("%q: expected a colon and a port after the bracket", s)
 			}
 			ports = after[1:]
 			if ports == "" {
-				return pattern{}, fmt.Errorf("%q lacks its port", s)
+				return pattern{}, fmt.Errorf("%q: the port is missing", s)
 			}
 		}
 	} else if i := strings.IndexByte(s, ':'); i >= 0 {
 		host, ports = s[:i], s[i+1:]
 		if ports == "" {
-			return pattern{}, fmt.Errorf("%q lacks its port", s)
+			return pattern{}, fmt.Errorf("%q: the port is missing", s)
 		}
 	}
 	var p pattern
 	host = strings.ToLower(host)
 	switch {
 	case host == "":
-		return pattern{}, fmt.Errorf("%q lacks its host", s)
+		return pattern{}, fmt.Errorf("%q: the host is missing", s)
 	case strings.Count(host, "*") > 1:
 		return pattern{}, fmt.Errorf("%q has more than one *", s)
 	case strings.ContainsAny(host, " \t/@,"):
@@ -163,7 +161,7 @@ func parsePattern(s string) (pattern, error) {
 			return pattern{}, fmt.Errorf("%q: %w", s, err)
 		}
 		if p.high < p.low {
-			return pattern{}, fmt.Errorf("%q: the range ends before it begins", s)
+			return pattern{}, fmt.Errorf("%q: the end of the range is below its start", s)
 		}
 	}
 	return p, nil
@@ -177,8 +175,8 @@ func parsePort(s string) (uint16, error) {
 	return uint16(n), nil
 }
 
-// Translate applies the first rule that matches the address that node
-// advertises. ok is false when none does.
+// Translate applies the first rule that matches the address that a node advertises. ok is false
+// if no rule matches.
 func (rules Rules) Translate(node int32, host string, port uint16) (to Address, ok bool) {
 	host = strings.ToLower(host)
 	for _, r := range rules {
@@ -195,8 +193,8 @@ func (rules Rules) Translate(node int32, host string, port uint16) (to Address, 
 	return Address{}, false
 }
 
-// match reports whether the address fits, what the star stood for and how far
-// into the range the port is.
+// match reports whether the address matches, the text that matched the star, and the offset of
+// the port in the range.
 func (p pattern) match(host string, port uint16) (stood string, offset uint16, ok bool) {
 	if p.low != 0 {
 		if port < p.low || port > p.high {

@@ -67,26 +67,26 @@ func itoa(n uint16) string {
 
 func TestParseRefuses(t *testing.T) {
 	tests := []struct{ from, to, says string }{
-		{"", "v", "lacks its host"},
-		{":9092", "v", "lacks its host"},
-		{"a:", "v", "lacks its port"},
+		{"", "v", "the host is missing"},
+		{":9092", "v", "the host is missing"},
+		{"a:", "v", "the port is missing"},
 		{"a:0", "v", "not a port"},
 		{"a:70000", "v", "not a port"},
-		{"a:9-8", "v", "ends before it begins"},
+		{"a:9-8", "v", "is below its start"},
 		{"a*b*c", "v", "more than one *"},
-		{"a", "v*", "from has none"},
+		{"a", "v*", "requires a * in from"},
 		{"a:1-5", "v:1-4", "differ in size"},
 		{"a", "v:1-4", "differ in size"},
-		{"a:1-5", "v:9", "a range of the same size"},
+		{"a:1-5", "v:9", "a port range of the same size"},
 		{"node:x", "v:9", "not a node id"},
 		{"node:-1", "v:9", "not a node id"},
 		{"node:1", "v*:9", "one address"},
 		{"node:1", "v:1-9", "one address"},
 		{"[::1", "v", "square brackets"},
 		{"[::1]9", "v", "after the bracket"},
-		{"[::1]:", "v", "lacks its port"},
+		{"[::1]:", "v", "the port is missing"},
 		{"a b", "v", "not a host name"},
-		{"a", "", "lacks its host"},
+		{"a", "", "the host is missing"},
 	}
 	for _, tt := range tests {
 		_, err := Parse([]Text{text("ok", "ok"), text(tt.from, tt.to)})

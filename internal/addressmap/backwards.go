@@ -2,10 +2,10 @@ package addressmap
 
 import "strings"
 
-// Backwards returns the host that is advertised by the broker behind a virtual address
-// of a Cloud Connector. ok is false when the rules do not say: no rule leads there, the
-// one that does holds for a node id or drops what its * stood for, or several do for
-// different hosts.
+// Backwards returns the host that the broker with a virtual address of a Cloud Connector
+// advertises. ok is false if the rules do not determine it: no rule has this address, the rule
+// is for a node id or drops the text that matched its *, or several rules have it for different
+// hosts.
 func (rules Rules) Backwards(host string, port uint16, location string) (advertised string, ok bool) {
 	host = strings.ToLower(host)
 	for _, r := range rules {
@@ -27,7 +27,7 @@ func (rules Rules) Backwards(host string, port uint16, location string) (adverti
 		if r.from.low != 0 && r.to.low != 0 {
 			from = r.from.low + offset
 		}
-		// An earlier rule may lead this name elsewhere.
+		// An earlier rule may map this name to another address.
 		if to, ok := rules.Translate(-1, name, from); !ok || to.Host != host || to.Port != port {
 			continue
 		}

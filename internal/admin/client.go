@@ -16,26 +16,25 @@ import (
 )
 
 const (
-	// requestTimeout bounds one request of a client: everything is answered from
-	// memory, on the same machine.
+	// requestTimeout limits one request of a client: the server answers from memory, on the
+	// same machine.
 	requestTimeout = 2 * time.Second
-	// maxBody bounds what a client reads of an answer.
+	// maxBody limits the size of a response.
 	maxBody = 4 << 20
 )
 
-// A Client asks a running tunnel. It is made for one command: each request has a
-// connection of its own and nothing stays open.
+// A Client sends requests to a running tunnel. It is made for one command: each request has a
+// connection of its own, and none stays open.
 type Client struct {
-	// BaseURL is where the tunnel's admin address is, as [BaseURL] makes it.
+	// BaseURL is the URL of the tunnel's admin address, as returned by [BaseURL].
 	BaseURL string
-	// Transport sends the requests; nil: TCP, never through an HTTP proxy of the
-	// environment.
+	// Transport sends the requests; nil: TCP, without the HTTP proxy of the environment.
 	Transport http.RoundTripper
 }
 
-// ErrNotOurs is wrapped by errors that say that something answers at the admin
-// address which is not the tunnel.
-var ErrNotOurs = errors.New("what answers there is not kafka-tunnel")
+// ErrNotOurs is wrapped by errors which report that the server at the admin address is not the
+// tunnel.
+var ErrNotOurs = errors.New("the server at this address is not kafka-tunnel")
 
 // Status returns what the tunnel is doing.
 func (c *Client) Status(ctx context.Context) (Status, error) {
@@ -50,8 +49,8 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	return s, nil
 }
 
-// StatusJSON returns the answer of /status as it came, with the fields of a
-// tunnel newer than this client.
+// StatusJSON returns the response of /status unchanged, with the fields of a tunnel that is
+// newer than this client.
 func (c *Client) StatusJSON(ctx context.Context) ([]byte, error) {
 	a, err := c.get(ctx, "/status")
 	if err != nil {
@@ -63,21 +62,21 @@ func (c *Client) StatusJSON(ctx context.Context) ([]byte, error) {
 	return a.body, nil
 }
 
-// answer is what the tunnel said.
+// answer is a response of the tunnel.
 type answer struct {
 	url  string
 	code int
 	body []byte
 }
 
-// refusal makes an error of an answer that is not the one hoped for.
+// refusal returns the error for a response with an unexpected status.
 func (a answer) refusal() error {
 	text, _, _ := strings.Cut(string(a.body), "\n")
 	return fmt.Errorf("kafka-tunnel at %s answers %d: %s", a.url, a.code, plain(text))
 }
 
-// get sends one request. An error means that no kafka-tunnel answered; any
-// status code is an answer.
+// get sends one request. An error means that no kafka-tunnel answered; any status code is an
+// answer.
 func (c *Client) get(ctx context.Context, path string) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -89,21 +88,21 @@ func (c *Client) get(ctx context.Context, path string) (answer, error) {
 	return c.read(path, response)
 }
 
-// read takes the whole of an answer.
+// read reads a whole response.
 func (c *Client) read(path string, response *http.Response) (answer, error) {
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
 	if err != nil {
 		return answer{}, c.unreachable(err)
 	}
 	if len(body) > maxBody {
-		return answer{}, fmt.Errorf("%s: the answer is larger than %d bytes", c.url(path), maxBody)
+		return answer{}, fmt.Errorf("%s: the response is larger than %d bytes", c.url(path), maxBody)
 	}
 	return answer{url: c.url(path), code: response.StatusCode, body: body}, nil
 }
 
 func (c *Client) url(path string) string { return strings.TrimSuffix(c.BaseURL, "/") + path }
 
-// roundTrip sends one request; the connection ends with the body of the response.
+// roundTrip sends one request; closing the body of the response closes the connection.
 func (c *Client) roundTrip(ctx context.Context, path string) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url(path), nil)
 	if err != nil {
@@ -130,11 +129,11 @@ func (c *Client) roundTrip(ctx context.Context, path string) (*http.Response, er
 	return response, nil
 }
 
-// open asks for a stream of frames. The head of the answer is bounded as that of others.
+// open requests a stream of frames. The head of the response has the same limits as others.
 func (c *Client) open(ctx context.Context, path string) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	impatient := time.AfterFunc(requestTimeout, cancel)
-	response, err := c.roundTrip(ctx, path) //nolint:bodyclose // the stream does
+	response, err := c.roundTrip(ctx, path) //nolint:bodyclose // closing the stream does
 	if inTime := impatient.Stop(); err != nil {
 		cancel()
 		if !inTime {
@@ -148,7 +147,7 @@ func (c *Client) open(ctx context.Context, path string) (io.ReadCloser, error) {
 	}
 	defer body.Close()
 	if response.StatusCode == http.StatusOK {
-		return nil, fmt.Errorf("kafka-tunnel at %s is of another version, which answers with %q: use the kafka-tunnel of the same version", c.BaseURL, plain(response.Header.Get("Content-Type")))
+		return nil, fmt.Errorf("kafka-tunnel at %s has another version (its response is %q): use a kafka-tunnel of the same version", c.BaseURL, plain(response.Header.Get("Content-Type")))
 	}
 	a, err := c.read(path, response)
 	if err != nil {
@@ -157,7 +156,7 @@ func (c *Client) open(ctx context.Context, path string) (io.ReadCloser, error) {
 	return nil, a.refusal()
 }
 
-// A stream is the body of an answer without an end.
+// A stream is the body of a response without an end.
 type stream struct {
 	io.ReadCloser
 	cancel context.CancelFunc
@@ -169,14 +168,14 @@ func (s *stream) Close() error {
 	return s.ReadCloser.Close()
 }
 
-// unreachable says in the words of the shell why nobody answered.
+// unreachable returns a short reason why no server answered.
 func (c *Client) unreachable(err error) error {
 	var reason string
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		reason = "connection refused"
 	case errors.Is(err, context.DeadlineExceeded):
-		reason = "no answer in time"
+		reason = "no response in time"
 	case errors.Is(err, context.Canceled):
 		reason = "interrupted"
 	default:
@@ -185,7 +184,7 @@ func (c *Client) unreachable(err error) error {
 	return &unreachableError{base: c.BaseURL, reason: reason, err: err}
 }
 
-// unreachableError shows a short reason and keeps the long one for errors.Is.
+// unreachableError shows a short reason and wraps the full error for errors.Is.
 type unreachableError struct {
 	base, reason string
 	err          error

@@ -81,20 +81,20 @@ func TestWait(t *testing.T) {
 		}, WaitOptions{Max: time.Second}, Reached, 0, 0, nil},
 		{"nothing tried yet", func() *fakeNetwork {
 			return &fakeNetwork{source: &fakeTunnel{bound: true, clusters: []ClusterReadiness{{Name: "default"}}}}
-		}, WaitOptions{Max: time.Second}, NotInTime, 1, time.Second, []string{"cluster default: nothing has been tried yet"}},
+		}, WaitOptions{Max: time.Second}, NotInTime, 1, time.Second, []string{"cluster default: no connection has been tried yet"}},
 		{"stopping", func() *fakeNetwork {
 			f := healthy()
 			f.draining = true
 			return &fakeNetwork{source: f}
 		}, WaitOptions{Max: time.Second}, NotInTime, 1, time.Second, []string{"kafka-tunnel is stopping"}},
 		{"nobody", func() *fakeNetwork { return &fakeNetwork{up: func() bool { return false }} },
-			WaitOptions{Max: time.Minute}, NobodyAnswered, 69, time.Minute, []string{"nobody answered for 1m0s", base + ": connection refused"}},
+			WaitOptions{Max: time.Minute}, NoAnswer, 69, time.Minute, []string{"no tunnel answered within 1m0s", base + ": connection refused"}},
 		{"silence", func() *fakeNetwork { return &fakeNetwork{silent: true} },
-			WaitOptions{Max: 5 * time.Second}, NobodyAnswered, 69, 5 * time.Second, []string{"no answer in time"}},
+			WaitOptions{Max: 5 * time.Second}, NoAnswer, 69, 5 * time.Second, []string{"no response in time"}},
 		{"asked once", func() *fakeNetwork { return &fakeNetwork{source: trouble()} },
 			WaitOptions{}, NotInTime, 1, 0, []string{"access_not_allowed"}},
 		{"asked once, silence", func() *fakeNetwork { return &fakeNetwork{silent: true} },
-			WaitOptions{}, NobodyAnswered, 69, requestTimeout, nil},
+			WaitOptions{}, NoAnswer, 69, requestTimeout, nil},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -171,7 +171,7 @@ func TestWaitEndsAtOnce(t *testing.T) {
 		options WaitOptions
 		want    string
 	}{
-		{"no such cluster", base, WaitOptions{Cluster: "nobody", Max: time.Hour}, "404: There is no cluster of this name."},
+		{"no such cluster", base, WaitOptions{Cluster: "nobody", Max: time.Hour}, "404: There is no cluster with this name."},
 		{"wrong word", base, WaitOptions{For: "red", Max: time.Hour}, `cannot wait for "red"`},
 		{"malformed address", "http://[::1", WaitOptions{Max: time.Hour}, "malformed"},
 	}
@@ -228,8 +228,8 @@ func TestClientMeetsSomethingElse(t *testing.T) {
 			h(w, r)
 		})
 	}
-	// The local port of an open connection: nobody listens there, and nobody else
-	// can while the test runs.
+	// The local port of an open connection: no socket listens on it, and none can while the
+	// test runs.
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -333,7 +333,7 @@ func TestWatchEndsWithItsReader(t *testing.T) {
 func TestOutcomesInWords(t *testing.T) {
 	// A result is printed in errors of tests and logs: the message must hold up
 	// with nothing known.
-	for _, r := range []WaitResult{{Outcome: NotInTime}, {Outcome: NobodyAnswered, Err: io.EOF}, {}} {
+	for _, r := range []WaitResult{{Outcome: NotInTime}, {Outcome: NoAnswer, Err: io.EOF}, {}} {
 		if got := fmt.Sprint(r.Message()); strings.Contains(got, "%!") {
 			t.Error(got)
 		}

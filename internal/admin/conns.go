@@ -7,17 +7,16 @@ import (
 	"time"
 )
 
-// conns are the open connections of a server. A new connection is accepted even when there
-// are enough: what it is for, perhaps a probe on whose answer the platform kills the process,
-// is only known once its request has been read. So a connection that is not being served
-// gives way to it.
+// conns are the open connections of a server. A new connection is accepted even if there are
+// enough: only its request shows whether it is a probe, on whose response the platform decides
+// to kill the process. It replaces a connection that is not being served:
 //
 //	Accept ── fewer than maxConnections ──▶ served
 //	   └── else close the oldest idle one, or the oldest without a whole request,
-//	       or the one whose answer has not been read for the longest time
+//	       or the one that has not read its response for the longest time
 type conns struct {
 	mu      sync.Mutex
-	changed *sync.Cond // there may be room, or another connection that can give way
+	changed *sync.Cond // signals that there may be room, or another connection that can be closed
 	open    map[*conn]struct{}
 	idle    int
 	ended   bool
@@ -35,8 +34,8 @@ type conn struct {
 	conns *conns
 
 	state   http.ConnState // new or idle until a whole request has been read, then active
-	since   time.Time      // of the state
-	writing time.Time      // since when a Write has been waiting; zero: none is
+	since   time.Time      // when state last changed
+	writing time.Time      // since when a Write has been waiting; zero: no Write waits
 }
 
 // A listener accepts connections into conns.
@@ -65,7 +64,7 @@ func (l *listener) Close() error {
 	return l.Listener.Close()
 }
 
-// end makes add return.
+// end makes add return false.
 func (c *conns) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -73,7 +72,7 @@ func (c *conns) end() {
 	c.changed.Broadcast()
 }
 
-// add waits until there is room. It reports false if the server has ended.
+// add waits until there is room. It returns false if the server has ended.
 func (c *conns) add(one *conn) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -95,8 +94,8 @@ func (c *conns) add(one *conn) bool {
 	return !c.ended
 }
 
-// victim returns the connection that gives way, or nil. An answer that has been waiting for
-// its reader only for a moment does not as long as there is a reserve.
+// victim returns the connection to close for a new one, or nil. It spares a response that has
+// waited for its reader only briefly, as long as there is a reserve.
 func (c *conns) victim() *conn {
 	var best [3]*conn
 	for one := range c.open {
@@ -135,12 +134,12 @@ func (c *conn) age(class int) time.Time {
 func (c *conns) evict(one *conn) {
 	c.forget(one)
 	if tcp, ok := one.Conn.(*net.TCPConn); ok && !one.writing.IsZero() {
-		_ = tcp.SetLinger(0) // the kernel does not keep what its client does not read
+		_ = tcp.SetLinger(0) // the kernel does not keep bytes that the client does not read
 	}
 	_ = one.Conn.Close()
 }
 
-// forget makes room. It may be called again.
+// forget removes a connection. It may be called more than once.
 func (c *conns) forget(one *conn) {
 	if _, open := c.open[one]; !open {
 		return
@@ -152,12 +151,12 @@ func (c *conns) forget(one *conn) {
 	c.changed.Broadcast()
 }
 
-// set notes the state of a connection. Too many that are idle are closed, the oldest first.
+// set records the state of a connection. If too many are idle, the oldest is closed.
 func (c *conns) set(one *conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, open := c.open[one]; !open {
-		return // it has given way
+		return // it has been closed for another one
 	}
 	if one.state == http.StateIdle {
 		c.idle--
@@ -166,7 +165,7 @@ func (c *conns) set(one *conn, state http.ConnState) {
 	if state == http.StateIdle {
 		c.idle++
 	}
-	// An idle one is the first to give way.
+	// Idle connections are the first to be closed.
 	for victim := c.victim(); c.idle > maxIdle && victim != nil && victim.state == http.StateIdle; victim = c.victim() {
 		c.evict(victim)
 	}

@@ -149,8 +149,8 @@ func TestAProbeIsAnsweredBesideHogs(t *testing.T) {
 	}
 }
 
-// TestConnectionsAreBounded: however many clients connect, only so many connections are open, and the oldest
-// has gone.
+// TestConnectionsAreBounded: however many clients connect, the number of open connections is
+// limited, and the oldest is closed.
 func TestConnectionsAreBounded(t *testing.T) {
 	virtual(t, &Server{Source: trouble()}, func(l *pipeListener) {
 		const all = 5 * maxConnections
@@ -229,7 +229,7 @@ func TestAnAnswerIsReadInTimeOrNotAtAll(t *testing.T) {
 	})
 }
 
-// TestLargeAnswersAreMadeAFewAtATime: the others wait, and are told when it is in vain. A slot
+// TestLargeAnswersAreMadeAFewAtATime: the others wait, and get an error after a time. A slot
 // that is free again is used.
 func TestLargeAnswersAreMadeAFewAtATime(t *testing.T) {
 	virtual(t, &Server{Source: trouble(), Metrics: new(large)}, func(l *pipeListener) {

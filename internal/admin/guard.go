@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// maxAnswers bounds how many answers of unbounded size (/status, /metrics) exist at once.
+// maxAnswers limits how many responses of unbounded size (/status, /metrics) exist at once.
 const maxAnswers = 8
 
-// A guard applies to requests before they reach the handler: pages of other sites do not get
-// what shows hosts, and large answers are made a few at a time.
+// A guard checks requests before they reach the handler: it refuses pages of other sites
+// anything that shows hosts, and limits the number of concurrent large responses.
 type guard struct {
 	handler http.Handler
 	local   bool
-	answers chan struct{} // one for each large answer that is being written
+	answers chan struct{} // holds a token for each large response that is being written
 }
 
 // ServeHTTP implements [http.Handler].
@@ -25,12 +25,12 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if g.local && foreign(r) {
 		w.Header().Set("Server", serverName)
 		w.Header().Set("Cache-Control", "no-store")
-		plainText(w, http.StatusForbidden, "Pages of other sites are refused here.\n")
+		plainText(w, http.StatusForbidden, "Requests from pages of other sites are refused.\n")
 		return
 	}
 	switch r.URL.Path {
-	case "/startup", "/livez", "/readyz": // small, and never wait for the others
-	case "/tap": // one viewer, who stays
+	case "/startup", "/livez", "/readyz": // small, and never wait for others
+	case "/tap": // only one viewer, for a long time
 	default:
 		wait := time.NewTimer(writeTimeout / 2)
 		defer wait.Stop()
@@ -42,16 +42,16 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case <-wait.C:
 			w.Header().Set("Server", serverName)
 			w.Header().Set("Retry-After", "5")
-			plainText(w, http.StatusServiceUnavailable, "Too many requests at once: other clients do not read their answers.\n")
+			plainText(w, http.StatusServiceUnavailable, "Too many concurrent requests: other clients do not read their responses.\n")
 			return
 		}
 	}
 	g.handler.ServeHTTP(w, r)
 }
 
-// foreign reports whether the page of another site makes a browser ask for what shows hosts,
-// or for /tap, which ends the viewer before it. Nothing but a browser sends these headers
-// (Fetch Metadata, RFC 6454).
+// foreign reports whether a page of another site makes a browser request something that shows
+// hosts, or /tap, which would end the current viewer. Only browsers send these headers (Fetch
+// Metadata, RFC 6454).
 func foreign(r *http.Request) bool {
 	switch r.URL.Path {
 	case "/startup", "/livez", "/metrics":
@@ -64,13 +64,13 @@ func foreign(r *http.Request) bool {
 	case "", "same-origin", "none":
 		return false
 	}
-	// A link that a person follows shows the page to that person alone.
+	// Only the user who follows a link sees the page.
 	followed := r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
 	return r.URL.Path == "/tap" || !followed
 }
 
-// ownOrigin reports whether a page of origin comes from this server: from a loopback address
-// or localhost, and from the port that the request names.
+// ownOrigin reports whether a page of origin comes from this server: from a loopback address or
+// localhost, and from the port that the request names.
 func ownOrigin(origin, host string) bool {
 	u, err := url.Parse(origin)
 	if err != nil || u.Scheme != "http" {

@@ -11,26 +11,26 @@ import (
 	"strings"
 )
 
-// serverName is the Server header of every answer, by which [Client] tells the
-// tunnel from whatever else may hold its port.
+// serverName is the Server header of every response. [Client] uses it to distinguish the tunnel
+// from another server on the port.
 const serverName = "kafka-tunnel"
 
-// An endpoint is one path with the line that the index shows for it.
+// An endpoint is one path with its line in the index.
 type endpoint struct {
 	path, line string
 	localOnly  bool // shows hosts or advice
 	serve      func(h *handler, w http.ResponseWriter, r *http.Request)
 }
 
-// endpoints is the table of what is served.
+// endpoints is the table of endpoints.
 func endpoints() []endpoint {
 	return []endpoint{
 		{"/startup", "200 once all ports are bound", false, (*handler).startup},
-		{"/livez", "200 while the tunnel works; does not ask whether brokers can be reached", false, (*handler).livez},
-		{"/readyz", "200 if brokers can be reached (ready, degraded), else 503 (down), and why (?cluster=NAME for one cluster); never for liveness", false, (*handler).readyz},
+		{"/livez", "200 while the tunnel works; does not check whether brokers can be reached", false, (*handler).livez},
+		{"/readyz", "200 if brokers can be reached (ready, degraded), else 503 (down), with the reasons (?cluster=NAME for one cluster); not for liveness", false, (*handler).readyz},
 		{"/metrics", "metrics for Prometheus", false, (*handler).metrics},
 		{"/status", "what the tunnel is doing, as JSON", true, (*handler).status},
-		{"/tap", "the frames that pass, for kafka-tunnel tap; off unless admin.tap is on", true, (*handler).tap},
+		{"/tap", "frames as they pass, for kafka-tunnel tap; requires admin.tap", true, (*handler).tap},
 		{"/", "this page", true, (*handler).index},
 	}
 }
@@ -52,19 +52,19 @@ func (s *Server) handler(local bool) http.Handler {
 	return h
 }
 
-// ServeHTTP applies the rules for all endpoints and calls the one asked for.
+// ServeHTTP applies the rules for all endpoints and calls the requested one.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Set("Server", serverName)
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
 	if h.local && !hostAllowed(r.Host) {
-		plainText(w, http.StatusForbidden, "Use an IP address or localhost in the URL: other names are refused here.\n")
+		plainText(w, http.StatusForbidden, "Use an IP address or localhost in the URL: other names are refused.\n")
 		return
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		header.Set("Allow", "GET, HEAD")
-		plainText(w, http.StatusMethodNotAllowed, "Only GET and HEAD.\n")
+		plainText(w, http.StatusMethodNotAllowed, "Only GET and HEAD are allowed.\n")
 		return
 	}
 	e, ok := h.paths[r.URL.Path]
@@ -76,10 +76,10 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *handler) notFound(w http.ResponseWriter, path string) {
-	text := "There is nothing at this path.\n"
+	text := "This path does not exist.\n"
 	for _, e := range endpoints() {
 		if e.localOnly && e.path == path {
-			text = "This is served on loopback only: admin.listen is beyond it.\n"
+			text = "Available on loopback only: admin.listen is not a loopback address.\n"
 		}
 	}
 	plainText(w, http.StatusNotFound, text)
@@ -112,7 +112,7 @@ func (h *handler) readyz(w http.ResponseWriter, r *http.Request) {
 	}
 	ready := h.s.Source.Ready(r.Context(), cluster)
 	if cluster != "" && len(ready.Clusters) == 0 {
-		plainText(w, http.StatusNotFound, "There is no cluster of this name.\n")
+		plainText(w, http.StatusNotFound, "There is no cluster with this name.\n")
 		return
 	}
 	if !h.local {
@@ -125,28 +125,28 @@ func (h *handler) readyz(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, status, ready.filled())
 }
 
-// clusterOf returns the cluster named in a query; "" if none is.
+// clusterOf returns the cluster that a query names; "" if it names none.
 func clusterOf(rawQuery string) (string, error) {
 	query, err := url.ParseQuery(rawQuery)
 	if err != nil {
-		return "", fmt.Errorf("the query is malformed; ?cluster=NAME is what is understood")
+		return "", fmt.Errorf("the query is malformed; supported: ?cluster=NAME")
 	}
 	names, asked := query["cluster"]
 	if len(query) > 1 || (len(query) == 1 && !asked) {
-		return "", fmt.Errorf("only ?cluster=NAME is understood")
+		return "", fmt.Errorf("unknown parameter; supported: ?cluster=NAME")
 	}
 	if !asked {
 		return "", nil
 	}
 	if len(names) != 1 || names[0] == "" {
-		return "", fmt.Errorf("?cluster=NAME takes one name")
+		return "", fmt.Errorf("?cluster=NAME accepts one name")
 	}
 	return names[0], nil
 }
 
 func (h *handler) metrics(w http.ResponseWriter, r *http.Request) {
 	if h.s.Metrics == nil {
-		plainText(w, http.StatusNotFound, "There are no metrics.\n")
+		plainText(w, http.StatusNotFound, "Metrics are not available.\n")
 		return
 	}
 	h.s.Metrics.ServeHTTP(w, r)
@@ -162,12 +162,12 @@ func (h *handler) index(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(&b, "%-10s %s\n", e.path, e.line)
 	}
 	b.WriteByte('\n')
-	Render(&b, h.s.Source.Status()) //nolint:errcheck // a Builder takes everything
+	Render(&b, h.s.Source.Status()) //nolint:errcheck // a Builder returns no error
 	plainText(w, http.StatusOK, b.String())
 }
 
-// hostAllowed reports whether a Host header is an IP address or localhost, with
-// or without a port. A request of HTTP/1.0 may have none: no browser sends that.
+// hostAllowed reports whether a Host header is an IP address or localhost, with or without a
+// port. A request of HTTP/1.0 may have none: no browser sends such a request.
 func hostAllowed(host string) bool {
 	if host == "" {
 		return true
@@ -197,9 +197,9 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)
 	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)              // advice has a > in it, and people read this
-	if err := encoder.Encode(v); err != nil { // only a value that JSON cannot hold, such as an infinite age
-		plainText(w, http.StatusInternalServerError, "The answer cannot be written as JSON.\n")
+	encoder.SetEscapeHTML(false)              // advice contains >, and people read it
+	if err := encoder.Encode(v); err != nil { // only a value that JSON cannot represent, such as an infinite age
+		plainText(w, http.StatusInternalServerError, "The response cannot be encoded as JSON.\n")
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")

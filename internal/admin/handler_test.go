@@ -15,7 +15,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
-// ask sends one request to a handler as it stands on loopback, or beyond.
+// ask sends one request to a handler on loopback, or beyond.
 func ask(source Source, local bool, method, target string) *httptest.ResponseRecorder {
 	s := &Server{Source: source, Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("up 1\n")) })}
 	w := httptest.NewRecorder()
@@ -68,9 +68,9 @@ func TestStatusCodes(t *testing.T) {
 		{"one of two is not", trouble(), "/readyz", 503, `"code": "access_not_allowed"`},
 		{"the other is", trouble(), "/readyz?cluster=other", 200, `"name": "other"`},
 		{"this one is not", trouble(), "/readyz?cluster=default", 503, `"hop": "connector"`},
-		{"no such cluster", trouble(), "/readyz?cluster=nobody", 404, "no cluster of this name"},
-		{"empty name", trouble(), "/readyz?cluster=", 400, "takes one name"},
-		{"two names", trouble(), "/readyz?cluster=a&cluster=b", 400, "takes one name"},
+		{"no such cluster", trouble(), "/readyz?cluster=nobody", 404, "no cluster with this name"},
+		{"empty name", trouble(), "/readyz?cluster=", 400, "accepts one name"},
+		{"two names", trouble(), "/readyz?cluster=a&cluster=b", 400, "accepts one name"},
 		{"misspelt", trouble(), "/readyz?clutser=default", 400, "?cluster=NAME"},
 		{"one too many", trouble(), "/readyz?cluster=default&x=1", 400, "?cluster=NAME"},
 		{"malformed", trouble(), "/readyz?cluster=%zz", 400, "malformed"},
@@ -78,8 +78,8 @@ func TestStatusCodes(t *testing.T) {
 		{"status", trouble(), "/status", 200, `"advertised": "kafka-1.onprem.invalid:9092"`},
 		{"index lists", trouble(), "/", 200, "/readyz "},
 		{"index shows", trouble(), "/", 200, "cluster default   DOWN"},
-		{"nothing there", healthy(), "/debug/pprof/", 404, "nothing at this path"},
-		{"no path tricks", healthy(), "//status", 404, "nothing at this path"},
+		{"nothing there", healthy(), "/debug/pprof/", 404, "This path does not exist"},
+		{"no path tricks", healthy(), "//status", 404, "This path does not exist"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -163,7 +163,7 @@ func TestReadinessAsJSON(t *testing.T) {
   ]
 }
 `
-	// The words of the advice are the catalogue's own concern.
+	// The catalogue's own tests check the words of the advice.
 	advice := connectorAway().Advice
 	if diff := cmp.Diff(strings.ReplaceAll(want, "ADVICE", strings.ReplaceAll(advice, `"`, `\"`)), got.Body.String()); diff != "" {
 		t.Error(diff)
@@ -277,7 +277,7 @@ func TestHostHeader(t *testing.T) {
 		if w.Code != http.StatusForbidden || strings.Contains(w.Body.String(), "kafka") {
 			t.Errorf("%s for another name answers %d: %s", e.path, w.Code, w.Body)
 		}
-		// Beyond loopback names are how one gets there.
+		// Beyond loopback clients use names.
 		w = httptest.NewRecorder()
 		if s.handler(false).ServeHTTP(w, r); w.Code == http.StatusForbidden {
 			t.Errorf("%s beyond loopback answers 403 to a name", e.path)
@@ -285,7 +285,7 @@ func TestHostHeader(t *testing.T) {
 	}
 }
 
-// TestNoNameIsAllowed: nothing that a name server could be asked for passes.
+// TestNoNameIsAllowed: no name that a name server could resolve is accepted.
 func TestNoNameIsAllowed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		host := rapid.StringMatching(`[a-z0-9-]{1,10}(\.[a-z0-9-]{1,10}){1,3}\.(com|test|internal)(:[0-9]{1,5})?`).Draw(t, "host")

@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A fakeTunnel is a Source that says what it is told to say.
+// A fakeTunnel is a Source with configured results.
 type fakeTunnel struct {
 	mu       sync.Mutex
 	bound    bool
@@ -69,7 +69,7 @@ func connectorAway() Failure {
 
 func seconds(s float64) *float64 { return &s }
 
-// trouble is a tunnel with one cluster in trouble and one that works.
+// trouble is a tunnel with one failing cluster and one that works.
 func trouble() *fakeTunnel {
 	last := connectorAway()
 	until := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)

@@ -6,7 +6,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/terminal"
@@ -17,7 +16,7 @@ func Render(w io.Writer, s Status) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "kafka-tunnel %s   %s   up %s   %s\n", plain(s.Version), s.state(), age(s.UptimeSeconds), s.connections())
 	if s.Tap == "watched" {
-		fmt.Fprintln(&b, "somebody watches the frames (kafka-tunnel tap)")
+		fmt.Fprintln(&b, "a viewer is watching frames (kafka-tunnel tap)")
 	}
 	for _, warning := range s.Warnings {
 		fmt.Fprintf(&b, "warning: %s\n", plain(warning))
@@ -68,25 +67,25 @@ func (c ClusterStatus) render(b *bytes.Buffer) {
 	}
 	fmt.Fprintf(b, "   %s\n", countOf(c.Connections, "connection"))
 	c.renderReasons(b)
-	t := table(b)
-	row(t, "listens", strings.Join(c.Listen, ", "))
-	row(t, "bootstrap", strings.Join(c.Bootstrap, ", "))
+	var t table
+	t.row("listens", strings.Join(c.Listen, ", "))
+	t.row("bootstrap", strings.Join(c.Bootstrap, ", "))
 	if d := c.Destination; d != nil {
-		row(t, "destination", d.text())
+		t.row("destination", d.text())
 	}
 	if c.Via != "" || c.Proxy != "" {
-		row(t, "via", strings.TrimSpace(c.Via+" "+c.Proxy))
+		t.row("via", strings.TrimSpace(c.Via+" "+c.Proxy))
 	}
 	if c.LocationID != "" {
-		row(t, "location id", c.LocationID)
+		t.row("location id", c.LocationID)
 	}
 	if c.TLS {
-		row(t, "tls", "on")
+		t.row("tls", "on")
 	}
 	if c.EvidenceAgeSeconds != nil {
-		row(t, "last answer", age(*c.EvidenceAgeSeconds)+" ago")
+		t.row("last success", age(*c.EvidenceAgeSeconds)+" ago")
 	}
-	flush(t)
+	t.write(b)
 	c.renderNodes(b)
 	for _, g := range c.Gates {
 		g.render(b)
@@ -104,14 +103,14 @@ func (c ClusterStatus) render(b *bytes.Buffer) {
 	}
 }
 
-// shownReasons is how many reasons are written for a cluster.
+// shownReasons limits the reasons that are written for a cluster.
 const shownReasons = 3
 
-// renderReasons writes what is failing.
+// renderReasons writes the current failures.
 func (c ClusterStatus) renderReasons(b *bytes.Buffer) {
 	reasons := c.Reasons
 	if f := c.LastFailure; len(reasons) == 0 && !c.Ready && f != nil && f.Code != "" && f.RecoveredSeconds == nil {
-		reasons = []Reason{{Failure: *f}} // of an earlier version
+		reasons = []Reason{{Failure: *f}} // from an earlier version
 	}
 	for _, r := range reasons[:min(len(reasons), shownReasons)] {
 		fmt.Fprintf(b, "  failing at: %s: ", plain(string(r.Hop)))
@@ -137,33 +136,33 @@ func (d DestinationStatus) text() string {
 	return text
 }
 
-// renderNodes writes one line per node: what the broker says, what is asked of
-// the Cloud Connector, what the client is told.
+// renderNodes writes one line per node: the address that the broker advertises, the one in the
+// CONNECT request, and the one for clients.
 func (c ClusterStatus) renderNodes(b *bytes.Buffer) {
 	if len(c.Nodes) == 0 {
-		defer b.WriteString("  no broker is known yet: the first client's metadata tells\n")
+		defer b.WriteString("  no broker is known yet: the first metadata response names them\n")
 		if c.BootstrapTraffic == nil {
 			return
 		}
 	}
-	t := table(b)
-	row(t, "NODE", "ADVERTISED", "VIRTUAL", "LOCAL", "CONNECTIONS", "REQ/S", "P50", "P99", "IN FLIGHT", "OLDEST", "RESETS/MIN")
+	var t table
+	t.row("NODE", "ADVERTISED", "VIRTUAL", "LOCAL", "CONNECTIONS", "REQ/S", "P50", "P99", "IN FLIGHT", "OLDEST", "RESETS/MIN")
 	var atBootstrap TrafficStatus
 	if c.BootstrapTraffic != nil {
 		atBootstrap = *c.BootstrapTraffic
 	}
-	row(t, append([]string{"bootstrap", "-", "-", dash(first(c.Listen)), strconv.Itoa(c.BootstrapConnections)}, atBootstrap.cells()...)...)
+	t.row(append([]string{"bootstrap", "-", "-", dash(first(c.Listen)), strconv.Itoa(c.BootstrapConnections)}, atBootstrap.cells()...)...)
 	for _, n := range c.Nodes {
 		virtual := n.Virtual
 		if n.LocationID != "" {
 			virtual += " (" + n.LocationID + ")"
 		}
-		row(t, append([]string{strconv.Itoa(int(n.ID)), dash(n.Advertised), dash(virtual), dash(n.Local), strconv.Itoa(n.Connections)}, n.cells()...)...)
+		t.row(append([]string{strconv.Itoa(int(n.ID)), dash(n.Advertised), dash(virtual), dash(n.Local), strconv.Itoa(n.Connections)}, n.cells()...)...)
 	}
-	flush(t)
+	t.write(b)
 }
 
-// cells are the columns of a node's traffic.
+// cells returns the columns of a node's traffic.
 func (t TrafficStatus) cells() []string {
 	latency := func(seconds float64) string {
 		if seconds == 0 {
@@ -177,7 +176,7 @@ func (t TrafficStatus) cells() []string {
 	}
 }
 
-// short shows a latency with two digits: 240µs, 1.5ms, 12s.
+// short formats a latency with two digits: 240µs, 1.5ms, 12s.
 func short(seconds float64) string {
 	d := time.Duration(seconds * float64(time.Second))
 	for unit := time.Microsecond; unit <= time.Second; unit *= 10 {
@@ -192,24 +191,24 @@ func (g GateStatus) render(b *bytes.Buffer) {
 	if !g.Shut {
 		return
 	}
-	way := "the way"
+	route := ""
 	if g.LocationID != "" {
-		way += " by " + plain(g.LocationID)
+		route = " through " + plain(g.LocationID)
 	}
-	next := "an attempt is under way"
+	next := "an attempt is in progress"
 	if !g.Trying {
 		next = "next attempt in " + age(g.NextAttemptSeconds)
 	}
-	fmt.Fprintf(b, "  %s is shut for %s: %s, %s held\n", way, age(g.ShutSeconds), next, countOf(g.Waiting, "client"))
+	fmt.Fprintf(b, "  no new connections%s for %s: %s, %s held\n", route, age(g.ShutSeconds), next, countOf(g.Waiting, "client"))
 }
 
 func (p PausedStatus) render(b *bytes.Buffer) {
-	fmt.Fprintf(b, "  %s is in trouble for %s [%s]: next attempt in %s\n",
+	fmt.Fprintf(b, "  %s has been failing for %s [%s]: next attempt in %s\n",
 		plain(p.Target), age(p.SinceSeconds), plain(string(p.Failure.Code)), age(p.NextAttemptSeconds))
 }
 
 func (v CappedStatus) render(b *bytes.Buffer) {
-	fmt.Fprintf(b, "  %s: the brokers know version %d, clients are offered ", plain(v.API), v.Broker)
+	fmt.Fprintf(b, "  %s: the brokers support version %d, clients are offered ", plain(v.API), v.Broker)
 	if v.Offered < 0 {
 		b.WriteString("none\n")
 		return
@@ -221,16 +220,16 @@ func (v CappedStatus) render(b *bytes.Buffer) {
 // returns w's error.
 func RenderConnections(w io.Writer, s Status) error {
 	var b bytes.Buffer
-	t := table(&b)
-	row(t, "CONN", "CLUSTER", "NODE", "CLIENT", "TARGET", "OPEN FOR")
+	var t table
+	t.row("CONN", "CLUSTER", "NODE", "CLIENT", "TARGET", "OPEN FOR")
 	for _, c := range s.OpenConnections {
 		target := c.Target
 		if target == "" {
 			target = "held"
 		}
-		row(t, strconv.FormatUint(c.Conn, 10), c.Cluster, c.Node, c.Client, target, age(c.AgeSeconds))
+		t.row(strconv.FormatUint(c.Conn, 10), c.Cluster, c.Node, c.Client, target, age(c.AgeSeconds))
 	}
-	flush(t)
+	t.write(&b)
 	if more := s.Connections - len(s.OpenConnections); more > 0 {
 		fmt.Fprintf(&b, "and %d more\n", more)
 	}
@@ -263,7 +262,7 @@ func (t TokenStatus) render(b *bytes.Buffer) {
 	}
 	fmt.Fprintf(b, "   %s", countOf(int(t.Fetches), "request"))
 	if t.CertificateUntil != nil {
-		fmt.Fprintf(b, "   certificate until %s", t.CertificateUntil.UTC().Format(time.RFC3339))
+		fmt.Fprintf(b, "   certificate expires %s", t.CertificateUntil.UTC().Format(time.RFC3339))
 	}
 	b.WriteByte('\n')
 	if t.LastFailure != nil && t.LastFailure.Code != "" {
@@ -273,15 +272,15 @@ func (t TokenStatus) render(b *bytes.Buffer) {
 	}
 }
 
-// writeFailure writes a failure on one line and its advice, indented, on the
-// next, without the last line end.
+// writeFailure writes a failure on one line and its advice, indented, on the next, without the
+// last line end.
 func writeFailure(w io.Writer, f Failure, indent string) {
 	if f.Code == "" {
 		fmt.Fprint(w, unknownFailure)
 		return
 	}
 	summary := f.Summary
-	if summary == "" { // an address beyond loopback tells only the code
+	if summary == "" { // a listener beyond loopback sends only the code
 		summary = "failure at the hop " + string(f.Hop)
 	}
 	fmt.Fprintf(w, "%s [%s]", plain(summary), plain(string(f.Code)))
@@ -304,18 +303,20 @@ func writeFailure(w io.Writer, f Failure, indent string) {
 	}
 }
 
-func table(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 8, 2, ' ', 0) }
+// A table collects rows, which are escaped, for one table.
+type table [][]string
 
-func flush(t *tabwriter.Writer) { t.Flush() } //nolint:errcheck // into a Buffer
-
-func row(t io.Writer, cells ...string) {
+func (t *table) row(cells ...string) {
 	for i, c := range cells {
 		cells[i] = plain(c)
 	}
-	fmt.Fprintf(t, "  %s\n", strings.Join(cells, "\t"))
+	cells[0] = "  " + cells[0]
+	*t = append(*t, cells)
 }
 
-// stateWord shows a state. Earlier versions of the tunnel have none.
+func (t table) write(b *bytes.Buffer) { _ = terminal.Table(b, t...) } // a Buffer returns no error
+
+// stateWord formats a state. Earlier versions of the tunnel have none.
 func stateWord(s State, ready bool) string {
 	switch {
 	case s != "":
@@ -347,7 +348,7 @@ func first(list []string) string {
 	return list[0]
 }
 
-// age shows seconds as people say them: 0.4s, 12s, 3m20s, 5h12m, 3d4h.
+// age formats seconds for people: 0.4s, 12s, 3m20s, 5h12m, 3d4h.
 func age(seconds float64) string {
 	d := time.Duration(seconds * float64(time.Second))
 	switch {
@@ -365,6 +366,6 @@ func age(seconds float64) string {
 	}
 }
 
-// plain makes text safe for a terminal. Addresses come from brokers, which may
-// put anything into them.
+// plain escapes text for a terminal. Brokers, which send the addresses, may put anything into
+// them.
 func plain(s string) string { return terminal.Escape(s) }

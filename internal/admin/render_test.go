@@ -41,10 +41,10 @@ cluster default   DOWN for 1m15s   5 connections
   1001       k.invalid:9092\x1b[2J        k.corp:9092 (LOC2)  -                0            0.0    -      -     0          -       0
 
 cluster other   READY   0 connections
-  listens      
-  bootstrap    
-  last answer  3s ago
-  no broker is known yet: the first client's metadata tells
+  listens
+  bootstrap
+  last success  3s ago
+  no broker is known yet: the first metadata response names them
 
 token of my-connectivity   usable for 30m0s   2 requests
 `

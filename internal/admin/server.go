@@ -12,19 +12,19 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
 )
 
-// The bounds of the server. They are enough: a request has a short path, a few
-// headers and no body, and its client is a probe, a scraper or one person.
+// The limits of the server. They are sufficient: a request has a short path, a few headers and
+// no body, and comes from a probe, a scraper or one person.
 const (
 	maxConnections = 64
-	reserve        = 8                      // connections more, while all others are being served
+	reserve        = 8                      // additional connections, while all others are being served
 	maxIdle        = 16                     // connections between two requests
-	writeGrace     = 250 * time.Millisecond // an answer that waits longer for its reader may be cut
+	writeGrace     = 250 * time.Millisecond // a response that waits longer for its reader may be cut
 	maxHeaderBytes = 16 << 10
 	headerTimeout  = 5 * time.Second
 	readTimeout    = 10 * time.Second
 	writeTimeout   = 5 * time.Second
 	idleTimeout    = 30 * time.Second
-	stopTimeout    = time.Second // for answers under way when the server ends
+	stopTimeout    = time.Second // for responses in progress when the server ends
 )
 
 // A Server serves one tunnel's admin endpoints.
@@ -35,18 +35,17 @@ type Server struct {
 	Metrics http.Handler
 	// Tap serves /tap; nil: 404.
 	Tap *tap.Tap
-	// Logger hears who watches frames, and of errors of the HTTP server itself, at
-	// debug level (a client that breaks off is nobody's concern); nil: silent.
+	// Logger logs viewers of frames, and at debug level errors of the HTTP server, such as a
+	// client that disconnects; nil: no log.
 	Logger *slog.Logger
 }
 
-// Serve answers requests on the listeners until ctx ends or one of them fails,
-// closes them, lets answers under way finish for a second, and returns when
-// every goroutine it started has ended. It returns nil if ctx ended it, else
-// the listener's error.
+// Serve answers requests on the listeners until ctx ends or one of them fails. It then closes
+// them, gives responses in progress a second to finish, and returns when every goroutine that
+// it started has ended. It returns nil if ctx has ended, else the listener's error.
 //
-// Whether the full set is served is decided for each listener by its own
-// address: only TCP listeners on a loopback address and Unix sockets serve it.
+// The address of each listener decides whether it serves all endpoints: only TCP listeners on a
+// loopback address and Unix sockets do.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	if len(listeners) == 0 {
 		<-ctx.Done()
@@ -69,7 +68,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 }
 
 func (s *Server) httpServer(ctx context.Context, run *serving, local bool) *http.Server {
-	// Answers under way outlive ctx by up to stopTimeout.
+	// Responses in progress outlive ctx by up to stopTimeout.
 	base := context.WithoutCancel(ctx)
 	return &http.Server{
 		Handler:           &guard{handler: s.handler(local), local: local, answers: make(chan struct{}, maxAnswers)},
@@ -108,8 +107,8 @@ func (r *serving) serve(server *http.Server, l net.Listener) {
 	}
 }
 
-// track notes the states of connections and counts them, since http.Server.Close
-// does not wait for their goroutines.
+// track records the states of connections and counts them, because http.Server.Close does not
+// wait for their goroutines.
 func (r *serving) track(c net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
@@ -121,13 +120,13 @@ func (r *serving) track(c net.Conn, state http.ConnState) {
 	}
 }
 
-// stop ends all servers and waits for their goroutines.
+// stop stops all servers and waits for their goroutines.
 func (r *serving) stop(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
 	for _, server := range r.servers {
 		if server.Shutdown(ctx) != nil {
-			server.Close() // what is left is closed, whatever it says
+			server.Close() // closes the remaining connections
 		}
 	}
 	r.loops.Wait()

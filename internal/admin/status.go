@@ -2,8 +2,8 @@ package admin
 
 import "time"
 
-// Status is the answer of /status. Its names are stable: later versions add
-// fields and never rename or reuse one. It contains no secret.
+// Status is the response of /status. Its names are stable: later versions add fields and never
+// rename or reuse one. It contains no secret.
 type Status struct {
 	// Version is the tunnel's version.
 	Version string `json:"version"`
@@ -15,7 +15,7 @@ type Status struct {
 	UptimeSeconds float64 `json:"uptime_seconds"`
 	// Bound is true once all ports are bound.
 	Bound bool `json:"bound"`
-	// Draining is true once the tunnel was told to stop.
+	// Draining is true once the tunnel has begun to stop.
 	Draining bool `json:"draining"`
 	// Ready is true if no cluster is down and the tunnel is not draining.
 	Ready bool `json:"ready"`
@@ -29,17 +29,16 @@ type Status struct {
 	Clusters []ClusterStatus `json:"clusters"`
 	// Forwards are the configured forwards.
 	Forwards []ForwardStatus `json:"forwards,omitempty"`
-	// OpenConnections are the client connections that are open, newest first, at
-	// most 100 of them. Log lines carry the same numbers as conn.
+	// OpenConnections are the open client connections, newest first, at most 100. Log lines
+	// have the same numbers as conn.
 	OpenConnections []ConnectionStatus `json:"open_connections,omitempty"`
-	// LogLinesDropped is how many lines the log lacks, because it is limited.
+	// LogLinesDropped is how many lines were dropped from the log, because its rate is limited.
 	LogLinesDropped uint64 `json:"log_lines_dropped,omitempty"`
-	// Tap is empty where nobody may watch the frames that pass, else on, or watched.
+	// Tap is empty if frames cannot be watched, else on, or watched while there is a viewer.
 	Tap string `json:"tap,omitempty"`
-	// Tokens are the sources of tokens; none where no token is needed.
+	// Tokens are the sources of tokens; empty if no token is needed.
 	Tokens []TokenStatus `json:"tokens,omitempty"`
-	// Warnings are what an operator should know of the configuration, one
-	// sentence each.
+	// Warnings are what an operator should know about the configuration, one sentence each.
 	Warnings []string `json:"warnings,omitempty"`
 }
 
@@ -47,14 +46,14 @@ type Status struct {
 type ClusterStatus struct {
 	// Name is the cluster's name in the configuration.
 	Name string `json:"name"`
-	// Listen is where clients start: each host:port that is bound.
+	// Listen is the bootstrap address of clients: each host:port that is bound.
 	Listen []string `json:"listen"`
 	// Advertise is the host that is written into responses.
 	Advertise string `json:"advertise,omitempty"`
-	// Bootstrap are the virtual addresses that the bootstrap port leads to, the
-	// one that worked last first.
+	// Bootstrap are the virtual addresses to which the bootstrap port leads, the last one that
+	// worked first.
 	Bootstrap []string `json:"bootstrap"`
-	// Destination is where the addresses come from; absent where they are configured.
+	// Destination is the source of the addresses; absent if they are configured.
 	Destination *DestinationStatus `json:"destination,omitempty"`
 	// Via is how brokers are reached: connectivity or direct.
 	Via string `json:"via,omitempty"`
@@ -62,7 +61,7 @@ type ClusterStatus struct {
 	Proxy string `json:"proxy,omitempty"`
 	// LocationID is the Cloud Connector's Location ID, empty for none.
 	LocationID string `json:"location_id,omitempty"`
-	// TLS is true if the brokers are spoken to by TLS.
+	// TLS is true if the tunnel uses TLS towards the brokers.
 	TLS bool `json:"tls,omitempty"`
 	// Ready is true if the state is ready or degraded.
 	Ready bool `json:"ready"`
@@ -70,45 +69,48 @@ type ClusterStatus struct {
 	State State `json:"state,omitempty"`
 	// StateSeconds is how long it has been in that state.
 	StateSeconds float64 `json:"state_seconds,omitempty"`
-	// Reasons are what is failing, newest first; also what has not changed the state.
+	// Reasons are the current failures, newest first, including those that have not changed the
+	// state.
 	Reasons []Reason `json:"reasons,omitempty"`
-	// EvidenceAgeSeconds is the age of that evidence; absent without any.
+	// EvidenceAgeSeconds is the time since an attempt succeeded or a broker answered; absent if
+	// neither has happened.
 	EvidenceAgeSeconds *float64 `json:"evidence_age_seconds,omitempty"`
-	// Connections is how many client connections are open, at the bootstrap port
-	// and at all nodes together.
+	// Connections is how many client connections are open, at the bootstrap port and at all
+	// nodes together.
 	Connections int `json:"connections"`
-	// BootstrapConnections are those at the bootstrap port.
+	// BootstrapConnections is how many are open at the bootstrap port.
 	BootstrapConnections int `json:"bootstrap_connections"`
-	// Traffic is that of all nodes together.
+	// Traffic is the traffic of all nodes together.
 	Traffic *TrafficStatus `json:"traffic,omitempty"`
-	// BootstrapTraffic is that at the bootstrap port.
+	// BootstrapTraffic is the traffic at the bootstrap port.
 	BootstrapTraffic *TrafficStatus `json:"bootstrap_traffic,omitempty"`
-	// Nodes are the brokers known so far, by ascending id.
+	// Nodes are the known brokers, by ascending id.
 	Nodes []NodeStatus `json:"nodes"`
-	// Gates are the ways through a Cloud Connector that have been used, by
-	// Location ID. A shut one holds its clients.
+	// Gates are the routes through a Cloud Connector that have been used, by Location ID. A
+	// shut gate holds its clients.
 	Gates []GateStatus `json:"gates,omitempty"`
-	// Paused are the addresses in trouble while the way works, by name.
+	// Paused are the addresses that fail while the route works, by name.
 	Paused []PausedStatus `json:"paused,omitempty"`
-	// Capped are the APIs of which the brokers know newer versions than the tunnel
-	// lets clients use.
+	// Capped are the APIs of which the brokers support newer versions than the tunnel lets
+	// clients use.
 	Capped []CappedStatus `json:"versions_capped,omitempty"`
-	// LastFailure is the first reason, or what has healed last; absent without any.
+	// LastFailure is the first reason, or the last failure from which the cluster has
+	// recovered; absent if there was none.
 	LastFailure *Failure `json:"last_failure,omitempty"`
 }
 
-// TrafficStatus is what passes between clients and a node, over about the last minute.
+// TrafficStatus is the traffic between clients and a node in about the last minute.
 type TrafficStatus struct {
-	// RequestsPerSecond is how many requests were answered a second.
+	// RequestsPerSecond is how many requests were answered per second.
 	RequestsPerSecond float64 `json:"requests_per_second"`
-	// P50Seconds is the time to the first byte of the answer that half of them took at
-	// most; of long polls, the time beyond their own max wait. 0: none was answered.
+	// P50Seconds is the median time to the first byte of the response; for long polls, the time
+	// beyond their own max wait. 0: no request was answered.
 	P50Seconds float64 `json:"p50_seconds"`
-	// P99Seconds is the same for 99 of 100.
+	// P99Seconds is the 99th percentile of the same times.
 	P99Seconds float64 `json:"p99_seconds"`
 	// InFlight is how many requests are unanswered now.
 	InFlight int `json:"in_flight"`
-	// OldestRequestSeconds is for how long the oldest of them is, beyond its own max wait.
+	// OldestRequestSeconds is the age of the oldest of them, beyond its own max wait.
 	OldestRequestSeconds float64 `json:"oldest_request_seconds"`
 	// ResetsLastMinute is how many broker connections were reset by the other side.
 	ResetsLastMinute int `json:"resets_last_minute"`
@@ -118,13 +120,13 @@ type TrafficStatus struct {
 type DestinationStatus struct {
 	// Name is the destination's name.
 	Name string `json:"name"`
-	// ReadAgeSeconds is how long ago it was read; absent if it never was.
+	// ReadAgeSeconds is the time since it was last read; absent if it never was.
 	ReadAgeSeconds *float64 `json:"read_age_seconds,omitempty"`
-	// LastFailure is why it could not be read last time; absent when it could.
+	// LastFailure is why the last read failed; absent if it succeeded.
 	LastFailure *Failure `json:"last_failure,omitempty"`
 }
 
-// GateStatus is one way in [ClusterStatus].
+// GateStatus is one route in [ClusterStatus].
 type GateStatus struct {
 	// LocationID is the Cloud Connector's Location ID, empty for none.
 	LocationID string `json:"location_id"`
@@ -132,14 +134,13 @@ type GateStatus struct {
 	Shut bool `json:"shut"`
 	// ShutSeconds is how long it has been shut.
 	ShutSeconds float64 `json:"shut_seconds,omitempty"`
-	// NextAttemptSeconds is the time until the next attempt; 0 while one is made.
+	// NextAttemptSeconds is the time until the next attempt; 0 during an attempt.
 	NextAttemptSeconds float64 `json:"next_attempt_seconds,omitempty"`
-	// Trying is true while one attempt is made for which the others wait.
+	// Trying is true during an attempt for which all others wait.
 	Trying bool `json:"trying,omitempty"`
-	// Waiting is how many are held: clients, and a probe when somebody asks for
-	// readiness.
+	// Waiting is how many callers are held: clients, and a probe if readiness was requested.
 	Waiting int `json:"waiting"`
-	// Failure is what shut it; absent while it is open.
+	// Failure is why the gate is shut; absent while it is open.
 	Failure *Failure `json:"failure,omitempty"`
 }
 
@@ -147,12 +148,11 @@ type GateStatus struct {
 type PausedStatus struct {
 	// Target is the virtual host:port.
 	Target string `json:"target"`
-	// SinceSeconds is how long it has been in trouble.
+	// SinceSeconds is how long it has been failing.
 	SinceSeconds float64 `json:"since_seconds"`
-	// NextAttemptSeconds is the time until the next attempt; 0 when the next
-	// client makes it.
+	// NextAttemptSeconds is the time until the next attempt; 0 if the next client makes it.
 	NextAttemptSeconds float64 `json:"next_attempt_seconds"`
-	// Failure is what the last attempt met.
+	// Failure is the failure of the last attempt.
 	Failure Failure `json:"failure"`
 }
 
@@ -160,7 +160,7 @@ type PausedStatus struct {
 type CappedStatus struct {
 	// API is its name.
 	API string `json:"api"`
-	// Broker is the newest version that a broker offered.
+	// Broker is the newest version that a broker supports.
 	Broker int16 `json:"broker"`
 	// Offered is the newest version that clients are offered; -1: none.
 	Offered int16 `json:"offered"`
@@ -168,7 +168,7 @@ type CappedStatus struct {
 
 // ConnectionStatus is one client connection in [Status].
 type ConnectionStatus struct {
-	// Conn is its number, which log lines carry as conn.
+	// Conn is its number, which log lines have as conn.
 	Conn uint64 `json:"conn"`
 	// Cluster is the cluster's name.
 	Cluster string `json:"cluster"`
@@ -176,7 +176,7 @@ type ConnectionStatus struct {
 	Node string `json:"node"`
 	// Client is the client's address.
 	Client string `json:"client"`
-	// Target is the virtual host:port it leads to; absent while it is held.
+	// Target is the virtual host:port of the upstream connection; absent while it is held.
 	Target string `json:"target,omitempty"`
 	// AgeSeconds is the time since it was accepted.
 	AgeSeconds float64 `json:"age_seconds"`
@@ -186,19 +186,19 @@ type ConnectionStatus struct {
 type NodeStatus struct {
 	// ID is the broker's node id.
 	ID int32 `json:"id"`
-	// Advertised is the broker's host:port as it says it itself.
+	// Advertised is the host:port that the broker advertises.
 	Advertised string `json:"advertised"`
-	// Virtual is the host:port asked for at the Cloud Connector.
+	// Virtual is the host:port in the CONNECT request.
 	Virtual string `json:"virtual"`
-	// LocationID is the Location ID where it is not the cluster's.
+	// LocationID is the Location ID, if it differs from the cluster's.
 	LocationID string `json:"location_id,omitempty"`
-	// ServerName is whom the node's certificate must be for; empty without TLS.
+	// ServerName is the name that the node's certificate must contain; empty without TLS.
 	ServerName string `json:"server_name,omitempty"`
-	// Local is the host:port that clients are told; empty if there is none.
+	// Local is the host:port for clients; empty if there is none.
 	Local string `json:"local,omitempty"`
 	// Connections is how many client connections are open to it.
 	Connections int `json:"connections"`
-	// LastFailure is what is failing at this node; absent without any.
+	// LastFailure is the current failure of this node; absent if there is none.
 	LastFailure *Failure `json:"last_failure,omitempty"`
 	TrafficStatus
 }
@@ -209,13 +209,14 @@ type ForwardStatus struct {
 	Name string `json:"name"`
 	// Listen is where clients connect.
 	Listen string `json:"listen"`
-	// To is the virtual address that it leads to.
+	// To is the virtual address to which it leads.
 	To string `json:"to"`
 	// LocationID is the Cloud Connector's Location ID, empty for none.
 	LocationID string `json:"location_id,omitempty"`
 	// Connections is how many client connections are open.
 	Connections int `json:"connections"`
-	// LastFailure is what is failing, or what has healed last; absent without any.
+	// LastFailure is the current failure, or the last one from which the forward has recovered;
+	// absent if there was none.
 	LastFailure *Failure `json:"last_failure,omitempty"`
 }
 
@@ -223,24 +224,23 @@ type ForwardStatus struct {
 type TokenStatus struct {
 	// Source names the credentials: the service instance, or the configuration.
 	Source string `json:"source"`
-	// UsableUntil is when the token at hand stops being used; absent without one.
+	// UsableUntil is when the current token stops being used; absent without a token.
 	UsableUntil *time.Time `json:"usable_until,omitempty"`
-	// UsableSeconds is the time until then; negative when it is over.
+	// UsableSeconds is the time until then; negative when it has passed.
 	UsableSeconds float64 `json:"usable_seconds,omitempty"`
-	// LastFetchAgeSeconds is the time since a token was last received; absent if
-	// none ever was.
+	// LastFetchAgeSeconds is the time since a token was last received; absent if none ever was.
 	LastFetchAgeSeconds *float64 `json:"last_fetch_age_seconds,omitempty"`
-	// CertificateUntil is when the client certificate ends with which tokens are
-	// fetched; absent where that is done with a secret.
+	// CertificateUntil is the expiry of the client certificate for the token service; absent if
+	// a secret is used.
 	CertificateUntil *time.Time `json:"certificate_until,omitempty"`
-	// Fetches is how often the token service was asked.
+	// Fetches is how many requests were sent to the token service.
 	Fetches int64 `json:"fetches"`
-	// LastFailure is why the last request failed; absent if it did not.
+	// LastFailure is why the last request failed; absent if it succeeded.
 	LastFailure *Failure `json:"last_failure,omitempty"`
 }
 
-// filled returns s with empty lists in place of nil ones, which would be null in
-// JSON. The lists of s itself are not changed.
+// filled returns s with empty lists instead of nil ones, which would be null in JSON. The lists
+// of s itself are not changed.
 func (s Status) filled() Status {
 	s.Clusters = copied(s.Clusters)
 	for i := range s.Clusters {
@@ -250,7 +250,7 @@ func (s Status) filled() Status {
 	return s
 }
 
-// filled is the same for Readiness.
+// filled does the same for Readiness.
 func (r Readiness) filled() Readiness {
 	r.Clusters = copied(r.Clusters)
 	return r

@@ -15,15 +15,15 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/tap"
 )
 
-// tapOff is the answer of /tap when it is not configured.
-const tapOff = "Frames are not shown: set admin.tap (KAFKA_TUNNEL_ADMIN_TAP=true) and restart the tunnel."
+// tapOff is the response of /tap if it is not enabled.
+const tapOff = "Watching frames is not enabled: set admin.tap (KAFKA_TUNNEL_ADMIN_TAP=true) and restart the tunnel."
 
-// tapBuffer collects small frames, so that those that have come already leave together.
+// tapBuffer collects small frames, so that those that are available leave in one write.
 const tapBuffer = 32 << 10
 
-// tap streams frames, as [tap.Writer] describes, until the client leaves, another viewer comes
-// or the tunnel ends. It decodes nothing. A client that does not read is waited for, for as long
-// as it stays: what passes meanwhile is dropped and counted.
+// tap streams frames, as [tap.Writer] describes, until the client disconnects, another viewer
+// connects or the tunnel ends. It decodes nothing. It waits for a client that does not read;
+// frames that pass meanwhile are dropped and counted.
 func (h *handler) tap(w http.ResponseWriter, r *http.Request) {
 	if h.s.Tap == nil {
 		plainText(w, http.StatusNotFound, tapOff+"\n")
@@ -41,27 +41,27 @@ func (h *handler) tap(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", tap.ContentType)
 	conn := http.NewResponseController(w)
-	// The deadlines of an ordinary answer. Without them only the end of the connection shows
-	// that the viewer has left.
+	// Removes the deadlines of an ordinary response. Without them only the end of the
+	// connection shows that the viewer has disconnected.
 	_ = conn.SetReadDeadline(time.Time{})
 	_ = conn.SetWriteDeadline(time.Time{})
 	if r.Method == http.MethodHead {
 		return
 	}
 	viewer := h.s.Tap.Watch(filter)
-	h.s.log().Info("a viewer watches the frames", "bodies", filter.Bodies, "records", filter.Records)
+	h.s.log().Info("a viewer is watching frames", "bodies", filter.Bodies, "records", filter.Records)
 	var watch sync.WaitGroup
 	defer watch.Wait()
 	defer viewer.Close()
-	watch.Go(func() { // a write that waits does not notice that the viewer has ended
+	watch.Go(func() { // a blocked write does not notice that the viewer has ended
 		<-viewer.Done()
 		_ = conn.SetWriteDeadline(time.Now().Add(stopTimeout / 2))
 	})
-	// Only now: a client that has the head of the answer misses no frame.
+	// Only now: a client that has received the head of the response misses no frame.
 	if conn.Flush() != nil {
 		return
 	}
-	_ = streamFrames(r.Context(), w, conn, viewer) // no client is left to report an error to
+	_ = streamFrames(r.Context(), w, conn, viewer) // the client to which an error could be reported is gone
 }
 
 // streamFrames writes frames until the viewer ends.
@@ -74,7 +74,7 @@ func streamFrames(ctx context.Context, w io.Writer, conn *http.ResponseControlle
 	for {
 		frame, dropped, err := viewer.Next(ctx)
 		if errors.Is(err, tap.ErrReplaced) {
-			_ = messages.End(err.Error()) // an error comes again
+			_ = messages.End(err.Error()) // the next write returns the error again
 			return out.Flush()
 		}
 		if err != nil {
@@ -102,8 +102,8 @@ func streamFrames(ctx context.Context, w io.Writer, conn *http.ResponseControlle
 	}
 }
 
-// Tap calls each with what the tunnel shows, until ctx ends, which is no error, or each returns
-// an error. ready is called once, when frames are being shown.
+// Tap calls each with every message of the tunnel, until ctx ends, which is not an error, or
+// each returns an error. ready is called once, when the tunnel starts sending frames.
 func (c *Client) Tap(ctx context.Context, f tap.Filter, ready func(), each func(tap.Message) error) error {
 	body, err := c.open(ctx, "/tap?"+f.Query().Encode())
 	if err != nil {
@@ -122,7 +122,7 @@ func (c *Client) Tap(ctx context.Context, f tap.Filter, ready func(), each func(
 		case ctx.Err() != nil:
 			return nil
 		case errors.Is(err, io.EOF):
-			return fmt.Errorf("kafka-tunnel at %s has ended", strings.TrimPrefix(c.BaseURL, "http://"))
+			return fmt.Errorf("kafka-tunnel at %s has stopped", strings.TrimPrefix(c.BaseURL, "http://"))
 		case errors.Is(err, tap.ErrFormat):
 			return fmt.Errorf("kafka-tunnel at %s: %w", strings.TrimPrefix(c.BaseURL, "http://"), err)
 		default:

@@ -49,7 +49,7 @@ func heartbeat(t *tap.Tap, id int32, code int16) {
 
 var errSeen = errors.New("seen")
 
-// TestTap: frames go to the viewer that came last.
+// TestTap: frames go to the newest viewer.
 func TestTap(t *testing.T) {
 	frames := &tap.Tap{}
 	client := &Client{BaseURL: serve(t, &Server{Source: trouble(), Tap: frames})}
@@ -80,7 +80,7 @@ func TestTap(t *testing.T) {
 	if !errors.Is(err, errSeen) {
 		t.Errorf("the second: %v", err)
 	}
-	if err := <-first; err == nil || err.Error() != `{"over":"another viewer watches now"}` {
+	if err := <-first; err == nil || err.Error() != `{"over":"another viewer has started"}` {
 		t.Errorf("the first: %v", err)
 	}
 }
@@ -170,8 +170,8 @@ func TestAViewerThatDoesNotReadIsBounded(t *testing.T) {
 // TestTapOfAnotherVersion: a tunnel that answers in another format is named.
 func TestTapOfAnotherVersion(t *testing.T) {
 	for contentType, want := range map[string]string{
-		"application/x-ndjson": "is of another version",
-		tap.ContentType:        "does not know",
+		"application/x-ndjson": "has another version",
+		tap.ContentType:        "does not support",
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Server", serverName)
@@ -191,12 +191,12 @@ func TestTapEndsWithTheServer(t *testing.T) {
 	frames := &tap.Tap{}
 	client := &Client{BaseURL: serve(t, &Server{Source: trouble(), Tap: frames})}
 	err := client.Tap(t.Context(), tap.Filter{}, frames.Close, func(tap.Message) error { return nil })
-	if err == nil || !strings.HasSuffix(err.Error(), "has ended") {
+	if err == nil || !strings.HasSuffix(err.Error(), "has stopped") {
 		t.Error(err)
 	}
 }
 
-// TestTapRefuses: it must be switched on, and is for this machine.
+// TestTapRefuses: it must be enabled, and is only for this machine.
 func TestTapRefuses(t *testing.T) {
 	if w := ask(trouble(), true, "GET", "/tap"); w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), "KAFKA_TUNNEL_ADMIN_TAP=true") {
 		t.Errorf("without admin.tap: %d %s", w.Code, w.Body)
@@ -206,7 +206,7 @@ func TestTapRefuses(t *testing.T) {
 	}
 	frames := &tap.Tap{}
 	client := &Client{BaseURL: serve(t, &Server{Source: trouble(), Tap: frames})}
-	for query, want := range map[string]string{"api=x": `"x" is no API`, "%zz": "malformed"} {
+	for query, want := range map[string]string{"api=x": `unknown API "x"`, "%zz": "malformed"} {
 		if _, err := client.open(t.Context(), "/tap?"+query); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", query, err)
 		}

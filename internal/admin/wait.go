@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// pollInterval is how often Wait asks again.
+// pollInterval is the time between two requests of Wait.
 const pollInterval = 200 * time.Millisecond
 
-// For is what [Client.Wait] waits for.
+// For is the condition for which [Client.Wait] waits.
 type For string
 
-// What can be waited for.
+// The conditions.
 const (
-	ForReady For = "ready" // the state of every cluster asked for is ready
+	ForReady For = "ready" // the state of every requested cluster is ready
 	ForBound For = "bound" // all ports are bound
 )
 
@@ -28,7 +28,7 @@ const (
 type WaitOptions struct {
 	For     For           // "": ready
 	Cluster string        // with ForReady: only this cluster; "": all
-	Max     time.Duration // how long to wait; 0: ask once
+	Max     time.Duration // how long to wait; 0: send one request
 }
 
 // An Outcome is how a wait ended.
@@ -36,23 +36,23 @@ type Outcome uint8
 
 // The outcomes.
 const (
-	// Reached: what was waited for is there.
+	// Reached: the condition is met.
 	Reached Outcome = iota
-	// NotInTime: the tunnel answers, and it is not there yet.
+	// NotInTime: the tunnel answers, and the condition is not met.
 	NotInTime
-	// NobodyAnswered: no tunnel answered at any time.
-	NobodyAnswered
+	// NoAnswer: no tunnel answered at any time.
+	NoAnswer
 )
 
-// A WaitResult is how a wait ended and, if in vain, why.
+// A WaitResult is how a wait ended and, if the condition was not met, why.
 type WaitResult struct {
 	Outcome Outcome
 	For     For
 	Max     time.Duration
-	// Readiness is the last answer of /readyz, with the failing hops; it has no
-	// clusters if there was none.
+	// Readiness is the last response of /readyz, with the failing hops; it has no clusters if
+	// there was none.
 	Readiness Readiness
-	// Err is why nobody answered the last time, if nobody did.
+	// Err is why the last request had no answer, if it had none.
 	Err error
 }
 
@@ -60,12 +60,12 @@ type WaitResult struct {
 const (
 	exitOK         = 0
 	exitNotInTime  = 1
-	exitNoneThere  = 69 // EX_UNAVAILABLE of sysexits.h
-	unknownFailure = "nothing has been tried yet; the first client that connects starts it"
+	exitNoAnswer   = 69 // EX_UNAVAILABLE of sysexits.h
+	unknownFailure = "no connection has been tried yet; the first client that connects starts an attempt"
 )
 
-// ExitCode returns the exit status of the command `wait`: 0 reached, 1 not in
-// time, 69 if nobody answered.
+// ExitCode returns the exit status of the command `wait`: 0 reached, 1 not in time, 69 if no
+// tunnel answered.
 func (r WaitResult) ExitCode() int {
 	switch r.Outcome {
 	case Reached:
@@ -73,20 +73,20 @@ func (r WaitResult) ExitCode() int {
 	case NotInTime:
 		return exitNotInTime
 	default:
-		return exitNoneThere
+		return exitNoAnswer
 	}
 }
 
-// Message returns what to tell the user, one or more lines without the last line
-// end: why it was in vain and what to do. It is empty if the wait was not.
+// Message returns what to print for the user, one or more lines without the last line end: why
+// the condition was not met and what to do. It is empty if it was met.
 func (r WaitResult) Message() string {
 	switch {
 	case r.Outcome == Reached:
 		return ""
-	case r.Outcome == NobodyAnswered:
-		return fmt.Sprintf("nobody answered for %v: %v\nStart kafka-tunnel first, or look at its log for why it ended; a sidecar of another admin.listen needs the same setting here.", r.Max, r.Err)
+	case r.Outcome == NoAnswer:
+		return fmt.Sprintf("no tunnel answered within %v: %v\nStart kafka-tunnel first, or look in its log for why it stopped. If it has another admin.listen, set the same value here.", r.Max, r.Err)
 	case r.For == ForBound:
-		return fmt.Sprintf("not all ports are bound after %v\nLook at the log of kafka-tunnel: it names the port and who holds it.", r.Max)
+		return fmt.Sprintf("not all ports are bound after %v\nLook at the log of kafka-tunnel: it names the port and the process that uses it.", r.Max)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "not ready after %v", r.Max)
@@ -109,10 +109,9 @@ func (r WaitResult) Message() string {
 	return b.String()
 }
 
-// Wait asks the tunnel every 200 ms until what is waited for is there or max is
-// over. Nobody there yet is no error: the tunnel may start later than the one
-// that waits for it. An error means that waiting makes no sense: ctx has ended,
-// the base URL is malformed, or no cluster of that name exists.
+// Wait sends a request to the tunnel every 200 ms until the condition is met or Max has passed.
+// A missing tunnel is not an error: it may start later than Wait. An error means that waiting
+// is useless: ctx has ended, the base URL is malformed, or no cluster of that name exists.
 func (c *Client) Wait(ctx context.Context, o WaitOptions) (WaitResult, error) {
 	if o.For == "" {
 		o.For = ForReady
@@ -124,7 +123,7 @@ func (c *Client) Wait(ctx context.Context, o WaitOptions) (WaitResult, error) {
 	if _, err := url.Parse(c.BaseURL); err != nil {
 		return WaitResult{}, fmt.Errorf("the admin address is malformed: %w", err)
 	}
-	result := WaitResult{Outcome: NobodyAnswered, For: o.For, Max: o.Max}
+	result := WaitResult{Outcome: NoAnswer, For: o.For, Max: o.Max}
 	waiting, cancel := ctx, context.CancelFunc(func() {})
 	if o.Max > 0 {
 		waiting, cancel = context.WithTimeout(ctx, o.Max)
@@ -133,7 +132,7 @@ func (c *Client) Wait(ctx context.Context, o WaitOptions) (WaitResult, error) {
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
 	for {
-		err := c.ask(waiting, path, &result)
+		err := c.poll(waiting, path, &result)
 		switch {
 		case result.Outcome == Reached:
 			return result, nil
@@ -157,7 +156,7 @@ func waitPath(o WaitOptions) (string, error) {
 	case o.For == ForBound:
 		return "/startup", nil
 	case o.For != ForReady:
-		return "", fmt.Errorf("cannot wait for %q: it is bound or ready", o.For)
+		return "", fmt.Errorf("cannot wait for %q: use bound or ready", o.For)
 	case o.Cluster != "":
 		return "/readyz?cluster=" + url.QueryEscape(o.Cluster), nil
 	default:
@@ -165,10 +164,10 @@ func waitPath(o WaitOptions) (string, error) {
 	}
 }
 
-// ask asks once and puts what it learns into r. An attempt that the end of the
-// wait cut short changes nothing: what was known before says more. An error is
-// an answer that will not change.
-func (c *Client) ask(ctx context.Context, path string, r *WaitResult) error {
+// poll sends one request and records the response in r. An attempt that the end of the wait has
+// interrupted changes nothing: the previous response contains more. An error is a response that
+// will not change.
+func (c *Client) poll(ctx context.Context, path string, r *WaitResult) error {
 	a, err := c.get(ctx, path)
 	if err != nil {
 		if known := r.Outcome == NotInTime || r.Err != nil; ctx.Err() == nil || !known {

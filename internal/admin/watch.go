@@ -19,9 +19,9 @@ type WatchOptions struct {
 	Clear bool          // clear the screen first each time; for terminals
 }
 
-// Watch renders the status to w again and again until ctx ends, and then
-// returns nil. That nobody answers is shown in its place: a tunnel that is being
-// restarted comes back. It returns early only with an error of w.
+// Watch renders the status to w repeatedly until ctx ends, and then returns nil. If no tunnel
+// answers, it shows that instead: a tunnel that restarts returns. Only an error of w ends it
+// earlier.
 func (c *Client) Watch(ctx context.Context, w io.Writer, o WatchOptions) error {
 	if o.Every <= 0 {
 		o.Every = watchInterval

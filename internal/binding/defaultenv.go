@@ -9,16 +9,16 @@ import (
 	"strings"
 )
 
-// AddDefaultEnv adds to an environment the variables of a default-env.json, which SAP's
-// tools use on a laptop, that are not set in it:
+// AddDefaultEnv adds variables of a default-env.json, the file of SAP's tools for development
+// on a laptop, to an environment that does not have them:
 //
 //	{"VCAP_SERVICES": {"connectivity": [...]}, "KAFKA_TUNNEL_BOOTSTRAP": "kafka-1.corp:9092"}
 //
-// A value that is no text becomes its JSON.
+// A value that is not a string becomes its JSON.
 func AddDefaultEnv(environ []string, document []byte) ([]string, error) {
 	var variables map[string]json.RawMessage
 	if json.Unmarshal(bytes.TrimPrefix(document, []byte("\xef\xbb\xbf")), &variables) != nil {
-		return environ, errors.New("is not a JSON object of variables, as in default-env.json")
+		return environ, errors.New("is not a JSON object of variables like default-env.json")
 	}
 	environ = slices.Clone(environ)
 	for _, name := range slices.Sorted(maps.Keys(variables)) {

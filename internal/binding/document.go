@@ -15,8 +15,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
-// maxDocument bounds a file of bindings. The platform's own limit is 1 000 000
-// bytes (RFC-0030).
+// maxDocument limits a file of bindings. The platform's own limit is 1 000 000 bytes
+// (RFC-0030).
 const maxDocument = 4 << 20
 
 // A document is the JSON that lists all bound services by label.
@@ -25,8 +25,8 @@ type document struct {
 	source string
 }
 
-// read returns what is bound and where that stands. The file wins over the variable
-// and that over folders; a platform has only one of them.
+// read returns what is bound and where it was found. The file has precedence over the variable,
+// and the variable over folders; a platform has only one of them.
 func read(environ []string, sapRoot string) (source string, entries []entry, err error) {
 	env := cfenv.Env(environ)
 	if path := env[fileVariable]; path != "" {
@@ -56,7 +56,7 @@ func read(environ []string, sapRoot string) (source string, entries []entry, err
 func (d document) entries() ([]entry, error) {
 	text := bytes.TrimPrefix(d.text, []byte("\xef\xbb\xbf"))
 	if len(bytes.TrimSpace(text)) == 0 {
-		return nil, malformed(d.source, "it is empty")
+		return nil, malformed(d.source, "the file is empty")
 	}
 	var byLabel map[string]json.RawMessage
 	if err := json.Unmarshal(text, &byLabel); err != nil {
@@ -70,7 +70,7 @@ func (d document) entries() ([]entry, error) {
 		} else if needed(l) {
 			return nil, malformed(d.source, fmt.Sprintf("%q is not a list", l))
 		}
-		// go-cfenv would take a null or an empty list for a service without a name.
+		// go-cfenv would treat null or an empty list as a service without a name.
 		regular = regular && !slices.ContainsFunc(list, func(one json.RawMessage) bool { return !isObject(one) })
 	}
 	services, err := decode(lists)
@@ -91,14 +91,14 @@ func needed(label string) bool {
 	return strings.EqualFold(label, connectivity.label) || strings.EqualFold(label, destination.label)
 }
 
-// decode decodes services by label through go-cfenv. Its errors print values: they are
-// not to be shown.
+// decode decodes services by label with go-cfenv. Its errors contain values and must not be
+// shown.
 func decode(lists map[string][]json.RawMessage) (cfenv.Services, error) {
 	text, err := json.Marshal(lists)
 	if err != nil {
 		return nil, err
 	}
-	// On a laptop there is no VCAP_APPLICATION; go-cfenv requires one.
+	// On a laptop there is no VCAP_APPLICATION, which go-cfenv requires.
 	app, err := cfenv.New(map[string]string{"VCAP_APPLICATION": "{}", variable: string(text)})
 	if err != nil {
 		return nil, err
@@ -108,8 +108,8 @@ func decode(lists map[string][]json.RawMessage) (cfenv.Services, error) {
 
 func isObject(one json.RawMessage) bool { return bytes.HasPrefix(bytes.TrimSpace(one), []byte("{")) }
 
-// salvage decodes each service alone, where go-cfenv cannot decode them all: what is wrong
-// with one that the tunnel does not need does no harm.
+// salvage decodes each service alone, if go-cfenv cannot decode all of them: an invalid service
+// that the tunnel does not need does no harm.
 func (d document) salvage(lists map[string][]json.RawMessage) (cfenv.Services, error) {
 	good := cfenv.Services{}
 	for _, l := range slices.Sorted(maps.Keys(lists)) {
@@ -138,13 +138,13 @@ func decodeOne(label string, one json.RawMessage) (cfenv.Service, error) {
 	return services[label][0], nil
 }
 
-// position says where JSON breaks, without what stands there.
+// position returns where the JSON is invalid, without its content.
 func position(text []byte, err error) string {
 	syntax, ok := errors.AsType[*json.SyntaxError](err)
 	if !ok {
 		return "it is not a JSON object"
 	}
-	// The offset counts the bytes read, with the offending one.
+	// The offset counts the bytes read, including the invalid one.
 	at := min(max(int(syntax.Offset)-1, 0), len(text))
 	line := 1 + bytes.Count(text[:at], []byte("\n"))
 	column := at - bytes.LastIndexByte(text[:at], '\n')

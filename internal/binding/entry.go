@@ -32,8 +32,7 @@ const (
 	keyTokenType = "token-type"
 )
 
-// An entry is one bound service. label is the key of the document under which it
-// stands.
+// An entry is one bound service. label is its key in the document.
 type entry struct {
 	label string
 	cfenv.Service
@@ -41,12 +40,12 @@ type entry struct {
 
 func (e entry) is(l string) bool { return strings.EqualFold(e.label, l) }
 
-// bears reports whether one of the entry's names is name.
-func (e entry) bears(name string, same func(a, b string) bool) bool {
+// hasName reports whether name is one of the entry's names.
+func (e entry) hasName(name string, same func(a, b string) bool) bool {
 	return same(e.Name, name) || same(e.InstanceName, name) || same(e.BindingName, name)
 }
 
-// title is the name to print.
+// title returns the name to print.
 func (e entry) title() string {
 	for _, name := range []string{e.Name, e.BindingName, e.InstanceName} {
 		if name != "" {
@@ -56,7 +55,7 @@ func (e entry) title() string {
 	return "(without a name)"
 }
 
-// describe is the title, with the name of the instance where that differs.
+// describe returns the title, with the name of the instance if that differs.
 func (e entry) describe() string {
 	if e.InstanceName != "" && e.InstanceName != e.title() {
 		return fmt.Sprintf("%s (instance %s)", e.title(), e.InstanceName)
@@ -64,14 +63,14 @@ func (e entry) describe() string {
 	return e.title()
 }
 
-// looksRight reports whether a user-provided service was made from the
-// credentials of a connectivity binding, perhaps not from all of them.
-func (e entry) looksRight() bool { return e.has(keyProxyHost) || e.has(keyProxyPort) }
+// hasCredentialKeys reports whether a user-provided service was made from the credentials of a
+// connectivity binding, perhaps from only some of them.
+func (e entry) hasCredentialKeys() bool { return e.has(keyProxyHost) || e.has(keyProxyPort) }
 
-// forAPIOnly reports whether the binding is of the plan api_access, which leads
-// to a REST API and not to the proxy.
+// forAPIOnly reports whether the binding is of the plan api_access, which is for a REST API and
+// not for the proxy.
 func (e entry) forAPIOnly() bool {
-	return !e.looksRight() && (e.has(keyAPI) || strings.EqualFold(e.Plan, "api_access"))
+	return !e.hasCredentialKeys() && (e.has(keyAPI) || strings.EqualFold(e.Plan, "api_access"))
 }
 
 func (e entry) has(key string) bool {
@@ -79,30 +78,30 @@ func (e entry) has(key string) bool {
 	return ok
 }
 
-// looksLikeDestination reports the same for the destination service.
+// looksLikeDestination does the same for the destination service.
 func (e entry) looksLikeDestination() bool {
 	return e.has(keyURI) && e.has(keyClientID) && e.has(keyURL)
 }
 
-// takesIdentity reports whether tokens come from the Identity Authentication service:
-// where that is asked for, or the binding knows nothing else.
-func (e entry) takesIdentity(issuer string) bool {
+// usesIAS reports whether tokens come from the Identity Authentication service: if the
+// configuration requires it, or the binding supports nothing else.
+func (e entry) usesIAS(issuer string) bool {
 	if issuer != "" && issuer != "auto" {
 		return strings.EqualFold(issuer, "ias")
 	}
-	kinds := fmt.Sprint(e.Credentials[keyTokenType]) // a list or a text
+	kinds := fmt.Sprint(e.Credentials[keyTokenType]) // a list or a string
 	return strings.Contains(kinds, "ias") && !strings.Contains(kinds, "xsuaa")
 }
 
-// A reading is what is read of one binding. All that is missing or wrong is told at
-// once.
+// A reading collects the values of one binding. It reports everything that is missing or wrong
+// at once.
 type reading struct {
 	entry  entry
 	source string
 	wrong  []string
 }
 
-// get reads one credential.
+// get returns one credential.
 func (r *reading) get(key string, store func(string) (problem string)) {
 	text, problem := r.entry.text(key)
 	if problem == "" {
@@ -113,7 +112,7 @@ func (r *reading) get(key string, store func(string) (problem string)) {
 	}
 }
 
-// err returns what is wrong, if anything is.
+// err returns everything that is wrong, or nil.
 func (r *reading) err() error {
 	if len(r.wrong) == 0 {
 		return nil
@@ -125,7 +124,7 @@ func (r *reading) fail(detail string) error {
 	return malformed(r.source, fmt.Sprintf("%q: %s", r.entry.title(), detail))
 }
 
-// begin starts to read a binding, unless it has nothing to read.
+// begin starts to read a binding, unless it has no credentials.
 func (e entry) begin(source string) (*reading, error) {
 	r := &reading{entry: e, source: source}
 	switch {
@@ -139,8 +138,8 @@ func (e entry) begin(source string) (*reading, error) {
 	return r, nil
 }
 
-// connectivity reads the credentials. from is the identity binding that tokens come
-// with, nil for the entry itself.
+// connectivity reads the credentials. from is the identity binding for tokens, or nil for the
+// entry itself.
 func (e entry) connectivity(source string, from *entry) (*Connectivity, error) {
 	r, err := e.begin(source)
 	if err != nil {
@@ -156,7 +155,7 @@ func (e entry) connectivity(source string, from *entry) (*Connectivity, error) {
 		return c, r.err()
 	}
 	if e.InstanceGUID == "" {
-		r.wrong = append(r.wrong, "instance_guid is missing, which names the resource of tokens from the Identity Authentication service")
+		r.wrong = append(r.wrong, "instance_guid is missing; it identifies the resource of tokens from the Identity Authentication service")
 	}
 	if err := r.err(); err != nil {
 		return nil, err
@@ -176,7 +175,7 @@ func (e entry) destination(source string) (*Destination, error) {
 	r.get(keyURI, func(text string) string {
 		u, err := url.Parse(text)
 		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil {
-			return "is not a URL that begins with https://"
+			return "is not an https:// URL"
 		}
 		d.URI = strings.TrimRight(u.Scheme+"://"+u.Host+u.EscapedPath(), "/")
 		return ""
@@ -219,7 +218,7 @@ func (r *reading) client() (c Client) {
 	return c
 }
 
-// certificate reads what stands in place of a secret.
+// certificate reads the certificate that replaces the secret.
 func (r *reading) certificate(c *Client) {
 	r.get(keyCert, func(text string) (problem string) { c.Certificate = text; return })
 	r.get(keyKey, func(text string) (problem string) { c.Key = Secret(text); return })
@@ -239,14 +238,14 @@ func storeURL(c *Client, text string, endpoint func(string) (string, error)) (pr
 	return ""
 }
 
-// namesNoProxy reports whether the binding is of the plan connectivity_proxy: it is for
-// the operator of a proxy on Kubernetes, whose address is not in it.
+// namesNoProxy reports whether the binding is of the plan connectivity_proxy: it is for the
+// operator of a proxy on Kubernetes and does not contain its address.
 func (e entry) namesNoProxy() bool {
-	return strings.EqualFold(e.Plan, "connectivity_proxy") && !e.looksRight()
+	return strings.EqualFold(e.Plan, "connectivity_proxy") && !e.hasCredentialKeys()
 }
 
-// isX509 reports whether the binding holds a certificate in place of a secret.
-// Old bindings have no credential-type.
+// isX509 reports whether the binding has a certificate instead of a secret. Old bindings have
+// no credential-type.
 func (e entry) isX509() bool {
 	if e.has(keySecret) {
 		return false
@@ -255,8 +254,8 @@ func (e entry) isX509() bool {
 	return strings.HasPrefix(strings.ToLower(kind), "x509") || e.has(keyCertURL)
 }
 
-// text returns the value of a credential that is a text or a number, or what is
-// wrong with it. Ports come in both forms.
+// text returns the value of a credential that is a string or a number, or what is wrong with
+// it. Ports exist in both forms.
 func (e entry) text(key string) (text, problem string) {
 	value, _ := e.Credential(key)
 	switch v := value.(type) {
@@ -274,7 +273,7 @@ func (e entry) text(key string) (text, problem string) {
 		}
 		text = strconv.FormatFloat(v, 'f', -1, 64)
 	default:
-		return "", "is neither a text nor a number"
+		return "", "is neither a string nor a number"
 	}
 	if text == "" {
 		return "", "is empty"
@@ -283,7 +282,7 @@ func (e entry) text(key string) (text, problem string) {
 }
 
 func host(text string) (host, problem string) {
-	// An IPv6 literal is the only host with a colon in it.
+	// Only an IPv6 literal contains a colon.
 	bare := strings.TrimSuffix(strings.TrimPrefix(text, "["), "]")
 	if net.ParseIP(bare) != nil {
 		return bare, ""

@@ -12,23 +12,23 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/boundedfile"
 )
 
-// sapRoot is where older set-ups of SAP on Kubernetes mount their secrets:
+// sapRoot is where older installations of SAP on Kubernetes mount their secrets:
 // SERVICE/INSTANCE/KEY below it.
 const sapRoot = "/etc/secrets/sapbtp"
 
-// Bounds of what is read below a root.
+// Limits for reading below a root.
 const (
 	maxBindings = 200
 	maxKeys     = 200
 	maxValue    = 1 << 20
 )
 
-// rootEntries reads the bindings below SERVICE_BINDING_ROOT: a folder for each, with
-// a file for each key (servicebinding.io; RFC-0030 of Cloud Foundry).
+// rootEntries reads the bindings below SERVICE_BINDING_ROOT: a folder for each, with a file for
+// each key (servicebinding.io; RFC-0030 of Cloud Foundry).
 //
 //	ROOT/my-connectivity/type        connectivity     metadata
 //	                     clientid    sb-...           a credential
-//	                     .metadata   {"credentialProperties": [...]}, where SAP BTP's operator has made it
+//	                     .metadata   {"credentialProperties": [...]}, if SAP BTP's operator has created it
 func rootEntries(root string) ([]entry, error) {
 	folders, err := folders(root)
 	if err != nil {
@@ -52,7 +52,7 @@ func sapEntries(root string) ([]entry, error) {
 		folder := filepath.Join(root, k.label)
 		instances, err := folders(folder)
 		if err != nil {
-			continue // nothing is bound in this way
+			continue // no binding in this form
 		}
 		for _, name := range instances {
 			e, err := folderEntry(filepath.Join(folder, name), name, k.label)
@@ -65,8 +65,8 @@ func sapEntries(root string) ([]entry, error) {
 	return all, nil
 }
 
-// folders lists the folders in one, without those whose names begin with a dot:
-// Kubernetes keeps the versions of a volume there (..data).
+// folders lists the subfolders except those whose names begin with a dot: Kubernetes keeps the
+// versions of a volume there (..data).
 func folders(root string) ([]string, error) {
 	list, err := os.ReadDir(root)
 	if err != nil {
@@ -84,8 +84,8 @@ func folders(root string) ([]string, error) {
 	return names, nil
 }
 
-// The keys that describe a binding and are no credentials, with the spellings of
-// Cloud Foundry's documentation, of its code and of SAP's operator.
+// The keys that describe a binding and are not credentials, with the spellings of Cloud
+// Foundry's documentation, of its code and of SAP's operator.
 var metadata = map[string]string{
 	"type": "type", "provider": "provider", "label": "label", "plan": "plan", "tags": "tags", "name": "name",
 	"instance_name": "instance_name", "instance-name": "instance_name",
@@ -94,7 +94,7 @@ var metadata = map[string]string{
 	"binding_guid": "binding_guid", "binding-guid": "binding_guid",
 }
 
-// folderEntry reads one binding. as is its label where the folder does not say it.
+// folderEntry reads one binding. as is its label if the folder has none.
 func folderEntry(folder, name, as string) (entry, error) {
 	values, layout, err := readValues(folder)
 	if err != nil {
@@ -149,7 +149,7 @@ func readValues(folder string) (map[string]string, layout, error) {
 		if strings.HasPrefix(key, ".") && key != layoutFile {
 			continue
 		}
-		info, err := os.Stat(path) // in Kubernetes each file is a link
+		info, err := os.Stat(path) // in Kubernetes each file is a symbolic link
 		if err != nil || !info.Mode().IsRegular() {
 			continue
 		}
@@ -164,17 +164,17 @@ func readValues(folder string) (map[string]string, layout, error) {
 				return nil, l, malformed(folder, layoutFile+" "+strings.TrimPrefix(position(text, err), "it "))
 			}
 		default:
-			// One end of a line belongs to whoever wrote the file.
+			// Editors end the last line of a file; only one line end is removed.
 			values[key] = strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
 		}
 	}
 	return values, l, nil
 }
 
-// layoutFile says how SAP BTP's operator has written a secret.
+// layoutFile describes how SAP BTP's operator has written a secret.
 const layoutFile = ".metadata"
 
-// A layout is its content.
+// A layout is the content of layoutFile.
 type layout struct {
 	Metadata    []property `json:"metaDataProperties"`
 	Credentials []property `json:"credentialProperties"`
@@ -183,13 +183,13 @@ type layout struct {
 type property struct {
 	Name      string `json:"name"`
 	Format    string `json:"format"`    // "text" or "json"
-	Container bool   `json:"container"` // its JSON holds the credentials (secretKey)
+	Container bool   `json:"container"` // its value is JSON with the credentials (secretKey)
 }
 
-// unfold returns the values by their keys: JSON is decoded, and what holds others is
-// replaced by them.
+// unfold returns the values by key: it decodes JSON, and replaces containers by the values in
+// them.
 func (l layout) unfold(values map[string]string) map[string]any {
-	// secretRootKey: everything is one JSON object in one file.
+	// secretRootKey: one file has everything, as one JSON object.
 	if len(values) == 1 && len(l.Metadata)+len(l.Credentials) == 0 {
 		for _, text := range values {
 			if object, ok := decoded(text).(map[string]any); ok {
@@ -226,7 +226,7 @@ func (l layout) property(key string) (property, bool) {
 	return property{}, false
 }
 
-// decoded returns a text as what it is in JSON, where that is an object or a list.
+// decoded returns the decoded JSON if a string is an object or a list.
 func decoded(text string) any {
 	if trimmed := bytes.TrimSpace([]byte(text)); len(trimmed) > 0 && (trimmed[0] == '{' || trimmed[0] == '[') {
 		var value any

@@ -126,8 +126,8 @@ func TestBadFolders(t *testing.T) {
 		code  failure.Code
 		want  string
 	}{
-		"empty":              {nil, failure.BindingMissing, "holds no service"},
-		"others only":        {map[string]string{"dest/type": "destination"}, failure.BindingMissing, "holds only destination"},
+		"empty":              {nil, failure.BindingMissing, "has no services"},
+		"others only":        {map[string]string{"dest/type": "destination"}, failure.BindingMissing, "has only destination"},
 		"broken metadata":    {keys("conn", map[string]string{".metadata": `{"a": s3cr3t}`}), failure.BindingMalformed, ".metadata is not valid JSON: line 1, column 7"},
 		"a giant":            {keys("conn", map[string]string{"type": "connectivity", "x": strings.Repeat("s3cr3t", maxValue/6+1)}), failure.BindingMalformed, "too large"},
 		"without a secret":   {map[string]string{"conn/type": "connectivity", "conn/clientid": "x"}, failure.BindingMalformed, "clientsecret is missing"},

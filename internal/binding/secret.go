@@ -5,14 +5,14 @@ import (
 	"log/slog"
 )
 
-// hidden is what every printed secret looks like.
+// hidden is the text of every printed secret.
 const hidden = "***"
 
-// A Secret is a text that is never printed, logged or marshalled: every verb of
-// fmt, slog, JSON and YAML shows *** (and nothing for an empty one).
+// A Secret is a string that is never printed, logged or marshalled: every verb of fmt, slog,
+// JSON and YAML show *** (and nothing for an empty one).
 type Secret string
 
-// Reveal returns the text itself.
+// Reveal returns the string itself.
 func (s Secret) Reveal() string { return string(s) }
 
 // String returns ***, or "" for an empty secret.
@@ -23,15 +23,15 @@ func (s Secret) String() string {
 	return hidden
 }
 
-// Format answers every verb of fmt with [Secret.String], so that %#v, %q and %x
-// do not print the text either.
+// Format implements all verbs of fmt with [Secret.String]: %#v, %q and %x do not print the
+// value either.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, s.String()) }
 
-// LogValue is what slog shows.
+// LogValue implements [slog.LogValuer].
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// MarshalText is what encoders of text formats show.
+// MarshalText implements [encoding.TextMarshaler].
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// MarshalJSON is what encoding/json shows.
+// MarshalJSON implements [json.Marshaler].
 func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + s.String() + `"`), nil }

@@ -1,5 +1,5 @@
-// Package boundedfile reads files whose names come from users or the platform: whole,
-// and never more than a limit, so that a wrong name (a log, /dev/zero) costs no memory.
+// Package boundedfile reads files that users or the platform name: whole, and never more than a
+// limit, so a wrong name (a log, /dev/zero) costs no memory.
 package boundedfile
 
 import (
@@ -11,10 +11,10 @@ import (
 	"strings"
 )
 
-// Read returns the content of a file that has at most limit bytes. Its errors do not
-// repeat the path: the caller's message names it.
+// Read returns the content of a file with at most limit bytes. Its errors do not contain the
+// path: the caller adds it.
 func Read(path string, limit int) ([]byte, error) {
-	file, err := os.Open(path) // #nosec G304 -- naming the file is the user's right
+	file, err := os.Open(path) // #nosec G304 -- the user names the file
 	if err != nil {
 		return nil, Cause(err)
 	}
@@ -23,7 +23,7 @@ func Read(path string, limit int) ([]byte, error) {
 	return data, Cause(err)
 }
 
-// Line returns the only line of a file, such as a password, without its end.
+// Line returns the only line of a file, such as a password, without the line end.
 func Line(path string, limit int) (string, error) {
 	data, err := Read(path, limit)
 	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
@@ -31,14 +31,14 @@ func Line(path string, limit int) (string, error) {
 	case err != nil:
 		return "", err
 	case text == "":
-		return "", errors.New("it is an empty file")
+		return "", errors.New("the file is empty")
 	case strings.ContainsAny(text, "\r\n\x00"):
-		return "", errors.New("it has more than one line")
+		return "", errors.New("the file has more than one line")
 	}
 	return text, nil
 }
 
-// From is [Read] for what is open already, such as standard input.
+// From is [Read] for an open file, such as standard input.
 func From(r io.Reader, limit int) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
 	switch {
@@ -50,7 +50,7 @@ func From(r io.Reader, limit int) ([]byte, error) {
 	return data, nil
 }
 
-// Cause returns the error of a file without the path in it.
+// Cause returns the error of a file operation without the path.
 func Cause(err error) error {
 	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
 		return pathErr.Err

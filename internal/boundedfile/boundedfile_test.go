@@ -52,7 +52,7 @@ func TestFromStopsAtTheLimit(t *testing.T) {
 }
 
 func TestLine(t *testing.T) {
-	for content, want := range map[string]string{"s3cr3t!|\r\n": "", "s3cr3t!|": "", "": "it is an empty file", "\n": "it is an empty file", "a\nb\n": "it has more than one line"} {
+	for content, want := range map[string]string{"s3cr3t!|\r\n": "", "s3cr3t!|": "", "": "the file is empty", "\n": "the file is empty", "a\nb\n": "the file has more than one line"} {
 		path := filepath.Join(t.TempDir(), "file")
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)

@@ -1,24 +1,24 @@
-// Package budget bounds the memory that is held for clients and brokers (R25).
+// Package budget limits the memory that is held for clients and brokers (R25).
 //
-// Whatever must be held before it can be passed on, such as a response that is
-// rewritten as a whole, is admitted first. What does not fit waits in its order:
+// Data that must be held before it can be passed on, such as a response that is rewritten as a
+// whole, is admitted first. Requests that do not fit wait in order:
 //
 //	hold := b.Request(size, onStall)
 //	if err := hold.Wait(); err != nil { ... }   // ErrTooLarge, ErrCanceled
-//	buf := hold.Buffer(size)                    // outside of the Go heap
+//	buf := hold.Buffer(size)                    // outside the Go heap
 //	...
 //	hold.Release()
 //
-// Large and small requests have queues of their own, so that neither starves:
+// Large and small requests have separate queues, so neither starves:
 //
 //	|<------------------ limit ------------------->|
 //	|      large: three quarters      |   small    |
 //	|<- small, while no large request waits ------>|
 //
-// A holder that does not move while others wait is asked to end: its client may not
-// read, or its broker may send a byte a minute, and the memory is needed elsewhere.
+// A holder that makes no progress while others wait is asked to end: its client may not read,
+// or its broker may send a byte a minute, and others need the memory.
 //
-// The zero value of [Budget] and a nil one have no limit.
+// The zero value of [Budget] and nil have no limit.
 package budget
 
 import (
@@ -39,7 +39,7 @@ type Budget struct {
 	small, large int64      // bytes admitted
 	queues       [2]queue   // by size class
 	holds        map[*Hold]struct{}
-	timer        *time.Timer // looks for stalled holds; runs while a request waits
+	timer        *time.Timer // checks for stalled holds; runs while a request waits
 	ticking      bool
 }
 
@@ -49,14 +49,13 @@ var (
 	ErrCanceled = errors.New("canceled while waiting for memory")
 )
 
-// New returns the budget of a process that may hold limit bytes for others: three
-// quarters of it for requests, one quarter for read buffers. 0: no limit.
+// New returns the budget of a process that may hold limit bytes: three quarters of it for
+// requests, one quarter for read buffers. 0: no limit.
 func New(limit int64) *Budget {
 	return &Budget{limit: limit - limit/4, buffers: limit / 4}
 }
 
-// Largest returns the size of the largest request that can be admitted; 0: there is
-// no limit.
+// Largest returns the size of the largest request that can be admitted; 0: no limit.
 func (b *Budget) Largest() int64 {
 	if b == nil {
 		return 0
@@ -67,9 +66,9 @@ func (b *Budget) Largest() int64 {
 // smallest part of the limit that makes a request a large one.
 const largePart = 16
 
-// LendBuffer reports whether a read buffer of n bytes may be taken now. Its bytes are
-// given back with [Budget.ReturnBuffer]. It never waits and takes no lock: a caller
-// that gets no large buffer uses a small one.
+// LendBuffer reports whether a read buffer of n bytes may be allocated now. Its bytes are
+// returned with [Budget.ReturnBuffer]. It never waits and takes no lock: a caller that gets no
+// large buffer uses a small one.
 func (b *Budget) LendBuffer(n int) bool {
 	if b == nil || b.buffers == 0 {
 		return true
@@ -81,15 +80,15 @@ func (b *Budget) LendBuffer(n int) bool {
 	return true
 }
 
-// ReturnBuffer gives the bytes of a read buffer back.
+// ReturnBuffer returns the bytes of a read buffer.
 func (b *Budget) ReturnBuffer(n int) {
 	if b != nil && b.buffers > 0 {
 		b.lent.Add(-int64(n))
 	}
 }
 
-// TryAcquire admits n bytes if they fit now and no request waits for them. They are
-// given back with [Budget.Release].
+// TryAcquire admits n bytes if they fit now and no request waits for them. They are returned
+// with [Budget.Release].
 func (b *Budget) TryAcquire(n int) bool {
 	if b == nil || b.limit == 0 {
 		return true
@@ -103,7 +102,7 @@ func (b *Budget) TryAcquire(n int) bool {
 	return true
 }
 
-// Release gives n bytes of TryAcquire back.
+// Release returns n bytes of TryAcquire.
 func (b *Budget) Release(n int) {
 	if b == nil || b.limit == 0 {
 		return
@@ -132,7 +131,7 @@ const (
 	largeClass
 )
 
-// A queue is the requests of one class that wait, in their order.
+// A queue has the waiting requests of one class, in order.
 type queue struct{ waiting []*Hold }
 
 // fits reports whether n more bytes of a class may be admitted. The caller holds mu.
@@ -146,7 +145,7 @@ func (b *Budget) fits(c class, n int64) bool {
 	return len(b.queues[largeClass].waiting) == 0 || b.small+n <= b.limit-b.Largest()
 }
 
-// admit lets those of each queue pass that fit. The caller holds mu.
+// admit admits the requests at the head of each queue that fit. The caller holds mu.
 func (b *Budget) admit() {
 	for c := range b.queues {
 		q := &b.queues[c]
@@ -160,7 +159,7 @@ func (b *Budget) admit() {
 	}
 }
 
-// grant makes a request one that holds its bytes. The caller holds mu.
+// grant admits a request. The caller holds mu.
 func (b *Budget) grant(h *Hold) {
 	if h.class == largeClass {
 		b.large += h.size

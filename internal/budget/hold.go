@@ -6,27 +6,27 @@ import (
 	"time"
 )
 
-// A Hold is one request for memory, and the memory once it was admitted. Wait, Buffer,
-// Touch and Release belong to one goroutine; Cancel may be called by any.
+// A Hold is one request for memory, and the memory once it is admitted. Wait, Buffer, Touch and
+// Release belong to one goroutine; any goroutine may call Cancel.
 type Hold struct {
 	budget  *Budget // nil: no limit
 	size    int64
 	class   class
 	onStall func()
 	asked   time.Time
-	done    chan struct{} // closed when it was admitted, refused or canceled; nil: it did not wait
+	done    chan struct{} // closed when it is admitted, refused or canceled; nil: it did not wait
 	err     error         // why it was not admitted; guarded by done
 
 	admitted time.Time    // guarded by budget.mu
 	stalled  bool         // onStall was called; guarded by budget.mu
 	released bool         // guarded by budget.mu
-	moved    atomic.Int64 // when it last moved, Unix nanoseconds
+	moved    atomic.Int64 // last progress, Unix nanoseconds
 	buf      []byte
 }
 
-// Request asks for size bytes. onStall is called, once and from another goroutine, when
-// the hold does not move and others wait for its memory; it must not block. nil: nothing
-// is done about that.
+// Request requests size bytes. onStall is called once, from another goroutine, if the hold
+// makes no progress and others wait for its memory; it must not block. With nil nothing happens
+// then.
 func (b *Budget) Request(size int, onStall func()) *Hold {
 	h := &Hold{size: int64(size), onStall: onStall}
 	if b == nil || b.limit == 0 {
@@ -53,7 +53,7 @@ func (b *Budget) Request(size int, onStall func()) *Hold {
 	return h
 }
 
-// Wait returns when the memory was admitted. The error is ErrTooLarge, or ErrCanceled.
+// Wait returns when the memory is admitted. The error is ErrTooLarge or ErrCanceled.
 func (h *Hold) Wait() error {
 	if h.done != nil {
 		<-h.done
@@ -61,7 +61,7 @@ func (h *Hold) Wait() error {
 	return h.err
 }
 
-// Cancel ends a wait. It has no effect on what was admitted.
+// Cancel ends a wait. It has no effect on memory that is already admitted.
 func (h *Hold) Cancel() {
 	b := h.budget
 	if b == nil || h.done == nil {
@@ -74,25 +74,25 @@ func (h *Hold) Cancel() {
 		q.waiting = slices.Delete(q.waiting, i, i+1)
 		h.err = ErrCanceled
 		close(h.done)
-		b.admit() // those behind it may fit
+		b.admit() // the requests after it may fit
 	}
 }
 
-// Buffer returns n zero bytes for what is held. They are valid until Release. n must not
-// be above the size that was asked for.
+// Buffer returns a buffer of n zero bytes, valid until Release. n must not exceed the requested
+// size.
 func (h *Hold) Buffer(n int) []byte {
 	h.buf = allocate(n)
 	return h.buf
 }
 
-// Touch notes that the holder has moved: bytes have come, or have gone.
+// Touch records progress of the holder: bytes were received or sent.
 func (h *Hold) Touch() {
 	if h.budget != nil {
 		h.moved.Store(time.Now().UnixNano())
 	}
 }
 
-// Release frees the buffer and gives the memory back. A second call does nothing.
+// Release frees the buffer and returns the memory. A second call does nothing.
 func (h *Hold) Release() {
 	free(h.buf)
 	h.buf = nil
@@ -115,9 +115,9 @@ func (h *Hold) Release() {
 	b.admit()
 }
 
-// When a hold counts as stalled, while a request has waited for patience: it has not
-// moved for still, or it has lasted for longest. The first is a client that does not
-// read or a broker that has stopped; the second one that sends a byte from time to time.
+// A hold counts as stalled if a request has waited for patience, and the hold either has made
+// no progress for still or has lasted for longest. The first is a client that does not read or
+// a broker that has stopped; the second one that sends a byte from time to time.
 const (
 	patience = 10 * time.Second
 	still    = 10 * time.Second
@@ -125,7 +125,7 @@ const (
 	every    = time.Second
 )
 
-// startTimer makes findStalled run. The caller holds mu.
+// startTimer starts the timer for findStalled. The caller holds mu.
 func (b *Budget) startTimer() {
 	if b.ticking {
 		return
@@ -138,8 +138,8 @@ func (b *Budget) startTimer() {
 	b.timer.Reset(every)
 }
 
-// findStalled asks one stalled holder to end, the one that has not moved for longest,
-// if a request has waited long enough.
+// findStalled asks one stalled holder to end, the one without progress for the longest time, if
+// a request has waited long enough.
 func (b *Budget) findStalled() {
 	if h := b.mostStalled(time.Now()); h != nil {
 		h.onStall()

@@ -2,7 +2,7 @@ package budget
 
 import "github.com/kafka-tunnel/kafka-tunnel/internal/relay"
 
-// Memory returns the budget as pumps know it. b may be nil.
+// Memory returns the budget in the form that pumps use. b may be nil.
 func (b *Budget) Memory() relay.Memory { return memory{b} }
 
 type memory struct{ *Budget }

@@ -83,13 +83,13 @@ func TestIdentity(t *testing.T) {
 		t.Errorf("without an identity service: %v", err)
 	}
 	for want, environ := range map[string][]string{
-		"cannot be asked for the tenant": {"VCAP_SERVICES=" + onlyIAS, "KAFKA_TUNNEL_TENANT=acme"},
-		"cannot be sent to the Identity": {"VCAP_SERVICES=" + services, "KAFKA_TUNNEL_TOKEN_ISSUER=ias", "KAFKA_TUNNEL_TENANT=acme"},
-		"no one instance of it is bound": {"VCAP_SERVICES=" + strings.Replace(onlyIAS, `"identity":`, `"other":`, 1)},
-		"instance_guid is missing":       {"VCAP_SERVICES=" + strings.Replace(onlyIAS, `"instance_guid":"g-u-i-d",`, ``, 1)},
-		"token.resource":                 {"VCAP_SERVICES=" + services, "KAFKA_TUNNEL_TOKEN_RESOURCE=urn:x"},
-		`"ias": url is missing`:          {"VCAP_SERVICES=" + strings.Replace(onlyIAS, `,"url":"https://acme.accounts.example.com"`, ``, 1)},
-		"expected auto or xsuaa or ias":  {"VCAP_SERVICES=" + services, "KAFKA_TUNNEL_TOKEN_ISSUER=uaa"},
+		"cannot be asked for the tenant":  {"VCAP_SERVICES=" + onlyIAS, "KAFKA_TUNNEL_TENANT=acme"},
+		"cannot be sent to the Identity":  {"VCAP_SERVICES=" + services, "KAFKA_TUNNEL_TOKEN_ISSUER=ias", "KAFKA_TUNNEL_TENANT=acme"},
+		"no single instance of it to use": {"VCAP_SERVICES=" + strings.Replace(onlyIAS, `"identity":`, `"other":`, 1)},
+		"instance_guid is missing":        {"VCAP_SERVICES=" + strings.Replace(onlyIAS, `"instance_guid":"g-u-i-d",`, ``, 1)},
+		"token.resource":                  {"VCAP_SERVICES=" + services, "KAFKA_TUNNEL_TOKEN_RESOURCE=urn:x"},
+		`"ias": url is missing`:           {"VCAP_SERVICES=" + strings.Replace(onlyIAS, `,"url":"https://acme.accounts.example.com"`, ``, 1)},
+		"expected auto or xsuaa or ias":   {"VCAP_SERVICES=" + services, "KAFKA_TUNNEL_TOKEN_ISSUER=uaa"},
 	} {
 		if _, err := Resolve(Input{Environ: append(environ, bootstrap)}); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cr3t") {
 			t.Errorf("want %q: %v", want, err)

@@ -90,7 +90,7 @@ func TestResolveFailures(t *testing.T) {
 		t.Errorf("err = %v", err)
 	}
 	_, err = Resolve(Input{Environ: []string{bootstrap, vcap, "KAFKA_TUNNEL_CONNECTIVITY_SERVICE=other"}})
-	if !failure.Is(err, failure.BindingUnknown) || !strings.Contains(err.Error(), `none is named "other"; there is conn`) {
+	if !failure.Is(err, failure.BindingUnknown) || !strings.Contains(err.Error(), `none is named "other"; bound: conn`) {
 		t.Errorf("err = %v", err)
 	}
 	if eff, err := Resolve(Input{Environ: []string{vcap}}); eff != nil || !failure.Is(err, failure.BootstrapMissing) {

@@ -256,7 +256,7 @@ func TestSecretFile(t *testing.T) {
 	if got := fmt.Sprintf("%+v %#v", eff, eff.Config.Token); strings.Contains(got, "s3cr3t") {
 		t.Error("the secret is shown: " + got)
 	}
-	for content, message := range map[string]string{"": "an empty file", "\n": "an empty file", "a\nb\n": "more than one line"} {
+	for content, message := range map[string]string{"": "the file is empty", "\n": "the file is empty", "a\nb\n": "more than one line"} {
 		_, err := Load(Input{Environ: append(env, "KAFKA_TUNNEL_TOKEN_CLIENT_SECRET_FILE="+writeFile(t, content))})
 		if err == nil || !strings.Contains(err.Error(), message) {
 			t.Errorf("%q: %v", content, err)

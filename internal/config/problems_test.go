@@ -91,7 +91,7 @@ func TestBadValues(t *testing.T) {
 		{"rule with an unknown field", conf{file: one + "  address_map:\n  - {from: a, to: b, locationid: X}\n"}, "clusters.default.address_map[0].locationid", "file tunnel.yaml:4", "", "unknown key", "clusters.default.address_map[0].location_id"},
 		{"part of a rule is a list", conf{file: one + "  address_map:\n  - {from: [a], to: b}\n"}, "clusters.default.address_map[0].from", "file tunnel.yaml:4", "", "expected a single value, got a list", ""},
 		{"rule with a long Location ID", conf{file: one + "  address_map:\n  - {from: a, to: b, location_id: " + strings.Repeat("x", 190) + "}\n"}, "clusters.default.address_map[0].location_id", "file tunnel.yaml:4", strings.Repeat("x", 120) + "...", "has 190 bytes", ""},
-		{"rules make no sense", conf{env: []string{bootstrap, "KAFKA_TUNNEL_ADDRESS_MAP=[{from: a, to: '*'},{from: c, to: d},{from: 'node:x', to: b}]"}}, "clusters.default.address_map", "variable KAFKA_TUNNEL_ADDRESS_MAP", "[{from: a, to: '*'},{from: c, to: d},{from: 'node:x', to: b}]", `rule 1: to: has a * but from has none; rule 3: from: "x" is not a node id`, ""},
+		{"rules make no sense", conf{env: []string{bootstrap, "KAFKA_TUNNEL_ADDRESS_MAP=[{from: a, to: '*'},{from: c, to: d},{from: 'node:x', to: b}]"}}, "clusters.default.address_map", "variable KAFKA_TUNNEL_ADDRESS_MAP", "[{from: a, to: '*'},{from: c, to: d},{from: 'node:x', to: b}]", `rule 1: to: * requires a * in from; rule 3: from: "x" is not a node id`, ""},
 
 		// Credentials.
 		{"URL without scheme", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TOKEN_URL=uaa.corp"}}, "token.url", "variable KAFKA_TUNNEL_TOKEN_URL", "uaa.corp", "scheme", ""},
@@ -120,7 +120,7 @@ func TestBadValues(t *testing.T) {
 		{"CA file without TLS", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TLS_CA_FILE=ca.pem"}, files: map[string]string{"ca.pem": testutil.AuthorityPEM}}, "clusters.default.tls.ca_file", "variable KAFKA_TUNNEL_TLS_CA_FILE", "ca.pem", "has no effect without tls.enabled: true (default: false)", ""},
 		{"a server name without TLS", conf{env: []string{bootstrap}, file: "clusters: [{tls: {enabled: false, server_name: a}}]"}, "clusters.default.tls.server_name", "file tunnel.yaml:1", "a", "has no effect without tls.enabled: true (file tunnel.yaml:1: false)", ""},
 		{"CA file missing", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TLS_ENABLED=true", "KAFKA_TUNNEL_TLS_CA_FILE=ca.pem"}}, "clusters.default.tls.ca_file", "variable KAFKA_TUNNEL_TLS_CA_FILE", "ca.pem", "cannot be read: ", ""},
-		{"CA file without certificates", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TLS_ENABLED=true", "KAFKA_TUNNEL_TLS_CA_FILE=ca.pem"}, files: map[string]string{"ca.pem": "ca"}}, "clusters.default.tls.ca_file", "variable KAFKA_TUNNEL_TLS_CA_FILE", "ca.pem", "holds no certificate in PEM form", ""},
+		{"CA file without certificates", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TLS_ENABLED=true", "KAFKA_TUNNEL_TLS_CA_FILE=ca.pem"}, files: map[string]string{"ca.pem": "ca"}}, "clusters.default.tls.ca_file", "variable KAFKA_TUNNEL_TLS_CA_FILE", "ca.pem", "contains no certificate in PEM form", ""},
 		{"a server name with a port", conf{env: []string{bootstrap, "KAFKA_TUNNEL_TLS_ENABLED=true", "KAFKA_TUNNEL_TLS_SERVER_NAME=k.corp:9093"}}, "clusters.default.tls.server_name", "variable KAFKA_TUNNEL_TLS_SERVER_NAME", "k.corp:9093", "expected the name or address of a host", "k.corp"},
 		{"TLS as one key", conf{env: []string{bootstrap}, file: "clusters: [{tls.enabled: true}]"}, "clusters.default.tls.enabled", "file tunnel.yaml:1", "", "unknown key", "tls: {enabled: ...}"},
 		{"TLS outside of clusters", conf{env: []string{bootstrap}, file: "tls: {enabled: true}"}, "tls", "file tunnel.yaml:1", "", "unknown key", "clusters.default.tls"},
@@ -153,7 +153,7 @@ func TestAllProblemsAtOnce(t *testing.T) {
 		file: "superfluous: []\nconnectivity: {hold: forever}\n",
 	}.load(t)
 	want := strings.Join([]string{
-		"the configuration is wrong",
+		"the configuration is not valid",
 		"  KAFKA_TUNNEL_TOEKN_URL: unknown variable; did you mean KAFKA_TUNNEL_TOKEN_URL?",
 		"  superfluous (file tunnel.yaml:1): unknown key",
 		`  clusters.default.bootstrap = "kafka" (variable KAFKA_TUNNEL_BOOTSTRAP): expected HOST:PORT (several with commas); did you mean kafka:9092?`,

@@ -15,29 +15,29 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/token"
 )
 
-// Bounds of one read.
+// Limits of one read.
 const (
 	readTimeout = 30 * time.Second
 	maxBody     = 1 << 20
 )
 
-// path is where the service finds a destination by its name: among those of the instance
-// first, and then of the subaccount; with a subscriber's token, of the subscription and
-// then of its subaccount (SAP help, "Find a Destination"). It would fetch tokens
-// for the destination's own authentication, which no TCP destination has.
+// path is the path at which the service finds a destination by its name: first in the instance
+// and then in the subaccount; with a subscriber's token, in the subscription and then in its
+// subaccount (SAP Help, "Find a Destination"). It would also fetch tokens for the destination's
+// own authentication, which no TCP destination has.
 const path = "/destination-configuration/v1/destinations/"
 
-// Tokens gives tokens for the destination service.
+// Tokens returns tokens for the destination service.
 type Tokens interface {
 	Token(ctx context.Context) (string, error)
 	Invalidate(value string)
 }
 
-// A Client asks one destination service.
+// A Client sends requests to one destination service.
 type Client struct {
-	URI       string // of the binding, without a path
+	URI       string // from the binding, without a path
 	Tokens    Tokens
-	Transport http.RoundTripper // nil: Go's own
+	Transport http.RoundTripper // nil: Go's default
 	UserAgent string            // "": "kafka-tunnel"
 }
 
@@ -47,21 +47,20 @@ type Client struct {
 //	{"owner": {...}, "destinationConfiguration": {"Name": "kafka", "Type": "TCP", ...}}
 //
 // The error is a [failure.Failure]: that of the token, or one of destination_unreachable,
-// destination_status, destination_rejected, destination_not_found and
-// destination_malformed. A server's Retry-After is in its chain as
-// [*token.RetryAfterError].
+// destination_status, destination_rejected, destination_not_found and destination_malformed. A
+// Retry-After of the server is in its chain as [*token.RetryAfterError].
 func (c *Client) Find(ctx context.Context, name string) (map[string]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	said, err := c.find(ctx, name)
 	if failure.Is(err, failure.DestinationRejected) {
-		// The token may have been revoked; the next one is another.
+		// The token may have been revoked; the next one is new.
 		said, err = c.find(ctx, name)
 	}
 	return said, err
 }
 
-// find asks once. A token that is refused is not used again.
+// find sends one request. A refused token is not used again.
 func (c *Client) find(ctx context.Context, name string) (map[string]string, error) {
 	value, err := c.Tokens.Token(ctx)
 	if err != nil {
@@ -74,7 +73,7 @@ func (c *Client) find(ctx context.Context, name string) (map[string]string, erro
 	req.Header.Set("Authorization", "Bearer "+value)
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", cmp.Or(c.UserAgent, "kafka-tunnel"))
-	client := &http.Client{Transport: c.Transport, CheckRedirect: stay}
+	client := &http.Client{Transport: c.Transport, CheckRedirect: refuseRedirect}
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, c.unreachable(err)
@@ -96,31 +95,32 @@ func (c *Client) find(ctx context.Context, name string) (map[string]string, erro
 	return nil, c.failed(failure.DestinationStatus, cause, fmt.Sprintf("status %d", resp.StatusCode))
 }
 
-// stay keeps the client from following a redirect: the token would go with it.
-func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+// refuseRedirect prevents the client from following a redirect, which would send the token to another
+// server.
+func refuseRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// read reads the answer.
+// read reads the response.
 func (c *Client) read(body io.Reader) (map[string]string, error) {
 	text, err := io.ReadAll(io.LimitReader(body, maxBody+1))
 	if err != nil {
 		return nil, c.unreachable(err)
 	}
 	if len(text) > maxBody {
-		return nil, c.failed(failure.DestinationMalformed, nil, fmt.Sprintf("the answer has more than %d bytes", maxBody))
+		return nil, c.failed(failure.DestinationMalformed, nil, fmt.Sprintf("the response has more than %d bytes", maxBody))
 	}
 	var answer struct {
 		Configuration map[string]any `json:"destinationConfiguration"`
 	}
-	// The text of json's errors may quote the answer.
+	// The errors of encoding/json may quote the response.
 	if json.Unmarshal(text, &answer) != nil || answer.Configuration == nil {
-		return nil, c.failed(failure.DestinationMalformed, nil, "the answer holds no destinationConfiguration")
+		return nil, c.failed(failure.DestinationMalformed, nil, "the response has no destinationConfiguration")
 	}
 	said := make(map[string]string, len(answer.Configuration))
 	for key, value := range answer.Configuration {
 		switch v := value.(type) {
 		case string:
 			said[key] = v
-		case bool, float64: // the service itself says texts only
+		case bool, float64: // the documentation has only strings
 			said[key] = fmt.Sprint(v)
 		}
 	}

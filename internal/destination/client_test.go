@@ -46,7 +46,7 @@ func TestFind(t *testing.T) {
 		wait   time.Duration
 	}{
 		"found":          {status: 200, body: good},
-		"not there":      {status: 404, body: `{"ErrorMessage":"s3cr3t"}`, code: failure.DestinationNotFound, text: "there is no destination my kafka"},
+		"not there":      {status: 404, body: `{"ErrorMessage":"s3cr3t"}`, code: failure.DestinationNotFound, text: "the destination my kafka does not exist"},
 		"refused":        {status: 401, code: failure.DestinationRejected, text: "status 401"},
 		"forbidden":      {status: 403, code: failure.DestinationRejected, text: "status 403"},
 		"error":          {status: 500, body: "s3cr3t", code: failure.DestinationStatus, text: "status 500"},

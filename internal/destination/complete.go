@@ -13,22 +13,21 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/token"
 )
 
-// propertyPrefix is before the names of properties for the tunnel. All others of a
-// destination are for other readers, except those of SAP (SAP help, "TCP
-// Destinations").
+// propertyPrefix is the prefix of properties for the tunnel. All other properties are for other
+// readers, except those of SAP (SAP Help, "TCP Destinations").
 const propertyPrefix = "kafka-tunnel."
 
-// The properties of SAP that count.
+// SAP's properties that the tunnel uses.
 const (
 	propertyType     = "Type"
 	propertyProxy    = "ProxyType"
 	propertyAddress  = "Address"
-	propertyURL      = "URL" // in place of Address, in older editors
+	propertyURL      = "URL" // instead of Address, in older editors
 	propertyLocation = "CloudConnectorLocationId"
 )
 
-// known are the keys of a cluster that a destination may hold, with propertyPrefix.
-// tls.ca takes the place of tls.ca_file.
+// known are the keys of a cluster that a destination may contain, with propertyPrefix. tls.ca
+// replaces tls.ca_file.
 //
 //	Type                          TCP
 //	ProxyType                     OnPremise
@@ -42,14 +41,14 @@ const (
 //	kafka-tunnel.tls.server_name  kafka.corp
 var known = []string{"address_map", "bootstrap", "tenant", "tls.ca", "tls.enabled", "tls.server_name"}
 
-// Complete returns a cluster with what its destination supplies where nothing is
-// configured: flags, variables and the file win over it. c itself is not changed. auth is
+// Complete returns a cluster with the values of its destination for keys that are not
+// configured: flags, variables and the file have precedence. c itself is not changed. auth is
 // the authentication at the proxy ([config.Connectivity].Auth): only a token can carry a
 // Location ID.
 //
 // The error is a [failure.Failure] with the code destination_wrong_type or
-// destination_property. It quotes no values but addresses: properties of a destination
-// may be secrets.
+// destination_property. The only values that it quotes are addresses: properties of a
+// destination may be secrets.
 func Complete(c config.Cluster, props map[string]string, auth string) (config.Cluster, error) {
 	fail := func(code failure.Code, detail string) (config.Cluster, error) {
 		return config.Cluster{}, failure.New(code, nil).For(c.Destination, "").With(detail)
@@ -79,7 +78,7 @@ func Complete(c config.Cluster, props map[string]string, auth string) (config.Cl
 	return c, nil
 }
 
-// addresses takes the bootstrap addresses: Address and those of the property bootstrap.
+// addresses sets the bootstrap addresses: Address and those of the property bootstrap.
 func addresses(c *config.Cluster, p *properties) {
 	address := strings.TrimSpace(cmp.Or(p.all[propertyAddress], p.all[propertyURL]))
 	first, _ := p.read(propertyAddress, "bootstrap", strings.TrimSuffix(strings.TrimPrefix(address, "tcp://"), "/")).([]config.HostPort)
@@ -101,7 +100,7 @@ func addresses(c *config.Cluster, p *properties) {
 func completeTLS(c *config.TLS, p *properties) {
 	server, _ := p.own("tls.server_name").(string)
 	enabled, _ := p.own("tls.enabled").(bool)
-	c.Enabled = c.Enabled || enabled // a destination cannot switch it off
+	c.Enabled = c.Enabled || enabled // a destination cannot disable it
 	c.ServerName = cmp.Or(c.ServerName, server)
 	if text := p.all[propertyPrefix+"tls.ca"]; text != "" {
 		roots, err := secure.ParseRoots([]byte(token.Unfold(text)))
@@ -117,7 +116,7 @@ func completeTLS(c *config.TLS, p *properties) {
 	}
 }
 
-// properties are those of one destination, and what is wrong with them.
+// properties are those of one destination, and the problems found in them.
 type properties struct {
 	all      map[string]string
 	problems []string
@@ -130,7 +129,7 @@ func (p *properties) report(property, message, nearest string) {
 	p.problems = append(p.problems, property+": "+message)
 }
 
-// read parses a text as the key of a cluster; nil: it is empty or wrong.
+// read parses a string as the value of the cluster's key; nil: it is empty or wrong.
 func (p *properties) read(property, key, text string) any {
 	if text = strings.TrimSpace(text); text == "" {
 		return nil

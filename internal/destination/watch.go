@@ -14,16 +14,16 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/token"
 )
 
-// The pace of reads.
+// The intervals of reads.
 const (
 	every         = 5 * time.Minute
 	jitter        = 0.2
-	idleAfter     = time.Hour // without use: no reads
+	idleAfter     = time.Hour // without use for that long: no reads
 	maxRetryAfter = 5 * time.Minute
 )
 
-// newBackoff returns the pauses after failed reads: from 1 to 30 s while nothing was
-// ever read and clients wait, from 30 s to 5 min while an earlier value serves.
+// newBackoff returns the pauses after failed reads: from 1 to 30 s while no value was ever read
+// and clients wait, from 30 s to 5 min while there is an earlier value.
 func newBackoff(served bool) backoff.ExponentialBackOff {
 	b := backoff.ExponentialBackOff{InitialInterval: time.Second, MaxInterval: 30 * time.Second, Multiplier: 2, RandomizationFactor: jitter}
 	if served {
@@ -32,35 +32,35 @@ func newBackoff(served bool) backoff.ExponentialBackOff {
 	return b
 }
 
-// Options of a [Watch]. The zero value is good.
+// Options are the options of a [Watch]. The zero value is ready to use.
 type Options struct {
-	// First is the time within which the first read happens of itself, at a random
-	// moment; somebody who needs the destination does not wait for that.
+	// First is the time within which the first read starts by itself, at a random moment; a
+	// caller that needs the destination starts it at once.
 	First time.Duration
-	// Every is the time between reads, give or take a fifth; 0: 5 min.
+	// Every is the time between reads, plus or minus a fifth; 0: 5 min.
 	Every  time.Duration
-	Logger *slog.Logger   // nil: silent
+	Logger *slog.Logger   // nil: no log
 	Rand   func() float64 // from 0 to 1; nil: math/rand/v2
 }
 
-// A Watch reads something again and again.
+// A Watch repeats a read periodically.
 type Watch struct {
 	read  func(context.Context) error
 	opts  Options
 	wake  chan struct{} // holds one element
-	first chan struct{} // closed with the first success
+	first chan struct{} // closed at the first success
 
 	mu      sync.Mutex
 	readAt  time.Time // last success; zero: none
 	usedAt  time.Time
-	wanted  bool // somebody waits for the first success
+	wanted  bool // a caller waits for the first success
 	failure *failure.Failure
 	failed  time.Time
 	next    time.Time
 	backoff backoff.ExponentialBackOff
 }
 
-// NewWatch returns a Watch over what read reads. read is called by [Watch.Run] alone.
+// NewWatch returns a Watch that calls read. Only [Watch.Run] calls it.
 func NewWatch(read func(context.Context) error, o Options) *Watch {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -74,7 +74,7 @@ func NewWatch(read func(context.Context) error, o Options) *Watch {
 	return &Watch{read: read, opts: o, wake: make(chan struct{}, 1), first: make(chan struct{}), backoff: newBackoff(false)}
 }
 
-// Status is what a [Watch] has seen.
+// Status is the state of a [Watch].
 type Status struct {
 	ReadAt   time.Time        // of the last success; zero: there was none
 	Failure  *failure.Failure // of the last read; nil: it succeeded, or there was none
@@ -89,7 +89,7 @@ func (w *Watch) Status() Status {
 	return Status{w.readAt, w.failure, w.failed, w.next}
 }
 
-// Used says that the destination is needed now. It does not block.
+// Used marks the destination as in use. It does not block.
 func (w *Watch) Used() {
 	w.mu.Lock()
 	w.usedAt = time.Now().Round(0)
@@ -103,8 +103,8 @@ func (w *Watch) Used() {
 	}
 }
 
-// Wait returns when the destination has once been read. When ctx ends before, it
-// returns the failure of the last read, or that nothing has answered.
+// Wait returns when the destination has been read for the first time. If ctx ends before, it
+// returns the failure of the last read, or that there was no response.
 func (w *Watch) Wait(ctx context.Context) error {
 	select {
 	case <-w.first:
@@ -141,7 +141,7 @@ func (w *Watch) Run(ctx context.Context) {
 		case wait > 0:
 			timer.Reset(wait)
 		default:
-			w.once(ctx)
+			w.readOnce(ctx)
 			continue
 		}
 		select {
@@ -152,7 +152,7 @@ func (w *Watch) Run(ctx context.Context) {
 	}
 }
 
-// due returns how long it is until the next read, if there is to be one.
+// due returns the time until the next read, and whether there is one.
 func (w *Watch) due(now time.Time) (time.Duration, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -165,11 +165,11 @@ func (w *Watch) due(now time.Time) (time.Duration, bool) {
 	return w.next.Sub(now.Round(0)), true
 }
 
-// once reads once and notes what came of it.
-func (w *Watch) once(ctx context.Context) {
+// readOnce reads once and records the result.
+func (w *Watch) readOnce(ctx context.Context) {
 	err := w.read(ctx)
 	if err != nil && ctx.Err() != nil {
-		return // Run ends, the service has not failed
+		return // Run ends; the service has not failed
 	}
 	now := time.Now().Round(0)
 	w.mu.Lock()

@@ -81,7 +81,7 @@ func TestItIsReadEveryFiveMinutes(t *testing.T) {
 	}
 }
 
-// TestNobodyUsesIt: after an hour it is not read any more, until somebody does.
+// TestNobodyUsesIt: after an hour without use it is not read until the next use.
 func TestNobodyUsesIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &service{}
@@ -181,7 +181,7 @@ func TestWhoNeedsItDoesNotWaitForTheFirstMoment(t *testing.T) {
 	})
 }
 
-// TestWaitEnds with what stands in the way.
+// TestWaitEnds with the failure that prevents the read.
 func TestWaitEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &service{err: failure.New(failure.DestinationNotFound, nil)}

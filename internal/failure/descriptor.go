@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// NoDescriptor reports whether err says that the process or the machine has no
+// NoDescriptor reports whether err means that the process or the machine has no
 // file descriptor left. The resolver keeps only the text of such an error.
 func NoDescriptor(err error) bool {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && strings.Contains(dns.Err, syscall.EMFILE.Error()) {

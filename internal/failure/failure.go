@@ -1,22 +1,21 @@
 // Package failure is the catalogue of everything that can go wrong for a user
 // of the tunnel.
 //
-// Each kind of failure has a [Code]. One table ([All]) says for each code which
-// hop it belongs to, what happened in one line, what to do about it and when
-// another attempt makes sense. Log lines, `check`, `/status`, `/readyz` and
-// docs/failures.md all take their words from that table, so that an operator
-// reads the same sentence everywhere.
+// Each kind of failure has a [Code]. One table ([All]) has for each code its hop,
+// a summary in one line, advice, and when another attempt makes sense. Log lines,
+// `/status`, `/readyz` and docs/failures.md take their texts from that table, and an
+// operator reads the same sentence everywhere.
 //
-// Code that meets a failure makes a [Failure] at the place that knows what it
-// means, and everybody above only passes it on:
+// The code that detects a failure creates the [Failure], and all its callers return
+// it unchanged:
 //
 //	return failure.New(failure.ConnectorAway, err).For("kafka-1.corp:9092", "LOC1")
 //
-// and whoever has to decide asks with [As]:
+// A caller that has to decide uses [As]:
 //
-//	if f, ok := failure.As(err); ok && f.Entry().Retry == failure.Gate { ... }
+//	if f, ok := failure.As(err); ok && f.Entry().Retry == failure.RetryGate { ... }
 //
-// The package does no logging, no retrying and imports nothing of ours.
+// The package neither logs nor retries, and imports nothing of ours.
 package failure
 
 import (
@@ -28,40 +27,39 @@ import (
 // JSON values and anchors in docs/failures.md.
 type Code string
 
-// A Hop is the leg of the way on which a failure happens, in the order in which
-// a connection passes them.
+// A Hop is the part of the route on which a failure happens.
 type Hop string
 
-// The hops from the client to the broker.
+// The hops, in the order in which a connection passes them.
 const (
 	HopConfig      Hop = "config"      // configuration and service binding
 	HopClient      Hop = "client"      // the application's own connection to the tunnel
 	HopLocal       Hop = "local"       // ports, descriptors, memory of this container
 	HopToken       Hop = "token"       // the OAuth token service
-	HopDestination Hop = "destination" // the destination service, where a cluster is read from it
+	HopDestination Hop = "destination" // the destination service, if a cluster is read from it
 	HopProxy       Hop = "proxy"       // the connectivity proxy
 	HopConnector   Hop = "connector"   // the Cloud Connector
 	HopBroker      Hop = "broker"      // the Kafka broker
 )
 
-// Retry says when another attempt makes sense.
+// Retry tells when another attempt makes sense.
 type Retry uint8
 
 // The retry classes of the catalogue.
 const (
-	// RetryNever: nothing changes until somebody changes something.
+	// RetryNever: another attempt fails until the cause is fixed.
 	RetryNever Retry = iota
-	// RetryGate: the landscape is in trouble; attempts are paced together per
-	// (proxy, tenant, Location ID).
+	// RetryGate: an upstream service fails; all attempts for the same (proxy, tenant,
+	// Location ID) are paced together.
 	RetryGate
-	// RetryAddress: one address is in trouble; attempts are paced per address.
+	// RetryAddress: one address fails; attempts are paced per address.
 	RetryAddress
 	// RetryCredentials: the credentials were refused; another attempt makes
 	// sense after 30 s or when they change, never within a dial.
 	RetryCredentials
 )
 
-// String returns the word that the docs use for the class.
+// String returns the name of the class in docs/failures.md.
 func (r Retry) String() string {
 	switch r {
 	case RetryGate:
@@ -75,24 +73,23 @@ func (r Retry) String() string {
 	}
 }
 
-// A Failure is one occurrence of a Code. It is shared by all clients that meet it
-// and must not be changed once another goroutine can see it.
+// A Failure is one occurrence of a Code. All clients that are affected share it; it
+// must not be changed once another goroutine can see it.
 //
 // It never carries a secret: Err must not contain tokens, passwords or bodies
 // of token responses.
 type Failure struct {
 	Code       Code
-	Target     string // what was being reached: "host:port", a URL without user info, a file, a key
-	LocationID string // Cloud Connector Location ID, where one was asked for
-	Detail     string // one short fact that the summary cannot know: "status 503", "reply 0x04"
+	Target     string // what the tunnel tried to reach: "host:port", a URL without user info, a file, a key
+	LocationID string // Cloud Connector Location ID, if one is configured
+	Detail     string // one short fact about this occurrence: "status 503", "reply 0x04"
 	Err        error  // the cause, may be nil
 }
 
 // New returns a Failure of the given kind. err is its cause and may be nil.
 func New(code Code, err error) *Failure { return &Failure{Code: code, Err: err} }
 
-// For returns a copy of f that names what was being reached and with which
-// Location ID ("" for none).
+// For returns a copy of f with that target and Location ID ("" for none).
 func (f *Failure) For(target, locationID string) *Failure {
 	changed := *f
 	changed.Target, changed.LocationID = target, locationID
@@ -131,7 +128,7 @@ func (f *Failure) Entry() Entry { return Lookup(f.Code) }
 // Summary returns the one-line description with target and Location ID filled in.
 func (f *Failure) Summary() string { return f.fill(f.Entry().Summary) }
 
-// Advice returns what to do, with target and Location ID filled in.
+// Advice returns the advice with target and Location ID filled in.
 func (f *Failure) Advice() string { return f.fill(f.Entry().Advice) }
 
 // fill replaces {target}, {host}, {port} and {location} in a text of the table.

@@ -18,22 +18,22 @@ func TestCatalogueIsComplete(t *testing.T) {
 			t.Errorf("%q is not a snake_case code", e.Code)
 		}
 		if seen[e.Code] {
-			t.Errorf("%s stands in the catalogue twice", e.Code)
+			t.Errorf("%s is in the catalogue twice", e.Code)
 		}
 		seen[e.Code] = true
-		if e.Hop == "" || e.Summary == "" || e.Advice == "" || e.Client == "" || e.Heals == "" {
-			t.Errorf("%s lacks a hop, a summary, advice or the client's view", e.Code)
+		if e.Hop == "" || e.Summary == "" || e.Advice == "" || e.Client == "" || e.Recovery == "" {
+			t.Errorf("%s lacks a hop, a summary, advice, the client's view or how it recovers", e.Code)
 		}
 		if strings.HasSuffix(e.Summary, ".") || strings.Contains(e.Summary, "\n") {
 			t.Errorf("%s: the summary is one line without a full stop: %q", e.Code, e.Summary)
 		}
 		if !strings.HasSuffix(e.Advice, ".") && !strings.HasSuffix(e.Advice, "}.") {
-			t.Errorf("%s: advice is made of sentences: %q", e.Code, e.Advice)
+			t.Errorf("%s: advice consists of sentences: %q", e.Code, e.Advice)
 		}
 	}
 }
 
-func TestFailureFillsInWhatItKnows(t *testing.T) {
+func TestFailureFillsInPlaceholders(t *testing.T) {
 	f := New(AccessNotAllowed, nil).For("kafka-1.corp:9092", "LOC1")
 	want := "the Cloud Connector with Location ID LOC1 does not expose kafka-1.corp:9092"
 	if f.Error() != want {
@@ -64,7 +64,7 @@ func TestASharedFailureIsNotChanged(t *testing.T) {
 	}
 	users.Wait()
 	if *shared != before {
-		t.Errorf("the shared failure has become %+v", shared)
+		t.Errorf("the shared failure was changed to %+v", shared)
 	}
 }
 
@@ -78,7 +78,7 @@ func TestAsFindsTheFailureInAChain(t *testing.T) {
 		t.Error("the cause is lost")
 	}
 	if !Is(err, ProxySilent) || Is(err, ProxyProtocol) || Is(io.EOF, ProxySilent) {
-		t.Error("Is does not tell codes apart")
+		t.Error("Is does not distinguish codes")
 	}
 }
 
@@ -89,7 +89,7 @@ func TestUnknownCodeIsInternal(t *testing.T) {
 	}
 }
 
-// TestTheLastSentenceIsTheNextStep: it begins with what to do, after at most a condition
+// TestTheLastSentenceIsTheNextStep: it begins with an imperative, after at most a condition
 // or a place.
 func TestTheLastSentenceIsTheNextStep(t *testing.T) {
 	step := regexp.MustCompile(`^(([Ii]f|[Ww]here|[Ee]lse|[Ii]n|[Ff]or|[Oo]n|[Oo]utside|[Ww]hen)\b[^.]*?[,:]? )?(add|ask|bind|check|compare|correct|create|expose|look|lower|leave|let|list|make|open|point|put|raise|report|restage|set|start|turn|update|use)\b`)
@@ -97,7 +97,7 @@ func TestTheLastSentenceIsTheNextStep(t *testing.T) {
 		sentences := regexp.MustCompile(`[.] +`).Split(strings.TrimSuffix(e.Advice, "."), -1)
 		last := sentences[len(sentences)-1]
 		if m := step.FindString(strings.ToLower(last[:1]) + last[1:]); m == "" && !step.MatchString(last) {
-			t.Errorf("%s: %q is no step", e.Code, last)
+			t.Errorf("%s: %q is not a step", e.Code, last)
 		}
 	}
 }

@@ -26,7 +26,7 @@ import (
 )
 
 // ErrGone reports that the client has left before the server was reached.
-var ErrGone = errors.New("the client has left")
+var ErrGone = errors.New("the client has disconnected")
 
 // maxEarly is how much of what the client sends meanwhile is read (R10).
 const maxEarly = 16 << 10

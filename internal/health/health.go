@@ -5,7 +5,7 @@
 //	h.Attempt(target, began, nil)     // each finished attempt to open a connection
 //	h.Connected(); h.Disconnected()   // each open upstream connection
 //	h.Answered()                      // each response
-//	h.Observe(known, stalls)          // once a second while there is something to see
+//	h.Observe(known, stalls)          // once a second while connections are open or something fails
 //	h.Snapshot()                      // state, reasons, last recovery
 //
 // # States
@@ -14,31 +14,30 @@
 //     not all known brokers are down.
 //   - degraded: open connections work, but new ones fail for all or some brokers; or
 //     requests have waited too long for an answer.
-//   - down: new connections fail and no open connection had an answer for 10 s, at once
-//     when none is open; or nothing was ever reached.
+//   - down: new connections fail and no open connection had an answer for 10 s, or no
+//     connection is open; or no broker was ever reached.
 //
-// A failure concerns the route through one Cloud Connector (retry classes gate and
-// credentials) or one address. New connections fail when every known address does, for
-// its own sake or for that of its route.
+// A failure concerns either the route through one Cloud Connector (retry classes gate and
+// credentials) or one address. New connections fail if every known address fails, because of a
+// failure of the address itself or of its route.
 //
 // # One change per fault
 //
-// The state changes when it is known what it changes to, so that a fault is not
-// degraded first and down a moment later:
+// The state changes only when the new state is certain. A fault does not show as degraded first
+// and as down a moment later:
 //
-//   - When all addresses fail and connections are open, it depends on those. An answer
-//     that comes a second after the first failure or later shows that they work:
-//     degraded, from then on until one of them leaves a request unanswered or none is
-//     left. Without an answer for 10 s: down. Until one of the two is known the state
-//     stays what it was.
-//   - When some addresses fail, a success elsewhere or such an answer shows that it is
-//     some: degraded. When neither comes within 10 s, it is degraded as well; down if no
-//     connection is open and the attempts go on failing.
+//   - All addresses fail and connections are open: the open connections decide. An answer
+//     that arrives a second after the first failure or later shows that they work: the
+//     state is degraded until one of them leaves a request unanswered or all are closed.
+//     Without an answer for 10 s it is down. Until then the state does not change.
+//   - Some addresses fail: a success at another address, or such an answer, shows that
+//     not all fail: degraded. If there is neither within 10 s, the state is degraded as
+//     well, or down if no connection is open and the attempts continue to fail.
 //   - The first success after all addresses have failed makes the state ready. The other
 //     addresses are tried again before they count as failing.
 //
-// An attempt is compared by the time when it began: of many that are under way when a
-// fault begins or ends, the late ones say nothing new.
+// Attempts are compared by the time when they began: of many that are in progress when a fault
+// begins or ends, those that end late contain no new information.
 //
 // The package opens no connections and starts no goroutines.
 package health
@@ -52,7 +51,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 )
 
-// A State is how well the brokers can be reached. A larger one is better.
+// A State tells how well the brokers can be reached. A larger one is better.
 type State uint8
 
 // The states.
@@ -62,7 +61,7 @@ const (
 	Ready
 )
 
-// String returns the word that is shown everywhere.
+// String returns the name of the state in logs, status and metrics.
 func (s State) String() string {
 	switch s {
 	case Ready:
@@ -75,20 +74,21 @@ func (s State) String() string {
 }
 
 const (
-	// patience is how long open connections may be silent while new ones fail (R22).
+	// patience is how long open connections may be without an answer while new ones fail (R22).
 	patience = 10 * time.Second
-	// settle is how long after a failure an answer is still one of before the fault.
+	// settle is how long after a failure an answer may still belong to the time before the
+	// fault.
 	settle = time.Second
-	// persistent is for how long the attempts at one address must have failed to tell
-	// that nothing works, where no other address was tried.
+	// persistent is how long the attempts at one address must have failed to conclude that no
+	// address works, if no other address was tried.
 	persistent = patience / 2
 )
 
-// A Change is a change of the state. The first failure of a cluster that was never
-// reached is one from down to down.
+// A Change is a change of the state. The first failure of a cluster that was never reached is a
+// change from down to down.
 type Change struct {
 	From, To State
-	Lasted   time.Duration // how long the state before lasted
+	Lasted   time.Duration // how long the previous state lasted
 	Reasons  []Reason      // of the new state, newest first
 }
 
@@ -97,18 +97,18 @@ type Health struct {
 	changed func(Change) // called with mu held
 	answer  atomic.Bool  // a broker has answered since the last evaluation
 
-	mu      sync.Mutex
-	state   State
-	since   time.Time // of the state
-	told    bool      // that it is down, and why
-	reached bool      // by an answer, or a connection that has lasted
-	granted time.Time // when a connection was first granted, until reached
-	open    int       // upstream connections
+	mu       sync.Mutex
+	state    State
+	since    time.Time // of the state
+	reported bool      // that it is down, and why, was reported
+	reached  bool      // by an answer, or by a connection that has lasted
+	granted  time.Time // when a connection was first granted, until reached
+	open     int       // upstream connections
 
-	routes  map[string]*trouble         // by Location ID; only those that fail
+	routes  map[string]*fault           // by Location ID; only those that fail
 	targets map[hostport.Target]*target // without server names
-	failing int                         // targets with a trouble of their own
-	blocked *trouble                    // why nothing can be tried; nil: it can be
+	failing int                         // targets with a fault of their own
+	blocked *fault                      // why no attempt can be made; nil: attempts are possible
 	stalls  []Reason
 	healed  *Healed
 
@@ -116,32 +116,32 @@ type Health struct {
 	began    time.Time // when that attempt began
 	answered time.Time // when a broker was last seen to answer
 	allSince time.Time // since when all targets fail; zero while one does not
-	allEnded time.Time // when they last ceased to
+	allEnded time.Time // when that last ended
 }
 
-// A target is one address that is known, or was tried.
+// A target is one address that is known or was tried.
 type target struct {
 	full    hostport.Target
-	trouble *trouble // nil: it works as far as is known
-	suspect bool     // it failed when all did, and was not tried since
+	fault   *fault // nil: no known failure
+	suspect bool   // it failed when all did, and was not tried since
 	began   time.Time
 }
 
-// trouble is a failure that was met, and again until now.
-type trouble struct {
+// A fault is a failure with the times when it was first and last seen.
+type fault struct {
 	f         *failure.Failure
 	target    hostport.Target
 	since, at time.Time
-	late      bool // it was met behind a granted connection, so that a grant disproves nothing
+	late      bool // the failure came after a granted connection, so a grant does not disprove it
 }
 
-// New returns the state of a cluster of which nothing is known. changed is called with
-// each change, nil for none; it must neither block nor call the state.
+// New returns the state of a cluster of which nothing is known yet. changed is called with each
+// change and may be nil; it must neither block nor call the Health.
 func New(changed func(Change)) *Health {
 	if changed == nil {
 		changed = func(Change) {}
 	}
-	return &Health{changed: changed, since: time.Now(), routes: map[string]*trouble{}, targets: map[hostport.Target]*target{}}
+	return &Health{changed: changed, since: time.Now(), routes: map[string]*fault{}, targets: map[hostport.Target]*target{}}
 }
 
 func key(t hostport.Target) hostport.Target {
@@ -159,13 +159,13 @@ func (h *Health) at(to hostport.Target) *target {
 	return t
 }
 
-// Attempt takes the outcome of an attempt to open a connection: its failure, or nil.
-// Attempts that were abandoned have none.
+// Attempt records the outcome of an attempt to open a connection: its failure, or nil.
+// Abandoned attempts are not recorded.
 func (h *Health) Attempt(to hostport.Target, began time.Time, f *failure.Failure) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := time.Now()
-	h.evaluate(now) // what was answered so far is of before
+	h.evaluate(now) // the answers so far belong to the time before the attempt ended
 	if f == nil {
 		h.succeeded(to, began, now)
 	} else {
@@ -178,41 +178,41 @@ func (h *Health) succeeded(to hostport.Target, began, now time.Time) {
 	t := h.at(to)
 	t.began = began
 	if r := h.routes[to.LocationID]; r != nil && !began.Before(r.at) {
-		h.heal(r, now)
+		h.recovered(r, now)
 		delete(h.routes, to.LocationID)
 	}
-	if t.trouble != nil && (t.trouble.late || began.Before(t.trouble.at)) {
+	if t.fault != nil && (t.fault.late || began.Before(t.fault.at)) {
 		return
 	}
 	if h.granted.IsZero() {
 		h.granted = now
 	}
 	h.success, h.began = now, began
-	h.works(t, now)
+	h.setWorking(t, now)
 }
 
-// works notes that a target works. The caller holds h.mu.
-func (h *Health) works(t *target, now time.Time) {
+// setWorking records that a target works. The caller holds h.mu.
+func (h *Health) setWorking(t *target, now time.Time) {
 	t.suspect = false
-	if t.trouble == nil {
+	if t.fault == nil {
 		return
 	}
-	h.heal(t.trouble, now)
-	t.trouble = nil
+	h.recovered(t.fault, now)
+	t.fault = nil
 	h.failing--
 	if h.allSince.IsZero() {
 		return
 	}
 	h.allEnded = now
 	for _, other := range h.targets {
-		if other.trouble != nil {
-			other.trouble, other.suspect = nil, true
+		if other.fault != nil {
+			other.fault, other.suspect = nil, true
 		}
 	}
 	h.failing = 0
 }
 
-func (h *Health) heal(t *trouble, now time.Time) {
+func (h *Health) recovered(t *fault, now time.Time) {
 	h.healed = &Healed{Reason: t.reason(), Recovered: now}
 }
 
@@ -226,8 +226,8 @@ func (h *Health) failed(to hostport.Target, began, now time.Time, f *failure.Fai
 		h.routes[to.LocationID] = h.routes[to.LocationID].again(f, to, now)
 		return
 	}
-	if r := h.routes[to.LocationID]; r != nil && !began.Before(r.at) { // it worked as far as to this address
-		h.heal(r, now)
+	if r := h.routes[to.LocationID]; r != nil && !began.Before(r.at) { // the route worked up to this address
+		h.recovered(r, now)
 		delete(h.routes, to.LocationID)
 	}
 	if !began.Before(t.began) && !began.Before(h.allEnded) {
@@ -235,7 +235,7 @@ func (h *Health) failed(to hostport.Target, began, now time.Time, f *failure.Fai
 	}
 }
 
-// newestSuccess returns when the newest attempt on a route began that succeeded.
+// newestSuccess returns when the newest successful attempt on a route began.
 func (h *Health) newestSuccess(locationID string) (began time.Time) {
 	for to, t := range h.targets {
 		if to.LocationID == locationID && t.began.After(began) {
@@ -245,28 +245,28 @@ func (h *Health) newestSuccess(locationID string) (began time.Time) {
 	return began
 }
 
-// again returns the trouble that t, nil for none, becomes when f is met.
-func (t *trouble) again(f *failure.Failure, to hostport.Target, now time.Time) *trouble {
+// again returns the fault t, which may be nil, updated with another failure f.
+func (t *fault) again(f *failure.Failure, to hostport.Target, now time.Time) *fault {
 	since := now
 	if t != nil {
 		since = t.since
 	}
-	return &trouble{f: f, target: to, since: since, at: now}
+	return &fault{f: f, target: to, since: since, at: now}
 }
 
-// fail notes that a target has failed. The caller holds h.mu.
+// fail records that a target has failed. The caller holds h.mu.
 func (h *Health) fail(t *target, f *failure.Failure, now time.Time, late bool) {
-	if t.trouble == nil {
+	if t.fault == nil {
 		h.failing++
 	}
-	late = late || t.trouble != nil && t.trouble.late
-	t.trouble, t.suspect = t.trouble.again(f, t.full, now), false
-	t.trouble.late = late
+	late = late || t.fault != nil && t.fault.late
+	t.fault, t.suspect = t.fault.again(f, t.full, now), false
+	t.fault.late = late
 }
 
-// Refused takes a failure that a granted connection met before its first answer, by
-// which the broker refuses all of them: a certificate that it requires, TLS that it
-// expects. Then a granted connection proves nothing until one has had an answer.
+// Refused records a failure of a granted connection before its first answer, which means that
+// the broker refuses every connection: it requires a client certificate, or it expects TLS.
+// Until a connection has had an answer, a granted connection then proves nothing.
 func (h *Health) Refused(to hostport.Target, f *failure.Failure) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -277,36 +277,36 @@ func (h *Health) Refused(to hostport.Target, f *failure.Failure) {
 	h.evaluate(now)
 }
 
-// Proved notes the first answer on a connection that was opened at a time.
+// Proved records the first answer on a connection that was opened at the given time.
 func (h *Health) Proved(to hostport.Target, opened time.Time) {
 	h.answer.Store(true)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := time.Now()
 	h.reached = true
-	if t := h.at(to); t.trouble != nil && t.trouble.late && !opened.Before(t.trouble.at) {
+	if t := h.at(to); t.fault != nil && t.fault.late && !opened.Before(t.fault.at) {
 		t.began, h.success, h.began = opened, now, opened
-		h.works(t, now)
+		h.setWorking(t, now)
 	}
 	h.evaluate(now)
 }
 
-// Answered notes that a broker has answered on an open connection. It is called for
-// every response and therefore takes no lock, and writes once an evaluation.
+// Answered records that a broker has answered on an open connection. It is called for every
+// response: it takes no lock, and writes at most once between two evaluations.
 func (h *Health) Answered() {
 	if !h.answer.Load() {
 		h.answer.Store(true)
 	}
 }
 
-// Connected notes that an upstream connection is open.
+// Connected records that an upstream connection was opened.
 func (h *Health) Connected() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.open++
 }
 
-// Disconnected notes that one is not open any more.
+// Disconnected records that an upstream connection was closed.
 func (h *Health) Disconnected() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -314,14 +314,13 @@ func (h *Health) Disconnected() {
 	h.evaluate(time.Now())
 }
 
-// Observe takes what is known from time to time: the addresses of the cluster, without
-// which others are forgotten (none: nothing is), and the nodes that leave requests
-// unanswered.
+// Observe records what is checked periodically: the known addresses of the cluster (all others
+// are forgotten, unless the list is empty), and the nodes that leave requests unanswered.
 func (h *Health) Observe(known []hostport.Target, stalls []Reason) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := time.Now()
-	h.know(known)
+	h.setKnown(known)
 	for _, old := range h.stalls {
 		if !contains(stalls, old) {
 			h.healed = &Healed{Reason: old, Recovered: now}
@@ -331,7 +330,7 @@ func (h *Health) Observe(known []hostport.Target, stalls []Reason) {
 	h.evaluate(now)
 }
 
-func (h *Health) know(known []hostport.Target) {
+func (h *Health) setKnown(known []hostport.Target) {
 	if len(known) == 0 {
 		return
 	}
@@ -345,7 +344,7 @@ func (h *Health) know(known []hostport.Target) {
 		if keep[to] {
 			continue
 		}
-		if t.trouble != nil {
+		if t.fault != nil {
 			h.failing--
 		}
 		delete(h.targets, to)
@@ -357,7 +356,7 @@ func (h *Health) know(known []hostport.Target) {
 	}
 }
 
-// Blocked takes why no attempt can be made, nil once one can.
+// Blocked records why no attempt can be made, or nil once attempts are possible.
 func (h *Health) Blocked(f *failure.Failure) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -370,8 +369,8 @@ func (h *Health) Blocked(f *failure.Failure) {
 	h.evaluate(now)
 }
 
-// Moved notes that the cluster is reached by another route or at other addresses from
-// now on. A cluster that was ready, or has open connections, is so until an attempt fails.
+// Moved records that the cluster is reached by another route or at other addresses from now on.
+// A cluster that was ready, or has open connections, remains so until an attempt fails.
 func (h *Health) Moved() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

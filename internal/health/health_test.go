@@ -173,7 +173,7 @@ func TestStates(t *testing.T) {
 			d := ready(t, 1, a)
 			d.during(5*time.Second, func() { d.Answered(); d.fail(a, away) })
 			d.during(30*time.Second, func() { d.fail(a, away) })
-			d.is(Degraded, away) // nothing was asked, as far as is known
+			d.is(Degraded, away) // as far as known, there was no request
 			d.Observe(nil, []Reason{{Failure: failure.New(failure.BrokerUnresponsive, nil), Node: "1", At: time.Now()}})
 			d.is(Down, failure.BrokerUnresponsive, away)
 		},
@@ -320,7 +320,7 @@ func TestStates(t *testing.T) {
 			before := time.Now()
 			time.Sleep(time.Second) // synctest
 			d.fail(a, away)
-			d.Attempt(a, before, failure.New(failure.ConnectSilent, nil)) // it says nothing of the route now
+			d.Attempt(a, before, failure.New(failure.ConnectSilent, nil)) // it is no evidence about the route now
 			d.is(Down, away, failure.ConnectSilent)
 			time.Sleep(time.Second) // synctest
 			d.grant(a)

@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-// evaluate finds the state of now and reports a change. The caller holds h.mu.
+// evaluate updates the state and reports a change. The caller holds h.mu.
 func (h *Health) evaluate(now time.Time) {
 	if h.answer.Swap(false) {
 		h.answered, h.reached = now, true
@@ -14,9 +14,9 @@ func (h *Health) evaluate(now time.Time) {
 	}
 	next := h.judge(now)
 	tell := next != h.state
-	if next == Down && !h.told {
-		tell = tell || h.troubled()
-		h.told = tell
+	if next == Down && !h.reported {
+		tell = tell || h.failsNow()
+		h.reported = tell
 	}
 	if !tell {
 		return
@@ -28,12 +28,12 @@ func (h *Health) evaluate(now time.Time) {
 	h.changed(c)
 }
 
-// troubled reports whether a failure was met that has not healed.
-func (h *Health) troubled() bool {
+// failsNow reports whether a failure was seen from which the cluster has not recovered.
+func (h *Health) failsNow() bool {
 	return len(h.routes) > 0 || h.failing > 0 || h.blocked != nil
 }
 
-// extent is for how many of the known addresses new connections fail.
+// extent tells how many of the known addresses fail for new connections.
 type extent uint8
 
 const (
@@ -51,7 +51,7 @@ func (h *Health) extent() extent {
 	}
 	failing := 0
 	for to, t := range h.targets {
-		if t.trouble != nil || h.routes[to.LocationID] != nil {
+		if t.fault != nil || h.routes[to.LocationID] != nil {
 			failing++
 		}
 	}
@@ -88,36 +88,35 @@ func (h *Health) judge(now time.Time) State {
 	return Ready
 }
 
-// judgeAll is for when new connections fail for all addresses: it depends on the open
-// ones.
+// judgeAll returns the state while new connections fail for all addresses: the open connections
+// decide.
 func (h *Health) judgeAll(now time.Time) State {
 	silent := now.Sub(h.answered) >= patience
 	switch {
 	case h.open == 0:
 		return Down
 	case h.answered.After(h.allSince.Add(settle)) && (!silent || len(h.stalls) == 0):
-		// They work; a connection on which nothing was asked since is no sign that it
-		// does not.
+		// They work. A connection without a request since then does not disprove it.
 		return Degraded
 	case silent:
 		return Down
 	}
-	return h.state // it is not known yet
+	return h.state // undecided
 }
 
-// judgeSome is for when new connections fail for some addresses.
+// judgeSome returns the state while new connections fail for some addresses.
 func (h *Health) judgeSome(now time.Time) State {
 	if h.state == Down && h.success.After(h.since) {
-		return Degraded // something works again
+		return Degraded // at least one address works again
 	}
 	var first, last time.Time
 	for to, t := range h.targets {
-		for _, tr := range []*trouble{t.trouble, h.routes[to.LocationID]} {
+		for _, tr := range []*fault{t.fault, h.routes[to.LocationID]} {
 			if tr == nil {
 				continue
 			}
 			if h.began.After(tr.since) || h.answered.After(tr.since.Add(settle)) {
-				return Degraded // clients can work otherwise
+				return Degraded // clients can use other addresses, or open connections
 			}
 			if first.IsZero() || tr.since.Before(first) {
 				first = tr.since
@@ -129,7 +128,7 @@ func (h *Health) judgeSome(now time.Time) State {
 	}
 	switch {
 	case now.Sub(first) < patience:
-		return h.state // it is not known yet
+		return h.state // undecided
 	case h.state != Degraded && h.open == 0 && last.Sub(first) >= persistent:
 		return Down
 	case h.state == Down:

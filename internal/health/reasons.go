@@ -9,33 +9,33 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 )
 
-// maxReasons is how many reasons are shown.
+// maxReasons limits the reasons that are shown.
 const maxReasons = 20
 
 // A Reason is one cause of a state.
 type Reason struct {
 	Failure   *failure.Failure
-	Target    hostport.Target // what was being reached
-	Node      string          // that leaves requests unanswered; "" for other reasons
-	Since, At time.Time       // when it was first met, and last
+	Target    hostport.Target // the address of the attempt
+	Node      string          // the node that leaves requests unanswered; "" for other reasons
+	Since, At time.Time       // when the failure was seen first, and last
 }
 
-// Healed is a reason that holds no longer.
+// Healed is a reason that no longer holds.
 type Healed struct {
 	Reason
 	Recovered time.Time
 }
 
-// A Snapshot is what is known at one time.
+// A Snapshot is the state at one time.
 type Snapshot struct {
 	State    State
 	Since    time.Time // of the state
 	Reasons  []Reason  // newest first; also those that have not changed the state yet
-	Healed   *Healed   // what healed last; nil: nothing yet
+	Healed   *Healed   // the last recovery; nil: none yet
 	Evidence time.Time // when an attempt last succeeded or a broker answered; zero: never
 }
 
-// Snapshot returns what is known now.
+// Snapshot returns the current state with its reasons.
 func (h *Health) Snapshot() Snapshot {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -47,7 +47,7 @@ func (h *Health) Snapshot() Snapshot {
 	return s
 }
 
-// State returns the state of now.
+// State returns the current state.
 func (h *Health) State() State {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -55,20 +55,20 @@ func (h *Health) State() State {
 	return h.state
 }
 
-// Unsettled reports whether time alone may change the state, or what is reported of it.
+// Unsettled reports whether the state, or the report of it, may change without another event.
 func (h *Health) Unsettled() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.open > 0 || len(h.stalls) > 0 || h.troubled() || !h.reached && !h.granted.IsZero()
+	return h.open > 0 || len(h.stalls) > 0 || h.failsNow() || !h.reached && !h.granted.IsZero()
 }
 
-// Failing returns the addresses that are to be tried again, because no client may do it.
+// Failing returns the addresses that the tunnel has to try again, in case no client does.
 func (h *Health) Failing() []hostport.Target {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var failing []*target
 	for _, t := range h.targets {
-		if t.trouble != nil || t.suspect {
+		if t.fault != nil || t.suspect {
 			failing = append(failing, t)
 		}
 	}
@@ -80,11 +80,11 @@ func (h *Health) Failing() []hostport.Target {
 	return list
 }
 
-func (t *trouble) reason() Reason {
+func (t *fault) reason() Reason {
 	return Reason{Failure: t.f, Target: t.target, Since: t.since, At: t.at}
 }
 
-// reasons returns what is failing, newest first. The caller holds h.mu.
+// reasons returns the current failures, newest first. The caller holds h.mu.
 func (h *Health) reasons() []Reason {
 	list := slices.Clone(h.stalls)
 	if h.blocked != nil {
@@ -94,8 +94,8 @@ func (h *Health) reasons() []Reason {
 		list = append(list, r.reason())
 	}
 	for _, t := range h.targets {
-		if t.trouble != nil {
-			list = append(list, t.trouble.reason())
+		if t.fault != nil {
+			list = append(list, t.fault.reason())
 		}
 	}
 	if len(list) == 0 && !h.reached && h.granted.IsZero() {
@@ -107,7 +107,7 @@ func (h *Health) reasons() []Reason {
 	return list[:min(len(list), maxReasons)]
 }
 
-// contains reports whether the same node is among the stalls.
+// contains reports whether stalls contain the node of r.
 func contains(stalls []Reason, r Reason) bool {
 	return slices.ContainsFunc(stalls, func(s Reason) bool { return s.Node == r.Node })
 }

@@ -1,5 +1,5 @@
-// Package hostport has addresses: HOST:PORT, ranges of ports, targets behind a Cloud Connector,
-// and whether two addresses to listen on can collide. It never looks up a name.
+// Package hostport has address types: HOST:PORT, port ranges, targets behind a Cloud Connector,
+// and whether two listening addresses can conflict. It never resolves names.
 package hostport
 
 import (
@@ -15,8 +15,7 @@ type Address struct {
 	Port uint16
 }
 
-// Parse reads HOST:PORT with an IPv6 literal in brackets. The host may be empty, the
-// port 0.
+// Parse parses HOST:PORT with an IPv6 literal in brackets. The host may be empty, the port 0.
 func Parse(s string) (a Address, ok bool) {
 	host, text, err := net.SplitHostPort(s)
 	if err != nil {
@@ -29,7 +28,7 @@ func Parse(s string) (a Address, ok bool) {
 // String returns HOST:PORT, with an IPv6 literal in brackets.
 func (a Address) String() string { return net.JoinHostPort(a.Host, strconv.Itoa(int(a.Port))) }
 
-// Dialable reports whether there can be a server at the address.
+// Dialable reports whether a server can listen at the address.
 func (a Address) Dialable() bool { return a.Port != 0 && a.Host != "" }
 
 // A Range is a range of ports with both ends. The zero value means ephemeral ports.
@@ -51,8 +50,7 @@ func (r Range) String() string {
 	return strconv.Itoa(int(r.First)) + "-" + strconv.Itoa(int(r.Last))
 }
 
-// IsHost reports whether h can be a host name or an IP address that a SOCKS5 request can
-// carry (RFC 1928).
+// IsHost reports whether h can be a host name or an IP address for a SOCKS5 request (RFC 1928).
 func IsHost(h string) bool {
 	if _, err := netip.ParseAddr(h); err == nil {
 		return len(h) <= 255
@@ -68,14 +66,14 @@ func IsLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || err == nil && addr.Unmap().IsLoopback()
 }
 
-// IsAny reports whether a host to listen on means all interfaces.
+// IsAny reports whether a listening host means all interfaces.
 func IsAny(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return host == "" || err == nil && addr.IsUnspecified()
 }
 
-// Collide reports whether listening on both hosts with the same port can collide.
-// 127.0.0.1 and localhost open both loopback addresses.
+// Collide reports whether two listeners with these hosts and the same port can conflict.
+// 127.0.0.1 and localhost both open the two loopback addresses.
 func Collide(a, b string) bool {
 	normal := func(host string) string {
 		addr, err := netip.ParseAddr(host)

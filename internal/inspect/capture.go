@@ -10,7 +10,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/wire/pcap"
 )
 
-// A captured is what is printed of a frame of a capture.
+// A captured is what Run prints of a frame of a capture.
 type captured struct {
 	Time time.Time `json:"time"`
 	From string    `json:"from"`
@@ -20,7 +20,7 @@ type captured struct {
 	LatencySeconds *float64        `json:"latencySeconds,omitempty"`
 	Request        json.RawMessage `json:"request,omitempty"`
 	Response       json.RawMessage `json:"response,omitempty"`
-	Unread         string          `json:"unread,omitempty"` // why there is neither
+	Unread         string          `json:"unread,omitempty"` // why the frame has neither
 }
 
 func (d Decoder) capture(in io.Reader, print func(value []byte) error, note func(text string)) error {

@@ -15,9 +15,8 @@ import (
 // clientID names the tools to the brokers.
 const clientID = "kafka-tunnel"
 
-// client returns a client of franz-go for the brokers behind the address, once one of them
-// has answered: else it would look for who is not there until the time is over, and not say
-// why.
+// client returns a franz-go client for the brokers at the address, once one of them has
+// answered. Without that check franz-go would retry until ctx ends, and not report why.
 func (s Server) client(ctx context.Context, more ...kgo.Opt) (*kgo.Client, error) {
 	o, err := s.options()
 	if err != nil {
@@ -45,7 +44,7 @@ func (s Server) client(ctx context.Context, more ...kgo.Opt) (*kgo.Client, error
 
 const defaultWait = 30 * time.Second
 
-// admin calls do with a client for administration.
+// admin calls do with an administration client.
 func (s Server) admin(ctx context.Context, do func(*kadm.Client) error) error {
 	client, err := s.client(ctx)
 	if err != nil {

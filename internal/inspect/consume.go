@@ -17,17 +17,17 @@ import (
 type Consumer struct {
 	Server Server
 	Topic  string
-	Group  string // a consumer group, whose offsets are committed; empty: none
-	From   string // start, end, an offset, or a time (RFC 3339, or a duration ago such as 1h)
-	Count  int    // of records; 0: all
-	End    bool   // stop where the partitions ended when it began
-	// Progress hears how many records have been printed; nil: nobody.
+	Group  string // a consumer group, whose offsets are committed; "": none
+	From   string // start, end, an offset, or a time (RFC 3339, or an age such as 1h)
+	Count  int    // number of records; 0: unlimited
+	End    bool   // stop at the end that the partitions had at the start
+	// Progress is called with the number of printed records; it may be nil.
 	Progress func(records int)
-	Format   string // that of franz-go, and of rpk: "%k %v\n"
+	Format   string // in the syntax of franz-go and rpk: "%k %v\n"
 }
 
-// Run prints until it has printed Count records, or all that were there, or ctx ends, which
-// is no error.
+// Run prints until it has printed Count records, or with End all records, or until ctx ends,
+// which is not an error.
 func (c Consumer) Run(ctx context.Context, out io.Writer) (printed int, err error) {
 	format, err := kgo.NewRecordFormatter(c.Format)
 	if err != nil {
@@ -46,14 +46,14 @@ func (c Consumer) Run(ctx context.Context, out io.Writer) (printed int, err erro
 		return 0, err
 	}
 	defer client.Close()
-	left, err := c.left(ctx, client)
+	endOffsets, err := c.endOffsets(ctx, client)
 	if err != nil {
 		return 0, err
 	}
 	w := bufio.NewWriter(out)
 	defer func() { err = errors.Join(err, w.Flush()) }()
 	var line []byte
-	for (c.Count == 0 || printed < c.Count) && (!c.End || len(left) > 0) {
+	for (c.Count == 0 || printed < c.Count) && (!c.End || len(endOffsets) > 0) {
 		fetches := client.PollRecords(ctx, c.Count-printed)
 		if ctx.Err() != nil {
 			return printed, nil
@@ -63,10 +63,10 @@ func (c Consumer) Run(ctx context.Context, out io.Writer) (printed int, err erro
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
 			line = format.AppendRecord(line[:0], r)
-			_, _ = w.Write(line) // Flush has the error
+			_, _ = w.Write(line) // Flush returns the error
 			printed++
-			if r.Offset+1 >= left[r.Partition] {
-				delete(left, r.Partition)
+			if r.Offset+1 >= endOffsets[r.Partition] {
+				delete(endOffsets, r.Partition)
 			}
 		})
 		if err := w.Flush(); err != nil {
@@ -84,11 +84,11 @@ func (c Consumer) Run(ctx context.Context, out io.Writer) (printed int, err erro
 	return printed, nil
 }
 
-// left are the ends of the partitions that have records.
-func (c Consumer) left(ctx context.Context, client *kgo.Client) (map[int32]int64, error) {
-	left := map[int32]int64{}
+// endOffsets are the end offsets of the partitions that have records.
+func (c Consumer) endOffsets(ctx context.Context, client *kgo.Client) (map[int32]int64, error) {
+	endOffsets := map[int32]int64{}
 	if !c.End {
-		return left, nil
+		return endOffsets, nil
 	}
 	admin := kadm.NewClient(client)
 	ends, err := admin.ListEndOffsets(ctx, c.Topic)
@@ -101,13 +101,13 @@ func (c Consumer) left(ctx context.Context, client *kgo.Client) (map[int32]int64
 	}
 	ends.Each(func(end kadm.ListedOffset) {
 		if start, _ := starts.Lookup(c.Topic, end.Partition); end.Offset > start.Offset {
-			left[end.Partition] = end.Offset
+			endOffsets[end.Partition] = end.Offset
 		}
 	})
-	return left, nil
+	return endOffsets, nil
 }
 
-// start reads where to begin.
+// start parses From.
 func (c Consumer) start() (kgo.Offset, error) {
 	o := kgo.NewOffset()
 	switch c.From {
@@ -125,5 +125,5 @@ func (c Consumer) start() (kgo.Offset, error) {
 	if ago, err := time.ParseDuration(c.From); err == nil && ago > 0 {
 		return o.AfterMilli(time.Now().Add(-ago).UnixMilli()), nil
 	}
-	return o, fmt.Errorf("from %q is not start, end, an offset, a time such as 2006-01-02T15:04:05Z, or a duration such as 1h", c.From)
+	return o, fmt.Errorf("from %q is not start, end, an offset, a time such as 2006-01-02T15:04:05Z, or an age such as 1h", c.From)
 }

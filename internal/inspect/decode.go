@@ -15,25 +15,26 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/wire/pcap"
 )
 
-// A Decoder turns the bytes of one side of a connection into JSON, a value a frame.
+// A Decoder turns the bytes of one direction of a connection into JSON, one value for each
+// frame.
 type Decoder struct {
-	// Response is the API and the version of the requests that the frames answer, which
-	// stands nowhere in them; empty: they are requests.
+	// Response is the API and the version of the requests to which the frames are responses;
+	// the frames do not contain it. If it is empty, the frames are requests.
 	Response string
 	Records  bool
 }
 
-// A decoded is what is printed of a frame.
+// A decoded is what Decode prints of a frame.
 type decoded struct {
-	Offset int64 `json:"offset"` // of the frame in the input
+	Offset int64 `json:"offset"` // position of the frame in the input
 	head
 	Request  json.RawMessage `json:"request,omitempty"`
 	Response json.RawMessage `json:"response,omitempty"`
 }
 
-// A head is what is printed of any frame.
+// A head is what Decode prints of any frame.
 type head struct {
-	API           string  `json:"api,omitempty"` // empty: not known
+	API           string  `json:"api,omitempty"` // "": unknown
 	Key           int16   `json:"key"`
 	Version       int16   `json:"version"`
 	CorrelationID int32   `json:"correlationId"`
@@ -44,24 +45,24 @@ func headOf(h wire.RequestHeader) head {
 	return head{kafka.Name(h.Key), h.Key, h.Version, h.CorrelationID, h.ClientID}
 }
 
-// maxInput bounds an input that is no capture: a broker takes no larger frame.
+// maxInput limits an input that is not a capture: a broker accepts no larger frame.
 const maxInput = wire.MaxFrame
 
-// Encodings returns the names of the encodings of inputs; auto guesses.
+// Encodings returns the names of the encodings of inputs; auto detects the encoding.
 func Encodings() []string { return append(wire.Encodings(), "pcap") }
 
-// Run decodes an input in one of [Encodings]: a capture of packets with all that both sides of
-// its connections say, everything else as [Decoder.Decode] does. It says to note what it could
-// not read.
+// Run decodes an input in one of [Encodings]: of a packet capture both directions of all
+// connections, of all else what [Decoder.Decode] decodes. It writes to note what it could not
+// decode.
 func (d Decoder) Run(in io.Reader, encoding string, print func(value []byte) error, note func(text string)) error {
 	r := bufio.NewReader(in)
-	begins, _ := r.Peek(4) // an error comes again
+	begins, _ := r.Peek(4) // the next read returns the error again
 	if encoding == "pcap" || encoding == "auto" && pcap.Is(begins) {
 		return d.capture(r, print, note)
 	}
 	input, err := boundedfile.From(r, maxInput)
 	if err != nil {
-		return fmt.Errorf("the input: %w", err)
+		return fmt.Errorf("reading the input: %w", err)
 	}
 	b, _, err := wire.ReadDump(input, encoding)
 	if err != nil {
@@ -70,18 +71,18 @@ func (d Decoder) Run(in io.Reader, encoding string, print func(value []byte) err
 	return d.Decode(b, print)
 }
 
-// Decode reads frames with their lengths, one behind the other, or one frame without its
-// length, and calls print with each. An error says at which byte of the input it is.
+// Decode reads frames with their lengths, one after the other, or one frame without its length,
+// and calls print with each. An error names the byte of the input.
 func (d Decoder) Decode(b []byte, print func(value []byte) error) error {
 	if len(b) == 0 {
-		return errors.New("there are no bytes")
+		return errors.New("the input is empty")
 	}
 	codec := &wire.Codec{Records: d.Records}
 	if !d.framed(b) {
 		return d.frame(codec, b, 0, 0, print)
 	}
 	var frames wire.Frames
-	_, _ = frames.Write(b) // never fails
+	_, _ = frames.Write(b) // returns no error
 	for offset := int64(0); ; {
 		frame, err := frames.Next()
 		if err != nil {
@@ -97,9 +98,9 @@ func (d Decoder) Decode(b []byte, print func(value []byte) error) error {
 	}
 }
 
-// framed reports whether bytes begin with the length of a frame, as far as can be told: what
-// is one frame after the other to its end is; a request has a known API and version where
-// they have to stand; a response is shorter than the rest.
+// framed guesses whether the bytes begin with the length of a frame. They do if they are a
+// sequence of whole frames, if a known API and version follow the length of a request, or if a
+// response is shorter than the rest.
 func (d Decoder) framed(b []byte) bool {
 	if len(b) < 4 {
 		return false
@@ -110,12 +111,12 @@ func (d Decoder) framed(b []byte) bool {
 	if d.Response == "" {
 		return wire.IsRequest(b[4:]) && !wire.IsRequest(b)
 	}
-	const shortest = 8 // anything shorter is rather a correlation id
+	const shortest = 8 // anything shorter is more likely a correlation id
 	n := int64(int32(binary.BigEndian.Uint32(b)))
 	return n >= shortest && 4+n <= int64(len(b))
 }
 
-// chain reports whether bytes are nothing but frames.
+// chain reports whether the bytes are a sequence of whole frames.
 func chain(b []byte) bool {
 	for len(b) >= 4 {
 		n := int64(int32(binary.BigEndian.Uint32(b)))
@@ -127,7 +128,7 @@ func chain(b []byte) bool {
 	return len(b) == 0
 }
 
-// frame decodes one; head is what stands before it in the input, from offset on.
+// frame decodes one; head is the number of bytes before it in the input, counted from offset.
 func (d Decoder) frame(codec *wire.Codec, frame []byte, offset, head int64, print func([]byte) error) error {
 	out, err := d.parse(codec, frame)
 	if err != nil {
@@ -152,7 +153,7 @@ func (d Decoder) parse(codec *wire.Codec, frame []byte) (out decoded, err error)
 			return out, err
 		}
 		if version < 0 {
-			return out, fmt.Errorf("--response %s: a response does not say its version: %s:VERSION", d.Response, api.Name)
+			return out, fmt.Errorf("--response %s: the version is missing: a response does not contain it; use %s:VERSION", d.Response, api.Name)
 		}
 		id, m, err := codec.ParseResponse(frame, api.Key, version)
 		if err != nil {
@@ -164,14 +165,14 @@ func (d Decoder) parse(codec *wire.Codec, frame []byte) (out decoded, err error)
 	}
 	h, m, err := codec.ParseRequest(frame)
 	if err != nil {
-		return out, fmt.Errorf("no request: %w; if it is a response, say of what: --response API:VERSION", err)
+		return out, fmt.Errorf("not a request: %w; if it is a response, add --response API:VERSION", err)
 	}
 	out.head = headOf(h)
 	out.Request, err = codec.AppendJSON(nil, m)
 	return out, err
 }
 
-// marshal is json.Marshal without the escapes that HTML wants.
+// marshal is json.Marshal without its escapes for HTML.
 func marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	w := json.NewEncoder(&b)

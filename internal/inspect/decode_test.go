@@ -56,11 +56,11 @@ func TestDecode(t *testing.T) {
 		{"Produce without length", Decoder{}, frame(0, 9, 7)[4:], []string{`"Produce"`}, "", "raw"},
 		{"a response", Decoder{Response: "Heartbeat:0"}, heartbeat, []string{`"correlationId":9,"response":{"errorCode":27,"error":{"code":27,"name":"REBALANCE_IN_PROGRESS"`}, "", "raw"},
 		{"a response without length", Decoder{Response: "12:0"}, heartbeat[4:], []string{`"correlationId":9`}, "", "raw"},
-		{"a response that is taken for a request", Decoder{}, heartbeat, nil, "byte 0 of the input: no request: ", "raw"},
-		{"a response without a version", Decoder{Response: "Heartbeat"}, heartbeat, nil, "does not say its version", "raw"},
+		{"a response that is taken for a request", Decoder{}, heartbeat, nil, "byte 0 of the input: not a request: ", "raw"},
+		{"a response without a version", Decoder{Response: "Heartbeat"}, heartbeat, nil, "the version is missing", "raw"},
 		{"cut off", Decoder{}, two[:len(two)-3], []string{`"Metadata"`}, "the stream ends inside a frame", "raw"},
 		{"a body that is too short", Decoder{Response: "Metadata:0"}, []byte("\x00\x00\x00\x0a\x00\x00\x00\x01\x00\x00\x00\x05\x00\x00"), nil, "byte 12 of the input: Metadata response, version 0: at byte 8, brokers: the message ends too early: a length of 5, and 2 bytes are left", "raw"},
-		{"nothing", Decoder{}, nil, nil, "there are no bytes", "raw"},
+		{"nothing", Decoder{}, nil, nil, "the input is empty", "raw"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b, encoding, err := wire.ReadDump(tt.input, "auto")

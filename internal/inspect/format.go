@@ -11,7 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Formats are those in which answers are printed.
+// Formats are the formats for responses.
 var formats = []string{"json", "yaml", "table"}
 
 // Formats returns the names of the formats.
@@ -29,7 +29,7 @@ func Print(out io.Writer, format string, value []byte) error {
 		_, err := b.WriteTo(out)
 		return err
 	case "yaml":
-		// JSON is YAML: read as such, it keeps the order of its fields.
+		// JSON is a subset of YAML: parsed as YAML, it keeps the order of its fields.
 		var node yaml.Node
 		if err := yaml.Unmarshal(value, &node); err != nil {
 			return err
@@ -47,7 +47,7 @@ func Print(out io.Writer, format string, value []byte) error {
 	return fmt.Errorf("format %q is not one of %s", format, strings.Join(formats, ", "))
 }
 
-// block takes away what makes YAML look like JSON.
+// block removes the style of JSON.
 func block(n *yaml.Node) {
 	n.Style &^= yaml.FlowStyle
 	if n.Kind == yaml.ScalarNode && n.Style&yaml.DoubleQuotedStyle != 0 && unquoted(n.Value) {
@@ -61,7 +61,7 @@ func block(n *yaml.Node) {
 	}
 }
 
-// unquoted reports whether a string is one without quotes too.
+// unquoted reports whether YAML reads the string as a string without quotes.
 func unquoted(s string) bool {
 	var back any
 	err := yaml.Unmarshal([]byte(s), &back)

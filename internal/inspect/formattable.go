@@ -11,9 +11,9 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/terminal"
 )
 
-// printTables prints an answer as tables: what stands by itself as names and values, and each
-// array of structs as a table of its own, whose rows begin with the rows that they are part
-// of. Arrays of values are a cell.
+// printTables prints a response as tables: single fields as names and values, and each array of
+// structs as a table of its own, whose rows begin with the columns of the outer row. Arrays of
+// values are one cell.
 //
 //	clusterId: ...        topics                       topics.partitions
 //	                      name    topicId              name    partitionIndex  leaderId
@@ -33,7 +33,7 @@ func printTables(out io.Writer, value []byte) error {
 	return nil
 }
 
-// tables are those of an answer, in the order in which they begin.
+// tables are those of a response, in the order of their first rows.
 type tables struct {
 	names []string
 	rows  map[string]*section
@@ -45,7 +45,7 @@ type section struct {
 	rows    []map[string]string
 }
 
-// object adds what a struct is. key is what tells its rows from others.
+// object adds a struct. key distinguishes its rows from others.
 func (t *tables) object(path string, key []pair, n *yaml.Node) {
 	if n.Kind != yaml.MappingNode {
 		key = append(slices.Clone(key), pair{"value", cell(n)})
@@ -105,7 +105,7 @@ func (t *tables) add(path string, row []pair) {
 }
 
 func (s *section) print(out io.Writer, name string) error {
-	if name == "" { // the answer itself has one row
+	if name == "" { // the response itself has one row
 		for _, column := range s.columns {
 			if _, err := fmt.Fprintf(out, "%s: %s\n", oneLine(out, column), oneLine(out, s.rows[0][column])); err != nil {
 				return err
@@ -127,8 +127,8 @@ func (s *section) print(out io.Writer, name string) error {
 	return terminal.Table(out, rows...)
 }
 
-// nested reports whether a value has a table of its own: a struct, or an array of them. What
-// an error code means is a cell.
+// nested reports whether a value gets a table of its own: a struct, or an array of structs. The
+// meaning of an error code is a cell.
 func nested(n *yaml.Node) bool {
 	switch n.Kind {
 	case yaml.MappingNode:
@@ -139,7 +139,7 @@ func nested(n *yaml.Node) bool {
 	return false
 }
 
-// isError reports whether a struct is what an error code means.
+// isError reports whether a struct is the meaning of an error code.
 func isError(n *yaml.Node) bool {
 	return len(n.Content) == 8 && n.Content[0].Value == "code" && n.Content[2].Value == "name" && n.Content[4].Value == "retriable"
 }

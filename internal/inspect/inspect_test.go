@@ -27,8 +27,8 @@ func broker(t *testing.T, opts ...kfake.Opt) string {
 	return c.ListenAddrs()[0]
 }
 
-// TestDo: requests to any broker, to one by its id and to the controller, and what is wrong
-// with others.
+// TestDo: requests to any broker, to one by its id and to the controller, and the errors of
+// wrong ones.
 func TestDo(t *testing.T) {
 	address := broker(t)
 	for _, tt := range []struct {
@@ -42,10 +42,10 @@ func TestDo(t *testing.T) {
 		{"by key", "", Request{API: "3:0"}, `"brokers":[`, false},
 		{"a node", "1", Request{API: "FindCoordinator:0", Body: []byte(`{"key": "g"}`)}, `"errorCode":0`, false},
 		{"the controller", "controller", Request{API: "CreateTopics", Body: []byte(`{"topics": [{"name": "t", "numPartitions": 1, "replicationFactor": 1}]}`)}, `"errorCode":0`, false},
-		{"no such node", "7", Request{API: "Metadata"}, "there is no node 7; there are [0 1]", true},
-		{"no API", "", Request{API: "Metdata"}, `"Metdata" is no API: `, true},
-		{"no version", "", Request{API: "Metadata:99"}, `Metadata has the versions 0 to 13, not "99"`, true},
-		{"a version that the broker does not have", "", Request{API: "Fetch:0"}, "the broker has Fetch in the versions 4 to 18, not 0", true},
+		{"no such node", "7", Request{API: "Metadata"}, "no node 7; the nodes are [0 1]", true},
+		{"no API", "", Request{API: "Metdata"}, `unknown API "Metdata"; `, true},
+		{"no version", "", Request{API: "Metadata:99"}, `Metadata has versions 0 to 13, not "99"`, true},
+		{"a version that the broker does not have", "", Request{API: "Fetch:0"}, "the broker supports Fetch in versions 4 to 18, not 0", true},
 		{"an API that the broker does not have", "", Request{API: "LeaderAndIsr"}, "the broker does not have LeaderAndIsr", true},
 		{"a field that is not there", "", Request{API: "Metadata:1", Body: []byte(`{"topic": []}`)}, "Metadata request, version 1: topic: no such field; version 1 has topics", true},
 	} {
@@ -67,7 +67,7 @@ func TestDo(t *testing.T) {
 	}
 }
 
-// TestServerOptions: what is missing or wrong is said before anybody is asked.
+// TestServerOptions: a missing or wrong option is an error before a connection is opened.
 func TestServerOptions(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, content string) string {
@@ -82,10 +82,10 @@ func TestServerOptions(t *testing.T) {
 		name, want string
 		s          Server
 	}{
-		{"no password", "SASL needs a file with the password", Server{Mechanism: "PLAIN"}},
+		{"no password", "SASL requires --sasl-password-file", Server{Mechanism: "PLAIN"}},
 		{"no such mechanism", `SASL mechanism "GSSAPI" is not one of PLAIN, `, Server{Mechanism: "GSSAPI", PasswordFile: password}},
 		{"no such file", "no such file", Server{Mechanism: "PLAIN", PasswordFile: filepath.Join(dir, "none")}},
-		{"no certificate", "password holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)", Server{TLS: true, CAFile: password}},
+		{"no certificate", "password contains no certificate in PEM form (-----BEGIN CERTIFICATE-----)", Server{TLS: true, CAFile: password}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if _, err := tt.s.Dial(t.Context()); err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -107,7 +107,7 @@ func TestServerOptions(t *testing.T) {
 	conn.Close()
 }
 
-// TestNobody: an address where nobody answers is told from a broker that refuses.
+// TestNobody: an address without a server is distinguished from a broker that refuses.
 func TestNobody(t *testing.T) {
 	c, err := kfake.NewCluster(kfake.NumBrokers(1))
 	if err != nil {
@@ -158,7 +158,7 @@ func TestTables(t *testing.T) {
 	if err := APIs(&b, nil); err != nil || strings.Count(b.String(), "\n") != len(wire.APIs())+1 {
 		t.Errorf("%v\n%s", err, b.String())
 	}
-	for _, want := range []string{"0    Produce ", "addresses rewritten from 10 on; capped to 13", "17   SaslHandshake                          0-1       none ", "capped to what can be rewritten"} {
+	for _, want := range []string{"0    Produce ", "addresses rewritten from version 10; capped to 13", "17   SaslHandshake                          0-1       none ", "capped to the versions that can be rewritten"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}

@@ -16,23 +16,23 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/wire"
 )
 
-// A Producer writes lines as records.
+// A Producer produces the lines of its input as records.
 type Producer struct {
 	Server       Server
 	Topic        string
-	KeySeparator string   // what stands before it in a line is the key; empty: no keys
+	KeySeparator string   // text before it in a line is the key; "": no keys
 	Headers      []string // KEY=VALUE, of each record
 	Acks         string   // all, 1 or 0
 	Compression  string   // none, gzip, snappy, lz4 or zstd
-	Count        int      // of lines; 0: all
-	Rate         float64  // records a second; 0: as fast as it goes
+	Count        int      // number of lines; 0: all
+	Rate         float64  // records per second; 0: unlimited
 	Progress     func(records int)
 }
 
-// maxLine bounds a line: a broker's default for a record is a megabyte.
+// maxLine limits a line: a broker's default limit for a record is a megabyte.
 const maxLine = 16 << 20
 
-// Run writes until there are no more lines, and returns how many records were acknowledged.
+// Run produces until the input ends, and returns how many records were acknowledged.
 func (p Producer) Run(ctx context.Context, lines io.Reader) (acknowledged int, err error) {
 	opts, err := p.options()
 	if err != nil {
@@ -89,7 +89,7 @@ func (p Producer) feed(ctx context.Context, lines io.Reader, write func(*kgo.Rec
 		if p.KeySeparator != "" {
 			key, value, ok := bytes.Cut(r.Value, []byte(p.KeySeparator))
 			if !ok {
-				return fmt.Errorf("line %d has no key: there is no %q in it", n+1, p.KeySeparator)
+				return fmt.Errorf("line %d has no key: it does not contain %q", n+1, p.KeySeparator)
 			}
 			r.Key, r.Value = key, value
 		}
@@ -109,7 +109,8 @@ func headersOf(all []string) (headers []kgo.RecordHeader, err error) {
 	return headers, nil
 }
 
-// options are the producer's. Records without a key go to one partition after the other.
+// options are the options of the producer. It distributes records without a key over the
+// partitions in turn.
 func (p Producer) options() ([]kgo.Opt, error) {
 	opts := []kgo.Opt{kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil))}
 	switch p.Acks {

@@ -21,27 +21,27 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/wire"
 )
 
-// maxFile bounds the files of certificates and of the password.
+// maxFile limits the size of the certificate and password files.
 const maxFile = 1 << 20
 
-// A Server is where a tool connects to, a broker or a tunnel.
+// A Server is a broker or a tunnel to which a tool connects.
 type Server struct {
 	Address string // host:port
-	Node    string // node id of the broker to ask, or Controller; empty: the one at Address
+	Node    string // node id of the broker, or Controller; "": the one at Address
 	TLS     bool
-	CAFile  string // who has issued the broker's certificate; empty: whom the system trusts
+	CAFile  string // CA file (PEM) for verifying the broker; "": the system's CAs
 
-	Mechanism    string // of SASL; empty: none
+	Mechanism    string // SASL mechanism; "": none
 	Username     string
-	PasswordFile string // for OAUTHBEARER that of a token
+	PasswordFile string // for OAUTHBEARER the file with the token
 
-	Wait time.Duration // for the first answer; 0: 30 s. Dial is bounded by its context alone
+	Wait time.Duration // for the first response; 0: 30 s. Only the context limits Dial
 }
 
-// Controller is, in place of a node id, the broker to which requests that change topics go.
+// Controller is the Node for the broker that processes changes of topics.
 const Controller = "controller"
 
-// Dial connects. The broker of a node id is found by a Metadata request, as clients do.
+// Dial connects. It finds the broker of a node id by a Metadata request, like a client.
 func (s Server) Dial(ctx context.Context) (*wire.Conn, error) {
 	options, err := s.options()
 	if err != nil {
@@ -58,7 +58,7 @@ func (s Server) Dial(ctx context.Context) (*wire.Conn, error) {
 	return wire.Dial(ctx, address, options)
 }
 
-// addressOf asks where a node is.
+// addressOf requests the address of a node.
 func addressOf(ctx context.Context, conn *wire.Conn, node string) (string, error) {
 	request := kmsg.NewPtrMetadataRequest()
 	version, err := conn.Version(request.Key())
@@ -70,16 +70,16 @@ func addressOf(ctx context.Context, conn *wire.Conn, node string) (string, error
 	if err != nil {
 		return "", err
 	}
-	said := answer.(*kmsg.MetadataResponse)
+	metadata := answer.(*kmsg.MetadataResponse)
 	var nodes []int
-	for _, b := range said.Brokers {
-		if strconv.Itoa(int(b.NodeID)) == node || node == Controller && b.NodeID == said.ControllerID {
+	for _, b := range metadata.Brokers {
+		if strconv.Itoa(int(b.NodeID)) == node || node == Controller && b.NodeID == metadata.ControllerID {
 			return net.JoinHostPort(b.Host, strconv.Itoa(int(b.Port))), nil
 		}
 		nodes = append(nodes, int(b.NodeID))
 	}
 	slices.Sort(nodes)
-	return "", fmt.Errorf("there is no node %s; there are %d", node, nodes)
+	return "", fmt.Errorf("no node %s; the nodes are %d", node, nodes)
 }
 
 func (s Server) options() (o wire.DialOptions, err error) {
@@ -106,7 +106,7 @@ func (s Server) mechanism() (sasl.Mechanism, error) {
 		return nil, nil
 	}
 	if s.PasswordFile == "" {
-		return nil, errors.New("SASL needs a file with the password")
+		return nil, errors.New("SASL requires --sasl-password-file")
 	}
 	password, err := boundedfile.Line(s.PasswordFile, maxFile)
 	if err != nil {

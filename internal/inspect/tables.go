@@ -11,7 +11,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/wire"
 )
 
-// oneLine returns text as a part of a line: on a terminal nothing in it breaks or rewrites the
+// oneLine returns text as a part of a line: on a terminal it cannot break or overwrite the
 // line.
 func oneLine(out io.Writer, text string) string {
 	if terminal.Is(out) {
@@ -20,8 +20,8 @@ func oneLine(out io.Writer, text string) string {
 	return text
 }
 
-// APIs prints all APIs: the versions that are known here, those that a broker has if there is
-// one, and what the tunnel does with the responses.
+// APIs prints all APIs: the versions that the tools know, those that the broker supports if one
+// is given, and what the tunnel does with the responses.
 func APIs(out io.Writer, broker *wire.Conn) error {
 	heading := []string{"KEY", "API", "VERSIONS", "FLEXIBLE"}
 	if broker != nil {
@@ -33,7 +33,7 @@ func APIs(out io.Writer, broker *wire.Conn) error {
 		if broker != nil {
 			row = append(row, brokerHas(broker, api.Key))
 		}
-		rows = append(rows, append(row, tunnelDoes(api.Key)))
+		rows = append(rows, append(row, treatment(api.Key)))
 	}
 	return terminal.Table(out, rows...)
 }
@@ -53,22 +53,21 @@ func brokerHas(broker *wire.Conn, key int16) string {
 	return fmt.Sprintf("%d-%d", r.Min, r.Max)
 }
 
-// tunnelDoes says what becomes of the responses on their way through the tunnel.
-func tunnelDoes(key int16) string {
+// treatment returns what the tunnel does with the responses.
+func treatment(key int16) string {
 	api, ok := kafka.Lookup(key)
 	switch {
 	case !ok || !api.Rewritten():
 		return "passes"
 	case key == kafka.KeyApiVersions:
-		return "capped to what can be rewritten"
+		return "capped to the versions that can be rewritten"
 	case api.Since == 0:
 		return fmt.Sprintf("addresses rewritten; capped to %d", api.MaxVersion)
 	}
-	return fmt.Sprintf("addresses rewritten from %d on; capped to %d", api.Since, api.MaxVersion)
+	return fmt.Sprintf("addresses rewritten from version %d; capped to %d", api.Since, api.MaxVersion)
 }
 
-// Fields prints the fields of an API's requests and responses, with the versions that have
-// them.
+// Fields prints the fields of an API's requests and responses, with their versions.
 func Fields(out io.Writer, api wire.API, directions ...wire.Direction) error {
 	codec := new(wire.Codec)
 	for i, d := range directions {

@@ -14,15 +14,15 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/wire"
 )
 
-// A TapNotice is what `kafka-tunnel tap` prints that is not a frame.
+// A TapNotice is output of `kafka-tunnel tap` that is not a frame.
 type TapNotice struct {
-	// Dropped is how many frames are missing here, because they were not read fast enough.
+	// Dropped is how many frames are missing at this point, because the viewer read too slowly.
 	Dropped uint64 `json:"dropped,omitempty"`
 	// Over is why no more frames follow.
 	Over string `json:"over,omitempty"`
 }
 
-// A TapEvent is what `kafka-tunnel tap` prints at a time: a frame, or a notice, which has no
+// A TapEvent is one line of output of `kafka-tunnel tap`: a frame, or a notice, which has no
 // Kind.
 type TapEvent struct {
 	TapNotice
@@ -43,12 +43,12 @@ type TapEvent struct {
 	Size          int    `json:"size"` // bytes
 
 	LatencySeconds *float64            `json:"latencySeconds,omitempty"` // of a response
-	Addresses      int                 `json:"addresses,omitempty"`      // that the tunnel replaced or left out
-	Local          bool                `json:"local,omitempty"`          // the tunnel answered
-	Cut            bool                `json:"cut,omitempty"`            // the connection ended inside it
+	Addresses      int                 `json:"addresses,omitempty"`      // addresses that the tunnel replaced or left out
+	Local          bool                `json:"local,omitempty"`          // the tunnel itself answered
+	Cut            bool                `json:"cut,omitempty"`            // the connection ended within the frame
 	Errors         []wire.LocatedError `json:"errors,omitempty"`
 	Body           json.RawMessage     `json:"body,omitempty"`
-	// Unread is why there is no body, and why there may be errors that are not shown.
+	// Unread is why there is no body, and why the list of errors may be incomplete.
 	Unread string `json:"unread,omitempty"`
 }
 
@@ -72,24 +72,24 @@ const (
 	KindToken    = "token"
 )
 
-// maxRecords bounds the records of a frame once they are decompressed, and with them what
-// else becomes of it ([wire.Codec.Limit]): a frame of some kilobytes can mean gigabytes, and
-// the memory is that of the application's container.
+// maxRecords limits the decompressed records of a frame, and with them all memory for it
+// ([wire.Codec.Limit]): a frame of some kilobytes can decompress to gigabytes, and the viewer
+// uses the memory of the application's container.
 const maxRecords = 1 << 20
 
-// A TapDecoder decodes, filters and redacts frames that a tunnel shows. The tunnel does none of
-// it; it leaves out what must not leave it (see package tap).
+// A TapDecoder decodes, filters and redacts the frames that a tunnel sends. The tunnel does
+// none of this, but leaves out what must not leave it (see package tap).
 type TapDecoder struct {
 	filter tap.Filter
 	codec  wire.Codec
 }
 
-// NewTapDecoder returns one for a filter.
+// NewTapDecoder returns a decoder with a filter.
 func NewTapDecoder(f tap.Filter) *TapDecoder {
 	return &TapDecoder{filter: f, codec: wire.Codec{Records: f.Records, Hide: !f.Records, Share: true, Limit: maxRecords}}
 }
 
-// Message makes an event of a message of the tunnel's; false: it is not to be shown.
+// Message returns the event of a message from the tunnel; false: the filter excludes it.
 func (d *TapDecoder) Message(m tap.Message) (TapEvent, bool) {
 	if m.Frame == nil {
 		return TapEvent{TapNotice: TapNotice{Dropped: m.Dropped, Over: m.End}}, true
@@ -97,7 +97,7 @@ func (d *TapDecoder) Message(m tap.Message) (TapEvent, bool) {
 	return d.Frame(m.Frame)
 }
 
-// Frame makes an event of a frame; false: it is not to be shown.
+// Frame returns the event of a frame; false: the filter excludes it.
 func (d *TapDecoder) Frame(f *tap.Frame) (TapEvent, bool) {
 	c := f.Connection
 	e := TapEvent{
@@ -122,9 +122,9 @@ func (d *TapDecoder) Frame(f *tap.Frame) (TapEvent, bool) {
 	return e, !d.filter.Errors || len(e.Errors) > 0 || malformed
 }
 
-// read fills in what the frame's bytes contain. It reports whether they cannot be decoded.
+// read fills in the content of the frame. It reports whether it cannot be decoded.
 func (d *TapDecoder) read(e *TapEvent, f *tap.Frame) (malformed bool) {
-	if f.Local { // to an ApiVersions request that is newer than the tunnel knows (KIP-511)
+	if f.Local { // a response to an ApiVersions request that is newer than the tunnel knows (KIP-511)
 		e.Errors = []wire.LocatedError{{Path: "errorCode", Error: wire.ErrorOf(kerr.UnsupportedVersion.Code)}}
 		return false
 	}
@@ -135,22 +135,22 @@ func (d *TapDecoder) read(e *TapEvent, f *tap.Frame) (malformed bool) {
 	m, err := d.parse(f)
 	if m != nil {
 		var limit error
-		if e.Errors, limit = d.codec.ErrorsOf(m); limit != nil { // the errors up to there
+		if e.Errors, limit = d.codec.ErrorsOf(m); limit != nil { // the errors up to the limit
 			e.Unread = unread(limit)
 		}
 	}
 	switch {
 	case f.Withheld == tap.Secret:
 		if d.filter.Bodies {
-			e.Unread = "the tunnel shows no credentials and no configurations"
+			e.Unread = "the tunnel does not show credentials and configurations"
 		}
 	case f.Withheld == tap.NeedsRecords && len(f.Bytes) == 0:
 		if d.filter.Bodies {
-			e.Unread = "the tunnel shows it with --records only"
+			e.Unread = "shown only with --records"
 		}
-	case f.AllCodes && !f.Cut && !d.filter.Bodies: // nothing that was asked for is missing
+	case f.AllCodes && !f.Cut && !d.filter.Bodies: // the output needs nothing else of the frame
 	case len(f.Bytes) < f.Size:
-		e.Unread = fmt.Sprintf("%d of its %d bytes are there", len(f.Bytes), f.Size)
+		e.Unread = fmt.Sprintf("incomplete: %d of %d bytes", len(f.Bytes), f.Size)
 	case err != nil:
 		e.Unread = unread(err)
 		_, limited := errors.AsType[*wire.LimitError](err)

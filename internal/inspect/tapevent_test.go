@@ -12,8 +12,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/wire"
 )
 
-// TestRecordsAreBounded: records that would become too large are not decompressed. The event reports
-// that, and the frame is not malformed.
+// TestRecordsAreBounded: the records of a small frame are not decompressed above the limit, and
+// the event reports that. The frame is not malformed.
 func TestRecordsAreBounded(t *testing.T) {
 	for _, compression := range []wire.Compression{wire.Gzip, wire.Snappy, wire.LZ4, wire.Zstd} {
 		records, err := wire.EncodeRecords([]wire.Batch{{Magic: 2, Compression: compression, Records: []wire.Record{{Value: make(wire.Data, 4<<20)}}}})
@@ -83,7 +83,7 @@ func TestErrors(t *testing.T) {
 		t.Errorf("%t %+v", shown, e)
 	}
 	one.Bytes, one.Size = whole[:len(whole)-24], len(whole)
-	if e, shown = describe(t, tap.Filter{Errors: true, Bodies: true}, one); !shown || len(e.Errors) != 1 || e.Body != nil || !strings.Contains(e.Unread, "are there") {
+	if e, shown = describe(t, tap.Filter{Errors: true, Bodies: true}, one); !shown || len(e.Errors) != 1 || e.Body != nil || !strings.Contains(e.Unread, "incomplete: ") {
 		t.Errorf("a part: %t %+v", shown, e)
 	}
 	one.Bytes = nil
@@ -103,7 +103,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestSecretsAreHidden: records, SASL tokens and other credentials.
+// TestSecretsAreHidden: records, SASL tokens and all other credentials.
 func TestSecretsAreHidden(t *testing.T) {
 	const secret = "s3cr3t"
 	authenticate := kmsg.NewPtrSASLAuthenticateRequest()

@@ -10,18 +10,18 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/terminal"
 )
 
-// The columns of frames. They come one at a time, so the widths are fixed: a longer value
-// moves what is right of it.
+// The columns of frames. Frames arrive one at a time, so the widths are fixed: a longer value
+// moves the columns to its right.
 const frameColumns = "%-12s  %-5s  %-9s  %-32s  %9s  %9s  %s"
 
-// TapHeading writes the heading of what [TapEvent.Render] writes.
+// TapHeading writes the heading for the lines of [TapEvent.Render].
 func TapHeading(w io.Writer) error {
 	_, err := fmt.Fprintln(w, strings.TrimRight(fmt.Sprintf(frameColumns, "TIME", "CONN", "NODE", "FRAME", "BYTES", "LATENCY", "CLIENT, OR ERRORS"), " "))
 	return err
 }
 
-// Render writes an event as a line of text: a request with an arrow to the broker, a response
-// with one from it. A body follows in a line of its own.
+// Render writes an event as a line of text: an arrow to the broker for a request, one from it
+// for a response. A body follows on a line of its own.
 func (e TapEvent) Render(w io.Writer) error {
 	text := frameLine(e) + "\n"
 	if len(e.Body) > 0 {
@@ -36,7 +36,7 @@ func frameLine(e TapEvent) string {
 	case e.Over != "":
 		return "over: " + terminal.Escape(e.Over)
 	case e.Dropped > 0:
-		return fmt.Sprintf("... %d frames were dropped: they came faster than they were read", e.Dropped)
+		return fmt.Sprintf("... %d frames were dropped: the viewer read too slowly", e.Dropped)
 	}
 	node, latency := e.Node, ""
 	if node != "bootstrap" {
@@ -71,14 +71,14 @@ func remarks(e TapEvent) string {
 		all = append(all, "answered by the tunnel")
 	}
 	if e.Cut {
-		all = append(all, "the connection ended inside it")
+		all = append(all, "incomplete: the connection ended")
 	} else if e.Unread != "" {
 		all = append(all, "not decoded: "+terminal.Escape(e.Unread))
 	}
 	return strings.Join(all, ", ")
 }
 
-// errorNames lists each error once, with how often it is there.
+// errorNames lists each error once, with its number of occurrences.
 func errorNames(e TapEvent) (names []string) {
 	count := map[string]int{}
 	for _, one := range e.Errors {
@@ -94,7 +94,7 @@ func errorNames(e TapEvent) (names []string) {
 	return names
 }
 
-// tookText shows a time with about three digits.
+// tookText formats a time with about three digits.
 func tookText(d time.Duration) string {
 	switch {
 	case d >= 10*time.Second:

@@ -77,7 +77,7 @@ func TestProduceConsume(t *testing.T) {
 	}
 }
 
-// TestToolErrors: what is wrong is told, and ends the tool.
+// TestToolErrors: errors are reported, and stop the tool.
 func TestToolErrors(t *testing.T) {
 	server := Server{Address: broker(t, kfake.SeedTopics(1, "orders"))}
 	var out bytes.Buffer
@@ -104,7 +104,7 @@ func TestToolErrors(t *testing.T) {
 		{"acks", `acks "2" is not one of all, 1, 0`, produce(func(p *Producer) { p.Acks = "2" })},
 		{"compression", `compression "zip" is not one of`, produce(func(p *Producer) { p.Compression = "zip" })},
 		{"header", `header "x" is not KEY=VALUE`, produce(func(p *Producer) { p.Headers = []string{"x"} })},
-		{"no key", `line 1 has no key: there is no ":" in it`, produce(func(p *Producer) { p.KeySeparator = ":" })},
+		{"no key", `line 1 has no key: it does not contain ":"`, produce(func(p *Producer) { p.KeySeparator = ":" })},
 		{"no topic to write", kerr.UnknownTopicOrPartition.Message, produce(func(p *Producer) { p.Topic = "nowhere" })},
 		{"no topic to read", kerr.UnknownTopicOrPartition.Message, consume(func(c *Consumer) { c.Topic = "nowhere" })},
 		{"from", `from "yesterday" is not start, end, an offset`, consume(func(c *Consumer) { c.From = "yesterday" })},
@@ -124,7 +124,8 @@ func TestToolErrors(t *testing.T) {
 	}
 }
 
-// TestConsumeUntilTold: without a number it goes on until its context ends, which is no error.
+// TestConsumeUntilTold: without a count it consumes until its context ends, which is not an
+// error.
 func TestConsumeUntilTold(t *testing.T) {
 	server := Server{Address: broker(t, kfake.SeedTopics(1, "orders"))}
 	ctx, cancel := context.WithCancel(t.Context())

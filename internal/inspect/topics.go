@@ -14,7 +14,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/terminal"
 )
 
-// Topics prints all topics, without Kafka's own, or the partitions of some of them.
+// Topics prints all topics except Kafka's internal ones, or the partitions of some topics.
 func (s Server) Topics(ctx context.Context, out io.Writer, names ...string) error {
 	return s.admin(ctx, func(admin *kadm.Client) error {
 		if len(names) == 0 {
@@ -43,7 +43,7 @@ func listTopics(ctx context.Context, out io.Writer, admin *kadm.Client) error {
 	return errors.Join(terminal.Table(out, rows...), err)
 }
 
-// count returns how many partitions are as they are asked to be.
+// count returns how many partitions satisfy the condition.
 func count(t kadm.TopicDetail, is func(kadm.PartitionDetail) bool) (n int) {
 	for _, p := range t.Partitions {
 		if is(p) {

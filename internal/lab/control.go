@@ -11,7 +11,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/port"
 )
 
-// maxBody bounds the body of a request to the control port.
+// maxBody limits the body of a request to the control port.
 const maxBody = 64 << 10
 
 // control is the HTTP server of the control port.
@@ -21,7 +21,7 @@ type control struct {
 	server *port.HTTP
 }
 
-// newControl starts it.
+// newControl starts the server.
 func newControl(l *Landscape, listen string) (*control, error) {
 	if listen == "" {
 		listen = "127.0.0.1:0"
@@ -51,8 +51,8 @@ func (c *control) close() error { return c.server.Close() }
 // ControlURL returns the base URL of the control port.
 func (l *Landscape) ControlURL() string { return "http://" + l.control.port.String() }
 
-// localOnly refuses requests that a web page could have made a browser send: by
-// a name that it made resolve to loopback, or from another origin.
+// localOnly refuses requests that a web page could make a browser send: with a name that
+// resolves to loopback, or from another origin.
 func localOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := r.Host
@@ -64,7 +64,7 @@ func localOnly(next http.Handler) http.Handler {
 			return
 		}
 		if r.Header.Get("Origin") != "" {
-			answerError(w, http.StatusForbidden, errors.New("not for web pages"))
+			answerError(w, http.StatusForbidden, errors.New("requests from web pages are refused"))
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -85,7 +85,7 @@ func (c *control) add(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if f.ID != "" {
-		answerError(w, http.StatusBadRequest, errors.New("the lab gives the id"))
+		answerError(w, http.StatusBadRequest, errors.New("the lab assigns the id"))
 		return
 	}
 	f, err := c.land.faults.Add(f)
@@ -110,7 +110,7 @@ func (c *control) clear(w http.ResponseWriter, _ *http.Request) {
 // remove is DELETE /faults/{id}.
 func (c *control) remove(w http.ResponseWriter, r *http.Request) {
 	if !c.land.faults.Remove(r.PathValue("id")) {
-		answerError(w, http.StatusNotFound, fmt.Errorf("there is no fault %q", r.PathValue("id")))
+		answerError(w, http.StatusNotFound, fmt.Errorf("no fault %q", r.PathValue("id")))
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -131,7 +131,7 @@ func answerError(w http.ResponseWriter, status int, err error) {
 	answerJSON(w, status, map[string]string{"error": err.Error()})
 }
 
-// answerJSON answers with JSON that a person can read.
+// answerJSON answers with indented JSON.
 func answerJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)

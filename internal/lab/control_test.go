@@ -72,11 +72,11 @@ func TestControlErrors(t *testing.T) {
 		want string
 	}{
 		{``, "not a fault"},
-		{`{}`, `no such fault \"\"; kinds are token_down`},
-		{`{"kind": "x"}`, "no such fault"},
+		{`{}`, `unknown fault \"\"; the kinds are token_down`},
+		{`{"kind": "x"}`, "unknown fault"},
 		{`{"kind": "stall", "dealy": "1s"}`, "unknown field"},
 		{`{"kind": "stall", "delay": "1s"}`, `does not take \"delay\"`},
-		{`{"kind": "latency"}`, `needs \"delay\"`},
+		{`{"kind": "latency"}`, `requires \"delay\"`},
 		{`{"kind": "latency", "delay": 5}`, "a duration is a string"},
 		{`{"kind": "latency", "delay": "soon"}`, "not a duration"},
 		{`{"kind": "latency", "delay": "-1s"}`, "negative"},
@@ -84,12 +84,12 @@ func TestControlErrors(t *testing.T) {
 		{`{"kind": "connect_reply", "reply": 256}`, "does not fit"},
 		{`{"kind": "token_status", "status": 99}`, "not an HTTP status"},
 		{`{"kind": "auth_refused", "mode": "x"}`, "modes are status, reply, eof, rst"},
-		{`{"kind": "connection_limit"}`, `needs \"limit\"`},
+		{`{"kind": "connection_limit"}`, `requires \"limit\"`},
 		{`{"kind": "connection_limit", "limit": -1}`, "negative"},
 		{`{"kind": "idle_cut", "delay": "1s", "mode": "eof"}`, "modes are fin, rst"},
-		{`{"kind": "stall", "id": "f1"}`, "the lab gives the id"},
+		{`{"kind": "stall", "id": "f1"}`, "the lab assigns the id"},
 		{`{"kind": "stall"} {"kind": "stall"}`, "more than one"},
-		{`{"kind": "token_revoked", "for": "1s"}`, "takes no"},
+		{`{"kind": "token_revoked", "for": "1s"}`, `does not take \"for\"`},
 	}
 	for _, tt := range tests {
 		status, body := call(t, l, "POST", "/faults", tt.body)

@@ -14,7 +14,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/tokenservice"
 )
 
-// identity is what the platform made up for this subaccount and app.
+// identity has the ids that the platform assigns to this subaccount and application.
 type identity struct {
 	tenant, subdomain      string
 	subscriber             string
@@ -25,8 +25,8 @@ type identity struct {
 	app, space, org        string
 }
 
-// newIdentity makes one up. Client id and secret have the characters that break
-// careless encoding.
+// newIdentity returns random ones. Client id and secret contain characters that break careless
+// encoding.
 func newIdentity() identity {
 	xsapp := "clone" + rand.Text()[:8] + "!b17|connectivity!b4"
 	return identity{
@@ -39,8 +39,8 @@ func newIdentity() identity {
 	}
 }
 
-// Env returns what the platform would give the tunnel, as KEY=VALUE: the
-// connectivity binding, the app, and the configuration an app developer writes.
+// Env returns the environment of the tunnel on the platform, as KEY=VALUE: the connectivity
+// binding, the application, and the configuration by an application developer.
 func (l *Landscape) Env() []string {
 	env := []string{
 		"VCAP_SERVICES=" + l.vcapServices(),
@@ -54,7 +54,7 @@ func (l *Landscape) Env() []string {
 	if l.opts.Registry {
 		env = append(env, `KAFKA_TUNNEL_FORWARDS=[{name: registry, listen: "127.0.0.1:0", to: "`+registryAddress+`"}]`)
 	}
-	if l.opts.Trusted { // there is no binding of the connectivity service
+	if l.opts.Trusted { // without a binding of the connectivity service
 		env = slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, "VCAP_SERVICES=") && !l.opts.Destination })
 		env = append(env, "KAFKA_TUNNEL_CONNECTIVITY_PROXY="+l.proxy.Addr().String())
 		if l.opts.User == "" {
@@ -69,7 +69,7 @@ func (l *Landscape) Env() []string {
 	return env
 }
 
-// addresses returns what an app developer writes where no destination holds it.
+// addresses returns the application developer's configuration without a destination.
 func (l *Landscape) addresses() []string {
 	env := []string{"KAFKA_TUNNEL_BOOTSTRAP=" + strings.Join(l.Bootstrap(), ",")}
 	if l.opts.LocationID != "" {
@@ -87,8 +87,8 @@ func (l *Landscape) addresses() []string {
 	return env
 }
 
-// Bootstrap returns the brokers' virtual addresses, those behind the first Cloud
-// Connector where there are two.
+// Bootstrap returns the brokers' virtual addresses, or those of the first Cloud Connector if
+// there are two.
 func (l *Landscape) Bootstrap() []string {
 	list := make([]string, 0, len(l.plan.nodes))
 	for _, n := range l.plan.nodes {
@@ -99,7 +99,7 @@ func (l *Landscape) Bootstrap() []string {
 	return list
 }
 
-// vcapServices returns the bindings. Ports are strings, as they are in reality.
+// vcapServices returns the bindings. Ports are strings, as on the platform.
 func (l *Landscape) vcapServices() string {
 	ids, addr := l.ids, l.proxy.Addr()
 	credentials := map[string]any{
@@ -141,7 +141,7 @@ func (l *Landscape) vcapServices() string {
 	return toJSON(services)
 }
 
-// vcapApplication returns the app.
+// vcapApplication describes the application.
 func (l *Landscape) vcapApplication() string {
 	ids := l.ids
 	return toJSON(map[string]any{
@@ -155,7 +155,7 @@ func (l *Landscape) vcapApplication() string {
 	})
 }
 
-// toJSON writes what can always be written.
+// toJSON encodes values that can always be encoded.
 func toJSON(v any) string {
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
@@ -166,8 +166,7 @@ func toJSON(v any) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// WriteEnvFile writes Env as a shell file that exports the variables, mode 0600,
-// at once: whoever sees the file sees all of it.
+// WriteEnvFile writes Env atomically as a shell file that exports the variables, mode 0600.
 func (l *Landscape) WriteEnvFile(path string) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".kafka-tunnel-lab-*") // mode 0600
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package lab is a whole SAP BTP landscape in one process: what `kafka-tunnel
-// lab` runs and what every test that needs a landscape uses.
+// Package lab runs all upstream services of the tunnel (an SAP BTP landscape) in one process,
+// for `kafka-tunnel lab` and for tests.
 //
 //	l, err := lab.Start(ctx, lab.Options{Brokers: 3})
 //	defer l.Close()
@@ -11,56 +11,54 @@
 //	destinations   destination service
 //	proxy          connectivity proxy: SOCKS5 with method 0x80, a strict parser of its own
 //	connector      Cloud Connectors by subaccount and Location ID, with access control
-//	authority      certificates of brokers that want TLS, of the token service, of the binding
-//	brokers        Kafka (kfake), or real brokers given with Upstream
-//	faults         what is to go wrong
+//	authority      certificates of brokers with TLS, of the token service, of the binding
+//	brokers        Kafka (kfake), or real brokers (Upstream)
+//	faults         what goes wrong
 //
-// All listen on loopback, on ephemeral ports unless told otherwise. The tunnel
-// in front of it is configured only by what the platform would give it: Env.
+// All listen on loopback, on ephemeral ports by default. The tunnel is configured only by the
+// environment that the platform would set: Env.
 //
 // # Names
 //
-// Three places know a broker by a name: the broker itself (advertised), the
-// Cloud Connector (virtual), the company's network (internal). None of them
-// resolves on this machine. Options.Advertise chooses:
+// A broker has three names: the one that it advertises, the virtual one in the Cloud Connector,
+// and the internal one in the company's network. None of them resolves on this machine.
+// Options.Advertise selects them:
 //
 //	            advertised                    virtual                       internal
 //	internal    kafka-1.onprem.invalid:9092   as advertised                 kafka-1.onprem.invalid:9092
 //	virtual     kafka-1.virtual.invalid:9092  kafka-1.virtual.invalid:9092  kafka-1.onprem.invalid:9092
 //	localhost   localhost:9092, 9093, ...     kafka.onprem.invalid:9092...  kafka.onprem.invalid:9092...
 //
-// "internal" is the usual set-up; with Options.VirtualHost the Cloud Connector
-// exposes other names, and Env has an address map that leads there. "localhost"
-// is a broker on somebody's laptop; the Cloud Connector has one entry with a
-// range of ports. With one broker the tunnel finds out by itself, with several
-// Env has an address map.
+// "internal" is the usual configuration; with Options.VirtualHost the Cloud Connector exposes
+// other names, and Env has an address map to them. "localhost" is a broker on a developer's
+// laptop; the Cloud Connector has one entry with a range of ports. With one broker the tunnel
+// needs no address map, with several Env has one.
 //
-// With Options.Upstream the brokers are real ones and call themselves what they
-// like; the Cloud Connector exposes exactly the addresses given.
+// With Options.Upstream the brokers are real ones with their own advertised addresses; the
+// Cloud Connector exposes exactly the configured addresses.
 //
 // # Faults
 //
-// From Go: l.Faults().Add(faults.Fault{Kind: faults.ConnectorAway}). Over HTTP,
-// on the control port (part "control" of [Landscape.Parts]):
+// In Go: l.Faults().Add(faults.Fault{Kind: faults.ConnectorAway}). Over HTTP, on the control
+// port (part "control" of [Landscape.Parts]):
 //
 //	POST   /faults       {"kind": "connect_reply", "reply": 3, "count": 2}  -> 201 and the fault with its "id"
 //	GET    /faults       the faults with their "hits"
 //	DELETE /faults       removes all; DELETE /faults/ID one
-//	GET    /kinds        what can go wrong, and which fields each kind takes
+//	GET    /kinds        the kinds of faults, and the fields of each
 //	GET    /state        counters, newest connections, violations of the protocol
 //	PUT    /destinations/NAME    {"Address": "..."}; GET and DELETE too
 //
-// Fields besides "kind": "target" (virtual host:port), "location_id", "count"
-// (how often; absent: until removed), "for" (removed after that time), "mode",
-// "status", "retry_after", "reply", "delay", "bytes", "rate" (bytes per second),
-// "limit" (connections), "direction" (up, down). Times are texts such as "1.5s".
-// Unknown fields and fields that the kind does not take are errors (400,
-// {"error": "..."}). docs/lab.md is the page for users, with the table of kinds.
+// Further fields: "target" (virtual host:port), "location_id", "count" (how often; absent:
+// until removed), "for" (removed after that time), "mode", "status", "retry_after", "reply",
+// "delay", "bytes", "rate" (bytes per second), "limit" (connections), "direction" (up, down).
+// Times are strings such as "1.5s". Unknown fields, and fields that the kind does not take, are
+// errors (400, {"error": "..."}). docs/lab.md is the page for users, with the table of kinds.
 //
-// # What it is not
+// # Limits
 //
-// It is written from SAP's documentation, not from SAP's code. Its secrets are made at
-// each start.
+// The lab is written from SAP's documentation, not from SAP's code. Its secrets are generated
+// at each start.
 package lab
 
 //go:generate go run ./docs ../../docs/lab.md
@@ -87,48 +85,47 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
-// What brokers call themselves.
+// What the brokers advertise.
 const (
 	AdvertiseInternal  = "internal"
 	AdvertiseVirtual   = "virtual"
 	AdvertiseLocalhost = "localhost"
 )
 
-// Options say what the landscape is. The zero value is three brokers that
-// advertise internal names, a Cloud Connector without a Location ID, and tokens
-// that live twelve hours.
+// Options describe the lab. The zero value means three brokers that advertise internal names, a
+// Cloud Connector without a Location ID, and tokens that are valid for twelve hours.
 type Options struct {
 	Brokers     int            // embedded brokers, default 3; not with Upstream
 	Advertise   string         // AdvertiseInternal (default), -Virtual or -Localhost; not with Upstream
 	VirtualHost string         // with AdvertiseInternal: virtual host names, * is the node id
-	Upstream    []UpstreamSpec // real brokers in place of embedded ones
-	DataDir     string         // keeps the embedded brokers' data; "": in memory
+	Upstream    []UpstreamSpec // real brokers instead of embedded ones
+	DataDir     string         // directory for the embedded brokers' data; "": in memory
 	TokenLife   time.Duration  // default 12 h
 	TokenRate   float64        // token requests per second before 429; 0: no limit
 	LocationID  string         // of the Cloud Connector; "": none
-	Second      string         // Location ID of a second Cloud Connector, which exposes every second broker; "": there is none
-	Registry    bool           // a stand-in for a Schema Registry, exposed as registry.onprem.invalid:8081
-	Trusted     bool           // the proxy wants no token, as Kyma's in trusted mode
-	User        string         // with Trusted: it wants this user and password (RFC 1929)
+	Second      string         // Location ID of a second Cloud Connector, which exposes every second broker; "": none
+	Registry    bool           // a simulated Schema Registry, exposed as registry.onprem.invalid:8081
+	Trusted     bool           // the proxy requires no token, like Kyma's in trusted mode
+	User        string         // with Trusted: the proxy requires this user and password (RFC 1929)
 	Password    string
-	Identity    bool          // tokens are those of the Identity Authentication service, not XSUAA's
-	Destination bool          // Env names a destination in place of addresses
+	Identity    bool          // the Identity Authentication service issues the tokens, not XSUAA
+	Destination bool          // Env names a destination instead of addresses
 	Subscriber  bool          // the Cloud Connectors are connected to the subaccount of a subscriber
-	X509        bool          // the bindings have certificates in place of secrets
-	X509Life    time.Duration // of that certificate, default 7 days
-	TLS         bool          // embedded brokers want TLS, with certificates of the lab's own authority
-	Subscribers []string      // further tenants that have tokens, but no Cloud Connector
+	X509        bool          // the bindings have certificates instead of secrets
+	X509Life    time.Duration // validity of that certificate, default 7 days
+	TLS         bool          // embedded brokers require TLS, with certificates of the lab's own CA
+	Subscribers []string      // further tenants that get tokens, but have no Cloud Connector
 
 	ProxyListen   string // host:port, default 127.0.0.1:0, as the next two
 	TokenListen   string
 	ControlListen string
 
-	Faults []faults.Fault // in effect from the start
+	Faults []faults.Fault // active from the start
 	Kafka  []kfake.Opt    // further options of the embedded brokers
-	Logger *slog.Logger   // nil: silent
+	Logger *slog.Logger   // nil: no log
 }
 
-// A Landscape is a running landscape.
+// A Landscape is a running lab.
 type Landscape struct {
 	opts                                           Options
 	plan                                           plan
@@ -138,17 +135,17 @@ type Landscape struct {
 	proxy                                          *proxy.Proxy
 	connectors                                     *connector.Registry
 	connector                                      *connector.Connector
-	second                                         *connector.Connector  // nil: there is none
-	destinations                                   *destinations.Service // nil: there is none
+	second                                         *connector.Connector  // nil: none
+	destinations                                   *destinations.Service // nil: none
 	proxyClient, destinationClient, identityClient account
 	brokers                                        *brokers.Cluster     // nil with upstreams
 	authority                                      *authority.Authority // nil without TLS
 	caDir                                          string               // of the file with the authority's certificate
-	registry                                       *registry            // nil: there is none
+	registry                                       *registry            // nil: none
 	control                                        *control
 }
 
-// Start starts a landscape. ctx bounds the start only; Close ends the landscape.
+// Start starts a lab. ctx limits only the start; Close stops the lab.
 func Start(ctx context.Context, opts Options) (*Landscape, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
@@ -169,7 +166,7 @@ func Start(ctx context.Context, opts Options) (*Landscape, error) {
 	return l, nil
 }
 
-// issuer returns the authority where it is wanted.
+// issuer returns the authority if certificates are used.
 func (l *Landscape) issuer(wanted bool) *authority.Authority {
 	if !wanted {
 		return nil
@@ -177,8 +174,8 @@ func (l *Landscape) issuer(wanted bool) *authority.Authority {
 	return l.authority
 }
 
-// startAuthority makes the authority that issues all certificates, and a file for
-// those who are to trust it.
+// startAuthority creates the authority that issues all certificates, and a file with its own
+// for clients.
 func (l *Landscape) startAuthority() (err error) {
 	if !l.opts.TLS && !l.opts.X509 {
 		return nil
@@ -192,8 +189,8 @@ func (l *Landscape) startAuthority() (err error) {
 	return os.WriteFile(l.CAFile(), l.authority.PEM(), 0o600)
 }
 
-// CAFile returns the path of the certificate of the authority that all certificates
-// are from, PEM; "" where there are none. It is gone after Close.
+// CAFile returns the path of the CA certificate for all certificates of the lab, PEM; "" if it
+// uses none. Close removes the file.
 func (l *Landscape) CAFile() string {
 	if l.caDir == "" {
 		return ""
@@ -201,7 +198,7 @@ func (l *Landscape) CAFile() string {
 	return filepath.Join(l.caDir, "ca.pem")
 }
 
-// Authority returns who has issued all certificates, nil where there are none.
+// Authority returns the issuer of all certificates, or nil if the lab uses none.
 func (l *Landscape) Authority() *authority.Authority { return l.authority }
 
 // startBrokers starts the embedded brokers.
@@ -220,8 +217,8 @@ func (l *Landscape) startBrokers() (err error) {
 	return err
 }
 
-// certNames returns the hosts that a broker's certificate is for: those that the
-// company knows it by, and not what the Cloud Connector makes of them.
+// certNames returns the hosts in a broker's certificate: its names in the company's network,
+// not the virtual ones.
 func certNames(n node) []string {
 	var names []string
 	for _, address := range []string{n.advertised, n.internal} {
@@ -267,7 +264,7 @@ func (l *Landscape) startControl() (err error) {
 	return err
 }
 
-// addFaults adds the faults that are in effect from the start.
+// addFaults adds the faults that are active from the start.
 func (l *Landscape) addFaults() error {
 	for _, f := range l.opts.Faults {
 		if _, err := l.faults.Add(f); err != nil {
@@ -277,7 +274,7 @@ func (l *Landscape) addFaults() error {
 	return nil
 }
 
-// Close stops the landscape and waits for everything it started.
+// Close stops the lab and waits for all its goroutines.
 func (l *Landscape) Close() error {
 	var errs []error
 	if l.control != nil {
@@ -308,7 +305,7 @@ func (l *Landscape) Close() error {
 	return errors.Join(errs...)
 }
 
-// Faults returns what is going wrong, to be changed.
+// Faults returns the active faults, which the caller may change.
 func (l *Landscape) Faults() *faults.Set { return l.faults }
 
 // Tokens returns the token service.
@@ -326,16 +323,16 @@ func (l *Landscape) Connector() *connector.Connector { return l.connector }
 // Second returns the other Cloud Connector, nil without one.
 func (l *Landscape) Second() *connector.Connector { return l.second }
 
-// Subscriber returns the tenant id of the subscriber, to whose subaccount the Cloud
-// Connectors are connected if [Options].Subscriber says so.
+// Subscriber returns the tenant id of the subscriber, to whose subaccount the Cloud Connectors
+// are connected with [Options].Subscriber.
 func (l *Landscape) Subscriber() string { return l.ids.subscriber }
 
 // Cluster returns the embedded brokers, nil with upstreams.
 func (l *Landscape) Cluster() *brokers.Cluster { return l.brokers }
 
-// dialInternal opens a connection inside the company's network: it knows the
-// internal names of the embedded brokers, and which of the real ones are said to
-// be down (open connections to these live on: the lab does not own them).
+// dialInternal opens a connection in the company's network: it resolves the internal names of
+// the embedded brokers, and refuses the real ones that a fault makes unreachable (their open
+// connections continue, because the lab does not own them).
 func (l *Landscape) dialInternal(ctx context.Context, network, address string) (net.Conn, error) {
 	for _, n := range l.plan.nodes {
 		if n.real == "" || !sameAddress(n.internal, address) {
@@ -357,10 +354,9 @@ func (l *Landscape) dialInternal(ctx context.Context, network, address string) (
 	return new(net.Dialer).DialContext(ctx, network, address)
 }
 
-// DialDirect opens a connection without tunnel, proxy and Cloud Connector, as a
-// client in the company's network would: it knows the brokers by their
-// advertised, virtual and internal names, and speaks TLS where they want it. It is
-// the dialer for the direct run with which tests compare.
+// DialDirect opens a connection without tunnel, proxy and Cloud Connector, like a client in the
+// company's network: it resolves the brokers' advertised, virtual and internal names, and uses
+// TLS if they require it. Tests use it for the direct run with which they compare.
 func (l *Landscape) DialDirect(ctx context.Context, network, address string) (net.Conn, error) {
 	for _, name := range []func(node) string{
 		func(n node) string { return n.advertised },
@@ -378,8 +374,8 @@ func (l *Landscape) DialDirect(ctx context.Context, network, address string) (ne
 	return l.dialInternal(ctx, network, address)
 }
 
-// Secure performs a TLS handshake over a connection to the broker at an address, of
-// whichever kind. It closes the connection when that fails.
+// Secure performs a TLS handshake over a connection to the broker with any of its addresses. It
+// closes the connection if the handshake fails.
 func (l *Landscape) Secure(ctx context.Context, conn net.Conn, address string) (net.Conn, error) {
 	config := &tls.Config{RootCAs: l.authority.Roots(), MinVersion: tls.VersionTLS12}
 	for _, n := range l.plan.nodes {
@@ -395,7 +391,7 @@ func (l *Landscape) Secure(ctx context.Context, conn net.Conn, address string) (
 	return secured, nil
 }
 
-// resolve finds the real address of the broker with that name.
+// resolve returns the real address of the broker with that name.
 func (l *Landscape) resolve(address string, name func(node) string) (string, bool) {
 	for _, n := range l.plan.nodes {
 		if sameAddress(name(n), address) {

@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -18,11 +17,13 @@ import (
 	"time"
 
 	cfenv "github.com/cloudfoundry-community/go-cfenv"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/oauth2/clientcredentials"
+
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/proxy"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/socksclient"
-	"github.com/twmb/franz-go/pkg/kgo"
-	"golang.org/x/oauth2/clientcredentials"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 )
 
 // start runs a landscape for the time of a test.
@@ -361,28 +362,8 @@ func TestEnvFile(t *testing.T) {
 	}
 }
 
-// lockedBuffer is a writer for a logger.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-// Write appends.
-func (w *lockedBuffer) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.b.Write(p)
-}
-
-// String returns what was written.
-func (w *lockedBuffer) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.b.String()
-}
-
 func TestNothingSecretIsShown(t *testing.T) {
-	var log lockedBuffer
+	var log testutil.Output
 	l := start(t, Options{Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	r := newRoute(t, l)
 	roundTrip(t, client(t, l, r.dial, grouped("t")...), "t", 1)

@@ -15,7 +15,7 @@ const (
 	kafkaPort  = 9092
 )
 
-// A plan is who has which name.
+// A plan has the names of all brokers.
 type plan struct {
 	nodes      []node
 	entries    []connector.Entry
@@ -25,15 +25,15 @@ type plan struct {
 
 // A node is a broker and its names, each "host:port".
 type node struct {
-	id         int32  // 0 with upstreams, where it is not known
-	advertised string // "" with upstreams, where it is not known
+	id         int32  // 0 with upstreams, where it is unknown
+	advertised string // "" with upstreams, where it is unknown
 	virtual    string
 	internal   string
-	second     bool   // it is exposed by the second Cloud Connector
-	real       string // where it listens; "" for embedded brokers: the cluster knows
+	second     bool   // the second Cloud Connector exposes it
+	real       string // the address on which it listens; "" for embedded brokers
 }
 
-// newPlan makes the plan that the options ask for.
+// newPlan returns the plan for the options.
 func newPlan(opts Options) (plan, error) {
 	p, err := planNames(opts)
 	if err != nil || opts.Second == "" {
@@ -42,10 +42,10 @@ func newPlan(opts Options) (plan, error) {
 	return p, p.split(opts.Second)
 }
 
-// split moves every second broker behind another Cloud Connector.
+// split moves every second broker to another Cloud Connector.
 func (p *plan) split(locationID string) error {
 	if p.addressMap != "" || len(p.entries) != len(p.nodes) || len(p.nodes) < 2 {
-		return errors.New("a second Cloud Connector goes with two or more brokers whose virtual addresses are those that they advertise")
+		return errors.New("a second Cloud Connector requires two or more brokers whose virtual addresses are the advertised ones")
 	}
 	var rules []string
 	var first []connector.Entry
@@ -75,7 +75,7 @@ func planNames(opts Options) (plan, error) {
 		return plan{}, fmt.Errorf("%d brokers: the lab has 1 to %d", n, maxBrokers)
 	}
 	if opts.VirtualHost != "" && opts.Advertise != AdvertiseInternal && opts.Advertise != "" {
-		return plan{}, fmt.Errorf("virtual host names can be chosen with advertise %q only", AdvertiseInternal)
+		return plan{}, fmt.Errorf("virtual host names require advertise %q", AdvertiseInternal)
 	}
 	switch opts.Advertise {
 	case AdvertiseInternal, "":
@@ -85,11 +85,11 @@ func planNames(opts Options) (plan, error) {
 	case AdvertiseLocalhost:
 		return planLocalhost(n), nil
 	}
-	return plan{}, fmt.Errorf("advertise %q is none of %s, %s, %s", opts.Advertise, AdvertiseInternal, AdvertiseLocalhost, AdvertiseVirtual)
+	return plan{}, fmt.Errorf("advertise %q is not one of %s, %s, %s", opts.Advertise, AdvertiseInternal, AdvertiseLocalhost, AdvertiseVirtual)
 }
 
-// planInternal: brokers advertise internal names; the virtual names are the
-// same or follow a pattern.
+// planInternal: brokers advertise internal names; the virtual names are the same or follow a
+// pattern.
 func planInternal(n int, pattern string) (plan, error) {
 	var p plan
 	if pattern != "" {
@@ -130,7 +130,7 @@ func planLocalhost(n int) plan {
 	}
 	last := kafkaPort + n - 1
 	p.entries = []connector.Entry{{Host: host, First: kafkaPort, Last: uint16(last), Internal: host, InternalFirst: kafkaPort}}
-	if n > 1 { // with one broker the tunnel's implied rule does it
+	if n > 1 { // with one broker the tunnel needs no rule
 		p.addressMap = fmt.Sprintf(`[{from: "localhost:%[1]d-%[2]d", to: "%[3]s:%[1]d-%[2]d"}]`, kafkaPort, last, host)
 	}
 	return p
@@ -142,10 +142,10 @@ func (p *plan) add(id int, advertised, virtual, internal string) {
 	p.entries = append(p.entries, connector.Entry{Host: virtual, First: kafkaPort, Last: kafkaPort, Internal: internal, InternalFirst: kafkaPort})
 }
 
-// planUpstream: real brokers; the Cloud Connector exposes what is given.
+// planUpstream: real brokers; the Cloud Connector exposes the configured addresses.
 func planUpstream(opts Options) (plan, error) {
 	if opts.Brokers != 0 || opts.Advertise != "" || opts.VirtualHost != "" || opts.DataDir != "" || opts.TLS || len(opts.Kafka) > 0 {
-		return plan{}, errors.New("with upstream brokers there are no embedded ones: brokers, advertise, virtual host, TLS and data dir do not go with it")
+		return plan{}, errors.New("upstream brokers replace the embedded ones: brokers, advertise, virtual host, TLS and data dir cannot be set")
 	}
 	var p plan
 	for _, u := range opts.Upstream {
@@ -159,7 +159,7 @@ func planUpstream(opts Options) (plan, error) {
 		}
 		for _, n := range p.nodes {
 			if sameAddress(n.virtual, u.Virtual) {
-				return plan{}, fmt.Errorf("upstream: %s is given twice", u.Virtual)
+				return plan{}, fmt.Errorf("upstream: duplicate address %s", u.Virtual)
 			}
 		}
 		p.nodes = append(p.nodes, node{virtual: u.Virtual, internal: u.Real, real: u.Real})
@@ -174,8 +174,8 @@ func at(host string, port int) string { return net.JoinHostPort(host, strconv.It
 // sameAddress compares "host:port" without regard to case.
 func sameAddress(a, b string) bool { return a != "" && strings.EqualFold(a, b) }
 
-// isInvalid reports whether the host of an address ends in .invalid, which no
-// name service knows (RFC 2606).
+// isInvalid reports whether the host of an address ends in .invalid, a domain that never
+// resolves (RFC 2606).
 func isInvalid(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	return err == nil && strings.HasSuffix(strings.ToLower(host), ".invalid")

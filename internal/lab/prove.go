@@ -18,22 +18,22 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// A Proof says that a record went all the way and came back.
+// A Proof reports that a record passed through all hops and was consumed.
 type Proof struct {
 	Steps   []Step
 	Dialled []string // addresses that the client connected to, sorted
 }
 
-// A Step is one hop or one thing the client did.
+// A Step is one hop, or one action of the client.
 type Step struct {
 	Name   string
 	Detail string
-	Took   time.Duration // 0 for hops, which are counted and not measured
+	Took   time.Duration // 0 for hops, which are not measured
 }
 
-// Prove produces one record to a topic of its own through a bootstrap address
-// and consumes it. The topic is deleted afterwards if the brokers let it. What
-// may heal is tried again until ctx ends; the error says in which step it was.
+// Prove produces one record to a topic of its own through a bootstrap address and consumes it.
+// It deletes the topic afterwards if the brokers allow that. Temporary failures are retried
+// until ctx ends; the error names the step.
 func Prove(ctx context.Context, bootstrap string) (*Proof, error) {
 	return newProver(bootstrap, new(net.Dialer).DialContext).run(ctx)
 }
@@ -59,7 +59,7 @@ func newProver(bootstrap string, dial dialFunc) *prover {
 	return &prover{bootstrap: bootstrap, topic: "kafka-tunnel-proof-" + strings.ToLower(rand.Text()[:10]), dialer: dial}
 }
 
-// run goes through the steps.
+// run performs the steps.
 func (p *prover) run(ctx context.Context) (*Proof, error) {
 	cl, err := kgo.NewClient(
 		kgo.SeedBrokers(p.bootstrap),
@@ -90,7 +90,7 @@ func (p *prover) run(ctx context.Context) (*Proof, error) {
 		{"consume it", p.consume},
 	} {
 		began := time.Now()
-		detail, err := again(ctx, s.do)
+		detail, err := retry(ctx, s.do)
 		if err != nil {
 			return nil, fmt.Errorf("%s through %s: %w", s.name, p.bootstrap, err)
 		}
@@ -99,9 +99,9 @@ func (p *prover) run(ctx context.Context) (*Proof, error) {
 	return p.result(), nil
 }
 
-// again does a step until it succeeds, ctx ends or Kafka says a final no. The
-// client itself gives up early when nobody answers at the bootstrap address.
-func again(ctx context.Context, step func(context.Context) (string, error)) (detail string, err error) {
+// retry repeats a step until it succeeds, ctx ends or Kafka returns a permanent error. The
+// client alone gives up early if there is no response from the bootstrap address.
+func retry(ctx context.Context, step func(context.Context) (string, error)) (detail string, err error) {
 	const pause = 100 * time.Millisecond
 	for {
 		var last error
@@ -109,7 +109,7 @@ func again(ctx context.Context, step func(context.Context) (string, error)) (det
 			return detail, nil
 		}
 		if ctx.Err() == nil || err == nil {
-			err = last // else it only says that time is up
+			err = last // err itself only means that the time has passed
 		}
 		if _, said := errors.AsType[*kerr.Error](err); said && !kerr.IsRetriable(err) || errors.Is(err, errChanged) {
 			return "", err
@@ -124,10 +124,10 @@ func again(ctx context.Context, step func(context.Context) (string, error)) (det
 	}
 }
 
-// errChanged says that the way changed the record.
+// errChanged means that the record changed on its route.
 var errChanged = errors.New("the record came back changed")
 
-// dial connects and notes the address.
+// dial connects and records the address.
 func (p *prover) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	p.mu.Lock()
 	if !slices.Contains(p.proof.Dialled, address) {
@@ -145,7 +145,7 @@ func (p *prover) result() *Proof {
 	return &Proof{Steps: p.proof.Steps, Dialled: dialled}
 }
 
-// findBrokers asks for the brokers until somebody answers.
+// findBrokers requests the brokers until there is a response.
 func (p *prover) findBrokers(ctx context.Context) (string, error) {
 	brokers, err := p.admin.ListBrokers(ctx)
 	if err != nil {
@@ -159,15 +159,15 @@ func (p *prover) findBrokers(ctx context.Context) (string, error) {
 	return strings.Join(list, ", "), nil
 }
 
-// createTopic creates the topic, with the brokers' own replication factor where
-// they know how to (Kafka 2.4).
+// createTopic creates the topic, with the brokers' default replication factor if they support
+// it (Kafka 2.4).
 func (p *prover) createTopic(ctx context.Context) (string, error) {
 	_, err := p.admin.CreateTopic(ctx, 1, -1, nil, p.topic)
 	if errors.Is(err, kerr.InvalidReplicationFactor) || errors.Is(err, kerr.UnsupportedVersion) {
 		_, err = p.admin.CreateTopic(ctx, 1, 1, nil, p.topic)
 	}
 	if errors.Is(err, kerr.TopicAlreadyExists) {
-		err = nil // by an earlier attempt whose answer was lost
+		err = nil // an earlier attempt created it, and its response was lost
 	}
 	p.created = err == nil
 	return p.topic, err
@@ -198,18 +198,17 @@ func (p *prover) consume(ctx context.Context) (string, error) {
 	}
 }
 
-// deleteTopic deletes the topic, for a short while even after ctx has ended.
+// deleteTopic deletes the topic, briefly even after ctx has ended.
 func (p *prover) deleteTopic(ctx context.Context) {
 	if !p.created {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	_, _ = p.admin.DeleteTopic(ctx, p.topic) // brokers may forbid it
+	_, _ = p.admin.DeleteTopic(ctx, p.topic) // brokers may refuse it
 }
 
-// Prove is Prove, with the hops of this landscape that the record passed in
-// front of the client's steps.
+// Prove is Prove, with the hops of this lab before the client's steps.
 func (l *Landscape) Prove(ctx context.Context, bootstrap string) (*Proof, error) {
 	proof, err := Prove(ctx, bootstrap)
 	if err != nil {
@@ -219,7 +218,7 @@ func (l *Landscape) Prove(ctx context.Context, bootstrap string) (*Proof, error)
 	return proof, nil
 }
 
-// hops says what the parts have seen so far.
+// hops returns what the parts have counted so far.
 func (l *Landscape) hops() []Step {
 	granted := make(map[string]string) // virtual to internal
 	for _, c := range l.proxy.Connects() {

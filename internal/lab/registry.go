@@ -8,22 +8,21 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/port"
 )
 
-// registryAddress is the address of the Schema Registry's stand-in, virtual and
-// internal.
+// registryAddress is the address of the simulated Schema Registry, virtual and internal.
 const (
 	registryHost    = "registry.onprem.invalid"
 	registryPort    = 8081
 	registryAddress = "registry.onprem.invalid:8081"
 )
 
-// A registry is an HTTP server in the company's network, for forwards: it answers a
-// Schema Registry's most asked question.
+// A registry is an HTTP server in the company's network, for forwards: it implements one
+// request of a Schema Registry.
 type registry struct {
 	port   *port.Port
 	server *port.HTTP
 }
 
-// startRegistry starts the stand-in and exposes it.
+// startRegistry starts the registry and exposes it.
 func (l *Landscape) startRegistry() error {
 	if !l.opts.Registry {
 		return nil

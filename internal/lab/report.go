@@ -13,14 +13,14 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/tokenservice"
 )
 
-// A Part is one piece of the landscape, to be shown to a user.
+// A Part is one part of the lab, for the user.
 type Part struct {
 	Name    string `json:"name"`    // "token service", "connectivity proxy", "Cloud Connector", "broker 1", "control"
-	Address string `json:"address"` // where it listens, or what it exposes
+	Address string `json:"address"` // the address on which it listens, or which it exposes
 	Detail  string `json:"detail"`
 }
 
-// Parts returns the pieces in the order in which a connection meets them.
+// Parts returns the parts in the order in which a connection passes them.
 func (l *Landscape) Parts() []Part {
 	location := "no Location ID"
 	if l.opts.LocationID != "" {
@@ -37,7 +37,7 @@ func (l *Landscape) Parts() []Part {
 		parts[0].Detail = "Identity Authentication: POST /oauth2/token, client " + l.identityClient.id
 	}
 	if l.destinations != nil {
-		parts = slices.Insert(parts, 1, Part{"destination service", l.destinations.URL(), "holds the destination " + DestinationName})
+		parts = slices.Insert(parts, 1, Part{"destination service", l.destinations.URL(), "has the destination " + DestinationName})
 	}
 	for _, e := range l.connector.Entries() {
 		parts = append(parts, Part{"Cloud Connector", entryAddress(e), location + ", leads to " + strings.SplitN(e.String(), " -> ", 2)[1]})
@@ -48,17 +48,17 @@ func (l *Landscape) Parts() []Part {
 		}
 	}
 	if l.registry != nil {
-		parts = append(parts, Part{"schema registry", l.registry.port.String(), "a stand-in: GET /subjects"})
+		parts = append(parts, Part{"schema registry", l.registry.port.String(), "simulated: GET /subjects"})
 	}
 	if l.authority != nil {
-		parts = append(parts, Part{"authority", l.CAFile(), "has issued all certificates"})
+		parts = append(parts, Part{"authority", l.CAFile(), "CA of all certificates"})
 	}
 	for _, b := range l.Brokers() {
 		if b.Advertised == "" {
-			parts = append(parts, Part{"upstream broker", b.Address, "a real one"})
+			parts = append(parts, Part{"upstream broker", b.Address, "real broker"})
 			continue
 		}
-		parts = append(parts, Part{fmt.Sprintf("broker %d", b.ID), b.Address, "calls itself " + b.Advertised})
+		parts = append(parts, Part{fmt.Sprintf("broker %d", b.ID), b.Address, "advertises " + b.Advertised})
 	}
 	return append(parts, Part{"control", l.ControlURL(), "faults and state: POST /faults, GET /kinds, GET /state"})
 }
@@ -68,11 +68,11 @@ func entryAddress(e connector.Entry) string { return strings.SplitN(e.String(), 
 
 // A Broker is a broker and its names, each "host:port".
 type Broker struct {
-	ID         int32  `json:"id"`         // 0 for upstreams: not known
-	Advertised string `json:"advertised"` // what it calls itself; "" for upstreams: not known
-	Virtual    string `json:"virtual"`    // as the Cloud Connector exposes it
-	Internal   string `json:"internal"`   // as the company's network knows it
-	Address    string `json:"address"`    // where it listens
+	ID         int32  `json:"id"`         // 0 for upstreams: unknown
+	Advertised string `json:"advertised"` // its advertised address; "" for upstreams: unknown
+	Virtual    string `json:"virtual"`    // in the Cloud Connector
+	Internal   string `json:"internal"`   // in the company's network
+	Address    string `json:"address"`    // the address on which it listens
 }
 
 // Brokers returns the brokers.
@@ -90,8 +90,8 @@ func (l *Landscape) Brokers() []Broker {
 	return list
 }
 
-// RealNames returns the host names that no client may ever see: those of all
-// brokers, advertised, virtual and internal, except loopback ones.
+// RealNames returns the host names that no client must ever see: those of all brokers,
+// advertised, virtual and internal, except loopback ones.
 func (l *Landscape) RealNames() []string {
 	var names []string
 	for _, b := range l.Brokers() {
@@ -106,8 +106,8 @@ func (l *Landscape) RealNames() []string {
 	return names
 }
 
-// Secrets returns what no log, status or error may ever contain: all client
-// secrets and the newest 10 000 tokens.
+// Secrets returns what no log, status or error must ever contain: all client secrets and the
+// newest 10 000 tokens.
 func (l *Landscape) Secrets() []string {
 	secrets := l.tokens.Secrets()
 	if l.identityClient.secret != "" {
@@ -116,7 +116,7 @@ func (l *Landscape) Secrets() []string {
 	return secrets
 }
 
-// A State is what a landscape counts, as GET /state shows it.
+// A State has the counters of a lab, as GET /state returns them.
 type State struct {
 	Tokens     tokenservice.Stats `json:"tokens"`
 	Connects   map[string]int     `json:"connects"` // connections to the proxy by result
@@ -124,12 +124,12 @@ type State struct {
 	Violations []string           `json:"violations"`
 	Connectors []ConnectorState   `json:"connectors"`
 	Brokers    []Broker           `json:"brokers"`
-	Refused    int64              `json:"refused"` // requests that the brokers' guard did not let through
+	Refused    int64              `json:"refused"` // requests that the brokers' guard did not forward
 	Faults     []faults.Active    `json:"faults"`
 	Recent     []proxy.Connect    `json:"recent"` // newest 20 connections, oldest first
 }
 
-// A ConnectorState is what a Cloud Connector counts.
+// A ConnectorState has the counters of a Cloud Connector.
 type ConnectorState struct {
 	Tenant     string            `json:"tenant"`
 	LocationID string            `json:"location_id"`

@@ -15,35 +15,35 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/tokenservice"
 )
 
-// The names of what is bound and found.
+// The names of bindings and destinations.
 const (
-	// DestinationName is the destination that holds the brokers' addresses.
+	// DestinationName is the destination with the brokers' addresses.
 	DestinationName    = "kafka"
 	bindingName        = "lab-connectivity"
 	destinationBinding = "lab-destination"
 	identityBinding    = "lab-identity"
 )
 
-// An account is a service binding's identity at the token service.
+// An account is the identity of a service binding at the token service.
 type account struct {
 	id, secret       string
-	certificate, key string // PEM, in place of the secret
+	certificate, key string // PEM, instead of the secret
 }
 
-// newAccount makes one up, with a certificate where the bindings have these.
+// newAccount returns a random one, with a certificate if the bindings have certificates.
 func (l *Landscape) newAccount(service string) (account, error) {
 	c := account{id: "sb-clone" + rand.Text()[:8] + "!b17|" + service + "!b4", secret: rand.Text() + "!|+/=%&$" + rand.Text()}
 	return c, l.certify(&c)
 }
 
-// certify gives an account a certificate.
+// certify issues a certificate for an account.
 func (l *Landscape) certify(c *account) error {
 	if !l.opts.X509 {
 		return nil
 	}
 	life := l.opts.X509Life
 	if life == 0 {
-		life = 7 * 24 * time.Hour // as XSUAA has it
+		life = 7 * 24 * time.Hour // like XSUAA
 	}
 	cert, err := l.authority.Issue(authority.Request{Names: []string{c.id}, Client: true, Life: life})
 	if err != nil {
@@ -78,9 +78,8 @@ func (l *Landscape) startTokens() (err error) {
 	return l.certify(&l.proxyClient)
 }
 
-// RotateCertificate returns a new certificate and key, PEM, for the binding of the
-// connectivity service, as binding again would. It lives for a week; the old one is as
-// good as it was.
+// RotateCertificate returns a new certificate and key, PEM, for the binding of the connectivity
+// service, like a new binding. It is valid for a week; the old one remains valid.
 func (l *Landscape) RotateCertificate() (certificate, key string, err error) {
 	l.opts.X509Life = 0
 	if err := l.certify(&l.proxyClient); err != nil {
@@ -89,12 +88,12 @@ func (l *Landscape) RotateCertificate() (certificate, key string, err error) {
 	return l.proxyClient.certificate, l.proxyClient.key, nil
 }
 
-// resource is what IAS gives tokens for.
+// resource is the resource of tokens from IAS.
 func (l *Landscape) resource() string {
 	return "urn:sap:identity:application:service:id:" + l.ids.instance
 }
 
-// subscribers returns the tenants besides the app's own.
+// subscribers returns the tenants other than the application's own.
 func (l *Landscape) subscribers() []string {
 	if l.opts.Subscriber {
 		return append([]string{l.ids.subscriber}, l.opts.Subscribers...)
@@ -102,7 +101,7 @@ func (l *Landscape) subscribers() []string {
 	return l.opts.Subscribers
 }
 
-// home is the tenant that the Cloud Connectors are connected to.
+// home returns the tenant to which the Cloud Connectors are connected.
 func (l *Landscape) home() string {
 	if l.opts.Subscriber {
 		return l.ids.subscriber
@@ -110,7 +109,7 @@ func (l *Landscape) home() string {
 	return l.ids.tenant
 }
 
-// proxyClients are those whose tokens the connectivity proxy takes.
+// proxyClients returns the clients whose tokens the connectivity proxy accepts.
 func (l *Landscape) proxyClients() []string {
 	if l.opts.Identity {
 		return []string{l.ids.clientID, l.identityClient.id}
@@ -118,7 +117,7 @@ func (l *Landscape) proxyClients() []string {
 	return []string{l.ids.clientID}
 }
 
-// verifier says which tokens of which clients are good.
+// verifier returns a Verifier that accepts tokens of these clients.
 func (l *Landscape) verifier(clients ...string) proxy.Verifier {
 	return proxy.Verifier{
 		Key: l.tokens.Key(), Issuers: []string{l.tokens.Issuer(), l.tokens.IdentityIssuer()}, ClientIDs: clients,
@@ -126,8 +125,7 @@ func (l *Landscape) verifier(clients ...string) proxy.Verifier {
 	}
 }
 
-// startDestinations starts the destination service, with the destination that leads to
-// the brokers.
+// startDestinations starts the destination service, with the destination for the brokers.
 func (l *Landscape) startDestinations() (err error) {
 	if !l.opts.Destination {
 		return nil
@@ -146,7 +144,7 @@ func (l *Landscape) startDestinations() (err error) {
 	return err
 }
 
-// destination is what an administrator writes in the cockpit.
+// destination returns the properties that an administrator enters in the cockpit.
 func (l *Landscape) destination() map[string]string {
 	bootstrap := l.Bootstrap()
 	d := map[string]string{"Address": bootstrap[0]}
@@ -163,7 +161,7 @@ func (l *Landscape) destination() map[string]string {
 		d["kafka-tunnel.tenant"] = l.ids.subscriber
 	}
 	if l.opts.TLS {
-		// One line, as the cockpit takes it.
+		// One line, as in the cockpit.
 		d["kafka-tunnel.tls.enabled"], d["kafka-tunnel.tls.ca"] = "true", strings.ReplaceAll(string(l.authority.PEM()), "\n", `\n`)
 	}
 	return d
@@ -172,7 +170,7 @@ func (l *Landscape) destination() map[string]string {
 // Destinations returns the destination service, nil without one.
 func (l *Landscape) Destinations() *destinations.Service { return l.destinations }
 
-// destinationEntry and identityEntry are bindings.
+// destinationEntry and identityEntry return bindings.
 func (l *Landscape) destinationEntry() map[string]any {
 	credentials := map[string]any{
 		"clientid": l.destinationClient.id, "clientsecret": l.destinationClient.secret, "credential-type": "binding-secret",
@@ -184,7 +182,7 @@ func (l *Landscape) destinationEntry() map[string]any {
 	return entry("destination", destinationBinding, l.ids.services[0], l.ids.services[1], credentials)
 }
 
-// replaceSecret puts the certificate in place of the secret, where there is one.
+// replaceSecret replaces the secret by the certificate, if there is one.
 func (c account) replaceSecret(credentials map[string]any, certURL string) {
 	if c.certificate == "" {
 		return
@@ -212,12 +210,12 @@ func entry(label, name, instance, binding string, credentials map[string]any) ma
 // putDestination is PUT /destinations/{name}.
 func (c *control) putDestination(w http.ResponseWriter, r *http.Request) {
 	if c.land.destinations == nil {
-		answerError(w, http.StatusNotFound, errors.New("this landscape has no destination service; start the lab with --with-destination"))
+		answerError(w, http.StatusNotFound, errors.New("the lab has no destination service; start it with --with-destination"))
 		return
 	}
 	var properties map[string]string
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&properties); err != nil || properties == nil {
-		answerError(w, http.StatusBadRequest, fmt.Errorf("the body is not an object of texts: %w", err))
+		answerError(w, http.StatusBadRequest, fmt.Errorf("the body is not an object with string values: %w", err))
 		return
 	}
 	c.land.destinations.Set(r.PathValue("name"), properties)
@@ -232,7 +230,7 @@ func (c *control) getDestination(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	answerError(w, http.StatusNotFound, errors.New("there is no such destination"))
+	answerError(w, http.StatusNotFound, errors.New("no such destination"))
 }
 
 // deleteDestination is DELETE /destinations/{name}.

@@ -18,15 +18,15 @@ type UpstreamSpec struct {
 // String returns "VIRTUAL=REAL".
 func (u UpstreamSpec) String() string { return u.Virtual + "=" + u.Real }
 
-// ParseUpstream reads "[VIRTUAL:PORT=]HOST:PORT,...". Without VIRTUAL:PORT the
-// virtual address is the real one. IPv6 addresses stand in brackets; a virtual
-// address cannot be one, because the connectivity proxy does not know them.
+// ParseUpstream parses "[VIRTUAL:PORT=]HOST:PORT,...". Without VIRTUAL:PORT the virtual address
+// is the real one. IPv6 addresses are in brackets; a virtual address cannot be one, because the
+// connectivity proxy does not support them.
 func ParseUpstream(text string) ([]UpstreamSpec, error) {
 	var specs []UpstreamSpec
 	for part := range strings.SplitSeq(text, ",") {
 		part = strings.TrimSpace(part)
 		if part == "" {
-			return nil, fmt.Errorf("upstream %q: an address is missing; the form is [VIRTUAL:PORT=]HOST:PORT, separated by commas", text)
+			return nil, fmt.Errorf("upstream %q: an address is missing; expected [VIRTUAL:PORT=]HOST:PORT, separated by commas", text)
 		}
 		virtual, real, mapped := strings.Cut(part, "=")
 		if !mapped {
@@ -34,15 +34,15 @@ func ParseUpstream(text string) ([]UpstreamSpec, error) {
 		}
 		for _, address := range []string{virtual, real} {
 			if _, _, err := splitAddress(address); err != nil {
-				return nil, fmt.Errorf("upstream %q: %w; the form is [VIRTUAL:PORT=]HOST:PORT", part, err)
+				return nil, fmt.Errorf("upstream %q: %w; expected [VIRTUAL:PORT=]HOST:PORT", part, err)
 			}
 		}
 		if strings.HasPrefix(virtual, "[") {
-			return nil, fmt.Errorf("upstream %q: the connectivity proxy knows no IPv6 addresses; give it a virtual name, such as kafka-1.onprem.invalid:9092=%s", part, real)
+			return nil, fmt.Errorf("upstream %q: the connectivity proxy does not support IPv6 addresses; add a virtual name, such as kafka-1.onprem.invalid:9092=%s", part, real)
 		}
 		for _, s := range specs {
 			if sameAddress(s.Virtual, virtual) {
-				return nil, fmt.Errorf("upstream %q: %s is given twice", text, virtual)
+				return nil, fmt.Errorf("upstream %q: duplicate address %s", text, virtual)
 			}
 		}
 		specs = append(specs, UpstreamSpec{Virtual: virtual, Real: real})
@@ -54,7 +54,7 @@ func ParseUpstream(text string) ([]UpstreamSpec, error) {
 func splitAddress(address string) (host string, port uint16, err error) {
 	host, p, err := net.SplitHostPort(address)
 	if err != nil {
-		reason := "it is not HOST:PORT"
+		reason := "not HOST:PORT"
 		if e, ok := errors.AsType[*net.AddrError](err); ok {
 			reason = e.Err
 		}

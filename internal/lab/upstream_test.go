@@ -27,9 +27,9 @@ func TestParseUpstream(t *testing.T) {
 		{"http://a:1", nil, "too many colons"},
 		{"a:1=b", nil, "missing port in address"},
 		{"a:1=b:2=c:3", nil, "too many colons"},
-		{"[::1]:1", nil, "knows no IPv6 addresses"},
-		{"a:1,A:1", nil, "given twice"},
-		{"a:1=x:1,a:1=x:2", nil, "given twice"},
+		{"[::1]:1", nil, "does not support IPv6 addresses"},
+		{"a:1,A:1", nil, "duplicate address"},
+		{"a:1=x:1,a:1=x:2", nil, "duplicate address"},
 	}
 	for _, tt := range tests {
 		got, err := ParseUpstream(tt.text)

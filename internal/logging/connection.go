@@ -8,14 +8,13 @@ import (
 // connectionKey is the key of a connection's number in a context.
 type connectionKey struct{}
 
-// WithConnection returns a context whose lines carry the number of a client
-// connection.
+// WithConnection returns a context whose log lines have the number of a client connection.
 func WithConnection(ctx context.Context, number uint64) context.Context {
 	return context.WithValue(ctx, connectionKey{}, number)
 }
 
-// Numbered returns a handler that adds the number of [WithConnection] to each
-// line and leaves the rest to h.
+// Numbered returns a handler that adds the number of [WithConnection] to each line and passes
+// it to h.
 func Numbered(h slog.Handler) slog.Handler { return numbered{h} }
 
 type numbered struct{ slog.Handler }

@@ -8,29 +8,29 @@ import (
 )
 
 // settle is how long an effect waits for its cause. Clients whose connections were reset
-// come back within a second, and their attempts show what has happened.
+// reconnect within a second, and their attempts show the cause.
 const settle = 2 * time.Second
 
-// An effect is a failure that often has a cause of its own, which is met a moment later:
-// connections break, and then the proxy cannot be reached. It is logged after the cause
-// and without asking for attention; without one it is a warning like any other.
+// An effect is a failure that often has a cause which shows a moment later: connections break,
+// and then the proxy cannot be reached. It is logged after the cause, below the level warning;
+// without a cause it is a warning.
 //
-// Effects are kept by kind, so that their number is bounded.
+// Effects are kept by kind, which limits their number.
 type effect struct {
 	write func(level slog.Level, more int)
-	more  int // of its kind
+	more  int // further failures of the same kind
 }
 
 // isEffect reports whether a failure may be the effect of another one.
 func isEffect(code failure.Code) bool { return code == failure.BrokerReset }
 
-// isCause reports whether a failure explains why open connections have broken.
+// isCause reports whether a failure explains why open connections broke.
 func isCause(e failure.Entry) bool {
 	return e.Retry == failure.RetryGate || e.Code == failure.BrokerUnreachable
 }
 
-// level returns how a failure is logged: as a warning if an operator should act. What a
-// client does with its own connection concerns the application.
+// level returns the level of a failure: warning if an operator should act, lower if it concerns
+// only the application's own connection.
 func level(code failure.Code) slog.Level {
 	switch code {
 	case failure.ClientReset, failure.ClientGone:
@@ -39,8 +39,8 @@ func level(code failure.Code) slog.Level {
 	return slog.LevelWarn
 }
 
-// hold keeps an effect until its cause is known, and reports whether it did: false if the
-// cause was logged a moment ago.
+// hold keeps an effect until its cause is known, and reports whether it did: false if the cause
+// was logged a moment ago.
 func (l *Failures) hold(k kind, write func(level slog.Level, more int), now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -66,7 +66,7 @@ func (l *Failures) hold(k kind, write func(level slog.Level, more int), now time
 	return true
 }
 
-// cause notes that a cause has been logged, and logs its effects after it.
+// cause records that a cause has been logged, and logs its effects after it.
 func (l *Failures) cause(now time.Time) {
 	l.mu.Lock()
 	l.caused = now
@@ -74,7 +74,7 @@ func (l *Failures) cause(now time.Time) {
 	l.release(slog.LevelInfo)
 }
 
-// release logs the effects that wait.
+// release logs the waiting effects.
 func (l *Failures) release(level slog.Level) {
 	l.mu.Lock()
 	effects := l.effects
@@ -85,7 +85,7 @@ func (l *Failures) release(level slog.Level) {
 	}
 }
 
-// Close logs what waits for its cause. Nothing waits after that.
+// Close logs the failures that wait for their cause. Nothing waits after that.
 func (l *Failures) Close() {
 	l.mu.Lock()
 	l.closed = true

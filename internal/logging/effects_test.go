@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 )
 
 // codes returns the level and the code of each line.
@@ -70,11 +71,11 @@ func TestCausesBeforeEffects(t *testing.T) {
 		}, "INFO client_reset, INFO client_gone"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, "info", "text", func(t *testing.T, l *Log, out *output) {
+			bubble(t, "info", "text", func(t *testing.T, l *Log, out *testutil.Output) {
 				log := NewFailures(l.Logger)
 				defer log.Close()
 				test.play(t, log)
-				if got := strings.Join(codes(out.take()), ", "); got != test.want {
+				if got := strings.Join(codes(take(out)), ", "); got != test.want {
 					t.Errorf("got  %s\nwant %s", got, test.want)
 				}
 			})
@@ -83,14 +84,14 @@ func TestCausesBeforeEffects(t *testing.T) {
 }
 
 func TestHeldEffectsAreCounted(t *testing.T) {
-	bubble(t, "info", "text", func(t *testing.T, l *Log, out *output) {
+	bubble(t, "info", "text", func(t *testing.T, l *Log, out *testutil.Output) {
 		log := NewFailures(l.Logger)
 		defer log.Close()
 		for range 40 {
 			log.Log(t.Context(), failure.New(failure.BrokerReset, nil).For("kafka-1:9092", ""))
 		}
 		time.Sleep(2 * settle) // synctest
-		if lines := out.take(); strings.Count(lines, "\n") != 1 || !strings.Contains(lines, "more=39") {
+		if lines := take(out); strings.Count(lines, "\n") != 1 || !strings.Contains(lines, "more=39") {
 			t.Errorf("one line that counts 39 more is wanted:\n%s", lines)
 		}
 	})

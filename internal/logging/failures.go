@@ -9,10 +9,10 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
-// window is how long equal failures are counted and not logged.
+// window is how long equal failures are counted instead of logged.
 const window = 30 * time.Second
 
-// maxKinds bounds the (code, target) pairs that are remembered.
+// maxKinds limits the (code, target) pairs that are remembered.
 const maxKinds = 1000
 
 // Failures logs failures. It is safe for concurrent use.
@@ -21,8 +21,8 @@ type Failures struct {
 
 	mu      sync.Mutex // guards what follows
 	seen    map[kind]*repeat
-	effects map[kind]*effect // that wait for their cause
-	timer   *time.Timer      // logs them when none comes; nil: there was no effect yet
+	effects map[kind]*effect // effects that wait for their cause
+	timer   *time.Timer      // logs effects without a cause; nil: no effect yet
 	caused  time.Time        // when a cause was last logged
 	closed  bool
 }
@@ -42,8 +42,8 @@ func NewFailures(logger *slog.Logger) *Failures {
 	return &Failures{logger: logger, seen: map[kind]*repeat{}}
 }
 
-// Log logs f, or counts it when an equal one was logged a short time ago. Causes are
-// logged before their effects. args are further attributes, as of slog.Logger.Warn.
+// Log logs f, or counts it if an equal one was logged shortly before. Causes are logged before
+// their effects. args are further attributes, as in slog.Logger.Warn.
 func (l *Failures) Log(ctx context.Context, f *failure.Failure, args ...any) {
 	now := time.Now()
 	write := func(level slog.Level, more int) { l.write(ctx, level, f, more, args) }
@@ -59,7 +59,8 @@ func (l *Failures) Log(ctx context.Context, f *failure.Failure, args ...any) {
 	}
 }
 
-// write logs f and so many more of its kind, unless one was logged a short time ago.
+// write logs f and the number of further failures of its kind, unless one was logged shortly
+// before.
 func (l *Failures) write(ctx context.Context, level slog.Level, f *failure.Failure, more int, args []any) {
 	earlier, ok := l.admit(kindOf(f), more, time.Now())
 	if !ok {
@@ -74,7 +75,7 @@ func (l *Failures) write(ctx context.Context, level slog.Level, f *failure.Failu
 
 func kindOf(f *failure.Failure) kind { return kind{f.Code, f.Target, f.LocationID} }
 
-// Attributes returns the attributes with which a failure is logged, args among them.
+// Attributes returns the attributes with which a failure is logged, including args.
 func Attributes(f *failure.Failure, args ...any) []any {
 	args = append([]any{"code", string(f.Code), "hop", string(f.Entry().Hop)}, args...)
 	if f.Target != "" {
@@ -86,8 +87,8 @@ func Attributes(f *failure.Failure, args ...any) []any {
 	return append(args, "advice", f.Advice())
 }
 
-// admit reports whether a failure may be logged now and how many equal ones were
-// not. If not, it counts the failure and more of its kind.
+// admit reports whether a failure may be logged now and how many equal ones were not. If it may
+// not, admit counts the failure and the further ones of its kind.
 func (l *Failures) admit(k kind, with int, now time.Time) (more int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -108,8 +109,7 @@ func (l *Failures) admit(k kind, with int, now time.Time) (more int, ok bool) {
 	return more, true
 }
 
-// forget drops what was logged longest ago: everything whose window is over, or
-// all of it when nothing is.
+// forget drops the oldest entries: all whose window has passed, or everything if there is none.
 func (l *Failures) forget(now time.Time) {
 	for k, r := range l.seen {
 		if now.Sub(r.logged) >= window {

@@ -7,16 +7,16 @@ import (
 	"sync"
 )
 
-// droppedText is the line that says what is missing in the log.
-const droppedText = "lines were left out of this log: it is limited to 4 KB a second, and whoever reads it may be slow"
+// droppedText is the line that reports dropped lines.
+const droppedText = "log lines were dropped: the log is limited to 4 KB/s, and its reader may be slow"
 
-// A formatter is the buffer in which one line at a time is made.
+// A formatter is the buffer for one line at a time.
 type formatter struct {
 	mu   sync.Mutex
 	line bytes.Buffer
 }
 
-// A handler makes lines and offers them to the queue. It never waits for a writer.
+// A handler formats lines and offers them to the queue. It never waits for a writer.
 type handler struct {
 	inner     slog.Handler // writes to formatter.line
 	formatter *formatter
@@ -35,24 +35,23 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	if err != nil {
 		return err
 	}
-	missing := h.queue.unsaid.Load()
+	missing := h.queue.unreported.Load()
 	if h.queue.offer(line, important) && missing > 0 {
-		h.sayDropped(ctx, r)
+		h.reportDropped(ctx, r)
 	}
 	return nil
 }
 
-// sayDropped logs how many lines are missing, behind the first one that was not
-// dropped.
-func (h *handler) sayDropped(ctx context.Context, after slog.Record) {
-	n := h.queue.unsaid.Swap(0)
+// reportDropped logs how many lines were dropped, after the first one that was not.
+func (h *handler) reportDropped(ctx context.Context, after slog.Record) {
+	n := h.queue.unreported.Swap(0)
 	if n == 0 {
 		return
 	}
 	r := slog.NewRecord(after.Time, slog.LevelWarn, droppedText, 0)
 	r.AddAttrs(slog.Uint64("lines", n))
 	if line, err := h.format(ctx, r); err == nil && !h.queue.offer(line, true) {
-		h.queue.unsaid.Add(n)
+		h.queue.unreported.Add(n)
 	}
 }
 

@@ -1,20 +1,19 @@
-// Package logging makes the tunnel's logger and keeps its log short.
+// Package logging makes the tunnel's logger and limits the size of its log.
 //
 //	record ─▶ handler ──line──▶ budget ─▶ queue ─▶ one goroutine ─▶ stdout
-//	             │                 └─ over it: dropped and counted
+//	             │                 └─ above it: dropped and counted
 //	             └─ conn=ID from the context
 //
-// [New] returns a [Log] in text or JSON. What is logged is written by a goroutine
-// of its own: a stdout that nobody reads stops that goroutine and nobody else.
-// The log budget of a Cloud Foundry instance is shared with the application, so
-// what is above 4 KB a second is dropped and counted; warnings have a reserve that
-// other lines cannot use up.
+// [New] returns a [Log] in text or JSON. A goroutine of its own writes the lines: a stdout that
+// is not read blocks only that goroutine. A Cloud Foundry instance shares its log budget with
+// the application, so lines above 4 KB per second are dropped and counted; warnings have a
+// reserve that other lines cannot use.
 //
-// [Failures] logs failures of the catalogue: equal ones, by code and target, once
-// in thirty seconds, and then how many more there were.
+// [Failures] logs failures of the catalogue: equal ones, by code and target, once in thirty
+// seconds, with the number of further ones.
 //
-// [WithConnection] puts the number of a client connection into a context; every
-// line that is logged with that context carries it as conn, as /status does.
+// [WithConnection] puts the number of a client connection into a context; every line that is
+// logged with that context has it as conn, like /status.
 package logging
 
 import (
@@ -25,7 +24,7 @@ import (
 	"strings"
 )
 
-// A Log is the tunnel's log. [Log.Close] ends it.
+// A Log is the tunnel's log. [Log.Close] closes it.
 type Log struct {
 	*slog.Logger
 	queue *queue
@@ -53,7 +52,7 @@ func New(w io.Writer, level, format string) (*Log, error) {
 	return &Log{Logger: slog.New(Numbered(&handler{inner: inner, formatter: f, queue: q})), queue: q}, nil
 }
 
-// readable writes durations as text in JSON too: 1.5s, not 1500000000.
+// readable formats durations as text in JSON too: 1.5s, not 1500000000.
 func readable(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindDuration {
 		a.Value = slog.StringValue(a.Value.Duration().String())
@@ -64,10 +63,10 @@ func readable(_ []string, a slog.Attr) slog.Attr {
 // Dropped returns how many lines were dropped.
 func (l *Log) Dropped() uint64 { return l.queue.dropped.Load() }
 
-// Close writes what is queued, and says how much was dropped, unless the reader
-// takes longer than a second. Lines that come later are dropped.
+// Close writes the queued lines and reports how many were dropped, unless the reader takes
+// longer than a second. Later lines are dropped.
 func (l *Log) Close() {
-	if n := l.queue.unsaid.Swap(0); n > 0 {
+	if n := l.queue.unreported.Swap(0); n > 0 {
 		l.Log(context.Background(), slog.LevelWarn, droppedText, "lines", n)
 	}
 	l.queue.close()

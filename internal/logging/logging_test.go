@@ -15,35 +15,22 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// output is a writer that can be read at the same time.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) take() string {
+// take waits until the log is idle and takes its output.
+func take(out *testutil.Output) string {
 	synctest.Wait()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	defer o.b.Reset()
-	return o.b.String()
+	return out.Take()
 }
 
 // bubble runs a test with a log in virtual time.
-func bubble(t *testing.T, level, format string, f func(t *testing.T, log *Log, out *output)) {
+func bubble(t *testing.T, level, format string, f func(t *testing.T, log *Log, out *testutil.Output)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		out := &output{}
+		out := &testutil.Output{}
 		log, err := New(out, level, format)
 		if err != nil {
 			t.Fatal(err)
@@ -54,7 +41,7 @@ func bubble(t *testing.T, level, format string, f func(t *testing.T, log *Log, o
 }
 
 func TestEqualFailuresAreCounted(t *testing.T) {
-	bubble(t, "info", "text", func(t *testing.T, l *Log, out *output) {
+	bubble(t, "info", "text", func(t *testing.T, l *Log, out *testutil.Output) {
 		log := NewFailures(l.Logger)
 		away := func(target string) *failure.Failure {
 			return failure.New(failure.ConnectorAway, nil).For(target, "LOC1")
@@ -63,7 +50,7 @@ func TestEqualFailuresAreCounted(t *testing.T) {
 			log.Log(t.Context(), away("a:1"))
 		}
 		log.Log(t.Context(), away("b:1"))
-		lines := out.take()
+		lines := take(out)
 		if n := strings.Count(lines, "\n"); n != 2 {
 			t.Fatalf("%d lines, want one for each target:\n%s", n, lines)
 		}
@@ -74,7 +61,7 @@ func TestEqualFailuresAreCounted(t *testing.T) {
 		}
 		time.Sleep(window) // synctest
 		log.Log(t.Context(), away("a:1"))
-		if line := out.take(); !strings.Contains(line, "more=42") {
+		if line := take(out); !strings.Contains(line, "more=42") {
 			t.Errorf("the count is missing:\n%s", line)
 		}
 	})
@@ -100,7 +87,7 @@ func TestNewRefuses(t *testing.T) {
 }
 
 func TestLinesCarryTheConnection(t *testing.T) {
-	bubble(t, "info", "json", func(t *testing.T, log *Log, out *output) {
+	bubble(t, "info", "json", func(t *testing.T, log *Log, out *testutil.Output) {
 		ctx := WithConnection(t.Context(), 4711)
 		log.With("cluster", "default").InfoContext(ctx, "hello", "a", 1, "took", 1500*time.Millisecond)
 		var line struct {
@@ -109,18 +96,18 @@ func TestLinesCarryTheConnection(t *testing.T) {
 			Conn         uint64
 			A            int
 		}
-		if text := out.take(); json.Unmarshal([]byte(text), &line) != nil || line.Conn != 4711 || line.Cluster != "default" || line.A != 1 || line.Msg != "hello" || line.Took != "1.5s" {
+		if text := take(out); json.Unmarshal([]byte(text), &line) != nil || line.Conn != 4711 || line.Cluster != "default" || line.A != 1 || line.Msg != "hello" || line.Took != "1.5s" {
 			t.Errorf("line %s", text)
 		}
 		log.InfoContext(t.Context(), "hello")
-		if text := out.take(); strings.Contains(text, "conn") {
+		if text := take(out); strings.Contains(text, "conn") {
 			t.Errorf("a line of no connection: %s", text)
 		}
 	})
 }
 
 func TestTheBudget(t *testing.T) {
-	bubble(t, "debug", "text", func(t *testing.T, log *Log, out *output) {
+	bubble(t, "debug", "text", func(t *testing.T, log *Log, out *testutil.Output) {
 		// A flood of ten minutes: 100 lines a second, each above 100 bytes.
 		written, warned := 0, 0
 		for i := range 600 * 100 {
@@ -129,7 +116,7 @@ func TestTheBudget(t *testing.T) {
 				log.Warn("important", "i", i)
 			}
 			time.Sleep(10 * time.Millisecond) // synctest
-			text := out.take()
+			text := take(out)
 			written += len(text)
 			warned += strings.Count(text, "important")
 		}
@@ -146,28 +133,28 @@ func TestTheBudget(t *testing.T) {
 }
 
 func TestDroppedLinesAreSaid(t *testing.T) {
-	bubble(t, "info", "text", func(t *testing.T, log *Log, out *output) {
+	bubble(t, "info", "text", func(t *testing.T, log *Log, out *testutil.Output) {
 		for range 1000 {
 			log.Info(strings.Repeat("x", 100))
 		}
 		lost := log.Dropped()
-		if text := out.take(); lost == 0 || strings.Count(text, "\n") != int(1000-lost) {
+		if text := take(out); lost == 0 || strings.Count(text, "\n") != int(1000-lost) {
 			t.Fatalf("%d lines dropped, %d written", lost, strings.Count(text, "\n"))
 		}
 		time.Sleep(time.Minute) // synctest
 		log.Info("calm again")
-		if text := out.take(); !strings.Contains(text, fmt.Sprintf("lines=%d", lost)) || strings.Index(text, "calm") > strings.Index(text, "lines=") {
+		if text := take(out); !strings.Contains(text, fmt.Sprintf("lines=%d", lost)) || strings.Index(text, "calm") > strings.Index(text, "lines=") {
 			t.Errorf("the log does not say what is missing: %s", text)
 		}
 		log.Info("and again")
-		if text := out.take(); strings.Contains(text, "lines=") {
+		if text := take(out); strings.Contains(text, "lines=") {
 			t.Errorf("said twice: %s", text)
 		}
 	})
 }
 
-// TestNobodyReads: whoever logs is never held up by a writer that is stuck, and
-// what was queued is written when it goes on.
+// TestNobodyReads: a blocked writer never delays a caller, and what was queued is written when
+// it continues.
 func TestNobodyReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
@@ -183,7 +170,7 @@ func TestNobodyReads(t *testing.T) {
 			t.Error("logging has waited")
 		}
 		log.Close() // gives up
-		if d := time.Since(begin); d != farewell {
+		if d := time.Since(begin); d != drainTimeout {
 			t.Errorf("close took %v", d)
 		}
 		log.Warn("too late")
@@ -201,7 +188,7 @@ func TestNobodyReads(t *testing.T) {
 
 func TestCloseSaysWhatIsMissing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		out := &output{}
+		out := &testutil.Output{}
 		log, err := New(out, "info", "text")
 		if err != nil {
 			t.Fatal(err)
@@ -210,14 +197,14 @@ func TestCloseSaysWhatIsMissing(t *testing.T) {
 			log.Info(strings.Repeat("x", 100))
 		}
 		log.Close()
-		if text := out.take(); !strings.Contains(text, "lines=") {
+		if text := take(out); !strings.Contains(text, "lines=") {
 			t.Errorf("the last line is %s", text[len(text)-200:])
 		}
 	})
 }
 
 func TestManyAtATime(t *testing.T) {
-	out := &output{}
+	out := &testutil.Output{}
 	log, err := New(out, "info", "json")
 	if err != nil {
 		t.Fatal(err)
@@ -232,7 +219,7 @@ func TestManyAtATime(t *testing.T) {
 	}
 	all.Wait()
 	log.Close()
-	for line := range strings.Lines(out.b.String()) {
+	for line := range strings.Lines(out.String()) {
 		if !json.Valid([]byte(line)) {
 			t.Fatalf("mixed up: %s", line)
 		}

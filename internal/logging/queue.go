@@ -13,18 +13,18 @@ const (
 	burst = 32 << 10
 	// reserve is the part of the burst that only warnings and errors may use.
 	reserve = 8 << 10
-	// depth is how many lines wait for the writer. The burst fits.
+	// depth is how many lines may wait for the writer. The burst fits.
 	depth = 1024
-	// farewell is how long close waits for the writer.
-	farewell = time.Second
+	// drainTimeout is how long close waits for the writer.
+	drainTimeout = time.Second
 )
 
-// A queue takes lines without waiting and writes them one by one.
+// A queue accepts lines without waiting and writes them one by one.
 type queue struct {
-	lines   chan []byte
-	done    chan struct{}
-	dropped atomic.Uint64
-	unsaid  atomic.Uint64 // dropped, and the log does not say so yet
+	lines      chan []byte
+	done       chan struct{}
+	dropped    atomic.Uint64
+	unreported atomic.Uint64 // dropped, and not yet reported in the log
 
 	mu     sync.Mutex
 	closed bool
@@ -39,8 +39,8 @@ func startQueue(w io.Writer) *queue {
 	return q
 }
 
-// write is the loop of the writer. What cannot be written is lost: there is no
-// other place for it.
+// write is the loop of the writer. Lines that cannot be written are lost: there is no other
+// place for them.
 func (q *queue) write(w io.Writer) {
 	defer close(q.done)
 	for line := range q.lines {
@@ -50,7 +50,7 @@ func (q *queue) write(w io.Writer) {
 	}
 }
 
-// offer queues a line and reports whether it was taken.
+// offer queues a line and reports whether it was accepted.
 func (q *queue) offer(line []byte, important bool) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -77,11 +77,11 @@ func (q *queue) affordable(n int, important bool) bool {
 
 func (q *queue) drop() {
 	q.dropped.Add(1)
-	q.unsaid.Add(1)
+	q.unreported.Add(1)
 }
 
-// close ends the queue. A writer that is stuck is left behind: nothing can free
-// it but the reader, and the process is about to end.
+// close closes the queue. It does not wait for a writer that is stuck: only the reader can
+// release it, and the process is about to end.
 func (q *queue) close() {
 	q.mu.Lock()
 	if q.closed {
@@ -93,6 +93,6 @@ func (q *queue) close() {
 	q.mu.Unlock()
 	select {
 	case <-q.done:
-	case <-time.After(farewell):
+	case <-time.After(drainTimeout):
 	}
 }

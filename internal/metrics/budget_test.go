@@ -37,7 +37,7 @@ var rewrittenAPIs = map[string]bool{
 	"Fetch": true, "ShareFetch": true, "ShareAcknowledge": true,
 }
 
-// idle makes what a tunnel has that nobody uses.
+// idle returns the metrics of a tunnel without traffic.
 func idle() *Metrics {
 	m := New()
 	m.Cluster("default")

@@ -11,10 +11,10 @@ import (
 const (
 	// bootstrapNode is the node label of connections at the bootstrap port.
 	bootstrapNode = "bootstrap"
-	// unknownAPI is the api label of keys that have no row in the table.
+	// unknownAPI is the api label of keys that are not in the table of APIs.
 	unknownAPI = "unknown"
-	// apiSlots is how many API keys are cached; keys from here on are "unknown".
-	// Kafka 4.2 has keys up to 92.
+	// apiSlots is how many API keys are cached; larger keys are "unknown". Kafka 4.2 has keys
+	// up to 92.
 	apiSlots = 128
 )
 
@@ -31,8 +31,8 @@ type Cluster struct {
 	nodes map[string]*Node
 }
 
-// Cluster returns the instruments of a cluster, the same for the same name.
-// Names come from the configuration and are known at start.
+// Cluster returns the instruments of a cluster, always the same for the same name. Names come
+// from the configuration and are known at start.
 func (m *Metrics) Cluster(name string) *Cluster {
 	if m == nil {
 		return nil
@@ -51,7 +51,7 @@ func (m *Metrics) Cluster(name string) *Cluster {
 	return c
 }
 
-// Bytes counts bytes written in a direction. Zero and less count nothing.
+// Bytes counts bytes written in a direction. It ignores zero and less.
 func (c *Cluster) Bytes(d Direction, n int64) {
 	if c == nil || n <= 0 || int(d) >= len(c.written) {
 		return
@@ -59,8 +59,8 @@ func (c *Cluster) Bytes(d Direction, n int64) {
 	c.written[d].Add(float64(n))
 }
 
-// ConnectPhase records how long one phase of a dial took, also of one that
-// failed in this phase.
+// ConnectPhase records how long one phase of a dial took, also if the dial failed in this
+// phase.
 func (c *Cluster) ConnectPhase(p Phase, d time.Duration) {
 	if c == nil || int(p) >= len(phaseNames) {
 		return
@@ -68,8 +68,7 @@ func (c *Cluster) ConnectPhase(p Phase, d time.Duration) {
 	c.m.connect.WithLabelValues(c.name, phaseNames[p]).Observe(d.Seconds())
 }
 
-// Hold records how long a client waited from its first byte until it had a
-// broker connection.
+// Hold records how long a client waited from its first byte to its broker connection.
 func (c *Cluster) Hold(d time.Duration) {
 	if c != nil {
 		c.m.hold.WithLabelValues(c.name).Observe(d.Seconds())
@@ -93,7 +92,7 @@ func (c *Cluster) Node(node string) *Node {
 	defer c.mu.Unlock()
 	n := c.nodes[node]
 	if n == nil {
-		// So that the first connection is an increase from 0 and not a new series.
+		// The first connection must be an increase from 0, not a new series.
 		c.m.connectionsTotal.WithLabelValues(c.name, node, string(ResultOK))
 		n = &Node{c: c, node: node, open: c.m.connections.WithLabelValues(c.name, node)}
 		c.nodes[node] = n
@@ -101,8 +100,8 @@ func (c *Cluster) Node(node string) *Node {
 	return n
 }
 
-// Forget drops the series of a node whose port was given up, so that brokers
-// that come and go leave none behind. It must have no open connection.
+// Forget removes the series of a node whose port was given up, so brokers that come and go
+// leave no series. The node must have no open connection.
 func (c *Cluster) Forget(node string) {
 	if c == nil || node == bootstrapNode {
 		return
@@ -137,14 +136,14 @@ type API struct {
 	name     string
 	requests prometheus.Counter
 	seconds  prometheus.Observer
-	// Only seven APIs have addresses to rewrite: these series are made when
-	// there is something to count.
+	// Only seven APIs have addresses to rewrite: their series are created when there is
+	// something to count.
 	rewritten, hidden atomic.Pointer[prometheus.Counter]
 }
 
-// API returns the instruments of the API with this key. name is its name in the
-// table of APIs, empty or "unknown" for a key that is not in it; it is looked at
-// when a key is seen for the first time only.
+// API returns the instruments of the API with this key. name is its name in the table of APIs,
+// or empty or "unknown" for a key that is not in it; it is used only when a key is seen for the
+// first time.
 func (c *Cluster) API(key int16, name string) *API {
 	if c == nil {
 		return nil
@@ -179,22 +178,21 @@ func (a *API) Request() {
 	}
 }
 
-// Response records the time from a request forwarded to the first byte of its
-// response.
+// Response records the time from forwarding a request to the first byte of its response.
 func (a *API) Response(d time.Duration) {
 	if a != nil {
 		a.seconds.Observe(d.Seconds())
 	}
 }
 
-// Rewritten counts n addresses of one response that were replaced.
+// Rewritten counts n replaced addresses of one response.
 func (a *API) Rewritten(n int) {
 	if a != nil {
 		a.count(&a.rewritten, "rewritten", n)
 	}
 }
 
-// Hidden counts n addresses of one response that were left out of it.
+// Hidden counts n addresses that were left out of one response.
 func (a *API) Hidden(n int) {
 	if a != nil {
 		a.count(&a.hidden, "hidden", n)
@@ -209,7 +207,7 @@ func (a *API) count(slot *atomic.Pointer[prometheus.Counter], how string, n int)
 	if counter == nil {
 		made := a.c.m.rewritten.WithLabelValues(a.c.name, a.name, how)
 		counter = &made
-		slot.Store(counter) // whoever stores last: the vector gives the same counter to all
+		slot.Store(counter) // the last one wins: the vector returns the same counter to all
 	}
 	(*counter).Add(float64(n))
 }

@@ -2,7 +2,7 @@ package metrics
 
 import "github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 
-// A Direction is the way that bytes go.
+// A Direction is the direction of bytes.
 type Direction uint8
 
 // The directions.
@@ -13,14 +13,14 @@ const (
 
 var directionNames = [...]string{ToBroker: "to_broker", ToClient: "to_client"}
 
-// A Phase is a part of reaching a broker.
+// A Phase is a part of a dial.
 type Phase uint8
 
 // The phases, in the order of a dial.
 const (
 	PhaseToken Phase = iota // waiting for a token; short when it is cached
-	PhaseTCP                // TCP connection to the proxy, or to the broker without one
-	PhaseSOCKS              // the whole SOCKS5 handshake, CONNECT included
+	PhaseTCP                // TCP connection to the proxy, or directly to the broker
+	PhaseSOCKS              // the whole SOCKS5 handshake, including CONNECT
 	PhaseTLS                // TLS handshake with the broker
 	PhaseSASL               // SASL by the tunnel
 )
@@ -32,10 +32,10 @@ type Result string
 
 // The results.
 const (
-	ResultOK         Result = "ok"          // closed in good order by either side
-	ResultRefused    Result = "refused"     // refused for what the client sent
-	ResultNoUpstream Result = "no_upstream" // ended before there was a broker connection
-	ResultBroken     Result = "broken"      // reset, stalled or malformed in the midst of work
+	ResultOK         Result = "ok"          // closed cleanly by either side
+	ResultRefused    Result = "refused"     // refused because of the client's first bytes
+	ResultNoUpstream Result = "no_upstream" // ended before it had a broker connection
+	ResultBroken     Result = "broken"      // reset, stalled or malformed during operation
 )
 
 // A Refusal is why a connection was refused before anything was dialled.
@@ -43,23 +43,23 @@ type Refusal string
 
 // The refusals.
 const (
-	RefusedTLS      Refusal = "tls"       // a TLS hello on the plaintext port
+	RefusedTLS      Refusal = "tls"       // a TLS ClientHello on the plaintext port
 	RefusedHTTP     Refusal = "http"      // an HTTP request
-	RefusedNotKafka Refusal = "not_kafka" // anything else that is no Kafka request
-	RefusedUnknown  Refusal = "node"      // nobody said yet which broker the port belongs to
+	RefusedNotKafka Refusal = "not_kafka" // other bytes that are not a Kafka request
+	RefusedUnknown  Refusal = "node"      // no response has named the broker of the port yet
 	RefusedStopping Refusal = "stopping"  // the tunnel is about to exit
 )
 
-// An Action is what was done about a broker address without a local port.
+// An Action is what the tunnel did about a broker address without a local port.
 type Action string
 
 // The actions.
 const (
 	ActionHidden Action = "hidden" // left out of the response
-	ActionClosed Action = "closed" // the connection was closed instead
+	ActionClosed Action = "closed" // the connection was closed
 )
 
-// fetchOK is the label of a token fetch that succeeded.
+// fetchOK is the label of a successful token fetch.
 const fetchOK = "ok"
 
 var (
@@ -70,8 +70,7 @@ var (
 	fetchResults = newClosedSet("other", append(catalogueCodes(failure.HopToken), fetchOK)...)
 )
 
-// A closedSet is what a label's values can be. It is not changed after it was
-// made.
+// A closedSet has the allowed values of a label. It is not changed after its creation.
 type closedSet struct {
 	values []string
 	known  map[string]string
@@ -86,8 +85,7 @@ func newClosedSet(other string, values ...string) closedSet {
 	return s
 }
 
-// check returns v if it is in the set and the set's word for everything else if
-// it is not.
+// check returns v if it is in the set, else the set's value for all others.
 func (s closedSet) check(v string) string {
 	if v, ok := s.known[v]; ok {
 		return v
@@ -95,7 +93,7 @@ func (s closedSet) check(v string) string {
 	return s.other
 }
 
-// catalogueCodes returns the codes of the given hops, of all without one.
+// catalogueCodes returns the codes of the given hops, or all without arguments.
 func catalogueCodes(hops ...failure.Hop) []string {
 	var out []string
 	for _, e := range failure.All() {

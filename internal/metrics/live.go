@@ -8,34 +8,33 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// The states of a cluster, as values of a label.
+// The values of the label state.
 var stateNames = [...]string{"ready", "degraded", "down"}
 
-// A Live is what is asked of a cluster at each scrape.
+// A Live is the state of a cluster at a scrape.
 type Live struct {
 	State string // ready, degraded or down
 	Nodes []LiveNode
 }
 
-// A LiveNode is what is in flight to one node: its id in decimal, or "bootstrap".
+// A LiveNode is the traffic to one node: its id in decimal, or "bootstrap".
 type LiveNode struct {
 	Node     string
 	InFlight int
-	Oldest   time.Duration // how long the oldest request is unanswered
+	Oldest   time.Duration // age of the oldest unanswered request
 }
 
-// LiveFunc makes the state of a cluster, and what is in flight, a question that is asked
-// at each scrape. f must not block, and must not count as a request for readiness: a
-// scrape every few seconds would keep probes going for ever. It replaces what was set
-// before.
+// LiveFunc sets the function that returns the state of a cluster, and its requests in flight,
+// at each scrape. It must not block, and must not count as a request for readiness: a scrape
+// every few seconds would keep probes running forever. It replaces the previous function.
 func (m *Metrics) LiveFunc(cluster string, f func() Live) {
 	if m != nil {
 		m.live.set(cluster, f)
 	}
 }
 
-// HeldFunc makes the number of shut gates, and of clients that wait for a broker
-// connection, a question that is asked at each scrape. It is set once.
+// HeldFunc sets the function that returns the number of shut gates, and of clients that wait
+// for a broker connection, at each scrape. It is called once.
 func (m *Metrics) HeldFunc(f func() (shut, held int)) {
 	if m == nil {
 		return
@@ -43,7 +42,7 @@ func (m *Metrics) HeldFunc(f func() (shut, held int)) {
 	gauge := func(name, help string, value func() float64) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, value))
 	}
-	gauge("gate_shut", "Routes to brokers on which new connections fail, and are tried one at a time.", func() float64 {
+	gauge("gate_shut", "Routes to brokers on which new connections fail and are tried one at a time.", func() float64 {
 		shut, _ := f()
 		return float64(shut)
 	})
@@ -60,9 +59,9 @@ func (m *Metrics) Reset() {
 	}
 }
 
-// liveCollector makes the series of [Live].
+// liveCollector collects the series of [Live].
 type liveCollector struct {
-	collect                        sync.Mutex // one collection at a time: the gauges are set anew
+	collect                        sync.Mutex // one collection at a time: it resets the gauges and sets them again
 	ready, state, inFlight, oldest *prometheus.GaugeVec
 
 	mu    sync.Mutex // guards what follows
@@ -75,9 +74,9 @@ func newLiveCollector() *liveCollector {
 	}
 	return &liveCollector{
 		ready:    gauges("ready", "1 if the brokers of the cluster can be reached: the state is ready or degraded.", "cluster"),
-		state:    gauges("state", "1 for the state in which the cluster is, 0 for the others.", "cluster", "state"),
-		inFlight: gauges("in_flight", "Requests that are unanswered.", "cluster", "node"),
-		oldest:   gauges("oldest_request_seconds", "Time for which the oldest request is unanswered, beyond its own max wait.", "cluster", "node"),
+		state:    gauges("state", "1 for the current state of the cluster, 0 for the others.", "cluster", "state"),
+		inFlight: gauges("in_flight", "Requests without a response yet.", "cluster", "node"),
+		oldest:   gauges("oldest_request_seconds", "Age of the oldest unanswered request, beyond its own max wait.", "cluster", "node"),
 		funcs:    map[string]func() Live{},
 	}
 }
@@ -99,8 +98,8 @@ func (l *liveCollector) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements [prometheus.Collector]. The functions are called without mu, since
-// they may take locks of their own.
+// Collect implements [prometheus.Collector]. It calls the functions without mu, because they
+// may take locks of their own.
 func (l *liveCollector) Collect(ch chan<- prometheus.Metric) {
 	l.mu.Lock()
 	funcs := maps.Clone(l.funcs)
@@ -108,7 +107,7 @@ func (l *liveCollector) Collect(ch chan<- prometheus.Metric) {
 	l.collect.Lock()
 	defer l.collect.Unlock()
 	for _, v := range l.all() {
-		v.Reset() // of nodes that are gone nothing is left
+		v.Reset() // removes the series of nodes that no longer exist
 	}
 	for cluster, f := range funcs {
 		live := f()

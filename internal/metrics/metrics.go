@@ -1,5 +1,5 @@
-// Package metrics holds the tunnel's instruments: one struct over a registry of
-// its own, handed to whoever has something to count.
+// Package metrics has the tunnel's instruments: one struct with a registry of its own, which is
+// passed to all code that counts.
 //
 //	m := metrics.New()
 //	c := m.Cluster("default")             // once, at start
@@ -12,19 +12,16 @@
 //	n.Closed(metrics.ResultOK)
 //	http.Handle("/metrics", m.Handler())
 //
-// Every method does nothing on a nil receiver, and a nil *Metrics gives nil
-// *Cluster, *Node and *API: code that counts never asks whether somebody wants
-// to know.
+// Every method does nothing on a nil receiver, and a nil *Metrics returns nil *Cluster, *Node
+// and *API: callers need no check.
 //
-// What is called per request or per read ([API], [Cluster.Bytes]) is an atomic
-// addition on an instrument that was resolved before: no look-up of labels, no
-// allocation, no lock. Everything else may look up labels and belongs to
-// connections, dials and failures.
+// Methods that are called per request or per read ([API], [Cluster.Bytes]) are one atomic
+// addition on an instrument that was resolved before, without a label look-up, an allocation or
+// a lock. All other methods, for connections, dials and failures, may look up labels.
 //
-// Labels are closed sets. A value that is not in its set is counted as "other"
-// (codes of failures: as "internal"), so that neither a client nor a broker can
-// make series. Names are those of the design, prefixed with kafka_tunnel_; the
-// usual go_ and process_ families stand beside them.
+// Labels are closed sets. A value that is not in its set is counted as "other" (a failure's
+// code as "internal"), so neither a client nor a broker can create series. Names have the
+// prefix kafka_tunnel_; the usual go_ and process_ families are included.
 //
 // The package does not know Kafka, logs nothing and starts no goroutine.
 package metrics
@@ -47,15 +44,14 @@ const namespace = "kafka_tunnel"
 
 // Buckets are few because each costs one series per API of each cluster.
 var (
-	// requestBuckets, seconds: a broker at hand, a broker far away, a broker
-	// that is busy, a long poll (Fetch waits 500 ms by default), a rebalance.
+	// requestBuckets, seconds: a nearby broker, a distant broker, a busy broker, a long poll
+	// (Fetch waits 500 ms by default), a rebalance.
 	requestBuckets = []float64{0.005, 0.02, 0.1, 0.6, 3, 15}
-	// connectBuckets, seconds: up to the hold time's default of 9 s.
+	// connectBuckets, seconds: up to the default hold time of 9 s.
 	connectBuckets = []float64{0.01, 0.05, 0.25, 1, 3, 9}
 )
 
-// Metrics are the instruments of one tunnel. Make them with [New]; nil counts
-// nothing.
+// Metrics are the instruments of one tunnel, created by [New]; nil counts nothing.
 type Metrics struct {
 	registry *prometheus.Registry
 
@@ -81,29 +77,29 @@ type Metrics struct {
 	clusters map[string]*Cluster
 }
 
-// New returns instruments over a new registry, with the collectors of the Go
-// runtime and of the process and with what the binary says of its own build.
+// New returns instruments with a new registry, which includes the collectors of the Go runtime
+// and of the process, and the build information of the binary.
 func New() *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry(), clusters: map[string]*Cluster{}}
-	m.connections = m.gauges("connections", "Client connections that are open.", "cluster", "node")
-	m.connectionsTotal = m.counters("connections_total", "Client connections that have ended, by how they ended.", "cluster", "node", "result")
+	m.connections = m.gauges("connections", "Open client connections.", "cluster", "node")
+	m.connectionsTotal = m.counters("connections_total", "Client connections that have ended, by result.", "cluster", "node", "result")
 	m.refused = m.counters("connections_refused_total", "Client connections that were refused before anything was dialled.", "reason")
-	m.connect = m.histograms("connect_seconds", "Time that one phase of reaching a broker took.", connectBuckets, "cluster", "phase")
-	m.hold = m.histograms("hold_seconds", "Time from a client's first byte to its broker connection.", connectBuckets, "cluster")
+	m.connect = m.histograms("connect_seconds", "Duration of one phase of connecting to a broker.", connectBuckets, "cluster", "phase")
+	m.hold = m.histograms("hold_seconds", "Time from a client's first byte until its broker connection was established.", connectBuckets, "cluster")
 	m.failures = m.counters("failures_total", "Failures by their code in the catalogue.", "code")
 	m.requests = m.counters("requests_total", "Kafka requests received from clients.", "cluster", "api")
-	m.requestSeconds = m.histograms("request_seconds", "Time from a request forwarded to the first byte of its response.", requestBuckets, "cluster", "api")
+	m.requestSeconds = m.histograms("request_seconds", "Time from forwarding a request to the first byte of its response.", requestBuckets, "cluster", "api")
 	m.bytes = m.counters("bytes_total", "Bytes written.", "cluster", "direction")
 	m.rewritten = m.counters("rewritten_total", "Broker addresses in responses that were replaced by local ones or hidden.", "cluster", "api", "how")
-	m.unmapped = m.counters("unmapped_addresses_total", "Broker addresses that had no local port, by what was done to keep them from the client.", "action")
-	m.tokenExpiry = m.gauges("token_expiry_timestamp_seconds", "Time until which the token at hand is usable, in seconds since 1970.", "source")
-	m.certExpiry = m.gauges("certificate_expiry_timestamp_seconds", "End of the client certificate of an X.509 binding, in seconds since 1970.", "source")
-	m.tokenFetches = m.counters("token_fetches_total", "Requests to the token service by their result: ok or a failure's code.", "source", "result")
+	m.unmapped = m.counters("unmapped_addresses_total", "Broker addresses without a local port, by how they were withheld from the client.", "action")
+	m.tokenExpiry = m.gauges("token_expiry_timestamp_seconds", "When the current token stops being used, in seconds since 1970.", "source")
+	m.certExpiry = m.gauges("certificate_expiry_timestamp_seconds", "Expiry of the client certificate of an X.509 binding, in seconds since 1970.", "source")
+	m.tokenFetches = m.counters("token_fetches_total", "Requests to the token service by result: ok or a failure's code.", "source", "result")
 	m.acceptErrors = prometheus.NewCounter(prometheus.CounterOpts{
-		Namespace: namespace, Name: "accept_errors_total", Help: "Errors of accepting a client connection.",
+		Namespace: namespace, Name: "accept_errors_total", Help: "Errors when accepting a client connection.",
 	})
 	m.resets = prometheus.NewCounter(prometheus.CounterOpts{
-		Namespace: namespace, Name: "resets_total", Help: "Broker connections that were reset by the other side.",
+		Namespace: namespace, Name: "resets_total", Help: "Broker connections that the other side reset.",
 	})
 	m.live = newLiveCollector()
 	m.registry.MustRegister(m.acceptErrors, m.resets, m.live, buildInfo(),
@@ -153,17 +149,17 @@ func buildInfo() prometheus.Collector {
 	}
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info", ConstLabels: labels,
-		Help: "Always 1; the labels say which build of the tunnel this is.",
+		Help: "Always 1; the labels identify the build of the tunnel.",
 	}, func() float64 { return 1 })
 }
 
-// DroppedFunc counts the log lines that were dropped by asking f.
+// DroppedFunc sets the function that returns the number of dropped log lines.
 func (m *Metrics) DroppedFunc(f func() uint64) {
 	if m == nil || f == nil {
 		return
 	}
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-		Namespace: namespace, Name: "log_lines_dropped_total", Help: "Log lines that were dropped, because the log is limited or nobody reads it.",
+		Namespace: namespace, Name: "log_lines_dropped_total", Help: "Log lines that were dropped because the log's rate is limited or its reader is too slow.",
 	}, func() float64 { return float64(f()) }))
 }
 
@@ -175,9 +171,8 @@ func (m *Metrics) Registry() *prometheus.Registry {
 	return m.registry
 }
 
-// Handler serves the registry in Prometheus' text format, or as OpenMetrics
-// where the scraper asks for it. Simultaneous scrapes share one collection.
-// The handler of a nil m answers 404.
+// Handler serves the registry in Prometheus' text format, or as OpenMetrics if the scraper
+// requests it. Simultaneous scrapes share one collection. The handler of a nil m answers 404.
 func (m *Metrics) Handler() http.Handler {
 	if m == nil {
 		return http.NotFoundHandler()
@@ -186,13 +181,13 @@ func (m *Metrics) Handler() http.Handler {
 		EnableOpenMetrics:   true,
 		MaxRequestsInFlight: 4,
 		CoalesceGather:      true,
-		// The scraper is in the same container or the same node: processor time
-		// and the compressor's memory cost more there than bytes do.
+		// No compression: the scraper is in the same container or on the same node, where
+		// processor time and memory cost more than bytes.
 		DisableCompression: true,
 	})
 }
 
-// Refused counts a client connection that was refused before anything was
+// Refused counts a client connection that was refused before a dial.
 // dialled for it.
 func (m *Metrics) Refused(reason Refusal) {
 	if m != nil {
@@ -214,8 +209,8 @@ func (m *Metrics) AcceptError() {
 	}
 }
 
-// Unmapped counts one broker address that was kept from a client because it had
-// no local port.
+// Unmapped counts one broker address that was withheld from a client because it had no local
+// port.
 func (m *Metrics) Unmapped(action Action) {
 	if m != nil {
 		m.unmapped.WithLabelValues(actions.check(string(action))).Inc()
@@ -230,15 +225,15 @@ func (m *Metrics) TokenFetch(source, result string) {
 	}
 }
 
-// CertificateExpiry says when the certificate of a source ends.
+// CertificateExpiry sets when the certificate of a source expires.
 func (m *Metrics) CertificateExpiry(source string, t time.Time) {
 	if m != nil {
 		m.certExpiry.WithLabelValues(source).Set(float64(t.Unix()))
 	}
 }
 
-// TokenExpiry says until when the token of a source is usable. The zero time
-// means that there is none; the series is then absent.
+// TokenExpiry sets when the token of a source stops being used. The zero time means that there
+// is none; the series is then absent.
 func (m *Metrics) TokenExpiry(source string, t time.Time) {
 	switch {
 	case m == nil:

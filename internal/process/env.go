@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// BootstrapServers is the variable in which many applications look for the
-// addresses of Kafka.
+// BootstrapServers is the environment variable in which many applications expect the addresses
+// of Kafka.
 const BootstrapServers = "KAFKA_BOOTSTRAP_SERVERS"
 
 // WithDefault returns the environment (KEY=VALUE) with key set to value unless
@@ -27,7 +27,7 @@ func WithDefault(environ []string, key, value string) []string {
 	return append(without, key+"="+value)
 }
 
-// sameKey compares names of variables as the system does.
+// sameKey compares names of variables like the operating system.
 func sameKey(a, b string) bool {
 	if runtime.GOOS == "windows" {
 		return strings.EqualFold(a, b)

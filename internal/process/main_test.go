@@ -78,7 +78,7 @@ func must[T any](v T, err error) T {
 // playExit exits with a status.
 func playExit(status string) { os.Exit(must(strconv.Atoi(status))) }
 
-// playEcho copies stdin to stdout and says so on stderr.
+// playEcho copies stdin to stdout and reports it on stderr.
 func playEcho(string) {
 	n := must(io.Copy(os.Stdout, os.Stdin))
 	fmt.Fprintf(os.Stderr, "%d bytes", n)
@@ -105,7 +105,7 @@ func playSignals(status string) {
 // playEnv prints one variable.
 func playEnv(name string) { fmt.Print(os.Getenv(name)) }
 
-// playStubborn ignores SIGTERM and says so.
+// playStubborn ignores SIGTERM and reports that.
 func playStubborn(string) {
 	signal.Ignore(syscall.SIGTERM)
 	os.Stdout.WriteString("ready\n")

@@ -1,6 +1,5 @@
-// Package process runs one command beside the tunnel as one process tree (R2):
-// `kafka-tunnel exec -- npm start` must look to a platform and to a shell as if
-// npm had been started itself.
+// Package process runs one command and the tunnel as one process tree (R2): to a platform and
+// to a shell, `kafka-tunnel exec -- npm start` must look like npm itself.
 //
 //	signals := make(chan os.Signal, 8)
 //	signal.Notify(signals, process.Signals()...)      // before anything can arrive
@@ -10,38 +9,37 @@
 //		Signals: signals,
 //	})
 //
-// The command gets the very stdin, stdout and stderr of the tunnel, its signals,
-// and no change of its environment but what Env says. Its exit status becomes the
-// result as a shell would report it: its own, 128+n if signal n ended it, 127 if
-// there is no such command, 126 if it cannot be executed.
+// The command gets stdin, stdout and stderr of the tunnel, its signals, and its environment
+// with the changes of Env. Run returns the exit status as a shell would report it: the
+// command's own, 128+n if signal n ended it, 127 if there is no such command, 126 if it cannot
+// be executed.
 //
 // # Signals
 //
-// The child stays in the tunnel's process group, so that job control, pipelines
-// and a terminal work as without the tunnel. A Ctrl-C is therefore sent to both
-// by the terminal itself, and forwarding it again would hit the child twice: many
-// programs take a second SIGINT as "at once, without clean-up". So a SIGINT is
-// not forwarded while the tunnel's group is the foreground group of its
-// controlling terminal. The price: a SIGINT sent by `kill` to the tunnel alone,
-// in the foreground of a terminal, does not reach the child; SIGTERM always does.
-// Without a terminal (Cloud Foundry, Kubernetes, cron, background jobs) every
-// signal is forwarded. A SIGHUP is forwarded always: a second one finds the
-// terminal gone as the first did.
+// The child stays in the tunnel's process group, so job control, pipelines and a terminal work
+// as without the tunnel. The terminal therefore sends a Ctrl-C to both. To forward it again
+// would signal the child twice, and many programs treat a second SIGINT as "exit at once,
+// without clean-up". Run does not forward a SIGINT while the tunnel's group is the foreground
+// group of its controlling terminal. The disadvantage: a SIGINT that `kill` sends to the tunnel
+// alone, in the foreground of a terminal, does not reach the child; SIGTERM always does.
+// Without a terminal (Cloud Foundry, Kubernetes, cron, background jobs) every signal is
+// forwarded. A SIGHUP is always forwarded: a second one does no harm, because the terminal is
+// gone already.
 //
-// A signal that the tunnel ignores is ignored by the child too, as POSIX has it:
-// do not call signal.Ignore for signals that the command should get ([Signals]
-// leaves out those that were ignored at the start, for the sake of nohup).
+// The child also ignores the signals that the tunnel ignores, as POSIX requires: do not call
+// signal.Ignore for signals that the command should get ([Signals] excludes those that were
+// ignored at the start, for nohup).
 //
 // # Process 1
 //
-// In a container the tunnel may be process 1, which inherits every orphan. Run
-// then reaps them. Only one party may collect a child's status, so the reaper
-// first looks which child has ended without collecting it (waitid with WNOWAIT),
-// and leaves the command itself to os/exec. It takes all other children for
-// orphans: the process must start no other commands meanwhile.
+// In a container the tunnel may be process 1, which inherits every orphan. Run then reaps
+// orphans. Only one party may collect a child's status, so the reaper first checks which child
+// has ended without collecting it (waitid with WNOWAIT), and leaves the command itself to
+// os/exec. It treats all other children as orphans: the process must start no other commands
+// meanwhile.
 //
-// What the package does not do: restart, time out or limit the command, open a
-// terminal, or make a process group.
+// The package does not restart, time out or limit the command, and creates neither a terminal
+// nor a process group.
 package process
 
 import (
@@ -63,39 +61,38 @@ import (
 const (
 	ExitUsage         = 64  // no command was given (EX_USAGE of sysexits.h)
 	ExitNotExecutable = 126 // found, and cannot be executed
-	ExitNotFound      = 127 // there is no such command
+	ExitNotFound      = 127 // no such command
 	exitInternal      = 70  // its status could not be collected (EX_SOFTWARE)
 	exitSignalBase    = 128 // + number of the signal that ended it
 )
 
-// killAfter is how long the command may take to end after ctx did.
+// killAfter is how long the command may take to end after ctx has ended.
 const killAfter = 10 * time.Second
 
-// Options say what to run and how.
+// Options tell what to run and how.
 type Options struct {
-	// Args is the command with its arguments. A command without a slash is
-	// looked for in PATH.
+	// Args is the command with its arguments. A command without a slash is searched for in
+	// PATH.
 	Args []string
 	// Env is the command's whole environment; nil: that of this process.
 	Env []string
-	// Stdin, Stdout and Stderr are passed on as they are; nil: those of this
-	// process.
+	// Stdin, Stdout and Stderr are those of the command; nil: those of this process.
 	Stdin, Stdout, Stderr *os.File
-	// Signals are forwarded to the command as they arrive; nil: none.
+	// Signals are forwarded to the command as they arrive; it may be nil.
 	Signals <-chan os.Signal
-	// Reap makes Run reap orphans also when this is not process 1, for a process
-	// that made itself a subreaper (PR_SET_CHILD_SUBREAPER). Linux only.
+	// Reap makes Run reap orphans even if this is not process 1, for a process that is a
+	// subreaper (PR_SET_CHILD_SUBREAPER). Linux only.
 	Reap bool
 	// KillAfter is how long after the end of ctx the command is killed; 0: 10 s.
 	KillAfter time.Duration
-	// Logger hears of the command's start, end and signals, at debug level and
-	// without its arguments, which may hold secrets; nil: silent.
+	// Logger logs the command's start, end and signals at debug level, without its arguments,
+	// which may contain secrets; nil: no log.
 	Logger *slog.Logger
 }
 
-// Run runs the command until it ends and returns its exit status. The error says
-// why a command could not be run; then the status is [ExitNotFound],
-// [ExitNotExecutable] or [ExitUsage]. A command that ran and failed is no error.
+// Run runs the command until it ends and returns its exit status. If the command could not be
+// started, the error has the reason, and the status is [ExitNotFound], [ExitNotExecutable] or
+// [ExitUsage]. A non-zero status of the command is not an error.
 //
 // When ctx ends the command gets SIGTERM and, if that does not help, SIGKILL
 // (on Windows it is killed at once); Run returns when it has ended.
@@ -108,7 +105,7 @@ func Run(ctx context.Context, o Options) (int, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	log = log.With("command", filepath.Base(o.Args[0]))
-	// Before the start, so that no orphan of a quick child is missed.
+	// Before the start, so that the reaper misses no orphan of a short-lived child.
 	orphans := newReaper(o.Reap, log)
 	defer orphans.stop()
 
@@ -132,11 +129,11 @@ func Run(ctx context.Context, o Options) (int, error) {
 		case <-orphans.ended:
 			orphans.reap(cmd.Process.Pid)
 		case err := <-ended:
-			// The command's own status has been collected: what is left are
-			// orphans, also those that its zombie hid from the reaper.
+			// The command's own status has been collected: all other ended children are
+			// orphans, also those that the command's zombie hid from the reaper.
 			orphans.reap(0)
 			if cmd.ProcessState == nil {
-				return exitInternal, fmt.Errorf("the status of %s was lost: %w", o.Args[0], err)
+				return exitInternal, fmt.Errorf("could not collect the exit status of %s: %w", o.Args[0], err)
 			}
 			code := exitCode(cmd.ProcessState)
 			log.Debug("command ended", "status", code)
@@ -145,11 +142,11 @@ func Run(ctx context.Context, o Options) (int, error) {
 	}
 }
 
-// command makes the child. It is in our process group and has our descriptors.
+// command creates the child. It is in our process group and inherits our descriptors.
 func command(ctx context.Context, o Options) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, o.Args[0], o.Args[1:]...)
 	if errors.Is(cmd.Err, exec.ErrDot) && runtime.GOOS != "windows" {
-		cmd.Err = nil // a dot in PATH is somebody's wish here: a shell would run it
+		cmd.Err = nil // the user wants a dot in PATH to work, as in a shell
 	}
 	cmd.Env = o.Env
 	// Assigned one by one: a nil *os.File in these interfaces would not be nil.
@@ -169,13 +166,13 @@ func orElse(f, other *os.File) *os.File {
 	return f
 }
 
-// await collects the child's status.
+// await returns the child's exit status.
 func await(cmd *exec.Cmd, ended chan<- error) { ended <- cmd.Wait() }
 
-// forward passes one signal on, unless the child has it already.
+// forward forwards one signal, unless the child has received it already.
 func forward(p *os.Process, s os.Signal, log *slog.Logger) {
-	if childHasIt(s) {
-		log.Debug("signal came from the terminal, which sent it to the command too", "signal", s.String())
+	if childReceived(s) {
+		log.Debug("not forwarded: the terminal sent the signal to the command as well", "signal", s.String())
 		return
 	}
 	switch err := p.Signal(s); {
@@ -186,9 +183,9 @@ func forward(p *os.Process, s os.Signal, log *slog.Logger) {
 	}
 }
 
-// Signals returns the signals to forward: SIGTERM, SIGINT, SIGHUP, SIGUSR1 and
-// SIGUSR2 where they exist, without those that this process was told to ignore
-// when it was started (nohup, background jobs of a script). It is never empty.
+// Signals returns the signals to forward: SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2 where
+// they exist, without those that were ignored when this process was started (nohup, background
+// jobs of a script). It is never empty.
 func Signals() []os.Signal {
 	list := []os.Signal{syscall.SIGTERM}
 	for _, s := range optionalSignals() {
@@ -199,31 +196,31 @@ func Signals() []os.Signal {
 	return list
 }
 
-// startFailure classifies why the command did not start, as a shell would.
+// startFailure classifies why the command did not start, like a shell.
 func startFailure(cmd *exec.Cmd, err error) (int, error) {
 	f := &StartError{Command: cmd.Args[0], Err: err, Status: ExitNotExecutable}
 	looked, ran := (*exec.Error)(nil), (*fs.PathError)(nil)
 	switch {
 	case errors.As(err, &looked): // PATH was searched
 		f.Err = looked.Err
-	case errors.As(err, &ran): // without the words "fork/exec"
+	case errors.As(err, &ran): // the message without the words "fork/exec"
 		f.Err = ran.Err
 	}
 	if errors.Is(f.Err, exec.ErrNotFound) || errors.Is(f.Err, fs.ErrNotExist) {
 		f.Status = ExitNotFound
 	}
 	if _, err := os.Stat(cmd.Path); err == nil && ran != nil && f.Status == ExitNotFound {
-		// The file is there: what is not is the interpreter of its first line, or
-		// the dynamic linker of another system.
+		// The file exists. What does not exist is the interpreter of its first line, or the
+		// dynamic linker of another system.
 		f.Status = ExitNotExecutable
-		f.Err = errors.New("the program that should execute it does not exist (see its first line)")
+		f.Err = errors.New("its interpreter does not exist (see its first line)")
 	}
 	return f.Status, f
 }
 
-// A StartError says why a command could not be started.
+// A StartError reports why a command could not be started.
 type StartError struct {
-	Command string // as given, without arguments
+	Command string // as in Args, without arguments
 	Status  int    // ExitNotFound or ExitNotExecutable
 	Err     error
 }

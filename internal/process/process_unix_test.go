@@ -63,7 +63,7 @@ func TestEachSignalIsForwarded(t *testing.T) {
 			t.Errorf("sent %v, the command got %q", s, got)
 		}
 	}
-	if childHasIt(syscall.SIGINT) {
+	if childReceived(syscall.SIGINT) {
 		t.Log("SIGINT is not tried: this test runs in the foreground of a terminal")
 	} else {
 		signals <- syscall.SIGINT

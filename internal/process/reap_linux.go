@@ -10,21 +10,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reaper collects the status of orphans that became children of this process.
-// Without it they would stay as zombies and use up the container's process ids.
+// reaper collects the status of orphans that became children of this process. Otherwise they
+// would remain as zombies and use up the container's process ids.
 type reaper struct {
 	ended chan os.Signal // SIGCHLD; nil: there is nothing to reap
 	log   *slog.Logger
 }
 
-// newReaper starts listening for ended children if this is process 1, or if it
-// is asked to.
+// newReaper starts listening for ended children if this is process 1, or if forced.
 func newReaper(wanted bool, log *slog.Logger) *reaper {
 	if !wanted && os.Getpid() != 1 {
 		return &reaper{}
 	}
-	// One place is enough: a signal says that some children have ended, and each
-	// reap goes on until there is none.
+	// A capacity of one is enough: a signal means that at least one child has ended, and each
+	// reap collects all.
 	r := &reaper{ended: make(chan os.Signal, 1), log: log}
 	signal.Notify(r.ended, unix.SIGCHLD)
 	return r
@@ -36,12 +35,12 @@ func (r *reaper) stop() {
 	}
 }
 
-// reap collects every child that has ended, except own, which os/exec waits for.
-// It first looks (WNOWAIT) and then collects exactly the process it saw: an ended
-// process keeps its id until it is collected, so it cannot hit another.
+// reap collects every child that has ended, except own, for which os/exec waits. It first
+// checks (WNOWAIT) and then collects exactly the process that it found: an ended process keeps
+// its id until it is collected, so reap cannot collect another.
 //
-// The kernel shows one ended child at a time. When that is own, those behind it
-// are left for the call that Run makes once own was collected.
+// The kernel reports one ended child at a time. If that is own, the next ones remain for the
+// call that Run makes after own was collected.
 func (r *reaper) reap(own int) {
 	if r.ended == nil {
 		return
@@ -60,8 +59,8 @@ func (r *reaper) reap(own int) {
 	}
 }
 
-// endedChild returns the process id of a child that has ended and was not
-// collected yet; 0 if there is none.
+// endedChild returns the process id of a child that has ended and was not yet collected; 0 if
+// there is none.
 func endedChild() int {
 	for {
 		var info unix.Siginfo
@@ -69,15 +68,15 @@ func endedChild() int {
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
-		if err != nil { // ECHILD: no children at all
+		if err != nil { // ECHILD: no children
 			return 0
 		}
 		return childOf(&info)
 	}
 }
 
-// siginfoChild is the beginning of siginfo_t as waitid(2) fills it in. The union
-// in it is aligned like a pointer; x/sys/unix hides it as padding.
+// siginfoChild is the beginning of siginfo_t as waitid(2) fills it in. Its union is aligned
+// like a pointer; x/sys/unix hides it as padding.
 //
 //	int si_signo, si_errno, si_code;
 //	union { struct { pid_t si_pid; uid_t si_uid; int si_status; ... } ... }
@@ -89,7 +88,7 @@ type siginfoChild struct {
 	}
 }
 
-// childOf returns si_pid, which waitid leaves 0 when no child has ended.
+// childOf returns si_pid, which waitid leaves 0 if no child has ended.
 func childOf(info *unix.Siginfo) int {
 	return int((*siginfoChild)(unsafe.Pointer(info)).union.pid)
 }

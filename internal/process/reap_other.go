@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// reaper does nothing: containers whose process 1 this could be are Linux.
+// reaper does nothing: containers in which this could be process 1 run Linux.
 type reaper struct {
 	ended chan os.Signal // always nil
 }

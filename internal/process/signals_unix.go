@@ -16,7 +16,7 @@ func optionalSignals() []os.Signal {
 
 func terminate(p *os.Process) error { return p.Signal(syscall.SIGTERM) }
 
-// exitCode maps the child's status as a shell does.
+// exitCode maps the child's status like a shell.
 func exitCode(state *os.ProcessState) int {
 	if ws, ok := state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 		return exitSignalBase + int(ws.Signal())
@@ -24,11 +24,10 @@ func exitCode(state *os.ProcessState) int {
 	return state.ExitCode()
 }
 
-// childHasIt reports whether a signal that arrived here was sent to the child as
-// well: a SIGINT, while our process group, which is the child's, is the
-// foreground group of our controlling terminal. Without a controlling terminal
-// /dev/tty cannot be opened.
-func childHasIt(s os.Signal) bool {
+// childReceived reports whether a signal that arrived here was also sent to the child: a SIGINT,
+// while our process group, which is the child's, is the foreground group of our controlling
+// terminal. Without a controlling terminal /dev/tty cannot be opened.
+func childReceived(s os.Signal) bool {
 	if s != syscall.SIGINT {
 		return false
 	}

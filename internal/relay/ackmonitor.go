@@ -14,7 +14,7 @@ const DefaultLost = 60 * time.Second
 
 // ErrLost is the end of a connection whose other side does not answer any more,
 // not even to its kernel.
-var ErrLost = errors.New("the other side acknowledges nothing")
+var ErrLost = errors.New("the other side does not acknowledge data")
 
 // An AckMonitor checks from time to time whether the upstream connection still has
 // another side (R13). TCP_USER_TIMEOUT would do that in the kernel, but it also cuts

@@ -23,7 +23,7 @@ func (p *Pump) Hold(n, extra int) error {
 		return err
 	}
 	if p.held != nil {
-		return errors.New("a frame needs more than was held for it")
+		return errors.New("a frame requires more memory than was reserved for it")
 	}
 	h, err := p.Admit(n + extra)
 	if err != nil {

@@ -128,7 +128,7 @@ type Capture interface {
 // has called.
 var (
 	// ErrStalled is a frame that was begun and not continued in time.
-	ErrStalled     = errors.New("no more bytes came")
+	ErrStalled     = errors.New("no more bytes arrived")
 	ErrStopped     = errors.New("stopped")
 	ErrInterrupted = errors.New("interrupted")
 	// ErrParked asks the owner to unwind and to call [Pump.Park].
@@ -158,7 +158,7 @@ func (e *Error) Unwrap() error { return e.Err }
 type TooLargeError struct{ Size, Largest int64 }
 
 func (e *TooLargeError) Error() string {
-	return fmt.Sprintf("%d bytes must be held at once, and the memory limit allows %d", e.Size, e.Largest)
+	return fmt.Sprintf("%d bytes must be held at once, but the memory limit allows only %d", e.Size, e.Largest)
 }
 
 // IsReset reports whether err is a connection that was reset by its peer, or lost.

@@ -140,7 +140,7 @@ func newSplicer(p *Pump) *splicer {
 }
 
 // errNoPipe: the span has to be copied, this time.
-var errNoPipe = errors.New("no pipe is free")
+var errNoPipe = errors.New("no free pipe")
 
 // load moves bytes from the source into a pipe. false: there are none.
 func (s *splicer) load(fd int, ps *pipes) bool {

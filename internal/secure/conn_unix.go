@@ -31,9 +31,9 @@ func wrap(conn net.Conn, config *tls.Config) (net.Conn, *tls.Conn) {
 // SyscallConn returns access to the TCP connection, to wait for it.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) { return c.wire.SyscallConn() }
 
-// ReadReady decrypts into b as much as has come, without waiting. fd is the socket's
-// descriptor, inside a callback of its RawConn. The error is syscall.EAGAIN when
-// nothing is complete yet and io.EOF at the end. It must not run beside Read.
+// ReadReady decrypts into b the data that has arrived, without waiting. fd is the socket's
+// descriptor, inside a callback of its RawConn. The error is syscall.EAGAIN if no complete
+// record has arrived, and io.EOF at the end. It must not run concurrently with Read.
 func (c *Conn) ReadReady(fd uintptr, b []byte) (int, error) {
 	c.wire.fd = int(fd)
 	defer func() { c.wire.fd = -1 }()
@@ -45,7 +45,7 @@ func (c *Conn) ReadReady(fd uintptr, b []byte) (int, error) {
 			continue
 		}
 		if total > 0 {
-			break // an error that stays comes again
+			break // the next read returns the error again
 		}
 		if errors.Is(err, errDry) {
 			return 0, syscall.EAGAIN
@@ -55,7 +55,7 @@ func (c *Conn) ReadReady(fd uintptr, b []byte) (int, error) {
 	return total, nil
 }
 
-// CloseWrite tells the other side that nothing follows: by TLS, and by TCP.
+// CloseWrite ends the outgoing stream, in TLS and in TCP.
 func (c *Conn) CloseWrite() error {
 	return errors.Join(c.Conn.CloseWrite(), c.wire.CloseWrite())
 }
@@ -66,14 +66,14 @@ func (c *Conn) Abort() {
 	_ = c.wire.Close()
 }
 
-// wire is what a tls.Conn reads from. It waits, except inside ReadReady.
+// wire is the connection from which a tls.Conn reads. It waits, except inside ReadReady.
 type wire struct {
 	*net.TCPConn
-	fd int // -1 outside of ReadReady
+	fd int // -1 outside ReadReady
 }
 
-// errDry is a read that would have to wait. A tls.Conn keeps what it has read so far
-// when an error is temporary.
+// errDry is the error of a read that would have to wait. A tls.Conn keeps the bytes that it has
+// read so far if an error is temporary.
 var errDry net.Error = dryError{}
 
 type dryError struct{}
@@ -86,8 +86,8 @@ func (w *wire) Read(b []byte) (int, error) {
 	if w.fd < 0 {
 		return w.TCPConn.Read(b)
 	}
-	// Only EAGAIN says that there is nothing more: the poller tells of an end that came
-	// together with bytes once, and not again when the bytes were read.
+	// Only EAGAIN means that no more bytes have arrived: the poller reports an end that arrives
+	// together with bytes only once.
 	n, err := readNow(w.fd, b)
 	switch {
 	case n > 0:

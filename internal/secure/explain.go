@@ -16,7 +16,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
-// explain makes a failure of the catalogue of what ended a handshake.
+// explain converts the error of a handshake to a failure of the catalogue.
 func explain(err error, peer Peer) *failure.Failure {
 	code, detail := classify(err)
 	f := failure.New(code, err).For(peer.Target, peer.LocationID)
@@ -39,7 +39,7 @@ func classify(err error) (failure.Code, string) {
 	}
 	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
 		if invalid.Reason == x509.Expired {
-			return failure.TLSExpired, lifeOf(invalid.Cert)
+			return failure.TLSExpired, validity(invalid.Cert)
 		}
 		return failure.TLSFailed, ""
 	}
@@ -58,7 +58,7 @@ func classify(err error) (failure.Code, string) {
 	return failure.TLSFailed, ""
 }
 
-// presented returns the certificate that was not accepted.
+// presented returns the certificate that was rejected.
 func presented(err error) *x509.Certificate {
 	if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok && len(e.UnverifiedCertificates) > 0 {
 		return e.UnverifiedCertificates[0]
@@ -66,18 +66,18 @@ func presented(err error) *x509.Certificate {
 	return nil
 }
 
-// alert returns what the other side has said in an alert.
+// alert returns the text of the alert that the other side has sent.
 func alert(err error) (said string, ok bool) {
 	e, ok := errors.AsType[*net.OpError](err)
 	if !ok || e.Op != "remote error" {
 		return "", false
 	}
-	return "it said: " + strings.TrimPrefix(e.Err.Error(), "tls: "), true
+	return "the broker's alert: " + strings.TrimPrefix(e.Err.Error(), "tls: "), true
 }
 
-// Refusal makes a failure of an alert that came after the handshake: a broker may find
-// only then that it wants a certificate (RFC 8446, section 4.4.2.4). It returns nil
-// when err is none.
+// Refusal converts an alert that arrived after the handshake to a failure: a broker may only
+// then find that it requires a client certificate (RFC 8446, section 4.4.2.4). It returns nil
+// for any other error.
 func Refusal(err error) *failure.Failure {
 	said, ok := alert(err)
 	if !ok {
@@ -86,7 +86,7 @@ func Refusal(err error) *failure.Failure {
 	return failure.New(failure.TLSRefused, err).With(said)
 }
 
-// issuerOf says who has issued a certificate.
+// issuerOf names the issuer of a certificate.
 func issuerOf(leaf *x509.Certificate) string {
 	switch {
 	case leaf == nil:
@@ -97,18 +97,17 @@ func issuerOf(leaf *x509.Certificate) string {
 	return fmt.Sprintf("certificate of %q, issued by %q", leaf.Subject, leaf.Issuer)
 }
 
-func lifeOf(leaf *x509.Certificate) string {
+func validity(leaf *x509.Certificate) string {
 	if time.Now().Before(leaf.NotBefore) {
 		return fmt.Sprintf("certificate of %q, valid only from %s", leaf.Subject, leaf.NotBefore.UTC().Format(time.RFC3339))
 	}
-	return fmt.Sprintf("certificate of %q, valid until %s", leaf.Subject, leaf.NotAfter.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("certificate of %q, expired at %s", leaf.Subject, leaf.NotAfter.UTC().Format(time.RFC3339))
 }
 
-// maxNames bounds how many names of a certificate are shown.
+// maxNames limits how many names of a certificate are shown.
 const maxNames = 20
 
-// namesOf lists the names of a certificate and the line that makes one of them the
-// expected one.
+// namesOf lists the names of a certificate and the setting that accepts one of them.
 func namesOf(leaf *x509.Certificate, wanted string) string {
 	var names []string
 	for _, name := range leaf.DNSNames {
@@ -118,7 +117,7 @@ func namesOf(leaf *x509.Certificate, wanted string) string {
 		names = append(names, ip.String())
 	}
 	if len(names) == 0 {
-		return fmt.Sprintf("certificate of %q, without a subject alternative name; a new certificate with one is needed", leaf.Subject)
+		return fmt.Sprintf("certificate of %q, without a subject alternative name; a new certificate must have one", leaf.Subject)
 	}
 	more := ""
 	if n := len(names) - maxNames; n > 0 {
@@ -128,8 +127,8 @@ func namesOf(leaf *x509.Certificate, wanted string) string {
 		strings.Join(names, ", "), more, wanted, concrete(names[0], wanted))
 }
 
-// concrete returns a host that a name of a certificate is for: for a wildcard, one
-// that begins as host does.
+// concrete returns a host name for a name of a certificate: for a wildcard, one with the first
+// label of host.
 func concrete(name, host string) string {
 	rest, wild := strings.CutPrefix(name, "*.")
 	if !wild {
@@ -139,8 +138,8 @@ func concrete(name, host string) string {
 	return first + "." + rest
 }
 
-// printable replaces what does not belong into a host name: it came from a broker and
-// goes into a log.
+// printable replaces characters that do not belong in a host name: a broker sent it, and it is
+// logged.
 func printable(name string) string {
 	return strings.Map(func(r rune) rune {
 		if r <= ' ' || r >= 0x7f || strings.ContainsRune("\"'`$;\\", r) {

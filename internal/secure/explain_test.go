@@ -15,7 +15,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/authority"
 )
 
-// broker is somebody on the other side of a TCP connection.
+// broker is the other side of a TCP connection.
 type broker func(conn net.Conn)
 
 // handshake performs one against a broker; what is given up with the broker's name is
@@ -64,7 +64,7 @@ func TestHandshakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := authority.New("somebody else")
+	other, err := authority.New("another authority")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,19 +82,19 @@ func TestHandshakes(t *testing.T) {
 	}{
 		{"TLS 1.3", speaks(good, nil), "", ""},
 		{"TLS 1.2", speaks(good, func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }), "", ""},
-		{"TLS 1.1", speaks(good, func(c *tls.Config) { c.MaxVersion = tls.VersionTLS11 }), failure.TLSRefused, "it said: protocol version not supported"},
+		{"TLS 1.1", speaks(good, func(c *tls.Config) { c.MaxVersion = tls.VersionTLS11 }), failure.TLSRefused, "the broker's alert: protocol version not supported"},
 		{"a wildcard", speaks(issue(t, company, authority.Request{Names: []string{"*.corp"}}), nil), "", ""},
-		{"another authority", speaks(issue(t, other, authority.Request{Names: []string{"kafka-1.corp"}}), nil), failure.TLSUnknownAuthority, `certificate of "CN=kafka-1.corp", issued by "CN=somebody else"`},
+		{"another authority", speaks(issue(t, other, authority.Request{Names: []string{"kafka-1.corp"}}), nil), failure.TLSUnknownAuthority, `certificate of "CN=kafka-1.corp", issued by "CN=another authority"`},
 		{"another name", speaks(issue(t, company, authority.Request{Names: []string{"a.corp", "10.0.0.7"}}), nil), failure.TLSWrongName, "certificate for a.corp, 10.0.0.7, not for kafka-1.corp; to accept it: KAFKA_TUNNEL_TLS_SERVER_NAME=a.corp"},
 		{"another wildcard", speaks(issue(t, company, authority.Request{Names: []string{"*.brokers.corp"}}), nil), failure.TLSWrongName, "to accept it: KAFKA_TUNNEL_TLS_SERVER_NAME=kafka-1.brokers.corp"},
 		{"many names", speaks(issue(t, company, authority.Request{Names: many}), nil), failure.TLSWrongName, "kt.corp and 10 more, not for"},
 		{"a name for the terminal", speaks(issue(t, company, authority.Request{Names: []string{"a'$(x)"}}), nil), failure.TLSWrongName, "certificate for a??(x), not for"},
 		{"no name at all", speaks(issue(t, company, authority.Request{}), nil), failure.TLSWrongName, "without a subject alternative name"},
-		{"expired", speaks(issue(t, company, authority.Request{Names: []string{"kafka-1.corp"}, Expired: yesterday}), nil), failure.TLSExpired, "valid until " + yesterday.UTC().Format("2006-01-02T15:04")},
+		{"expired", speaks(issue(t, company, authority.Request{Names: []string{"kafka-1.corp"}, Expired: yesterday}), nil), failure.TLSExpired, "expired at " + yesterday.UTC().Format("2006-01-02T15:04")},
 		{"no cipher in common", speaks(good, func(c *tls.Config) {
 			c.MaxVersion, c.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA}
-		}), failure.TLSRefused, "it said: handshake failure"},
-		{"a client certificate is wanted, TLS 1.2", speaks(good, func(c *tls.Config) { c.MaxVersion, c.ClientAuth = tls.VersionTLS12, tls.RequireAnyClientCert }), failure.TLSRefused, "it said: "},
+		}), failure.TLSRefused, "the broker's alert: handshake failure"},
+		{"a client certificate is wanted, TLS 1.2", speaks(good, func(c *tls.Config) { c.MaxVersion, c.ClientAuth = tls.VersionTLS12, tls.RequireAnyClientCert }), failure.TLSRefused, "the broker's alert: "},
 		{"a plaintext broker", func(c net.Conn) { _, _ = c.Read(make([]byte, 4)); _ = c.Close() }, failure.TLSNotSpoken, "closed without an answer"},
 		{"a reset", func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0); _ = c.Close() }, failure.TLSNotSpoken, "closed without an answer"},
 		{"HTTP", func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") }, failure.TLSNotSpoken, "first bytes 48 54 54 50 2f"},
@@ -157,7 +157,7 @@ func TestRefusalAfterTheHandshake(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = conn.Read(make([]byte, 1))
-	if f := Refusal(err); f == nil || f.Code != failure.TLSRefused || f.Detail != "it said: certificate required" {
+	if f := Refusal(err); f == nil || f.Code != failure.TLSRefused || f.Detail != "the broker's alert: certificate required" {
 		t.Errorf("%v is told as %v", err, f)
 	}
 	if f := Refusal(io.EOF); f != nil {
@@ -207,8 +207,8 @@ func TestParseRoots(t *testing.T) {
 		{"one", cert, ""},
 		{"with words around it", "the company\n" + cert + "\n" + cert, ""},
 		{"with a key", key + cert, ""},
-		{"nothing", "", "holds no certificate in PEM form"},
-		{"a key alone", key, "holds no certificate, but a ec private key"},
+		{"nothing", "", "contains no certificate in PEM form"},
+		{"a key alone", key, "contains no certificate, but a ec private key"},
 		{"broken", "-----BEGIN CERTIFICATE-----\nMAo=\n-----END CERTIFICATE-----\n", "certificate 1 cannot be read"},
 	} {
 		pool, err := ParseRoots([]byte(tt.text))

@@ -1,21 +1,20 @@
-// Package secure is TLS towards brokers whose waiting reads hold no buffer.
+// Package secure implements TLS connections to brokers that hold no buffer while a read waits.
 //
-// A tls.Conn that waits in Read holds the caller's buffer, and whether it has
-// something to give cannot be seen from outside: a record may have come in part, or
-// several at once. A [Conn] is asked, when its socket is readable, for what there is:
+// A tls.Conn that waits in Read holds the caller's buffer, and its user cannot see whether data
+// is available: part of a record may have arrived, or several records at once. When its socket
+// is readable, a [Conn] returns the available data:
 //
 //	raw, err := conn.SyscallConn()
 //	raw.Read(func(fd uintptr) bool {
-//		n, err = conn.ReadReady(fd, buf)        // decrypts what has come, does not wait
-//		return !errors.Is(err, syscall.EAGAIN)  // false: wait until more has come
+//		n, err = conn.ReadReady(fd, buf)        // decrypts what has arrived, does not wait
+//		return !errors.Is(err, syscall.EAGAIN)  // false: wait until more has arrived
 //	})
 //
 // Otherwise it is a net.Conn like any other.
 //
-// [Client] performs the handshake. What can go wrong there is told as a failure of
-// the catalogue, with what the operator needs to mend it: the names in the broker's
-// certificate, who issued it, when it expires. Every certificate is verified; there
-// is no way to leave that out.
+// [Client] performs the handshake. It returns its errors as failures of the catalogue, with the
+// facts that the operator needs: the names in the broker's certificate, its issuer, its expiry.
+// Every certificate is verified; this cannot be switched off.
 package secure
 
 import (
@@ -28,26 +27,26 @@ import (
 	"net"
 )
 
-// sessions is how many TLS sessions are kept, one for each broker: who comes back
-// needs no new certificates (RFC 8446, section 2.2).
+// sessions is how many TLS sessions are kept, one for each broker: a resumed session needs no
+// certificates (RFC 8446, section 2.2).
 const sessions = 128
 
-// Config returns what all connections to the brokers of a cluster have in common. roots
-// are the authorities that are trusted; nil: those of the system.
+// Config returns the configuration for all connections to the brokers of a cluster. roots are
+// the trusted authorities; nil: those of the system.
 func Config(roots *x509.CertPool) *tls.Config {
 	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(sessions)}
 }
 
-// A Peer is who is expected behind a connection.
+// A Peer is the expected server of a connection.
 type Peer struct {
-	ServerName string // host name or IP address that the certificate must be for
-	Target     string // host:port and Location ID by which it was reached, for failures
+	ServerName string // host name or IP address that the certificate must contain
+	Target     string // host:port and Location ID of the connection, for failures
 	LocationID string
 }
 
-// Client performs a TLS handshake as the client over conn, which it closes when that
-// fails; the error is then a failure of the catalogue, unless ctx was cancelled. What
-// it returns is a [*Conn] where conn is a TCP connection and the system is a Unix.
+// Client performs a TLS handshake as the client over conn, which it closes if the handshake
+// fails; the error is then a failure of the catalogue, unless ctx was cancelled. It returns a
+// [*Conn] if conn is a TCP connection and the system is a Unix.
 func Client(ctx context.Context, conn net.Conn, config *tls.Config, peer Peer) (net.Conn, error) {
 	config = config.Clone()
 	config.ServerName = peer.ServerName
@@ -62,7 +61,7 @@ func Client(ctx context.Context, conn net.Conn, config *tls.Config, peer Peer) (
 	return secured, nil
 }
 
-// ParseRoots reads the certificates of authorities, in PEM form.
+// ParseRoots parses CA certificates in PEM form.
 func ParseRoots(text []byte) (*x509.CertPool, error) {
 	roots := x509.NewCertPool()
 	n := 0
@@ -83,7 +82,7 @@ func ParseRoots(text []byte) (*x509.CertPool, error) {
 	case n > 0:
 		return roots, nil
 	case other != "":
-		return nil, fmt.Errorf("holds no certificate, but %s", article(other))
+		return nil, fmt.Errorf("contains no certificate, but %s", article(other))
 	}
-	return nil, errors.New("holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
+	return nil, errors.New("contains no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
 }

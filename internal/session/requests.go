@@ -100,7 +100,7 @@ func (c *connection) request() error {
 func (c *connection) refused(h kafka.RequestHeader) error {
 	detail := fmt.Sprintf("%s version %d", kafka.Name(h.Key), h.Version)
 	if api, ok := kafka.Lookup(h.Key); ok {
-		detail += fmt.Sprintf(", the highest known is %d", api.MaxVersion)
+		detail += fmt.Sprintf(", the highest supported is %d", api.MaxVersion)
 	}
 	if name := c.clientSoftware(); name != "" {
 		detail += ", client " + name
@@ -179,7 +179,7 @@ func (c *connection) acksZero(h kafka.RequestHeader, size int32) (bool, error) {
 		case enough:
 			return zero, nil
 		case len(frame) == int(size):
-			return false, failure.New(failure.BadFrame, nil).With("a Produce request ends before its acks")
+			return false, failure.New(failure.BadFrame, nil).With("a Produce request ends before its field acks")
 		}
 		if need = len(b) + 1; need > c.requests.Room() && !c.requests.Holds() {
 			if err := c.requests.Hold(kafka.SizeLen+min(int(size), kafka.AcksBound), 0); err != nil {

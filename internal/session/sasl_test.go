@@ -118,7 +118,7 @@ func TestATooNewRequestNamesTheClient(t *testing.T) {
 	expect(t, b.broker, hello)
 	write(t, b.client, request(kafka.KeyMetadata, 14, 2, ""))
 	s := <-b.over
-	want := "Metadata version 14, the highest known is 13, client apache-kafka-java 4.9.0"
+	want := "Metadata version 14, the highest supported is 13, client apache-kafka-java 4.9.0"
 	if f, ok := failure.As(s.Err); !ok || f.Code != failure.VersionTooNew || f.Detail != want {
 		t.Errorf("summary %+v, want the detail %q", s, want)
 	}

@@ -86,7 +86,7 @@ func (c *connection) classify(err error) error {
 	}
 	f := failure.New(code, err).For(c.target, "")
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		f = f.With("the connection ended inside a frame")
+		f = f.With("the connection ended within a frame")
 	}
 	return f
 }

@@ -1,5 +1,5 @@
-// Package set holds sets whose members know their place, so that adding and removing
-// one costs neither a search nor an allocation of its own.
+// Package set implements sets whose members know their position: adding and removing a member
+// needs neither a search nor an allocation.
 //
 //	type conn struct {
 //		set.Member
@@ -14,9 +14,9 @@
 // visit their members at an interval.
 package set
 
-// A Member is embedded in what is to be in a Set. It can be in one set at a time.
+// A Member is embedded in the members of a Set. It can be in one set at a time.
 type Member struct {
-	place int // 1 is the first one; 0: in no set
+	place int // position, from 1; 0: in no set
 }
 
 func (m *Member) member() *Member { return m }
@@ -32,13 +32,13 @@ type Set[T element] struct {
 	all []T
 }
 
-// Add adds one that is in no set.
+// Add adds a member that is in no set.
 func (s *Set[T]) Add(v T) {
 	s.all = append(s.all, v)
 	v.member().place = len(s.all)
 }
 
-// Remove removes one, and reports whether it was in the set.
+// Remove removes a member, and reports whether it was in the set.
 func (s *Set[T]) Remove(v T) bool {
 	place := v.member().place
 	if place == 0 || place > len(s.all) || s.all[place-1] != v {
@@ -52,16 +52,16 @@ func (s *Set[T]) Remove(v T) bool {
 	var none T
 	s.all[last] = none
 	s.all = s.all[:last]
-	if last < cap(s.all)/4 && last >= smallest { // what many have needed is not kept for few
+	if last < cap(s.all)/4 && last >= smallest { // do not keep the memory of many members for few
 		s.all = append(make([]T, 0, 2*last), s.all...)
 	}
 	return true
 }
 
-// smallest is from which size on a set gives memory back.
+// smallest is the capacity up to which a set does not release memory.
 const smallest = 64
 
-// Len returns how many there are.
+// Len returns the number of members.
 func (s *Set[T]) Len() int { return len(s.all) }
 
 // All returns the members in no particular order, valid until the next Add or Remove.

@@ -11,28 +11,27 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
-// Connect makes the whole handshake on conn, an open connection to the proxy.
+// Connect performs the whole handshake on conn, an open connection to the proxy.
 //
-// It sets conn's deadline to ctx's and clears it before it returns; cancelling
-// ctx ends the handshake at once. After nil, conn leads to the broker and
-// everything that the broker sent is still to be read. After an error conn is of
-// no further use; closing it is the caller's.
+// It sets conn's deadline to that of ctx and clears it before it returns; cancelling ctx ends
+// the handshake at once. If Connect returns nil, conn leads to the broker, and no byte from the
+// broker has been read. After an error conn is of no further use; the caller closes it.
 //
-// Errors are of type [*failure.Failure], with one exception, which wraps ctx's
-// cause and says nothing about the landscape: ctx was cancelled before or during
-// the handshake. Failures of the proxy name the proxy as target, all others
-// host:port of the request. Those to tell apart:
+// Errors are of type [*failure.Failure], with one exception, which wraps ctx's cause and is no
+// evidence about the proxy: ctx was cancelled before or during the handshake. Failures of the
+// proxy have the proxy as target, all others host:port of the request. Callers need to
+// distinguish:
 //
-//   - proxy_auth_refused: the token was refused, by a status other than 0, by
-//     reply 05, or by a connection that ended between the authentication and its
-//     answer; a new token may help.
-//   - proxy_silent: ctx's deadline passed first. Detail says which answer was due.
-//   - connect_silent: the same for the reply to CONNECT: the proxy is well, and
-//     what is behind it does not answer.
-//   - proxy_unreachable: the connection ended before the proxy had said anything.
+//   - proxy_auth_refused: the proxy refused the token, by a status other than 0, by
+//     reply 05, or by closing the connection between the authentication and its
+//     response; a new token may help.
+//   - proxy_silent: ctx's deadline passed first. Detail names the missing response.
+//   - connect_silent: the same for the reply to CONNECT: the proxy works, and what is
+//     behind it does not answer.
+//   - proxy_unreachable: the connection ended before the proxy had sent a byte.
 //   - proxy_protocol, proxy_method_refused: it is not the SAP connectivity proxy.
-//   - one code for each reply to CONNECT; proxy_general_failure also for a
-//     connection that ended instead of a reply.
+//   - one code for each reply to CONNECT; proxy_general_failure also if the connection
+//     ended before a reply.
 func Connect(ctx context.Context, conn net.Conn, req Request) error {
 	if req.Proxy == "" && conn.RemoteAddr() != nil {
 		req.Proxy = conn.RemoteAddr().String()
@@ -47,7 +46,7 @@ func Connect(ctx context.Context, conn net.Conn, req Request) error {
 	w := watch(ctx, conn)
 	err := h.run(ctx)
 	if clearErr := w.release(); err == nil && clearErr != nil {
-		// Only a connection that somebody else has closed refuses a deadline.
+		// Only a connection that another goroutine has closed refuses a deadline.
 		return h.broken(ctx, "after the handshake", failure.ProxyUnreachable, clearErr)
 	}
 	return err
@@ -57,7 +56,7 @@ func Connect(ctx context.Context, conn net.Conn, req Request) error {
 type handshake struct {
 	conn net.Conn
 	req  Request
-	buf  []byte // for every message in both directions, so that there is one allocation
+	buf  []byte // for every message in both directions: one allocation
 
 	asked bool // CONNECT was sent
 }
@@ -80,20 +79,20 @@ func (h *handshake) greet(ctx context.Context) error {
 	}
 	answer := h.buf[:shortAnswer]
 	if n, err := io.ReadFull(h.conn, answer); err != nil {
-		// Nothing at all is what a load balancer without a proxy behind it gives;
-		// half an answer is not.
+		// A load balancer without a proxy behind it sends nothing at all; half a response
+		// cannot come from it.
 		code := failure.ProxyUnreachable
 		if n > 0 {
 			code = failure.ProxyProtocol
 		}
-		return h.broken(ctx, "reading the answer to the greeting", code, err)
+		return h.broken(ctx, "reading the response to the greeting", code, err)
 	}
 	return h.refused(greetingRefused(answer, h.req.Auth.method()))
 }
 
 func (h *handshake) authenticate(ctx context.Context) error {
-	// From the first byte of the token on, an end of the connection is an answer:
-	// a proxy may close on a bad token, even before it has read all of it.
+	// From the first byte of the token on, the end of the connection is a response: a proxy may
+	// close on a bad token, even before it has read all of it.
 	message := appendAuth
 	if h.req.Auth == Password {
 		message = func(b []byte, _, _ string) []byte { return appendPassword(b, h.req.User, h.req.Password) }
@@ -103,14 +102,13 @@ func (h *handshake) authenticate(ctx context.Context) error {
 	}
 	answer := h.buf[:shortAnswer]
 	if _, err := io.ReadFull(h.conn, answer); err != nil {
-		return h.broken(ctx, "reading the answer to the token", failure.ProxyAuthRefused, err)
+		return h.broken(ctx, "reading the response to the token", failure.ProxyAuthRefused, err)
 	}
 	return h.refused(authRefused(answer))
 }
 
 func (h *handshake) connect(ctx context.Context) error {
-	// Once the token is accepted, it is the way behind the proxy that breaks off:
-	// the same as reply 01.
+	// Once the token is accepted, the route behind the proxy has failed: the same as reply 01.
 	if _, err := h.conn.Write(appendConnect(h.buf, h.req.Host, h.req.Port)); err != nil {
 		return h.broken(ctx, "sending CONNECT "+h.req.target(), failure.ProxyGeneralFailure, err)
 	}
@@ -127,7 +125,7 @@ func (h *handshake) connect(ctx context.Context) error {
 	return nil
 }
 
-// refused fills in what f is about. It returns a nil error for a nil failure.
+// refused fills in the target and Location ID of f. It returns a nil error for a nil failure.
 func (h *handshake) refused(f *failure.Failure) error {
 	if f == nil {
 		return nil
@@ -138,16 +136,16 @@ func (h *handshake) refused(f *failure.Failure) error {
 	return f.For(h.req.target(), h.req.LocationID)
 }
 
-// broken classifies an error of the connection: ctx ended, nothing came in time,
-// or the connection ended, which means code.
+// broken classifies an error of the connection: ctx ended, nothing arrived in time, or the
+// connection ended, which means code.
 func (h *handshake) broken(ctx context.Context, doing string, code failure.Code, err error) error {
 	late := errors.Is(err, os.ErrDeadlineExceeded)
 	if ended := ctx.Err(); ended != nil && (late || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe)) {
-		// The connection failed because ctx ended: watch or the caller saw to that.
+		// The connection failed because ctx ended: watch or the caller has closed it.
 		return h.gaveUp(ctx, ended, doing)
 	}
 	if late {
-		// The connection's clock was ahead of ctx's by a moment.
+		// The connection's deadline passed shortly before that of ctx.
 		return h.gaveUp(ctx, context.DeadlineExceeded, doing)
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
@@ -158,7 +156,7 @@ func (h *handshake) broken(ctx context.Context, doing string, code failure.Code,
 	return h.refused(failure.New(code, err))
 }
 
-// gaveUp returns the error for a handshake that ctx has ended.
+// gaveUp returns the error of a handshake that ctx has ended.
 func (h *handshake) gaveUp(ctx context.Context, ended error, doing string) error {
 	if errors.Is(ended, context.DeadlineExceeded) {
 		code := failure.ProxySilent

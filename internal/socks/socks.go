@@ -1,6 +1,6 @@
-// Package socks is the client side of SOCKS5 as SAP's connectivity proxy speaks
-// it: RFC 1928 with the vendor's authentication method 0x80, which carries a
-// JSON Web Token and the Location ID of a Cloud Connector.
+// Package socks implements the client side of SOCKS5 for SAP's connectivity proxy: RFC 1928
+// with the vendor's authentication method 0x80, which carries a JSON Web Token and the Location
+// ID of a Cloud Connector.
 //
 //	conn, err := dialer.DialContext(ctx, "tcp", proxy)
 //	...
@@ -11,9 +11,10 @@
 //		conn.Close()
 //		return err
 //	}
-//	// conn now leads to the broker; nothing of what it sent has been read.
+//	// conn now leads to the broker; no byte from it has been read.
 //
-// [Connect] makes three steps, each one write and an answer read to the byte:
+// [Connect] performs three steps, each one write and one response, of which it reads no byte
+// too many:
 //
 //	client                         connectivity proxy
 //	greeting: method 0x80     ──▶
@@ -23,16 +24,14 @@
 //	CONNECT virtual host:port ──▶
 //	                          ◀──  reply
 //
-// Every answer that is not a success is a [failure.Failure] with the meaning
-// that SAP gives it, which is not always that of RFC 1928: reply 05 is a refused
-// token, not a refused connection.
+// Every response other than success is a [failure.Failure] with SAP's meaning, which differs
+// from that of RFC 1928 in some cases: reply 05 is a refused token, not a refused connection.
 //
-// A proxy in Kyma's trusted mode takes no token; [None] and [Password] are for such
-// ones: then the greeting offers method 00 or 02 (RFC 1929), and with 00 the second step
-// is left out.
+// A proxy in Kyma's trusted mode accepts no token; [None] and [Password] are for such a proxy:
+// the greeting then offers method 00 or 02 (RFC 1929), and with 00 there is no second step.
 //
-// The package opens no connections, resolves no names, fetches no tokens and
-// tries nothing twice. A token never stands in an error.
+// The package opens no connections, resolves no names, fetches no tokens and does not retry. No
+// error contains a token.
 package socks
 
 import (
@@ -47,23 +46,23 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
-// An Auth is how the client shows who it is. Only [JWT] can say a Location ID.
+// An Auth is an authentication method. Only [JWT] can carry a Location ID.
 type Auth uint8
 
-// The ways to authenticate that the tunnel knows.
+// The authentication methods that the tunnel supports.
 const (
 	JWT      Auth = iota // SAP's method 0x80
 	None                 // method 0x00: a proxy in trusted mode
 	Password             // method 0x02 (RFC 1929)
 )
 
-// A Request says where to go and on whose behalf.
+// A Request is the destination of a connection and the credentials for it.
 type Request struct {
 	Auth       Auth
 	Token      string // for JWT: JSON Web Token in compact form, without "Bearer "
 	User       string // for Password
 	Password   string // for Password
-	LocationID string // for JWT: of the Cloud Connector; "": the one without a Location ID
+	LocationID string // for JWT: Location ID of the Cloud Connector; "": none
 	Host       string // virtual host as the Cloud Connector exposes it; never resolved here
 	Port       uint16 // virtual port
 	Proxy      string // host:port of the proxy, for failures; "": the connection's remote address
@@ -73,15 +72,15 @@ type Request struct {
 func (r Request) String() string {
 	s := "CONNECT " + r.target()
 	if r.LocationID != "" {
-		s += fmt.Sprintf(" at Location ID %q", r.LocationID)
+		s += fmt.Sprintf(" with Location ID %q", r.LocationID)
 	}
 	return s
 }
 
-// GoString returns the same as String, so that %#v does not show the token.
+// GoString returns the same as String: %#v does not show the token.
 func (r Request) GoString() string { return r.String() }
 
-// LogValue returns the same as String, so that a log does not show the token.
+// LogValue returns the same as String: a log does not show the token.
 func (r Request) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
 func (r Request) target() string {
@@ -90,20 +89,20 @@ func (r Request) target() string {
 
 // Limits of the wire format.
 const (
-	// MaxLocationID is the length in bytes of the longest Location ID: its base64
-	// form with padding has to fit into a length of one byte.
+	// MaxLocationID is the length in bytes of the longest Location ID: the length of its base64
+	// form with padding must fit into one byte.
 	MaxLocationID = 189
-	// maxHost is what a length of one byte can say (RFC 1928, section 5).
+	// maxHost is the longest host whose length fits into one byte (RFC 1928, section 5).
 	maxHost = 255
-	// maxCredential is the same for user and password (RFC 1929, section 2).
+	// maxCredential is the same limit for user and password (RFC 1929, section 2).
 	maxCredential = 255
-	// maxToken bounds the token. The format would allow 4 GiB; what the proxy
-	// accepts is not documented. It is the bound of package token.
+	// maxToken limits the token, as in package token. The format would allow 4 GiB; the proxy's
+	// own limit is undocumented.
 	maxToken = 64 << 10
 )
 
-// CheckLocationID says whether a Location ID can be sent. Its error is worded for
-// a user who wrote it into a configuration.
+// CheckLocationID returns an error if a Location ID cannot be sent. Its text is for a user who
+// has configured it.
 func CheckLocationID(id string) error {
 	if len(id) > MaxLocationID {
 		return fmt.Errorf("a Location ID has at most %d bytes, this one has %d", MaxLocationID, len(id))
@@ -111,7 +110,7 @@ func CheckLocationID(id string) error {
 	return nil
 }
 
-// check refuses what cannot be put on the wire, before anything is sent.
+// check returns an error for a request that cannot be encoded, before anything is sent.
 func (r Request) check() *failure.Failure {
 	if err := CheckLocationID(r.LocationID); err != nil {
 		return failure.New(failure.ConfigInvalid, err).For(r.target(), "")
@@ -128,7 +127,7 @@ func (r Request) check() *failure.Failure {
 	if why := unsupported(r.Host); why != "" {
 		f := failure.New(failure.AddressUnsupported, nil).For(r.target(), r.LocationID).With(why)
 		if len(r.Host) > maxHost {
-			f.Target = r.Host[:32] + "..." // thousands of bytes help nobody
+			f.Target = r.Host[:32] + "..." // the rest of thousands of bytes would not help
 		}
 		return f
 	}
@@ -141,10 +140,10 @@ func unsupported(host string) string {
 	case host == "":
 		return "the host is empty"
 	case len(host) > maxHost:
-		return fmt.Sprintf("the host has %d bytes, at most %d are possible", len(host), maxHost)
+		return fmt.Sprintf("the host has %d bytes, more than %d", len(host), maxHost)
 	case strings.ContainsRune(host, ':'):
-		// No host name holds a colon: this is an IPv6 literal, for which the proxy
-		// has no address type (reply 08).
+		// No host name contains a colon: this is an IPv6 literal, for which the proxy has no
+		// address type (reply 08).
 		return "an IPv6 address"
 	case strings.ContainsFunc(host, func(c rune) bool { return c <= ' ' || c == 0x7f }):
 		return "the host has a space or a control character"
@@ -152,8 +151,8 @@ func unsupported(host string) string {
 	return ""
 }
 
-// dottedQuad returns the address that host spells, if it is IPv4 in the usual
-// form. Anything else, 010.0.0.1 for example, is a name.
+// dottedQuad returns the address of a host that is IPv4 in the usual form. All others, for
+// example 010.0.0.1, are names.
 func dottedQuad(host string) (netip.Addr, bool) {
 	if c := host[len(host)-1]; c < '0' || c > '9' {
 		return netip.Addr{}, false // the common case, without the cost of an error

@@ -16,8 +16,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 )
 
-// answerSteps is a proxy that gives good answers to so many steps, then reads on
-// and says nothing.
+// answerSteps is a proxy that answers the given number of steps correctly, then reads on and
+// does not answer.
 func answerSteps(conn net.Conn, steps int) {
 	buf := make([]byte, 4096)
 	for i := range steps {
@@ -52,7 +52,7 @@ func pipe(t *testing.T, steps int) net.Conn {
 
 func TestSilentProxy(t *testing.T) {
 	for steps, detail := range []string{
-		"reading the answer to the greeting", "reading the answer to the token", "reading the reply to CONNECT " + testTarget,
+		"reading the response to the greeting", "reading the response to the token", "reading the reply to CONNECT " + testTarget,
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
@@ -76,7 +76,7 @@ func TestSilentProxy(t *testing.T) {
 
 func TestAProxyThatStopsReading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		client, proxy := net.Pipe() // nobody reads at the other end
+		client, proxy := net.Pipe() // the other end does not read
 		defer client.Close()
 		defer proxy.Close()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

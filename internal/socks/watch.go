@@ -9,20 +9,19 @@ import (
 // past is a deadline that ends all reads and writes at once.
 var past = time.Unix(1, 0)
 
-// A watcher lets ctx end what happens on a connection. It must be released.
+// A watcher aborts the reads and writes of a connection when ctx ends. It must be released.
 type watcher struct {
 	conn  net.Conn
 	abort *abort      // nil: ctx never ends
-	stop  func() bool // keeps abort from running
+	stop  func() bool // prevents abort from running
 }
 
-// watch applies ctx's deadline to conn and aborts what happens there when ctx is
-// cancelled. The deadline is set before anything can cancel, so that it never
-// replaces that of abort.
+// watch applies ctx's deadline to conn and aborts its reads and writes when ctx is cancelled.
+// The deadline is set before a cancellation can run, so it never replaces that of abort.
 func watch(ctx context.Context, conn net.Conn) watcher {
 	w := watcher{conn: conn}
 	if deadline, ok := ctx.Deadline(); ok {
-		// A connection that is closed already says so at the first write.
+		// A connection that is already closed returns the error at the first write.
 		_ = conn.SetDeadline(deadline)
 	}
 	if ctx.Done() != nil {
@@ -32,9 +31,9 @@ func watch(ctx context.Context, conn net.Conn) watcher {
 	return w
 }
 
-// release takes the connection out of ctx's hands and leaves it without a
-// deadline. It waits for an abort under way: otherwise that could come after the
-// deadline was cleared and kill a connection that is long in use.
+// release detaches the connection from ctx and clears its deadline. It waits for an abort in
+// progress, which otherwise could run after the deadline was cleared and break a connection in
+// use.
 func (w watcher) release() error {
 	if w.abort != nil && !w.stop() {
 		<-w.abort.ended
@@ -45,7 +44,7 @@ func (w watcher) release() error {
 // An abort ends all reads and writes of a connection.
 type abort struct {
 	conn  net.Conn
-	ended chan struct{} // closed when run is through
+	ended chan struct{} // closed when run has returned
 }
 
 // run is started when ctx ends, in a goroutine that release waits for.

@@ -8,24 +8,24 @@ import (
 	"io"
 )
 
-// The bytes that open messages: of SOCKS5 itself (RFC 1928) and of the
-// sub-negotiation that belongs to method 0x80.
+// The first bytes of messages: of SOCKS5 itself (RFC 1928) and of the sub-negotiation for
+// method 0x80.
 const (
 	socksVersion byte = 0x05
 	authVersion  byte = 0x01
 )
 
-// A method is a way to authenticate (RFC 1928, section 3).
+// A method is an authentication method (RFC 1928, section 3).
 type method byte
 
 const (
 	methodOpen     method = 0x00 // no authentication
 	methodPassword method = 0x02 // RFC 1929
 	methodJWT      method = 0x80 // SAP: a JSON Web Token and a Location ID
-	methodNone     method = 0xff // the proxy's word for "none of those that you offer"
+	methodNone     method = 0xff // the proxy accepts none of the offered methods
 )
 
-// method returns what the greeting offers.
+// method returns the method that the greeting offers.
 func (a Auth) method() method {
 	switch a {
 	case None:
@@ -37,17 +37,17 @@ func (a Auth) method() method {
 	}
 }
 
-// A status is the outcome of the authentication. Only statusOK is documented.
+// A status is the result of the authentication. Only statusOK is documented.
 type status byte
 
 const statusOK status = 0x00
 
-// A command is what the proxy is asked to do. SAP's knows only this one.
+// A command is a SOCKS5 command. SAP's proxy supports only this one.
 type command byte
 
 const commandConnect command = 0x01
 
-// An addressType says how an address is spelt (RFC 1928, section 5).
+// An addressType is the form of an address (RFC 1928, section 5).
 type addressType byte
 
 const (
@@ -56,8 +56,7 @@ const (
 	addressIPv6   addressType = 0x04 // never sent; tolerated in a reply
 )
 
-// A replyCode is the outcome of CONNECT. The names are SAP's, and so are the
-// meanings (see refusal).
+// A replyCode is the result of CONNECT. Names and meanings are SAP's (see refusal).
 type replyCode byte
 
 const (
@@ -74,15 +73,15 @@ const (
 
 // Sizes of messages in bytes.
 const (
-	shortAnswer = 2                         // an answer to greeting or authentication
+	shortAnswer = 2                         // a response to greeting or authentication
 	maxConnect  = 4 + 1 + maxHost + 2       // the longest CONNECT
 	maxReply    = 4 + 1 + 255 + 2           // the longest reply
 	maxAuth     = 1 + 4 + 1 + 255 + 255     // the longest authentication, without its token
-	maxMessage  = max(maxConnect, maxReply) // what a buffer for all but the token needs
+	maxMessage  = max(maxConnect, maxReply) // the buffer size for everything except the token
 )
 
-// Greeting and the answer to it (RFC 1928, section 3). One method is offered, so
-// the proxy can only take it or leave.
+// Greeting and its response (RFC 1928, section 3). The tunnel offers one method, which the
+// proxy accepts or refuses.
 //
 //	+----+----------+---------+        +----+--------+
 //	|VER | NMETHODS | METHODS |        |VER | METHOD |
@@ -93,8 +92,8 @@ func appendGreeting(b []byte, m method) []byte {
 	return append(b, socksVersion, 1, byte(m))
 }
 
-// Authentication by method 0x80 and the answer to it (SAP, "Using the TCP
-// Protocol for Cloud Applications").
+// Authentication by method 0x80 and its response (SAP, "Using the TCP Protocol for Cloud
+// Applications").
 //
 //	+----+---------------+---------+------+----------+        +----+--------+
 //	|VER |    JWT LEN    |   JWT   | LLEN |  LOC ID  |        |VER | STATUS |
@@ -112,7 +111,7 @@ func appendAuth(b []byte, token, locationID string) []byte {
 	return base64.StdEncoding.AppendEncode(b, []byte(locationID))
 }
 
-// Authentication by method 0x02 (RFC 1929, section 2); the answer is as above.
+// Authentication by method 0x02 (RFC 1929, section 2); the response is as above.
 //
 //	+----+------+----------+------+----------+
 //	|VER | ULEN |  UNAME   | PLEN |  PASSWD  |
@@ -150,11 +149,11 @@ func appendConnect(b []byte, host string, port uint16) []byte {
 	return binary.BigEndian.AppendUint16(b, port)
 }
 
-// errProtocol marks answers that no SOCKS5 proxy gives.
+// errProtocol marks responses that no SOCKS5 proxy sends.
 var errProtocol = errors.New("not SOCKS5")
 
-// readReply reads the reply to CONNECT (RFC 1928, section 6) and not a byte more:
-// what follows is the broker's. buf has at least maxReply bytes.
+// readReply reads the reply to CONNECT (RFC 1928, section 6) and no byte more: the next bytes
+// are the broker's. buf has at least maxReply bytes.
 //
 //	+----+-----+-----+------+----------+----------+
 //	|VER | REP | RSV | ATYP | BND.ADDR | BND.PORT |
@@ -162,10 +161,9 @@ var errProtocol = errors.New("not SOCKS5")
 //	| 05 |  1  | 00  |  1   | variable |    2     |
 //	+----+-----+-----+------+----------+----------+
 //
-// BND.ADDR means nothing here but has to be read past: ATYP 01 4 bytes, 03 one
-// byte length and that many bytes, 04 16 bytes. REP is looked at first, because a
-// proxy that refuses may close without sending the rest; then nothing more is
-// read.
+// BND.ADDR has no meaning but must be skipped: for ATYP 01 4 bytes, for 03 one byte of length
+// and that many bytes, for 04 16 bytes. REP is checked first, because a proxy that refuses may
+// close without sending the rest; then nothing more is read.
 func readReply(r io.Reader, buf []byte) (replyCode, error) {
 	head := buf[:2]
 	if _, err := io.ReadFull(r, head); err != nil {
@@ -178,7 +176,7 @@ func readReply(r io.Reader, buf []byte) (replyCode, error) {
 	if code != replySuccess {
 		return code, nil
 	}
-	// At least one byte of address follows whatever the type is.
+	// At least one byte of address follows for every type.
 	head = buf[:3]
 	if err := readOn(r, head); err != nil {
 		return code, err
@@ -197,7 +195,7 @@ func readReply(r io.Reader, buf []byte) (replyCode, error) {
 	return code, readOn(r, buf[:rest])
 }
 
-// readOn fills b with bytes that are owed: their absence is never a clean end.
+// readOn fills b with the bytes that must follow: if they are missing, the end is never clean.
 func readOn(r io.Reader, b []byte) error {
 	_, err := io.ReadFull(r, b)
 	if errors.Is(err, io.EOF) {

@@ -109,7 +109,7 @@ type quiet struct{ script }
 func (q *quiet) Write(p []byte) (int, error) { return len(p), nil }
 func (q *quiet) SetDeadline(time.Time) error { return nil }
 
-// handshakes makes so many handshakes in memory.
+// handshakes performs the given number of handshakes in memory.
 func handshakes(ctx context.Context, tb testing.TB, n int) {
 	tb.Helper()
 	req := testRequest()

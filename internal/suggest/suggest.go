@@ -1,13 +1,13 @@
-// Package suggest finds the name that was probably meant by one that is unknown.
+// Package suggest finds the known name that is most similar to an unknown one.
 package suggest
 
 import "strings"
 
-// Nearest returns the candidate that was probably meant by word, or "".
+// Nearest returns the candidate that the user probably meant by word, or "".
 //
-// That is the one with the fewest typing errors, if these are few for its length;
-// else the shortest of which word has only the beginning or the end right, or
-// which it extends: HOLD for CONNECTIVITY_HOLD, BOOTSTRAP_SERVERS for BOOTSTRAP.
+// It is the candidate with the fewest typing errors, if these are few for its length; else the
+// shortest that word is the beginning or the end of, or that word extends: HOLD for
+// CONNECTIVITY_HOLD, BOOTSTRAP_SERVERS for BOOTSTRAP.
 func Nearest(word string, candidates []string) string {
 	if len(word) > 100 {
 		return ""

@@ -1,20 +1,20 @@
 package tap
 
-// A Capture collects one frame while it passes. It belongs to one pump.
+// A Capture collects one frame while it passes. Its pump owns it.
 type Capture struct {
 	viewer *Viewer
 	frame  Frame
-	left   int // bytes that are still to be copied
-	prefix int // bytes of the size that have passed
+	left   int // bytes that remain to be copied
+	prefix int // bytes of the size field that have passed
 }
 
-// sizeLen is the length of the size, which precedes a frame.
+// sizeLen is the length of the size field, which precedes a frame.
 const sizeLen = 4
 
-// Wants reports whether more bytes are to be copied.
+// Wants reports whether more bytes must be copied.
 func (c *Capture) Wants() bool { return c.left > 0 }
 
-// Write copies bytes of the frame, which begin with its size. What is too much is left out.
+// Write copies bytes of the frame, beginning with its size. It drops bytes above the limit.
 func (c *Capture) Write(b []byte) {
 	n := min(sizeLen-c.prefix, len(b))
 	c.prefix, b = c.prefix+n, b[n:]
@@ -23,15 +23,15 @@ func (c *Capture) Write(b []byte) {
 		return
 	}
 	if !c.room(len(b)) {
-		c.left = 0 // the viewer is behind: the frame is shown without the rest
+		c.left = 0 // the viewer is too slow: the frame is shown without the rest
 		return
 	}
 	c.left -= len(b)
 	c.frame.Bytes = append(c.frame.Bytes, b...)
 }
 
-// room makes room for n bytes more; false if too much is held already. A length alone costs
-// no memory: what has proved to be long gets all at once.
+// room makes room for n more bytes; false if too much is held already. A large size field costs
+// no memory by itself: the full buffer is allocated once the frame has proved to be long.
 func (c *Capture) room(n int) bool {
 	have := len(c.frame.Bytes)
 	if have+n <= cap(c.frame.Bytes) {
@@ -52,7 +52,7 @@ func (c *Capture) room(n int) bool {
 // Rewritten sets how many addresses of a response were replaced or left out.
 func (c *Capture) Rewritten(addresses int) { c.frame.Addresses = addresses }
 
-// End shows the frame. cut: the connection has ended inside it.
+// End passes the frame to the viewer. cut: the connection ended within it.
 func (c *Capture) End(cut bool) {
 	c.frame.Cut = cut
 	c.viewer.show(&c.frame)

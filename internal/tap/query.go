@@ -9,8 +9,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 )
 
-// ParseQuery reads a filter from a query: api, node and conn may come several times; errors,
-// bodies and records are true or false.
+// ParseQuery parses a filter: api, node and conn may be repeated; errors, bodies and records
+// are true or false.
 func ParseQuery(q url.Values) (f Filter, err error) {
 	for name, values := range q {
 		for _, value := range values {
@@ -28,7 +28,7 @@ func (f *Filter) set(name, value string) (err error) {
 	case "api":
 		key, ok := keyOf(value)
 		if !ok {
-			return fmt.Errorf("%q is no API: `kafka-tunnel apis` lists them", value)
+			return fmt.Errorf("unknown API %q; `kafka-tunnel apis` lists all", value)
 		}
 		f.APIs = append(f.APIs, key)
 		return nil
@@ -41,7 +41,7 @@ func (f *Filter) set(name, value string) (err error) {
 	case "conn":
 		n, err := strconv.ParseUint(value, 10, 64)
 		if err != nil {
-			return fmt.Errorf("conn %q is not the number of a connection: log lines have it, and `kafka-tunnel status --connections`", value)
+			return fmt.Errorf("conn %q is not a connection number; log lines and `kafka-tunnel status --connections` show it", value)
 		}
 		f.Conns = append(f.Conns, n)
 		return nil
@@ -52,15 +52,15 @@ func (f *Filter) set(name, value string) (err error) {
 	case "records":
 		f.Records, err = strconv.ParseBool(value)
 	default:
-		return fmt.Errorf("%q is not understood: api, node, conn, errors, bodies and records are", name)
+		return fmt.Errorf("unknown parameter %q; supported: api, node, conn, errors, bodies and records", name)
 	}
 	if err != nil {
-		return fmt.Errorf("%s=%s: true or false", name, value)
+		return fmt.Errorf("%s=%s: expected true or false", name, value)
 	}
 	return nil
 }
 
-// keyOf finds an API by its key or its name, in any case.
+// keyOf finds an API by its key or by its name, in upper or lower case.
 func keyOf(keyOrName string) (key int16, ok bool) {
 	number, err := strconv.Atoi(keyOrName)
 	for _, a := range kafka.APIs() {
@@ -71,7 +71,7 @@ func keyOf(keyOrName string) (key int16, ok bool) {
 	return 0, false
 }
 
-// Query returns what ParseQuery reads.
+// Query returns the query that ParseQuery parses.
 func (f Filter) Query() url.Values {
 	q := url.Values{}
 	for _, key := range f.APIs {

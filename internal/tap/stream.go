@@ -11,7 +11,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 )
 
-// ContentType is that of a stream.
+// ContentType is the content type of a stream.
 const ContentType = "application/vnd.kafka-tunnel.tap"
 
 // magic begins a stream. Its number changes with the format.
@@ -86,7 +86,7 @@ type Message struct {
 // The bytes are those of the frame without the gaps, up to the end of the payload.
 type Writer struct {
 	w   io.Writer
-	buf []byte // of all but the bytes of a frame
+	buf []byte // for everything except the bytes of a frame
 }
 
 // NewWriter begins a stream.
@@ -140,12 +140,12 @@ func (w *Writer) Dropped(n uint64) error {
 	return w.write(binary.BigEndian.AppendUint64(append(w.buf[:0], 0, 0, 0, 0, kindDropped), n), 0)
 }
 
-// End writes why no more follows.
+// End writes why no more messages follow.
 func (w *Writer) End(why string) error {
 	return w.write(append(append(w.buf[:0], 0, 0, 0, 0, kindEnd), why...), 0)
 }
 
-// write writes a message, of which so many bytes follow.
+// write writes the head of a message, which is followed by the given number of bytes.
 func (w *Writer) write(b []byte, follow int) error {
 	binary.BigEndian.PutUint32(b, uint32(len(b)-messageHead+follow))
 	w.buf = b
@@ -153,10 +153,10 @@ func (w *Writer) write(b []byte, follow int) error {
 	return err
 }
 
-// ErrFormat is wrapped by errors about a stream that is not in the format of [Writer].
-var ErrFormat = errors.New("the frames are in a format that this version of kafka-tunnel does not know")
+// ErrFormat is wrapped by errors about a stream that does not have the format of [Writer].
+var ErrFormat = errors.New("this version of kafka-tunnel does not support the format of the frames")
 
-// A Reader reads what a [Writer] writes, from a process that may be of another version.
+// A Reader reads the stream of a [Writer], from a process that may have another version.
 type Reader struct {
 	r       io.Reader
 	begun   bool
@@ -166,8 +166,8 @@ type Reader struct {
 // NewReader returns a Reader. It does not buffer.
 func NewReader(r io.Reader) *Reader { return &Reader{r: r} }
 
-// Next returns the next message. Its frame is valid until the call after it. The error is
-// [io.EOF] at the end of the stream, wraps [ErrFormat], or is that of the stream.
+// Next returns the next message. Its frame is valid until the next call. The error is [io.EOF]
+// at the end of the stream, wraps [ErrFormat], or is that of the underlying reader.
 func (r *Reader) Next() (Message, error) {
 	if !r.begun {
 		var begin [len(magic)]byte
@@ -175,7 +175,7 @@ func (r *Reader) Next() (Message, error) {
 			return Message{}, err
 		}
 		if string(begin[:]) != magic {
-			return Message{}, fmt.Errorf("%w: it begins with %q", ErrFormat, begin)
+			return Message{}, fmt.Errorf("%w: the stream begins with %q", ErrFormat, begin)
 		}
 		r.begun = true
 	}

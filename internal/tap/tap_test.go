@@ -215,11 +215,11 @@ func TestQuery(t *testing.T) {
 		t.Errorf("%+v %v", got, err)
 	}
 	for query, want := range map[string]string{
-		"api=Nonsense": `"Nonsense" is no API`,
+		"api=Nonsense": `unknown API "Nonsense"`,
 		"node=x":       "neither an id nor bootstrap",
-		"conn=-1":      "not the number of a connection",
+		"conn=-1":      "not a connection number",
 		"errors=maybe": "true or false",
-		"topic=orders": `"topic" is not understood`,
+		"topic=orders": `unknown parameter "topic"`,
 	} {
 		q, err := url.ParseQuery(query)
 		if err != nil {

@@ -8,19 +8,19 @@ import (
 	"sync/atomic"
 )
 
-// A Filter chooses the frames that are shown, and what is sent of them.
+// A Filter selects the frames that are shown, and which bytes of them are sent.
 type Filter struct {
 	APIs  []int16 // keys; empty: all, and SASL tokens
 	Nodes []string
 	Conns []uint64
-	// Errors asks for responses with an error code, or which cannot be read. Here it leaves out
-	// requests and tokens; the viewer, which decodes, does the rest.
+	// Errors selects responses with an error code, or that cannot be decoded. The tap only
+	// leaves out requests and tokens; the viewer, which decodes, filters the rest.
 	Errors  bool
-	Bodies  bool // of requests, too
-	Records bool // in bodies
+	Bodies  bool // including those of requests
+	Records bool // records within bodies
 }
 
-// matches reports whether a frame may be shown. Errors are not known here.
+// matches reports whether a frame may be shown. It cannot check for error codes.
 func (f *Filter) matches(one *Frame) bool {
 	return (len(f.APIs) == 0 || !one.Token && slices.Contains(f.APIs, one.Key)) &&
 		(len(f.Nodes) == 0 || slices.Contains(f.Nodes, one.Connection.Node)) &&
@@ -28,8 +28,8 @@ func (f *Filter) matches(one *Frame) bool {
 		(!f.Errors || !one.Request && !one.Token)
 }
 
-// ErrReplaced ends a viewer when another one has begun.
-var ErrReplaced = errors.New("another viewer watches now")
+// ErrReplaced ends a viewer when another one starts.
+var ErrReplaced = errors.New("another viewer has started")
 
 // ErrClosed ends a viewer that was closed, or whose tunnel was.
 var ErrClosed = errors.New("closed")
@@ -42,24 +42,24 @@ type Viewer struct {
 	dropped atomic.Uint64
 
 	mu    sync.Mutex
-	held  int  // guarded by mu: bytes that frames have room for, until Next is called after them
-	ended bool // guarded by mu: nothing is held any more
-	last  int  // of the frame that Next returned; owned by the caller of Next
+	held  int  // guarded by mu: bytes admitted for frames, until the call of Next after they were returned
+	ended bool // guarded by mu: no more bytes are held
+	last  int  // size of the frame that Next returned; owned by the caller of Next
 
 	once sync.Once
 	done chan struct{}
 	err  error // why it ended; set before done is closed
 }
 
-// Done is closed when no more frames come.
+// Done is closed when no more frames follow.
 func (v *Viewer) Done() <-chan struct{} { return v.done }
 
-// Waiting reports whether there are frames that Next has not returned.
+// Waiting reports whether there are frames that Next has not returned yet.
 func (v *Viewer) Waiting() bool { return len(v.queue) > 0 }
 
-// Next waits for a frame, which is held until the next call. It is without what must not leave
-// the process. It is nil when frames were dropped and none has come since; then, dropped is
-// their number. The error is [ErrReplaced], [ErrClosed] or that of ctx.
+// Next waits for a frame, which is held until the next call. The frame does not contain what
+// must not leave the process. It is nil if frames were dropped and none has arrived since;
+// dropped is then their number. The error is [ErrReplaced], [ErrClosed] or that of ctx.
 func (v *Viewer) Next(ctx context.Context) (f *Frame, dropped uint64, err error) {
 	v.release(v.last)
 	v.last = 0
@@ -87,7 +87,7 @@ func (v *Viewer) take(f *Frame) *Frame {
 	return f
 }
 
-// admit reports whether n bytes more may be held.
+// admit reports whether n more bytes may be held.
 func (v *Viewer) admit(n int) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -98,8 +98,8 @@ func (v *Viewer) admit(n int) bool {
 	return true
 }
 
-// release returns n bytes that were admitted. Those of a viewer that has ended were returned
-// already.
+// release returns n bytes that were admitted. Those of a viewer that has ended have been
+// returned already.
 func (v *Viewer) release(n int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -112,7 +112,7 @@ func (v *Viewer) release(n int) {
 	}
 }
 
-// show puts a frame into the queue, or counts it.
+// show adds a frame to the queue, or counts it as dropped.
 func (v *Viewer) show(f *Frame) {
 	f.Dropped = v.dropped.Swap(0)
 	select {
@@ -123,7 +123,7 @@ func (v *Viewer) show(f *Frame) {
 	}
 }
 
-// Close ends it.
+// Close ends the viewer.
 func (v *Viewer) Close() {
 	v.tap.viewer.CompareAndSwap(v, nil)
 	v.end(ErrClosed)
@@ -131,7 +131,7 @@ func (v *Viewer) Close() {
 
 func (v *Viewer) end(err error) {
 	v.once.Do(func() {
-		// Frames that pumps are still copying, and those in the queue, are not read any more.
+		// Frames that pumps are still copying, and those in the queue, are never read.
 		v.mu.Lock()
 		v.ended = true
 		if v.held > 0 && v.tap.Release != nil {
@@ -144,7 +144,7 @@ func (v *Viewer) end(err error) {
 	})
 }
 
-// Begin notes that a frame has begun to pass; nil: it is not shown.
+// Begin returns a capture for a frame that begins to pass; nil: it is not shown.
 func (v *Viewer) Begin(f Frame) *Capture {
 	if !v.filter.matches(&f) {
 		return nil

@@ -6,29 +6,29 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 )
 
-// Withheld is why the body of a frame does not leave the process, or not all of it.
+// Withheld is why the body of a frame, or a part of it, does not leave the process.
 type Withheld uint8
 
 // The reasons. Their numbers are part of the stream's format.
 const (
 	Nothing       Withheld = iota
-	Secret                 // no query gets it
-	NeedsRecords           // the query asks for no records
-	endOfWithheld          // no reason
+	Secret                 // no query returns it
+	NeedsRecords           // the query does not request records
+	endOfWithheld          // not a reason
 )
 
-// secret are the APIs whose frames carry credentials or configurations, which may hold
-// passwords. Frames of an API that is not known are treated the same.
+// secret are the APIs whose frames carry credentials or configurations, which may contain
+// passwords. Frames of an unknown API are treated the same.
 var secret = []int16{
 	kafka.KeySaslHandshake, kafka.KeySaslAuthenticate,
 	32, 33, 44, // DescribeConfigs, AlterConfigs, IncrementalAlterConfigs
 	38, 39, 40, 41, // CreateDelegationToken, RenewDelegationToken, ExpireDelegationToken, DescribeDelegationToken
 	50, 51, // DescribeUserScramCredentials, AlterUserScramCredentials
-	58, // Envelope: a request inside a request
+	58, // Envelope: a request within a request
 }
 
-// upToCode returns how much of a response to a secret API is sent: the header and what precedes
-// the first error code, which is no secret and often the reason to look at such a response.
+// upToCode returns how much of a response of a secret API is sent: the header and the bytes up
+// to the first error code, which is not secret and often the reason to look at such a response.
 func upToCode(key, version int16) int {
 	const (
 		throttle = 4 // the throttle time
@@ -36,7 +36,8 @@ func upToCode(key, version int16) int {
 	)
 	header, number := 4, 4 // the number of elements of an array
 	if api, ok := kafka.Lookup(key); ok && api.Flexible(version) {
-		// Without tags, as brokers send it, and with few elements. Otherwise less is sent.
+		// Without tagged fields, as brokers send it, and with few elements. Otherwise less is
+		// sent.
 		header, number = 4+1, 1
 	}
 	switch key {
@@ -50,8 +51,8 @@ func upToCode(key, version int16) int {
 	return 0
 }
 
-// withheld reports what the API key of a frame says about its bytes. The filter decides about
-// records alone.
+// withheld reports what the API key of a frame decides about its bytes. The filter decides only
+// about records.
 func (f *Filter) withheld(one *Frame) Withheld {
 	_, known := kafka.Lookup(one.Key)
 	switch {
@@ -63,18 +64,19 @@ func (f *Filter) withheld(one *Frame) Withheld {
 	return Nothing
 }
 
-// The keys of records that are not moved over: their frames are sent whole or not at all.
+// The keys whose frames have records that are not skipped: such frames are sent whole or not at
+// all.
 const (
 	keyFetchSnapshot = 59
-	keyPushTelemetry = 72 // what applications measure
+	keyPushTelemetry = 72 // metrics of applications
 )
 
 func hasRecords(one *Frame) bool {
 	return kafka.HasRecords(one.Request, one.Key) || !one.Request && one.Key == keyFetchSnapshot || one.Request && one.Key == keyPushTelemetry
 }
 
-// beforeRecords bounds how much of a frame with records is copied for its error codes alone.
-// What is behind it leaves by the kernel's route, and no copy is made (splice).
+// beforeRecords limits how much of a frame with records is copied only for its error codes. The
+// bytes after it pass through the kernel (splice) and are not copied.
 const beforeRecords = 16 << 10
 
 // keeps returns how many bytes of a frame are copied.
@@ -100,7 +102,7 @@ func (f *Filter) keeps(one *Frame) int {
 	return min(one.Size, most)
 }
 
-// withhold removes from a frame what must not leave the process. It works in place.
+// withhold removes bytes from a frame that must not leave the process. It works in place.
 func (f *Filter) withhold(one *Frame) {
 	one.Withheld = f.withheld(one)
 	if one.Withheld != NeedsRecords {

@@ -10,8 +10,8 @@ import (
 // gap is the space between two columns.
 const gap = 2
 
-// Table writes rows with aligned columns, in one Write. On a terminal cells are escaped; a pipe
-// or a file gets their bytes, also line breaks.
+// Table writes rows with aligned columns, in one Write. On a terminal it escapes cells; a pipe
+// or a file receives their bytes, including line breaks.
 func Table(w io.Writer, rows ...[]string) error {
 	var widths []int
 	lines := make([][]string, len(rows))
@@ -28,7 +28,7 @@ func Table(w io.Writer, rows ...[]string) error {
 			widths[j] = max(widths[j], utf8.RuneCountInString(cell))
 		}
 		for len(cells) > 0 && cells[len(cells)-1] == "" {
-			cells = cells[:len(cells)-1] // nothing follows that would need the spaces
+			cells = cells[:len(cells)-1] // no spaces after the last non-empty cell
 		}
 		lines[i] = cells
 	}

@@ -1,13 +1,13 @@
-// Package terminal keeps text of brokers, clients and files from controlling a terminal.
+// Package terminal prevents text from brokers, clients and files from controlling a terminal.
 //
-//	out := terminal.NewWriter(os.Stdout)   // escapes on a terminal; a pipe or a file gets the bytes
-//	terminal.Table(out, heading, rows)     // on a terminal a line break in a cell is escaped too
-//	terminal.Escape(topic)                 // for one line, wherever it goes
+//	out := terminal.NewWriter(os.Stdout)   // escapes on a terminal, not for a pipe or a file
+//	terminal.Table(out, heading, rows)     // on a terminal it also escapes line breaks in cells
+//	terminal.Escape(topic)                 // for one line, for any output
 //
-// What is escaped has the form of Go's strings: \x1b, \u202e, \n. Everything else that Unicode
-// calls graphic stays: letters, marks, numbers, punctuation, symbols and spaces. Escaped are
-// the control characters (C0, DEL, C1), invalid UTF-8, the separators of lines and paragraphs,
-// and the format characters: those that turn the direction of text and those without a width.
+// Escapes have the form of Go's strings: \x1b, \u202e, \n. All characters that Unicode calls
+// graphic remain: letters, marks, numbers, punctuation, symbols and spaces. Escaped are the
+// control characters (C0, DEL, C1), invalid UTF-8, the separators of lines and paragraphs, and
+// the format characters: those that change the direction of text and those without a width.
 package terminal
 
 import (
@@ -33,7 +33,7 @@ func Is(w io.Writer) bool {
 	return false
 }
 
-// Escape returns text as it may be shown within one line: line breaks and tabs are escaped too.
+// Escape returns text that is safe within one line: it also escapes line breaks and tabs.
 func Escape(text string) string {
 	if !strings.ContainsFunc(text, hostile) && utf8.ValidString(text) {
 		return text
@@ -41,11 +41,11 @@ func Escape(text string) string {
 	return string(appendEscaped(nil, []byte(text), ""))
 }
 
-// hostile reports whether a character is escaped. The replacement character is what a program
-// prints for itself; invalid UTF-8 only decodes to it.
+// hostile reports whether a character is escaped. The replacement character is not: programs
+// print it on purpose, and invalid UTF-8 only decodes to it.
 func hostile(r rune) bool { return !unicode.IsGraphic(r) }
 
-// appendEscaped appends text with all hostile characters escaped but those in kept.
+// appendEscaped appends text and escapes all hostile characters except those in kept.
 func appendEscaped(dst, text []byte, kept string) []byte {
 	for len(text) > 0 {
 		r, n := utf8.DecodeRune(text)
@@ -64,8 +64,8 @@ func appendEscaped(dst, text []byte, kept string) []byte {
 	return dst
 }
 
-// A Writer escapes what is written to a terminal, but not line feeds and tabs. What is not for
-// a terminal passes unchanged. Its methods may be called concurrently.
+// A Writer escapes text for a terminal, except line feeds and tabs. Text for other outputs is
+// unchanged. Its methods may be called concurrently.
 type Writer struct {
 	w       io.Writer
 	escapes bool
@@ -77,7 +77,7 @@ type Writer struct {
 // NewWriter returns a Writer that escapes if f is a terminal.
 func NewWriter(f *os.File) *Writer { return &Writer{w: f, escapes: Is(f)} }
 
-// NewEscaper returns a Writer that takes w for a terminal.
+// NewEscaper returns a Writer that treats w as a terminal.
 func NewEscaper(w io.Writer) *Writer { return &Writer{w: w, escapes: true} }
 
 // Write implements [io.Writer].
@@ -97,7 +97,7 @@ func (w *Writer) Write(b []byte) (int, error) {
 }
 
 // Flush writes the beginning of a character that was not completed. It does not wait for a
-// Write that is in progress: a terminal may be stopped, and the program ends all the same.
+// Write in progress: a terminal may be stopped, and the program must end all the same.
 func (w *Writer) Flush() error {
 	if !w.mu.TryLock() {
 		return nil
@@ -116,8 +116,8 @@ func (w *Writer) write(text []byte) error {
 	return err
 }
 
-// incomplete returns how many bytes at the end of text begin a character that more bytes may
-// complete.
+// incomplete returns how many bytes at the end of text are the beginning of an incomplete
+// character.
 func incomplete(text []byte) int {
 	for n := 1; n < utf8.UTFMax && n <= len(text); n++ {
 		if end := text[len(text)-n:]; utf8.RuneStart(end[0]) {

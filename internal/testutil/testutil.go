@@ -1,4 +1,4 @@
-// Package testutil is what tests of several packages share.
+// Package testutil has helpers for the tests of several packages.
 package testutil
 
 import (
@@ -45,8 +45,7 @@ func Pair(t testing.TB) (near, far *net.TCPConn) {
 	return a.(*net.TCPConn), b.(*net.TCPConn)
 }
 
-// AuthorityPEM is the certificate of an authority, PEM. It has no key and is valid for 100
-// years.
+// AuthorityPEM is a CA certificate, PEM, without its key. It is valid for 100 years.
 const AuthorityPEM = `-----BEGIN CERTIFICATE-----
 MIIBhDCCASugAwIBAgIUPQwGBiuFj0NFB2S/fuFqL1QhOXUwCgYIKoZIzj0EAwIw
 FzEVMBMGA1UEAwwMYW4gYXV0aG9yaXR5MCAXDTI2MTEyMTA3NTE1MFoYDzIxMjYx

@@ -18,7 +18,7 @@ func ParseCertificate(chain, key string) (*tls.Certificate, error) {
 	chain, key = Unfold(chain), Unfold(key)
 	switch {
 	case !hasBlock(chain, "CERTIFICATE"):
-		return nil, errors.New("certificate holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
+		return nil, errors.New("certificate contains no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
 	case !hasBlock(key, "PRIVATE KEY"):
 		return nil, errors.New("key holds no private key in PEM form (-----BEGIN PRIVATE KEY-----)")
 	}

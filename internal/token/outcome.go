@@ -50,7 +50,7 @@ func (s *Source) storeToken(t Token) {
 	s.mu.Unlock()
 
 	if outage != nil {
-		s.opts.Logger.Info("the token service gives tokens again", "after", outage.Code, "usable_until", t.UsableUntil)
+		s.opts.Logger.Info("the token service issues tokens again", "after", outage.Code, "usable_until", t.UsableUntil)
 		return
 	}
 	s.opts.Logger.Debug("token fetched", "usable_until", t.UsableUntil)

@@ -485,7 +485,7 @@ func TestStatusObserveAndLog(t *testing.T) {
 		if got := strings.Count(log.String(), "level=WARN"); got != 0 {
 			t.Errorf("%d warnings of an outage that every caller was notified of:\n%s", got, &log)
 		}
-		if !strings.Contains(log.String(), "level=INFO msg=\"the token service gives tokens again\"") {
+		if !strings.Contains(log.String(), "level=INFO msg=\"the token service issues tokens again\"") {
 			t.Errorf("the recovery is not logged:\n%s", &log)
 		}
 		svc.fails(failure.TokenUnreachable, nil)

@@ -101,7 +101,7 @@ func (p *placement) takeOver(n *node) bool {
 	if !ok {
 		return false
 	}
-	t.opts.Logger.Info("the range of broker ports is full; the port of an absent broker goes to a new one",
+	t.opts.Logger.Info("the range of broker ports is full; a new broker gets the port of an absent one",
 		"port", from.port, "from_node", from.id, "to_node", n.id)
 	if t.opts.GivenUp != nil {
 		t.opts.GivenUp(from.id)
@@ -158,7 +158,7 @@ func (p *placement) bind(n *node, port uint16) bool {
 	} else {
 		t.bindFailed(port, p.now)
 	}
-	t.opts.Logger.Debug("a broker port cannot be bound", "port", port, "error", err)
+	t.opts.Logger.Debug("could not bind a broker port", "port", port, "error", err)
 	return false
 }
 
@@ -180,5 +180,5 @@ func (t *Topology) assign(n *node, port uint16) {
 	close(t.changed)
 	t.changed = make(chan struct{})
 	t.mu.Unlock()
-	t.opts.Logger.Info("a broker has a local port", "node", n.id, "advertised", advertised, "virtual", virtual, "port", port)
+	t.opts.Logger.Info("a broker has got a local port", "node", n.id, "advertised", advertised, "virtual", virtual, "port", port)
 }

@@ -224,7 +224,7 @@ func TestOneFailurePerCode(t *testing.T) {
 	if len(failures) != 2 {
 		t.Fatalf("failures %v", failures)
 	}
-	for i, want := range []string{"localhost:9092, which would be this container and not the broker (also localhost:9093, localhost:9094, localhost:9095, localhost:9096 and 2 more)", "a:1 has no local port (node -3; also b:1)"} {
+	for i, want := range []string{"localhost:9092, which here means this container and not the broker (also localhost:9093, localhost:9094, localhost:9095, localhost:9096 and 2 more)", "a:1 has no local port (node -3; also b:1)"} {
 		if !strings.Contains(failures[i].Error(), want) {
 			t.Errorf("%q lacks %q", failures[i], want)
 		}

@@ -294,7 +294,7 @@ func (t *Topology) recordNode(n *node, e *kafka.Endpoint, target hostport.Target
 	if n.target != target && n.port != 0 {
 		id, from := n.id, n.target.String()
 		r.lines = append(r.lines, func() {
-			t.opts.Logger.Info("a broker has moved", "node", id, "from", from, "to", target.String())
+			t.opts.Logger.Info("a broker has a new address", "node", id, "from", from, "to", target.String())
 		})
 	}
 	n.advertised = advertised(e)

@@ -52,7 +52,7 @@ func (t *Topology) target(e *kafka.Endpoint, single bool, r *report) (hostport.T
 			t.implied = true
 			advertised, to := advertised(e), t.opts.Bootstrap[0].String()
 			r.lines = append(r.lines, func() {
-				t.opts.Logger.Info("the broker advertises a loopback address; it is reached at the bootstrap address",
+				t.opts.Logger.Info("the broker advertises a loopback address; the tunnel uses the bootstrap address instead",
 					"advertised", advertised, "implied_rule", `{from: "`+advertised+`", to: "`+to+`"}`)
 			})
 		}

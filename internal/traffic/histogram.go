@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// The classes of latency: four for each power of two, from 64 µs to over a minute. Their
-// width bounds the error of a percentile to a tenth.
+// The latency classes: four for each power of two, from 64 µs to over a minute. Their width
+// limits the error of a percentile to a tenth.
 const (
 	perOctave = 4
 	octaves   = 21
@@ -16,11 +16,11 @@ const (
 	firstBits = 6 // 64 µs
 )
 
-// A histogram counts latencies. It only grows; what happened in a time is the difference
-// of two samples.
+// A histogram counts latencies. It only grows; the counts of an interval are the difference of
+// two samples.
 type histogram struct {
 	class [classes]atomic.Uint32
-	other atomic.Uint32 // answered, without a latency of its own
+	other atomic.Uint32 // answered requests that have no latency of their own
 }
 
 func (h *histogram) add(d time.Duration) { h.class[classOf(d)].Add(1) }
@@ -65,7 +65,7 @@ func (n *Node) sample(now time.Time) sample {
 	return s
 }
 
-// counts are the answers of a time by class.
+// counts are the answers of an interval by class.
 type counts struct {
 	class    [classes]uint32
 	measured int
@@ -75,7 +75,7 @@ type counts struct {
 func (s *sample) since(before *sample) counts {
 	var c counts
 	for i := range c.class {
-		c.class[i] = s.class[i] - before.class[i] // also when it has overflowed
+		c.class[i] = s.class[i] - before.class[i] // correct even after an overflow
 		c.measured += int(c.class[i])
 	}
 	return c
@@ -88,7 +88,7 @@ func (c *counts) add(other *counts) {
 	c.measured += other.measured
 }
 
-// percentile returns the latency below which a part of the answers is.
+// percentile returns the latency below which the given share of the answers is.
 func (c *counts) percentile(part float64) time.Duration {
 	if c.measured == 0 {
 		return 0

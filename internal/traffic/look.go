@@ -8,7 +8,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 )
 
-// Samples are kept every ten seconds for a minute.
+// The windows for figures: a sample every ten seconds, for a minute.
 const (
 	windows     = 7
 	windowLasts = 10 * time.Second
@@ -17,21 +17,21 @@ const (
 // A Stall is a node that leaves requests unanswered.
 type Stall struct {
 	Node    string
-	Target  hostport.Target // of one of the clients
+	Target  hostport.Target // target of one of the clients
 	Clients int             // connections with a late request
 	Oldest  time.Duration   // how long the oldest request is late
 	Since   time.Time       // when the first late request became due
-	At      time.Time       // when one was last seen
+	At      time.Time       // when a late request was last seen
 }
 
-// Events are what a look has found to be new.
+// Events are the changes since the previous look.
 type Events struct {
 	Stalled   []Stall
 	Recovered []Stall
 }
 
-// Look looks at all connections. It is to be called about once a second while some are
-// open, or a node is unresponsive.
+// Look checks all connections. The caller calls it about once a second while connections are
+// open or a node is unresponsive.
 func (c *Cluster) Look() Events {
 	now := time.Now()
 	var e Events
@@ -66,14 +66,14 @@ func (n *Node) look(now time.Time, e *Events) {
 	}
 }
 
-// flying is what is in flight at one time.
+// flying are the requests in flight at one time.
 type flying struct {
 	requests int
 	oldest   time.Duration
 	late     Stall
 }
 
-// flight asks the open connections. The caller holds n.mu.
+// flight queries the open connections. The caller holds n.mu.
 func (n *Node) flight() flying {
 	var f flying
 	for _, c := range n.open.All() {
@@ -92,23 +92,23 @@ func (n *Node) flight() flying {
 
 func (n *Node) newest() *sample { return &n.kept[(n.next+windows-1)%windows] }
 
-// keep keeps a sample. The caller holds n.mu.
+// keep stores a sample. The caller holds n.mu.
 func (n *Node) keep(now time.Time) {
 	n.kept[n.next] = n.sample(now)
 	n.next = (n.next + 1) % windows
 }
 
-// Figures are what is shown of a node.
+// Figures are the figures of a node in the status.
 type Figures struct {
-	PerSecond float64       // answers in about the last minute
-	P50, P99  time.Duration // of those, zero for none
+	PerSecond float64       // answers, averaged over about the last minute
+	P50, P99  time.Duration // of those answers; zero: none
 	InFlight  int
-	Oldest    time.Duration // how long the oldest request is unanswered
+	Oldest    time.Duration // age of the oldest unanswered request
 	Resets    int           // in about the last minute
 	Total     uint64        // resets
 }
 
-// Figures returns those of all nodes together, and by name.
+// Figures returns the figures of all nodes together, and by name.
 func (c *Cluster) Figures() (together Figures, nodes map[string]Figures) {
 	now := time.Now()
 	nodes = map[string]Figures{}
@@ -144,8 +144,8 @@ func (n *Node) figures(now time.Time) (Figures, counts) {
 	return f, answers
 }
 
-// before returns the oldest sample of about the last minute before now; now itself where
-// there is none, because nothing was open for so long. The caller holds n.mu.
+// before returns the oldest sample of about the last minute before now, or now itself if there
+// is none because no connection was open for so long. The caller holds n.mu.
 func (n *Node) before(now *sample) *sample {
 	for i := range windows {
 		s := &n.kept[(n.next+i)%windows]
@@ -156,7 +156,7 @@ func (n *Node) before(now *sample) *sample {
 	return now
 }
 
-// Flight returns what is in flight: by node, without the rest of the figures.
+// Flight returns the requests in flight by node, without the other figures.
 func (c *Cluster) Flight(each func(node string, requests int, oldest time.Duration)) {
 	for _, n := range c.all() {
 		n.mu.Lock()

@@ -1,6 +1,5 @@
-// Package traffic measures what passes between clients and the nodes of one cluster:
-// rate and latency of requests, those in flight, the oldest one that is unanswered, and
-// resets.
+// Package traffic measures the traffic between clients and the nodes of one cluster: rate and
+// latency of requests, requests in flight, the age of the oldest, and resets.
 //
 //	n := cluster.Node("1")              // once per connection; "bootstrap" until it is known
 //	n.Open(&conn, inFlight)             // once the broker is reached
@@ -8,12 +7,12 @@
 //	conn.Close()
 //	events := cluster.Look()            // once a second while connections are open
 //
-// What is called per response is one addition to a counter of its latency class, without
-// a lock or an allocation. All else is found by looking at what is open: a look asks each
-// connection for its requests in flight.
+// The work for each response is one addition to the counter of its latency class, without a
+// lock or an allocation. Everything else comes from a periodic look at the open connections: it
+// queries each connection for its requests in flight.
 //
-// A request that allows the broker to wait (a long poll) counts with the time beyond
-// that, and not at all if there was none.
+// A request that allows the broker to wait (a long poll) counts with the time beyond that wait,
+// or not at all if there was none.
 package traffic
 
 import (
@@ -28,21 +27,21 @@ import (
 )
 
 const (
-	// Late is how long a request may be unanswered before its node is said to be
-	// unresponsive (R22).
+	// Late is how long a request may be unanswered before its node counts as unresponsive
+	// (R22).
 	Late = 10 * time.Second
-	// calm is after how long without a late request a node counts as recovered although
-	// none was answered in time.
+	// calm is how long after the last late request a node counts as recovered although no
+	// request was answered in time.
 	calm = time.Minute
 )
 
-// InFlight is an open connection: how many of its requests are unanswered, and for how
-// long the oldest one is.
+// InFlight is an open connection: how many of its requests are unanswered, and how long the
+// oldest has been.
 type InFlight interface {
 	InFlight() (n int, oldest time.Duration)
 }
 
-// Cluster is the traffic of one cluster. The zero value has none.
+// Cluster is the traffic of one cluster. The zero value is ready to use.
 type Cluster struct {
 	mu    sync.Mutex
 	nodes map[string]*Node
@@ -88,22 +87,22 @@ type Node struct {
 	name    string
 	latency histogram
 	resets  atomic.Uint64
-	inTime  atomic.Bool // a request was answered in time since the last look
+	inTime  atomic.Bool // a request was answered in time since the previous look
 
 	mu    sync.Mutex
 	open  set.Set[*Conn]
-	kept  [windows]sample // the newest ones, in a ring
-	next  int             // where the next one goes
-	stall *Stall          // nil: requests are answered in time
-	late  time.Time       // when a request was last seen to be late
+	kept  [windows]sample // the newest ones, a ring buffer
+	next  int             // index of the next one
+	stall *Stall          // nil: the node answers requests in time
+	late  time.Time       // when a late request was last seen
 }
 
-// Conn is one connection, a part of what its owner keeps of it.
+// Conn is one connection, embedded by its owner.
 type Conn struct {
 	set.Member // of Node.open
 
 	Target   hostport.Target // set before Open
-	node     *Node           // nil: it was not opened
+	node     *Node           // nil: not opened
 	inFlight InFlight
 }
 
@@ -113,7 +112,7 @@ func (n *Node) Open(c *Conn, inFlight InFlight) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if now := time.Now(); now.Sub(n.newest().at) >= windowLasts {
-		n.keep(now) // no look has, because nothing was open
+		n.keep(now) // the previous sample is old if no connection was open
 	}
 	n.open.Add(c)
 }
@@ -128,8 +127,8 @@ func (c *Conn) Close() bool {
 	return c.node.open.Remove(c)
 }
 
-// Answered counts a response with the time that it took and that which the request
-// allowed the broker to wait.
+// Answered counts a response with its latency and the time for which the request allowed the
+// broker to wait.
 func (n *Node) Answered(took, wait time.Duration) {
 	if wait > 0 {
 		if took -= wait; took <= 0 {
@@ -143,5 +142,5 @@ func (n *Node) Answered(took, wait time.Duration) {
 	}
 }
 
-// Reset counts a connection that was reset on the broker's side.
+// Reset counts a connection that the broker's side reset.
 func (n *Node) Reset() { n.resets.Add(1) }

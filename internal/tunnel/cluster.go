@@ -108,7 +108,7 @@ func (cl *cluster) bindHomes(ctx context.Context) {
 		if owner := owners[port]; owner != "" {
 			err = fmt.Errorf("%w, held by %s", err, owner)
 		}
-		cl.tunnel.logger.Warn("a broker port is taken; its broker gets another one", "cluster", cl.cfg.Name, "port", port, "error", err)
+		cl.tunnel.logger.Warn("a broker port is already in use; the broker gets another port", "cluster", cl.cfg.Name, "port", port, "error", err)
 	}
 }
 
@@ -118,13 +118,13 @@ func (cl *cluster) bindHomes(ctx context.Context) {
 // subscriber.
 func (cl *cluster) explain(f *failure.Failure) *failure.Failure {
 	if w := cl.route.Load(); f.Code == failure.ConnectorAway && w != nil && w.cfg.Tenant != "" {
-		return f.With(strings.TrimPrefix(f.Detail+"; the subaccount is that of tenant "+w.cfg.Tenant, "; "))
+		return f.With(strings.TrimPrefix(f.Detail+"; subaccount: that of tenant "+w.cfg.Tenant, "; "))
 	}
 	if f.Code != failure.AccessNotAllowed || cl.topo == nil {
 		return f
 	}
 	if advertised, ok := cl.topo.Advertised(f.Target, f.LocationID); ok {
-		return f.With(f.Detail + `; the broker advertises ` + advertised + `; if it is exposed by another name: KAFKA_TUNNEL_ADDRESS_MAP=[{from: "` + advertised + `", to: "VIRTUAL-HOST:PORT"}]`)
+		return f.With(f.Detail + `; the broker advertises ` + advertised + `; if the Cloud Connector exposes it under another name: KAFKA_TUNNEL_ADDRESS_MAP=[{from: "` + advertised + `", to: "VIRTUAL-HOST:PORT"}]`)
 	}
 	return f
 }

@@ -109,7 +109,7 @@ func (c *credentials) replace(ctx context.Context, read config.Token) {
 	for name := range c.tenants {
 		fetch, err := c.fetcher(read, name)
 		if err != nil {
-			c.tunnel.logger.WarnContext(ctx, "the credentials have changed and cannot be used; the old ones serve on", "source", c.name, "error", err)
+			c.tunnel.logger.WarnContext(ctx, "the credentials have changed but are not valid; the tunnel keeps the old ones", "source", c.name, "error", err)
 			return
 		}
 		fetchers[name] = fetch
@@ -122,7 +122,7 @@ func (c *credentials) replace(ctx context.Context, read config.Token) {
 		c.certificate.ends.Store(until.Unix())
 		c.tunnel.metrics.CertificateExpiry(c.name, until)
 	}
-	c.tunnel.logger.InfoContext(ctx, "the credentials have changed and are used from now on", "source", c.name)
+	c.tunnel.logger.InfoContext(ctx, "the credentials have changed; the tunnel uses the new ones", "source", c.name)
 }
 
 // status shows all tenants, by name.
@@ -166,7 +166,7 @@ func (t *Tunnel) reloadCredentials(ctx context.Context, o Options) {
 		}
 		read, err := o.Reload()
 		if err != nil {
-			t.logger.DebugContext(ctx, "the credentials cannot be read again", "error", err)
+			t.logger.DebugContext(ctx, "the credentials could not be read again", "error", err)
 			continue
 		}
 		if t.proxyTokens != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/tokenservice"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 )
 
 // TestEveryKindOfCredentials: a record passes with every kind of credentials.
@@ -238,7 +239,7 @@ func TestAnExpiredCertificate(t *testing.T) {
 // expiry.
 func TestWarningsOfACertificate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log logBuffer
+		var log testutil.Output
 		c := newCertificate("my-connectivity", time.Now().Add(7*24*time.Hour), textLogger(&log))
 		go c.watch(t.Context())
 		time.Sleep(5*24*time.Hour - time.Hour) // synctest
@@ -328,7 +329,7 @@ func TestRotation(t *testing.T) {
 			})
 			test.rotate(t, bed.lab, write)
 			send("after")
-			if text := bed.log.String(); !strings.Contains(text, "the credentials have changed and are used from now on") || strings.Contains(text, "s3cr3t") {
+			if text := bed.log.String(); !strings.Contains(text, "the credentials have changed; the tunnel uses the new ones") || strings.Contains(text, "s3cr3t") {
 				t.Error("the log lacks the change, or shows a secret")
 			}
 		})

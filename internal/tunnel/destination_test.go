@@ -67,7 +67,7 @@ func TestADestinationThatChanges(t *testing.T) {
 	ask(dialRaw(t, strings.Replace(node.Local, "localhost", "127.0.0.1", 1)), "a new one at the broker's port")
 	ask(open, "the old one")
 	bed.roundTrip(t, "another", 10)
-	if !strings.Contains(bed.log.String(), "the destination has changed and is used from now on") {
+	if !strings.Contains(bed.log.String(), "the destination has changed; the tunnel uses the new values") {
 		t.Error("the change is not logged")
 	}
 }
@@ -103,7 +103,7 @@ func TestTheLastGoodValue(t *testing.T) {
 			})
 			bed.roundTrip(t, "other", 1)
 			status, body := bed.get(t, "/readyz")
-			if w := readiness(t, body).Warnings; status != http.StatusOK || len(w) != 1 || !contains(w[0], "serves on", string(test.code)) {
+			if w := readiness(t, body).Warnings; status != http.StatusOK || len(w) != 1 || !contains(w[0], "uses the values of its destination from", string(test.code)) {
 				t.Errorf("/readyz: %d %s", status, body)
 			}
 			if bed.counter(t, "failures_total", "code")[string(test.code)] == 0 {

@@ -161,7 +161,7 @@ func (cl *cluster) stateChanged(ctx context.Context, c health.Change) {
 	level := map[health.State]slog.Level{health.Ready: slog.LevelInfo, health.Degraded: slog.LevelWarn, health.Down: slog.LevelError}[c.To]
 	text := map[health.State]string{
 		health.Ready:    "the brokers can be reached",
-		health.Degraded: "the brokers can be reached only in part",
+		health.Degraded: "only some of the brokers can be reached",
 		health.Down:     "the brokers cannot be reached",
 	}[c.To]
 	args := []any{"cluster", cl.cfg.Name, "state", c.To.String(), "was", c.From.String(), "for", c.Lasted.Round(100 * time.Millisecond)}

@@ -18,6 +18,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/config"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/logging"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -26,29 +27,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type testbed struct {
 	*Tunnel
 	lab *lab.Landscape
-	log *logBuffer
-}
-
-// logBuffer keeps everything that was logged, at debug level.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+	log *testutil.Output
 }
 
 // textLogger returns a logger that writes everything.
-func textLogger(l *logBuffer) *slog.Logger {
+func textLogger(l *testutil.Output) *slog.Logger {
 	return slog.New(logging.Numbered(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug})))
 }
 
@@ -76,7 +59,7 @@ func newTestbedFrom(t *testing.T, o lab.Options, input func(*lab.Landscape) conf
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = services.Close() })
-	bed := &testbed{lab: services, log: &logBuffer{}}
+	bed := &testbed{lab: services, log: &testutil.Output{}}
 	in := input(services)
 	in.Environ = append(in.Environ, "KAFKA_TUNNEL_ADMIN_LISTEN=127.0.0.1:0")
 	effective, err := config.Resolve(in)

@@ -56,15 +56,15 @@ func (t *Tunnel) limit(memory int64) int {
 // process allow, 0 if neither is known, and a warning if that number is small.
 func defaultLimit(descriptors, sockets int, memory int64) (limit int, warning string) {
 	limit = listener.DefaultLimit(descriptors, sockets)
-	cause := fmt.Sprintf("the process may open %d file descriptors, its ports take %d, and each connection takes two; raise the limit of descriptors (ulimit -n)", descriptors, sockets)
+	cause := fmt.Sprintf("the process may open %d file descriptors, its ports use %d, and each connection uses two; raise the limit of file descriptors (ulimit -n)", descriptors, sockets)
 	if byMemory := int(memory / 2 / connectionMemory); memory > 0 && (limit == 0 || byMemory < limit) {
 		limit = max(byMemory, 1)
-		cause = fmt.Sprintf("the memory limit is %d KiB, and half of it is for connections at %d KiB each; raise the memory limit", memory>>10, connectionMemory>>10)
+		cause = fmt.Sprintf("the memory limit is %d KiB, half of it is for connections, and each uses up to %d KiB; raise the memory limit", memory>>10, connectionMemory>>10)
 	}
 	if limit == 0 || limit >= smallLimit {
 		return limit, ""
 	}
-	return limit, fmt.Sprintf("only %d client connections may be open at a time: %s, or set limits.max_connections", limit, cause)
+	return limit, fmt.Sprintf("only %d client connections may be open at the same time: %s, or set limits.max_connections", limit, cause)
 }
 
 // connectionsExhausted is the failure while the limit of connections is reached.

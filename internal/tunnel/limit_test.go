@@ -39,7 +39,7 @@ func TestDefaultLimit(t *testing.T) {
 // TestASmallDefaultLimit: a small default limit causes a warning in the log and in
 // /status; a configured small limit causes none.
 func TestASmallDefaultLimit(t *testing.T) {
-	const text = "client connections may be open at a time"
+	const text = "client connections may be open at the same time"
 	for name, tt := range map[string]struct {
 		memory int64
 		env    []string
@@ -65,7 +65,7 @@ func TestAFullLimit(t *testing.T) {
 	warned := func() bool {
 		_, body := bed.get(t, "/status")
 		for _, warning := range parsed(t, body).Warnings {
-			if contains(warning, "the limit of 2 client connections is reached", "2 are open", "["+string(failure.ConnectionsExhausted)+"]", "limits.max_connections") {
+			if contains(warning, "the limit of 2 client connections has been reached", "2 are open", "["+string(failure.ConnectionsExhausted)+"]", "limits.max_connections") {
 				return true
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/failure"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/hostport"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/topology"
 )
 
@@ -32,7 +33,7 @@ func directWith(t *testing.T, change func(*Options), more ...string) *testbed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bed := &testbed{log: &logBuffer{}}
+	bed := &testbed{log: &testutil.Output{}}
 	options := Options{Config: effective.Config, Version: "test", Logger: textLogger(bed.log), FirstToken: -1}
 	change(&options)
 	bed.Tunnel, err = Start(context.WithoutCancel(t.Context()), options)

@@ -57,7 +57,7 @@ func TestAChangedDestinationKeepsTheGate(t *testing.T) {
 		"Address": "tcp://kafka-1.onprem.invalid:9092", "kafka-tunnel.address_map": `[{from: "kafka-9.onprem.invalid:9092", to: "kafka-1.onprem.invalid:9092"}]`,
 	})
 	await(t, "the change", func() bool {
-		return strings.Contains(bed.log.String(), "the destination has changed and is used from now on")
+		return strings.Contains(bed.log.String(), "the destination has changed; the tunnel uses the new values")
 	}, nil)
 	if _, body := bed.get(t, "/status"); !shut(body) {
 		t.Errorf("the gate of the new route is not shut: %s", body)

@@ -50,7 +50,7 @@ func (cl *cluster) probe(ctx context.Context) {
 		}
 		last = time.Now()
 		if err := cl.probeAll(ctx); err != nil {
-			cl.tunnel.logger.Debug("a probe has failed", "cluster", cl.cfg.Name, "error", err)
+			cl.tunnel.logger.Debug("a probe failed", "cluster", cl.cfg.Name, "error", err)
 		}
 	}
 }
@@ -117,7 +117,7 @@ func (cl *cluster) probeRoute(ctx context.Context, dial func(context.Context, *r
 }
 
 // errTLS is a TLS alert in place of a response.
-var errTLS = errors.New("the answer is a TLS alert")
+var errTLS = errors.New("the response is a TLS alert")
 
 // probeFailure returns the catalogue's failure for what was received in place of an
 // answer.
@@ -151,7 +151,7 @@ func exchange(conn net.Conn) error {
 	}
 	size := binary.BigEndian.Uint32(head[:])
 	if size < 10 || int64(size) > int64(kafka.WholeBound(kafka.KeyApiVersions)) || binary.BigEndian.Uint32(head[4:]) != 1 {
-		return fmt.Errorf("the answer is not one to ApiVersions")
+		return fmt.Errorf("the response is not an ApiVersions response")
 	}
 	_, err = io.CopyN(io.Discard, conn, int64(size)-4)
 	return err

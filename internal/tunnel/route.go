@@ -101,9 +101,9 @@ func (cl *cluster) applyDestination(ctx context.Context, said map[string]string)
 	if err != nil {
 		return err
 	}
-	word := "the destination is read"
+	word := "the destination was read"
 	if cl.route.Load() != nil {
-		word = "the destination has changed and is used from now on"
+		word = "the destination has changed; the tunnel uses the new values"
 	}
 	cl.topo.Follow(w.names())
 	if cl.route.Swap(w) != nil {
@@ -147,7 +147,7 @@ func (cl *cluster) warnings(now time.Time) []string {
 		return nil
 	}
 	return []string{
-		"cluster " + cl.cfg.Name + ": what its destination said " + now.Sub(st.ReadAt).Round(time.Second).String() + " ago serves on: " +
+		"cluster " + cl.cfg.Name + ": the tunnel uses the values of its destination from " + now.Sub(st.ReadAt).Round(time.Second).String() + " ago: " +
 			st.Failure.Error() + " [" + string(st.Failure.Code) + "]. " + st.Failure.Advice(),
 	}
 }

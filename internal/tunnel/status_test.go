@@ -91,7 +91,7 @@ func TestStatusOfAnOutage(t *testing.T) {
 		t.Errorf("the failure's line %q names none of the connections %v", line, numbers)
 	}
 	var text strings.Builder
-	if err := admin.Render(&text, s); err != nil || !strings.Contains(text.String(), "the way by PLANT is shut for") {
+	if err := admin.Render(&text, s); err != nil || !strings.Contains(text.String(), "no new connections through PLANT for") {
 		t.Errorf("as text: %v\n%s", err, &text)
 	}
 	text.Reset()
@@ -132,7 +132,7 @@ func TestStatusOfAFailingAddress(t *testing.T) {
 		t.Errorf("paused %+v, gates %+v", c.Paused, c.Gates)
 	}
 	var text strings.Builder
-	if err := admin.Render(&text, parsed(t, body)); err != nil || !strings.Contains(text.String(), "is in trouble for") {
+	if err := admin.Render(&text, parsed(t, body)); err != nil || !strings.Contains(text.String(), "has been failing for") {
 		t.Errorf("as text: %v\n%s", err, &text)
 	}
 }
@@ -148,7 +148,7 @@ func TestStatusNamesCappedVersions(t *testing.T) {
 	}
 	var text strings.Builder
 	s := admin.Status{Clusters: []admin.ClusterStatus{{Capped: got}}}
-	if err := admin.Render(&text, s); err != nil || !strings.Contains(text.String(), "Produce: the brokers know version 99, clients are offered up to 13") ||
+	if err := admin.Render(&text, s); err != nil || !strings.Contains(text.String(), "Produce: the brokers support version 99, clients are offered up to 13") ||
 		!strings.Contains(text.String(), "offered none") {
 		t.Errorf("as text: %v\n%s", err, &text)
 	}

@@ -47,7 +47,7 @@ func TestATakenPort(t *testing.T) {
 	}
 
 	bed := direct(t, fmt.Sprintf("KAFKA_TUNNEL_BROKER_PORTS=%d-%d", port, port))
-	if log := bed.log.String(); !contains(log, "level=WARN", "a broker port is taken", fmt.Sprintf("port=%d", port)) ||
+	if log := bed.log.String(); !contains(log, "level=WARN", "a broker port is already in use", fmt.Sprintf("port=%d", port)) ||
 		runtime.GOOS == "linux" && !strings.Contains(log, owner) {
 		t.Error("the warning is missing")
 	}

@@ -171,7 +171,7 @@ func (t *Tunnel) start(ctx context.Context, o Options) error {
 
 func (t *Tunnel) serveAdmin(ctx context.Context, endpoints *admin.Server, sockets []net.Listener) {
 	if err := endpoints.Serve(ctx, sockets...); err != nil {
-		t.logger.Error("the admin endpoints have ended", "error", err)
+		t.logger.Error("the admin server has stopped", "error", err)
 	}
 }
 
@@ -237,7 +237,7 @@ func (t *Tunnel) Drain(ctx context.Context) {
 	begin := time.Now()
 	ctx, cancel := context.WithDeadline(ctx, begin.Add(t.cfg.Drain.Timeout))
 	defer cancel()
-	t.logger.Info("stopping; ports stay open while connections end", "timeout", t.cfg.Drain.Timeout, "connections", t.server.Activity().Open)
+	t.logger.Info("stopping; ports stay open until the connections have ended", "timeout", t.cfg.Drain.Timeout, "connections", t.server.Activity().Open)
 	for {
 		wait := t.quietFor(begin)
 		if wait <= 0 {
@@ -247,7 +247,7 @@ func (t *Tunnel) Drain(ctx context.Context) {
 		case <-time.After(wait):
 		case <-ctx.Done():
 			if n := t.server.Activity().Open; n > 0 {
-				t.logger.Info("connections are still open and will be cut", "connections", n)
+				t.logger.Info("closing connections that are still open", "connections", n)
 			}
 			return
 		}

@@ -9,7 +9,7 @@ import (
 )
 
 // errOwn is the cause of the failure own_address.
-var errOwn = errors.New("this process listens there itself")
+var errOwn = errors.New("this process itself listens on it")
 
 // refuseOwn is a [net.Dialer.ControlContext], which is called with each resolved address
 // before it is connected to. It refuses those on which the process itself listens: such a

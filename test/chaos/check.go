@@ -6,12 +6,12 @@ import (
 	"slices"
 )
 
-// Rules say what a topic owes its producers. Whatever they say, a record that is
-// spoilt, in the wrong partition, or was never sent is a problem.
+// Rules are the guarantees of a topic for its producers. In addition, a record that is
+// corrupted, in the wrong partition, or was never sent is always a problem.
 type Rules struct {
-	Lossless bool // every acknowledged record is there
-	Once     bool // no record is there twice
-	Ordered  bool // the records of a stream are there in the order in which they were sent
+	Lossless bool // every acknowledged record is in the topic
+	Once     bool // no record is in the topic twice
+	Ordered  bool // the records of a stream are in the order in which they were sent
 }
 
 // The rules by kind of producer.
@@ -19,7 +19,7 @@ func rulesIdempotent() Rules { return Rules{Lossless: true, Once: true, Ordered:
 func rulesAcks1() Rules      { return Rules{Lossless: true} }
 func rulesAcks0() Rules      { return Rules{} }
 
-// A Log is the records of a topic, by partition, in their order.
+// A Log has the records of a topic, by partition, in order.
 type Log map[int32][]Value
 
 // A Value is one record that was read.
@@ -28,7 +28,7 @@ type Value struct {
 	Bytes  []byte
 }
 
-// maxProblems bounds what one check tells in detail.
+// maxProblems limits the problems that one check reports in detail.
 const maxProblems = 20
 
 // findings collects problems, the first ones in detail.
@@ -52,9 +52,8 @@ func (f *findings) all() []string {
 	return f.list
 }
 
-// CheckLog compares a topic with what its producers know, and counts losses and
-// duplicates that the rules allow. Records of transactions are for
-// [CheckCommitted].
+// CheckLog compares a topic with the ledger of its producers, and counts losses and duplicates
+// that the rules allow. Records of transactions are for [CheckCommitted].
 func CheckLog(rules Rules, l *Ledger, log Log) (problems []string, c Counts) {
 	c = l.Counts()
 	l.mu.Lock()
@@ -64,10 +63,10 @@ func CheckLog(rules Rules, l *Ledger, log Log) (problems []string, c Counts) {
 		if times > 1 {
 			c.Duplicates++
 			if rules.Once {
-				f.add("%s is there again at offset %d", m, offset)
+				f.add("%s is a duplicate at offset %d", m, offset)
 			}
 		} else if after && rules.Ordered {
-			f.add("%s at offset %d comes after a later one", m, offset)
+			f.add("%s at offset %d follows a later one", m, offset)
 		}
 	})
 	c.Read = seen.read
@@ -78,16 +77,16 @@ func CheckLog(rules Rules, l *Ledger, log Log) (problems []string, c Counts) {
 			}
 			c.Lost++
 			if rules.Lossless {
-				f.add("%s was acknowledged and is lost", Mark{Stream: s, Seq: uint64(seq)})
+				f.add("%s was acknowledged but is lost", Mark{Stream: s, Seq: uint64(seq)})
 			}
 		}
 	}
 	return f.all(), c
 }
 
-// CheckCommitted compares what read_committed shows of a topic with the outcomes
-// of the transactions: committed ones are there exactly once and in order,
-// aborted ones are not, and of one whose end was never confirmed all or nothing.
+// CheckCommitted compares the records of a topic with read_committed with the outcomes of the
+// transactions: the records of committed ones are in it exactly once and in order, those of
+// aborted ones are not, and of one whose end was never confirmed all or none are.
 func CheckCommitted(l *Ledger, log Log) (problems []string, c Counts) {
 	c = l.Counts()
 	l.mu.Lock()
@@ -98,9 +97,9 @@ func CheckCommitted(l *Ledger, log Log) (problems []string, c Counts) {
 		case l.txns[m.Txn] == aborted:
 			f.add("%s at offset %d was aborted", m, offset)
 		case times > 1:
-			f.add("%s is there again at offset %d", m, offset)
+			f.add("%s is a duplicate at offset %d", m, offset)
 		case after:
-			f.add("%s at offset %d comes after a later one", m, offset)
+			f.add("%s at offset %d follows a later one", m, offset)
 		}
 	})
 	c.Read = seen.read
@@ -111,27 +110,27 @@ func CheckCommitted(l *Ledger, log Log) (problems []string, c Counts) {
 			if seen.times[s][seq] > 0 {
 				there[e.txn]++
 			} else if l.txns[e.txn] == committed {
-				f.add("%s was committed and is lost", Mark{Stream: s, Seq: uint64(seq), Txn: e.txn})
+				f.add("%s was committed but is lost", Mark{Stream: s, Seq: uint64(seq), Txn: e.txn})
 			}
 		}
 	}
 	for _, txn := range slices.Sorted(maps.Keys(size)) {
 		if l.txns[txn] == unknown && there[txn] != 0 && there[txn] != size[txn] {
-			f.add("transaction %d, whose end was not confirmed, is there in part: %d of %d records", txn, there[txn], size[txn])
+			f.add("transaction %d, whose end was not confirmed, is incomplete: %d of %d records", txn, there[txn], size[txn])
 		}
 	}
 	return f.all(), c
 }
 
-// seen is what a walk has met.
+// seen is the state of a walk.
 type seen struct {
 	read  int
 	times map[Stream][]int // by stream and number
 }
 
-// walk goes through a log. It reports records that are spoilt, misplaced or made
-// up, and calls visit for all others: the how manieth time, and whether a later
-// record of the stream was met before. The caller holds the ledger's lock.
+// walk visits all records of a log. It reports records that are corrupted, misplaced or were
+// never sent, and calls visit for all others, with the number of earlier copies and whether a
+// later record of the stream was before it. The caller holds the ledger's lock.
 func (l *Ledger) walk(log Log, f *findings, visit func(m Mark, offset int64, times int, after bool)) seen {
 	w := seen{times: map[Stream][]int{}}
 	for s, list := range l.streams {
@@ -144,7 +143,7 @@ func (l *Ledger) walk(log Log, f *findings, visit func(m Mark, offset int64, tim
 			m, err := Decode(v.Bytes)
 			switch {
 			case err != nil:
-				f.add("the record at offset %d of partition %d is spoilt: %v", v.Offset, partition, err)
+				f.add("the record at offset %d of partition %d is corrupted: %v", v.Offset, partition, err)
 				continue
 			case m.Partition != partition:
 				f.add("%s is in partition %d, offset %d", m, partition, v.Offset)
@@ -161,7 +160,7 @@ func (l *Ledger) walk(log Log, f *findings, visit func(m Mark, offset int64, tim
 	return w
 }
 
-// sortedStreams returns the streams in an order that is always the same.
+// sortedStreams returns the streams in a fixed order.
 func sortedStreams[V any](m map[Stream]V) []Stream {
 	return slices.SortedFunc(maps.Keys(m), func(a, b Stream) int {
 		if a.Producer != b.Producer {
@@ -171,8 +170,8 @@ func sortedStreams[V any](m map[Stream]V) []Stream {
 	})
 }
 
-// CheckTransformed compares the output of consume-transform-produce with the
-// topic that it read: the same records, exactly once, in the same order.
+// CheckTransformed compares the output of consume-transform-produce with its input topic: the
+// same records, exactly once, in the same order.
 func CheckTransformed(input, output Log) []string {
 	var f findings
 	for _, partition := range slices.Sorted(maps.Keys(input)) {
@@ -187,12 +186,12 @@ func CheckTransformed(input, output Log) []string {
 			i, known := place[string(v.Bytes)]
 			switch {
 			case !known:
-				f.add("partition %d, output offset %d is not of the input", partition, v.Offset)
+				f.add("partition %d, output offset %d is not in the input", partition, v.Offset)
 				continue
 			case times[i] > 0:
-				f.add("partition %d, input offset %d is there again at output offset %d", partition, want[i].Offset, v.Offset)
+				f.add("partition %d, input offset %d is duplicated at output offset %d", partition, want[i].Offset, v.Offset)
 			case i < last:
-				f.add("partition %d, input offset %d comes after a later one at output offset %d", partition, want[i].Offset, v.Offset)
+				f.add("partition %d, input offset %d follows a later one at output offset %d", partition, want[i].Offset, v.Offset)
 			}
 			times[i]++
 			last = max(last, i)

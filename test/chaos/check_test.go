@@ -69,13 +69,13 @@ func TestCheckLog(t *testing.T) {
 		lostOf, duplicatesOf, readOf int // for acks0
 	}{
 		{"good", func(*bench) {}, "", "", "", 0, 0, 10},
-		{"lost", lose, "was acknowledged and is lost", "was acknowledged and is lost", "", 1, 0, 9},
-		{"doubled", double, "is there again", "", "", 0, 1, 11},
-		{"doubled late", doubleOld, "is there again", "", "", 0, 1, 11},
-		{"reordered", reorder, "comes after a later one", "", "", 0, 0, 10},
-		{"made up", invent, "was never sent", "was never sent", "was never sent", 0, 0, 11},
+		{"lost", lose, "was acknowledged but is lost", "was acknowledged but is lost", "", 1, 0, 9},
+		{"duplicated", double, "is a duplicate", "", "", 0, 1, 11},
+		{"duplicated late", doubleOld, "is a duplicate", "", "", 0, 1, 11},
+		{"reordered", reorder, "follows a later one", "", "", 0, 0, 10},
+		{"invented", invent, "was never sent", "was never sent", "was never sent", 0, 0, 11},
 		{"of nobody", unknownOne, "was never sent", "was never sent", "was never sent", 0, 0, 11},
-		{"foreign", foreign, "is spoilt", "is spoilt", "is spoilt", 0, 0, 11},
+		{"foreign", foreign, "is corrupted", "is corrupted", "is corrupted", 0, 0, 11},
 		{"misplaced", misplace, "is in partition 1", "is in partition 1", "is in partition 1", 0, 0, 11},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -147,12 +147,12 @@ func TestCheckCommitted(t *testing.T) {
 				b.log[p] = b.log[p][:2]
 			}
 		}, ""},
-		{"not confirmed, in part", func(b *bench) { b.log[1] = b.log[1][:2] }, "is there in part: 1 of 2"},
-		{"lost", lose, "was committed and is lost"},
-		{"doubled", doubleOld, "is there again"},
-		{"reordered", reorder, "comes after a later one"},
+		{"not confirmed, in part", func(b *bench) { b.log[1] = b.log[1][:2] }, "is incomplete: 1 of 2"},
+		{"lost", lose, "was committed but is lost"},
+		{"duplicated", doubleOld, "is a duplicate"},
+		{"reordered", reorder, "follows a later one"},
 		{"aborted one", func(b *bench) { b.put(0, b.marks[4].Encode(nil)) }, "was aborted"},
-		{"made up", invent, "was never sent"},
+		{"invented", invent, "was never sent"},
 		{"of another transaction", func(b *bench) {
 			m := b.marks[0]
 			m.Txn = 3
@@ -164,7 +164,7 @@ func TestCheckCommitted(t *testing.T) {
 			tt.defect(b)
 			problems, c := CheckCommitted(b.ledger, b.log)
 			if tt.name == "of another transaction" {
-				if len(problems) != 2 { // made up, and the right one is lost
+				if len(problems) != 2 { // invented, and the right one is lost
 					t.Errorf("%q", problems)
 				}
 				return
@@ -186,9 +186,9 @@ func TestCheckTransformed(t *testing.T) {
 		{"good", func(*bench) {}, ""},
 		{"lost", lose, "is missing"},
 		{"all of a partition lost", func(b *bench) { delete(b.log, 1); b.log[1] = nil }, "and"},
-		{"doubled", doubleOld, "is there again"},
-		{"reordered", reorder, "comes after a later one"},
-		{"made up", invent, "is not of the input"},
+		{"duplicated", doubleOld, "is duplicated"},
+		{"reordered", reorder, "follows a later one"},
+		{"invented", invent, "is not in the input"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			input, b := newBench(nil), newBench(nil)
@@ -206,7 +206,7 @@ func TestCheckTransformed(t *testing.T) {
 	input, b := newBench(nil), newBench(nil)
 	corrupt(b)
 	if problems := CheckTransformed(input.log, b.log); len(problems) != 2 {
-		t.Errorf("spoilt: %q", problems)
+		t.Errorf("corrupted: %q", problems)
 	}
 }
 

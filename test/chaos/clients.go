@@ -15,7 +15,7 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-// A counter is shared by all clients of a run.
+// A counter counts for all clients of a run.
 type counter = atomic.Int64
 
 // dialTCP is a plain dialer.
@@ -23,8 +23,8 @@ func dialTCP(ctx context.Context, network, address string) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, network, address)
 }
 
-// client returns a client of the run, with franz-go's defaults but for what
-// keeps it from sleeping through a short run.
+// client returns a client of the run, with franz-go's defaults except for those with long
+// pauses in a short run.
 func (r *run) client(kind string, opts ...kgo.Opt) (*kgo.Client, error) {
 	return kgo.NewClient(r.clientOpts(kind, opts...)...)
 }
@@ -45,20 +45,20 @@ func (r *run) clientOpts(kind string, opts ...kgo.Opt) []kgo.Opt {
 // hooks count connections that end.
 type hooks struct{ run *run }
 
-// OnBrokerDisconnect counts.
+// OnBrokerDisconnect counts connections.
 func (h *hooks) OnBrokerDisconnect(kgo.BrokerMetadata, net.Conn) { h.run.broken.Add(1) }
 
-// A clientLog looks into a client's log for what it never tells its application.
+// A clientLog searches a client's log for errors that the client does not report to its
+// application.
 type clientLog struct {
 	run  *run
 	kind string
 }
 
-// Level returns what is to be logged.
+// Level returns the level of the log.
 func (clientLog) Level() kgo.LogLevel { return kgo.LogLevelWarn }
 
-// Log looks for errors of the protocol: they are problems whether the client
-// goes on or not.
+// Log searches for protocol errors: they are problems even if the client continues.
 func (l clientLog) Log(_ kgo.LogLevel, msg string, keyvals ...any) {
 	for i := 1; i < len(keyvals); i += 2 {
 		if err, ok := keyvals[i].(error); ok && Classify(err) == Protocol {
@@ -68,7 +68,7 @@ func (l clientLog) Log(_ kgo.LogLevel, msg string, keyvals ...any) {
 	}
 }
 
-// admin returns a client that talks to the brokers themselves.
+// admin returns a client that connects to the brokers directly.
 func (r *run) admin() (*kadm.Client, error) {
 	cl, err := kgo.NewClient(kgo.SeedBrokers(r.land.Bootstrap()...), kgo.Dialer(r.land.DialDirect), kgo.DisableClientMetrics())
 	if err != nil {
@@ -77,7 +77,7 @@ func (r *run) admin() (*kadm.Client, error) {
 	return kadm.NewClient(cl), nil
 }
 
-// createTopics creates topics on the brokers themselves.
+// createTopics creates topics on the brokers directly.
 func (r *run) createTopics(ctx context.Context, names ...string) error {
 	admin, err := r.admin()
 	if err != nil {
@@ -88,8 +88,7 @@ func (r *run) createTopics(ctx context.Context, names ...string) error {
 	return err
 }
 
-// ends returns the end of each partition, as consumers that read only what is
-// committed see it or as it is.
+// ends returns the end offset of each partition, with read_committed or without.
 func ends(ctx context.Context, admin *kadm.Client, topic string, committed bool) (map[int32]int64, error) {
 	list := admin.ListEndOffsets
 	if committed {
@@ -107,7 +106,7 @@ func ends(ctx context.Context, admin *kadm.Client, topic string, committed bool)
 	return m, nil
 }
 
-// readTopic reads a whole topic from the brokers themselves.
+// readTopic reads a whole topic from the brokers directly.
 func (r *run) readTopic(ctx context.Context, topic string, committed bool) (Log, error) {
 	admin, err := r.admin()
 	if err != nil {
@@ -140,7 +139,7 @@ func (r *run) readTopic(ctx context.Context, topic string, committed bool) (Log,
 	return log, nil
 }
 
-// add adds a record, unless it is a transaction's marker, and moves the position.
+// add adds a record, unless it is a transaction marker, and advances the position.
 func (l Log) add(rec *kgo.Record, position map[int32]int64) {
 	position[rec.Partition] = rec.Offset + 1
 	if !rec.Attrs.IsControl() {
@@ -148,7 +147,7 @@ func (l Log) add(rec *kgo.Record, position map[int32]int64) {
 	}
 }
 
-// reached reports whether positions are at the ends or beyond.
+// reached reports whether all positions are at the ends or beyond.
 func reached(position, until map[int32]int64) bool {
 	for p, end := range until {
 		if position[p] < end {

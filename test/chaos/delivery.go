@@ -6,38 +6,38 @@ import (
 	"sync"
 )
 
-// A Delivery watches what the members of a consumer group are given, and checks
-// it as it comes: no gap in a partition, whoever reads it, and for a member no
-// record again unless there was a rebalance. It is for topics without
-// transactions, whose offsets have no gaps. It is safe for concurrent use.
+// A Delivery checks the records that the members of a consumer group receive, as they arrive:
+// no gap in a partition, whichever member reads it, and no record twice for a member unless
+// there was a rebalance. It is for topics without transactions, whose offsets have no gaps. It
+// is safe for concurrent use.
 type Delivery struct {
 	mu          sync.Mutex
 	f           findings
-	prints      map[int32][]uint64 // by offset: of what was delivered first, 0: nothing
+	prints      map[int32][]uint64 // by offset: of the first record that was delivered, 0: none
 	at          map[membership]int64
 	redelivered int
 }
 
-// A membership is a partition in the hands of a member.
+// A membership is the assignment of a partition to a member.
 type membership struct {
 	member    int
 	partition int32
 }
 
-// NewDelivery returns one that has seen nothing.
+// NewDelivery returns an empty Delivery.
 func NewDelivery() *Delivery {
 	return &Delivery{prints: map[int32][]uint64{}, at: map[membership]int64{}}
 }
 
-// fingerprint stands for a record's bytes; it is never 0.
+// fingerprint returns a hash of a record's bytes; it is never 0.
 func fingerprint(b []byte) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write(b)
 	return h.Sum64() | 1
 }
 
-// Assigned notes that a member was given partitions and may read them from
-// wherever the group has committed.
+// Assigned records that a member was assigned partitions and may read them from any offset that
+// the group has committed.
 func (d *Delivery) Assigned(member int, partitions []int32) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -46,13 +46,13 @@ func (d *Delivery) Assigned(member int, partitions []int32) {
 	}
 }
 
-// Got notes that a member was given a record.
+// Got records that a member received a record.
 func (d *Delivery) Got(member int, partition int32, offset int64, value []byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	who := membership{member, partition}
 	if last, reading := d.at[who]; reading && offset <= last {
-		d.f.add("member %d was given partition %d, offset %d after offset %d without a rebalance", member, partition, offset, last)
+		d.f.add("member %d received partition %d, offset %d after offset %d without a rebalance", member, partition, offset, last)
 	}
 	d.at[who] = offset
 	switch next := int64(len(d.prints[partition])); {
@@ -63,35 +63,35 @@ func (d *Delivery) Got(member int, partition int32, offset int64, value []byte) 
 		}
 	default:
 		if offset > next {
-			d.f.add("member %d was given partition %d, offset %d, when the group had got no further than %d", member, partition, offset, next-1)
+			d.f.add("member %d received partition %d, offset %d, but the group had only reached %d", member, partition, offset, next-1)
 			d.prints[partition] = append(d.prints[partition], make([]uint64, offset-next)...)
 		}
 		d.prints[partition] = append(d.prints[partition], fingerprint(value))
 	}
 }
 
-// Next returns the offset after the last one that the group was given.
+// Next returns the offset after the last one that the group received.
 func (d *Delivery) Next(partition int32) int64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return int64(len(d.prints[partition]))
 }
 
-// Redelivered returns how many records came again after a rebalance.
+// Redelivered returns how many records were delivered again after a rebalance.
 func (d *Delivery) Redelivered() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.redelivered
 }
 
-// Problems returns what was wrong so far.
+// Problems returns the problems found so far.
 func (d *Delivery) Problems() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.f.all()
 }
 
-// Check compares what the group was given with the topic itself.
+// Check compares what the group received with the topic itself.
 func (d *Delivery) Check(log Log) []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -112,7 +112,7 @@ func (d *Delivery) Check(log Log) []string {
 	return f.all()
 }
 
-// CheckLag says where a group has not committed what it read.
+// CheckLag reports partitions in which a group has not committed everything that it read.
 func CheckLag(group string, committed, ends map[int32]int64) []string {
 	var f findings
 	for partition, end := range ends {
@@ -123,7 +123,7 @@ func CheckLag(group string, committed, ends map[int32]int64) []string {
 	return f.all()
 }
 
-// prefix puts a name in front of problems.
+// prefix adds a name to problems.
 func prefix(name string, problems []string) []string {
 	list := make([]string, 0, len(problems))
 	for _, p := range problems {

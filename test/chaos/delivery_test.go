@@ -74,7 +74,7 @@ func TestDelivery(t *testing.T) {
 func TestGap(t *testing.T) {
 	d := NewDelivery()
 	deliver(d, 1, 0, 1, 3, 4)
-	expect(t, d.Problems(), "had got no further than 1")
+	expect(t, d.Problems(), "had only reached 1")
 	if problems := d.Check(five()); len(problems) != 2 {
 		t.Errorf("%q", problems)
 	}

@@ -18,27 +18,28 @@ import (
 )
 
 const (
-	directHold  = 9 * time.Second        // what a dial may take, as long as the tunnel holds a client
-	directPause = 250 * time.Millisecond // between attempts, of clients too
+	directHold  = 9 * time.Second        // limit of a dial, the time for which the tunnel holds a client
+	directPause = 250 * time.Millisecond // between attempts, also of clients
 )
 
-// A direct dialer goes through token service, proxy and Cloud Connector without
-// the tunnel. It is configured by the same binding.
+// A direct dialer connects through token service, proxy and Cloud Connector without the tunnel.
+// It is configured by the same binding.
 type direct struct {
 	proxy            string
 	tokenURL         string
 	clientID, secret string
 	http             *http.Client
-	// secure speaks TLS over a connection to an address; nil: brokers want none.
+	// secure performs a TLS handshake over a connection to an address; nil: brokers without
+	// TLS.
 	secure func(ctx context.Context, conn net.Conn, address string) (net.Conn, error)
 
-	mu    sync.Mutex // held during a fetch: one for all
+	mu    sync.Mutex // held during a fetch: one for all callers
 	token string
 	until time.Time
 }
 
-// newDirect reads the connectivity binding from the variables that the platform
-// would give the tunnel.
+// newDirect reads the connectivity binding from the environment that the platform would set for
+// the tunnel.
 func newDirect(environ []string) (*direct, error) {
 	type credentials struct {
 		Host   string `json:"onpremise_proxy_host"`
@@ -70,8 +71,8 @@ func newDirect(environ []string) (*direct, error) {
 	return nil, errors.New("there is no binding")
 }
 
-// dial opens a connection to a virtual address. What concerns the landscape is
-// tried again until the time is over; what concerns this broker is an error.
+// dial opens a connection to a virtual address. It retries failures of the upstream services
+// until the time limit; a failure of this broker is an error at once.
 func (d *direct) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, directHold)
 	defer cancel()
@@ -83,13 +84,12 @@ func (d *direct) dial(ctx context.Context, network, address string) (net.Conn, e
 		if !final(err) && pause(ctx, directPause) == nil {
 			continue
 		}
-		// The text only: a dial that took too long is for a client what a refused
-		// one is.
+		// Only the text: for a client, a dial that took too long is the same as a refused one.
 		return nil, &net.OpError{Op: "dial", Net: network, Err: errors.New(err.Error())}
 	}
 }
 
-// final reports whether the proxy has said no to this address.
+// final reports whether the proxy has refused this address.
 func final(err error) bool {
 	if _, ok := errors.AsType[*tlsFailed](err); ok {
 		return true
@@ -115,7 +115,7 @@ func (d *direct) attempt(ctx context.Context, address string) (net.Conn, error) 
 	conn, err := socksclient.Dial(ctx, socksclient.Target{Proxy: d.proxy, Token: token, Host: host, Port: uint16(port)})
 	if err != nil {
 		if !final(err) {
-			d.forget(token) // it may have been the token
+			d.forget(token) // the token may be the cause
 		}
 		return nil, err
 	}
@@ -129,7 +129,7 @@ func (d *direct) attempt(ctx context.Context, address string) (net.Conn, error) 
 	return secured, nil
 }
 
-// tlsFailed is a handshake with a broker that has failed.
+// tlsFailed is a failed handshake with a broker.
 type tlsFailed struct{ error }
 
 // current returns a token.
@@ -165,9 +165,9 @@ func (d *direct) current(ctx context.Context) (string, error) {
 	return d.token, nil
 }
 
-var errNoToken = errors.New("nothing that can be used")
+var errNoToken = errors.New("no usable token in the response")
 
-// forget drops a token, unless there is another one already.
+// forget drops a token, unless it was already replaced.
 func (d *direct) forget(token string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -176,7 +176,7 @@ func (d *direct) forget(token string) {
 	}
 }
 
-// pause waits, or fails when ctx ends first.
+// pause waits, or returns an error if ctx ends first.
 func pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

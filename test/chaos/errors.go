@@ -18,23 +18,22 @@ import (
 // A Class is a kind of error that a client reports.
 type Class string
 
-// The classes. Other errors of Kafka are classes of their own, by name; what is
-// not known at all is a class by its text.
+// The classes. Other errors of Kafka are classes of their own, by name; an unknown error is a
+// class by its text.
 const (
 	Transport   Class = "connection"  // it broke, could not be opened, or was silent for too long
 	Membership  Class = "membership"  // of a group: a rebalance, or the group has forgotten the member
 	Coordinator Class = "coordinator" // it is not known, or not ready
-	Transaction Class = "transaction" // fenced, timed out, or not to be committed any more
-	DataLoss    Class = "data loss"   // the client thinks that the log became shorter
-	Protocol    Class = "protocol"    // bytes that are no response, or not the one that was asked for
+	Transaction Class = "transaction" // fenced, timed out, or can no longer be committed
+	DataLoss    Class = "data loss"   // the client assumes that the log became shorter
+	Protocol    Class = "protocol"    // bytes that are not a response, or not the expected one
 	Replaced    Class = "replaced"    // the client was replaced by a new one, after an error of [Weather]
 	GivenUp     Class = "given up"    // the same, after another error
 )
 
-// Weather returns the classes that a kind of workload may have in one run and not
-// in the other one, because chance decides: whether a commit meets a rebalance,
-// whether a connection breaks while a transaction ends. A producer has none:
-// its records are delivered however long that takes.
+// Weather returns the classes that a kind of workload may have in only one of the runs, because
+// chance decides: whether a commit meets a rebalance, whether a connection breaks while a
+// transaction ends. A producer has none: its records are delivered however long that takes.
 func Weather(kind string) []Class {
 	switch kind {
 	case kindGroup:
@@ -62,8 +61,7 @@ func classOf(e *kerr.Error) Class {
 	return Class(e.Message)
 }
 
-// Classify sorts an error into its class; "" for one that only says that the
-// client is being closed.
+// Classify returns the class of an error; "" if it only means that the client is being closed.
 func Classify(err error) Class {
 	text := err.Error()
 	for _, sign := range []string{"correlation ID mismatch", "enough data", "crc", "CRC", "malformed", "unexpected message", "invalid messages size"} {
@@ -89,7 +87,7 @@ func Classify(err error) Class {
 	return Class(text)
 }
 
-// An ErrorCount is how often a class was seen, and what the first one said.
+// An ErrorCount is how often a class occurred, and its first error.
 type ErrorCount struct {
 	Count int
 	First string
@@ -102,14 +100,14 @@ type Errors struct {
 	m  map[string]map[Class]ErrorCount
 }
 
-// Add counts an error, unless it only says that the client is being closed.
+// Add counts an error, unless it only means that the client is being closed.
 func (e *Errors) Add(kind, doing string, err error) {
 	if class := Classify(err); class != "" {
 		e.add(kind, class, doing+": "+err.Error())
 	}
 }
 
-// GiveUp counts a client that could not go on.
+// GiveUp counts a client that could not continue.
 func (e *Errors) GiveUp(kind, doing string, err error) {
 	class := GivenUp
 	if slices.Contains(Weather(kind), Classify(err)) {
@@ -146,9 +144,8 @@ func (e *Errors) All() map[string]map[Class]ErrorCount {
 	return all
 }
 
-// Compare returns the problems that the tunnel's run has and the direct run, of
-// the same schedule, has not: error classes by kind of workload. Classes of
-// [Weather] are left out.
+// Compare returns the error classes, by kind of workload, that the tunnel's run has and the
+// direct run of the same schedule does not have. It leaves out classes of [Weather].
 func Compare(tunnel, direct map[string]map[Class]ErrorCount) []string {
 	var problems []string
 	for _, kind := range slices.Sorted(maps.Keys(tunnel)) {

@@ -60,7 +60,7 @@ func (g *group) member(member int) (*kgo.Client, error) {
 	return g.client(g.kind, opts...)
 }
 
-// consume is one member's loop: poll, look, commit.
+// consume is the loop of one member: poll, check, commit.
 func (g *group) consume(ctx context.Context, member int, cl *kgo.Client) {
 	defer cl.Close()
 	for {
@@ -79,8 +79,8 @@ func (g *group) consume(ctx context.Context, member int, cl *kgo.Client) {
 	}
 }
 
-// watch waits until the producer has finished and everything is read and
-// committed. It asks the brokers themselves.
+// watch waits until the producer has finished and everything is read and committed. It queries
+// the brokers directly.
 func (g *group) watch(ctx context.Context) error {
 	admin, err := g.admin()
 	if err != nil {
@@ -93,7 +93,7 @@ func (g *group) watch(ctx context.Context) error {
 		}
 		until, err := ends(ctx, admin, g.source.topic, false)
 		if err != nil {
-			continue // and again, until the run's time is over
+			continue // try again until the time of the run ends
 		}
 		if at, err := g.committed(ctx); err == nil && maps.Equal(at, until) && g.caughtUp(until) {
 			g.ended.Store(true)
@@ -103,7 +103,7 @@ func (g *group) watch(ctx context.Context) error {
 	return nil
 }
 
-// caughtUp reports whether members were given everything.
+// caughtUp reports whether the members have received everything.
 func (g *group) caughtUp(until map[int32]int64) bool {
 	for p, end := range until {
 		if g.delivery.Next(p) < end {
@@ -131,7 +131,7 @@ func (g *group) committed(ctx context.Context) (map[int32]int64, error) {
 	return m, nil
 }
 
-// check compares what was delivered with the topic.
+// check compares the delivered records with the topic.
 func (g *group) check(ctx context.Context) ([]string, error) {
 	at, err := g.committed(ctx)
 	if err != nil {

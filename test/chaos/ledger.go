@@ -2,16 +2,16 @@ package chaos
 
 import "sync"
 
-// What became of a record, as its producer knows it.
+// The results of a record, as its producer knows them.
 type fate uint8
 
 const (
-	sent   fate = iota // nobody has said anything
-	acked              // the client said that it was delivered
-	failed             // the client said that it was not; it may have been
+	sent   fate = iota // no result yet
+	acked              // the client reported that it was delivered
+	failed             // the client reported a failure; it may have been delivered
 )
 
-// What became of a transaction.
+// The results of a transaction.
 type outcome uint8
 
 const (
@@ -20,15 +20,15 @@ const (
 	aborted
 )
 
-// A Ledger is what producers of one topic have sent and what they were told. It
-// is safe for concurrent use.
+// A Ledger has the records that the producers of one topic have sent, and their results. It is
+// safe for concurrent use.
 type Ledger struct {
 	mu      sync.Mutex
 	streams map[Stream][]entry
 	txns    map[uint64]outcome
 }
 
-// An entry is one record; its place in the stream is its number.
+// An entry is one record; its position in the stream is its number.
 type entry struct {
 	fate fate
 	txn  uint64
@@ -39,7 +39,7 @@ func NewLedger() *Ledger {
 	return &Ledger{streams: map[Stream][]entry{}, txns: map[uint64]outcome{}}
 }
 
-// Send notes that a record of the stream is about to be sent and numbers it.
+// Send records and numbers a record of the stream that is about to be sent.
 func (l *Ledger) Send(s Stream, txn uint64) Mark {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -47,7 +47,7 @@ func (l *Ledger) Send(s Stream, txn uint64) Mark {
 	return Mark{Stream: s, Seq: uint64(len(l.streams[s]) - 1), Txn: txn}
 }
 
-// Settle notes what the producer was told of a record.
+// Settle records the result of a record.
 func (l *Ledger) Settle(m Mark, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -58,15 +58,15 @@ func (l *Ledger) Settle(m Mark, err error) {
 	l.streams[m.Stream][m.Seq].fate = f
 }
 
-// End notes how a transaction ended.
+// End records how a transaction ended.
 func (l *Ledger) End(txn uint64, o outcome) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.txns[txn] = o
 }
 
-// Counts returns how many records were sent, acknowledged and failed, and how
-// many transactions ended in which way.
+// Counts returns how many records were sent, acknowledged and failed, and how many transactions
+// ended with each outcome.
 func (l *Ledger) Counts() Counts {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -97,11 +97,11 @@ func (l *Ledger) Counts() Counts {
 	return c
 }
 
-// Counts are figures of one workload.
+// Counts are the figures of one workload.
 type Counts struct {
-	Sent, Acked, Failed, Unsettled int // records; those of aborted transactions may be Failed because nobody sent them
+	Sent, Acked, Failed, Unsettled int // records; those of aborted transactions may be Failed because they were not sent
 	Committed, Aborted, Unknown    int // transactions
 	Read                           int // records in the log
-	Lost, Duplicates               int // where the rules allow them
-	Redelivered                    int // to a group, after rebalances
+	Lost, Duplicates               int // as far as the rules allow them
+	Redelivered                    int // delivered to a group again, after rebalances
 }

@@ -6,9 +6,8 @@ import (
 	"sync"
 )
 
-// A LogFile keeps the end of a log: when the file has half of the size that it
-// may have it becomes PATH.old, in place of the one before. It is safe for
-// concurrent use.
+// A LogFile keeps the end of a log: when the file has half of its maximum size it becomes
+// PATH.old and replaces the previous one. It is safe for concurrent use.
 type LogFile struct {
 	path string
 	half int64
@@ -18,7 +17,7 @@ type LogFile struct {
 	size int64
 }
 
-// NewLogFile makes the file. limit is in bytes, for both files together.
+// NewLogFile creates the file. limit is in bytes, for both files together.
 func NewLogFile(path string, limit int64) (*LogFile, error) {
 	file, err := os.Create(path)
 	if err != nil {
@@ -57,8 +56,8 @@ func (l *LogFile) turn() error {
 	return nil
 }
 
-// Tail returns the end of the log, of this many bytes at most, from the beginning
-// of a line. It is for a log that nobody writes to any more.
+// Tail returns the end of the log, at most the given number of bytes, from the beginning of a
+// line. It is for a log that is no longer written.
 func (l *LogFile) Tail(most int64) (string, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

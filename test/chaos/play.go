@@ -15,8 +15,8 @@ type change struct {
 	add  bool
 }
 
-// changes returns what happens in a schedule, in order. At one time faults end
-// before others begin.
+// changes returns the changes of a schedule in order. At the same time faults end before others
+// begin.
 func (s Schedule) changes() []change {
 	var list []change
 	for i, step := range s.Steps {
@@ -39,7 +39,7 @@ func (s Schedule) changes() []change {
 	return list
 }
 
-// play lets the faults happen at their times and ends all of them.
+// play adds the faults at their times, and removes all of them.
 func (r *run) play(ctx context.Context) error {
 	set := r.land.Faults()
 	defer set.Clear()
@@ -70,7 +70,7 @@ func (r *run) play(ctx context.Context) error {
 	return pause(ctx, time.Until(r.began.Add(r.schedule.Time)))
 }
 
-// label names a fault in the figures: its kind, with what makes it special.
+// label names a fault in the figures: its kind and its variant.
 func label(f faults.Fault) string {
 	name := string(f.Kind)
 	switch {

@@ -18,7 +18,7 @@ const (
 	largeOneIn       = 400
 )
 
-// A producer writes to all partitions of a topic all the time.
+// A producer writes to all partitions of a topic continuously.
 type producer struct {
 	base
 	topic  string
@@ -37,7 +37,7 @@ func newProducer(r *run, label, kind, topic string, rules Rules, id uint32) *pro
 	}
 }
 
-// options returns what makes a client the kind of producer.
+// options returns the client options for the kind of producer.
 func (p *producer) options() []kgo.Opt {
 	switch p.kind {
 	case kindAcks1:
@@ -70,7 +70,7 @@ func (p *producer) run(ctx context.Context) error {
 		}
 	}
 	if err := cl.Flush(ctx); err != nil {
-		return fmt.Errorf("flush: %w, %d records are still there", err, cl.BufferedProduceRecords())
+		return fmt.Errorf("flush: %w, %d records are still buffered", err, cl.BufferedProduceRecords())
 	}
 	p.ended.Store(true)
 	return nil
@@ -91,7 +91,7 @@ func (p *producer) send(ctx context.Context, cl *kgo.Client) {
 	})
 }
 
-// padding returns bytes that fill up a record: mostly few, now and then many.
+// padding returns bytes that fill a record: usually few, sometimes many.
 func padding(chance *rand.Rand) []byte {
 	size := chance.IntN(smallRecord)
 	if chance.IntN(largeOneIn) == 0 {
@@ -111,7 +111,7 @@ func (p *producer) check(ctx context.Context) (problems []string, err error) {
 	}
 	problems, p.figures = CheckLog(p.rules, p.ledger, p.log)
 	if p.figures.Unsettled > 0 {
-		problems = append(problems, fmt.Sprintf("%d records were neither acknowledged nor refused", p.figures.Unsettled))
+		problems = append(problems, fmt.Sprintf("%d records were neither acknowledged nor failed", p.figures.Unsettled))
 	}
 	return problems, nil
 }

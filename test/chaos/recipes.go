@@ -6,28 +6,28 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 )
 
-// A recipe makes the faults of one moment. Some kinds show nothing alone: what
-// the token service does is of no interest to anybody who has a good token.
+// A recipe generates the faults of one moment. Some kinds have no effect alone: a fault of the
+// token service does not affect a client with a valid token.
 type recipe struct {
 	make func(d *draw, lasts time.Duration) []faults.Fault
-	rest time.Duration // time that everybody needs afterwards; such recipes are for long schedules
+	rest time.Duration // time that all clients need afterwards; such recipes are for long schedules
 
-	// alone: nothing else happens meanwhile. A landscape that ends young
-	// connections in good order, beside a fault that keeps their first answer
-	// back, ends each before anything has come; franz-go takes that for a
-	// refused authentication and gives its records up, tunnel or not. How many
-	// it had in hand then is chance, and there is nothing to compare.
+	// alone: no other fault at the same time. If a fault closes young connections cleanly while
+	// another one delays their first response, each connection ends before a byte has arrived;
+	// franz-go interprets that as refused authentication and gives its records up, with the
+	// tunnel or without. How many records it had then is chance, so there is nothing to
+	// compare.
 	alone bool
 }
 
-// recipes returns all of them, in the order of the hops.
+// recipes returns all recipes, in the order of the hops.
 func recipes() []recipe {
 	one := func(make func(*draw) faults.Fault) recipe {
 		return recipe{make: func(d *draw, _ time.Duration) []faults.Fault { return []faults.Fault{make(d)} }}
 	}
 	alone := func(r recipe) recipe { r.alone = true; return r }
 	kind := func(k faults.Kind) recipe { return one(func(*draw) faults.Fault { return faults.Fault{Kind: k} }) }
-	// token is a fault of the token service, at a time when somebody asks it.
+	// token is a fault of the token service, at a time when a token is requested.
 	token := func(make func(*draw) faults.Fault) recipe {
 		return recipe{make: func(d *draw, _ time.Duration) []faults.Fault {
 			list := []faults.Fault{make(d)}
@@ -41,7 +41,7 @@ func recipes() []recipe {
 	reply := func(d *draw) faults.Fault {
 		return faults.Fault{Kind: faults.ConnectReply, Reply: pick(d, 1, 2, 3, 4), Target: d.target()}
 	}
-	// broken makes clients connect anew, for faults that only a handshake meets.
+	// broken makes clients reconnect, for faults that affect only a handshake.
 	broken := func(make func(*draw) []faults.Fault) recipe {
 		return recipe{make: func(d *draw, _ time.Duration) []faults.Fault {
 			return append(make(d), faults.Fault{Kind: faults.LinkReset, Target: d.target()})
@@ -87,7 +87,7 @@ func recipes() []recipe {
 			return []faults.Fault{{Kind: faults.BadToken, Mode: refusal(d)}, revoked}
 		}),
 		handshake(func(d *draw) faults.Fault {
-			return faults.Fault{Kind: faults.TokenLimit, Mode: refusal(d), Bytes: pick[int64](d, 100, 10_000)} // all or none
+			return faults.Fault{Kind: faults.TokenLimit, Mode: refusal(d), Bytes: pick[int64](d, 100, 10_000)} // all tokens or none
 		}),
 		handshake(reply),
 		handshake(reply), // twice: there are four of them
@@ -145,15 +145,15 @@ func recipes() []recipe {
 	}
 }
 
-// refusal returns one of the ways in which a proxy may say no to a token.
+// refusal returns one of the ways in which a proxy may refuse a token.
 func refusal(d *draw) string {
 	return pick(d, faults.ModeStatus, faults.ModeReply, faults.ModeEOF, faults.ModeReset)
 }
 
-// ending returns one of the ways in which the landscape may end connections.
+// ending returns one of the ways in which an upstream service may close connections.
 func ending(d *draw) string { return pick(d, faults.ModeFIN, faults.ModeReset) }
 
-// tlsRecipes are those for brokers that want TLS.
+// tlsRecipes are the recipes for brokers with TLS.
 func tlsRecipes() []recipe {
 	var list []recipe
 	for _, k := range faults.Kinds() {

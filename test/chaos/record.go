@@ -7,20 +7,20 @@ import (
 	"hash/crc32"
 )
 
-// A Stream is what one producer writes into one partition.
+// A Stream is the sequence of one producer's records in one partition.
 type Stream struct {
 	Producer  uint32
 	Partition int32
 }
 
-// A Mark is what a record says of itself.
+// A Mark identifies a record.
 type Mark struct {
 	Stream
 	Seq uint64 // in the stream, from 0
 	Txn uint64 // of the producer, from 1; 0: none
 }
 
-// String returns the mark as problems show it.
+// String returns the mark in the form for problems.
 func (m Mark) String() string {
 	s := fmt.Sprintf("producer %d, partition %d, number %d", m.Producer, m.Partition, m.Seq)
 	if m.Txn > 0 {
@@ -38,7 +38,7 @@ func (m Mark) String() string {
 // big endian; the checksum is over everything before it.
 const markLen = 2 + 4 + 4 + 8 + 8
 
-// checksum returns the CRC that Kafka uses for its batches too.
+// checksum returns the CRC that Kafka also uses for its batches.
 func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
 
 // Encode returns a record's value with some padding.
@@ -55,11 +55,11 @@ func (m Mark) Encode(padding []byte) []byte {
 
 // Errors of Decode.
 var (
-	errShort    = errors.New("it is too short or not of this test")
-	errChecksum = errors.New("its checksum is wrong")
+	errShort    = errors.New("too short, or not a record of this test")
+	errChecksum = errors.New("wrong checksum")
 )
 
-// Decode reads a record's value.
+// Decode parses a record's value.
 func Decode(b []byte) (Mark, error) {
 	if len(b) < markLen+4 || string(b[:2]) != "kt" {
 		return Mark{}, errShort

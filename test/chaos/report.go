@@ -10,12 +10,12 @@ import (
 // String returns the figures of a run, for people.
 func (r *Report) String() string {
 	var b strings.Builder
-	way := "through the tunnel"
+	route := "through the tunnel"
 	if r.Direct {
-		way = "direct"
+		route = "direct"
 	}
-	fmt.Fprintf(&b, "%s: seed %d, %s of faults, %s in all\n", way, r.Schedule.Seed, r.Schedule.Time, r.Took.Truncate(grid))
-	fmt.Fprintf(&b, "clients: %d dials, %d of them failed, %d connections ended, %d MB read\n", r.Dials, r.Failed, r.Broken, r.Read>>20)
+	fmt.Fprintf(&b, "%s: seed %d, %s of faults, %s in all\n", route, r.Schedule.Seed, r.Schedule.Time, r.Took.Truncate(grid))
+	fmt.Fprintf(&b, "clients: %d dials, %d failed, %d connections ended, %d MB read\n", r.Dials, r.Failed, r.Broken, r.Read>>20)
 	fmt.Fprintf(&b, "proxy: %s\n", figures(r.Connects))
 	fmt.Fprintf(&b, "faults: %s\n", figures(r.Injected))
 	for _, w := range r.Workloads {
@@ -51,7 +51,7 @@ func (c Counts) String() string {
 	return strings.Join(list, ", ")
 }
 
-// figures lists a map of counts.
+// figures formats a map of counts.
 func figures(m map[string]int) string {
 	list := make([]string, 0, len(m))
 	for _, name := range slices.Sorted(maps.Keys(m)) {

@@ -16,32 +16,32 @@ import (
 
 // Times of a run.
 const (
-	tokenLife = 15 * time.Second // so short that the token service is asked again and again
-	startup   = time.Minute      // until every workload has got something through
+	tokenLife = 15 * time.Second // so short that tokens are requested again and again
+	startup   = time.Minute      // until every workload has made progress
 	finish    = 3 * time.Minute  // until every workload has finished after the faults
-	leftover  = time.Minute      // until the last connection has gone when all clients have
+	leftover  = time.Minute      // until the last connection is closed after all clients have disconnected
 )
 
-// Options say what to run.
+// Options describe a run.
 type Options struct {
 	Seed   uint64
 	Time   time.Duration // of faults
 	Direct bool          // without the tunnel
 	TLS    bool          // to the brokers
-	// TunnelLog gets the tunnel's log at debug level; nil: nobody.
+	// TunnelLog receives the tunnel's log at debug level; it may be nil.
 	TunnelLog io.Writer
-	// Note is told what happens, as it happens; nil: nobody. It is called by one
-	// goroutine at a time.
+	// Note is called with each event of the run; it may be nil. It is called by one goroutine
+	// at a time.
 	Note func(text string)
 }
 
-// A Report is what came of a run.
+// A Report has the results of a run.
 type Report struct {
 	Schedule Schedule
 	Direct   bool
 	Problems []string
-	// FirstAt is how long the faults had been going on when the first problem was
-	// seen; the schedule's time for what only the end shows.
+	// FirstAt is when the first problem was seen, since the start of the faults; the schedule's
+	// length for problems that only the end shows.
 	FirstAt   time.Duration
 	Workloads []Figures
 	Injected  map[string]int // faults by kind
@@ -54,13 +54,13 @@ type Report struct {
 	Took      time.Duration
 }
 
-// Figures are what one workload did.
+// Figures are the results of one workload.
 type Figures struct {
 	Name string
 	Counts
 }
 
-// A run is a run under way.
+// A run is a run in progress.
 type run struct {
 	opts     Options
 	schedule Schedule
@@ -69,17 +69,17 @@ type run struct {
 	witness  *witness
 	errs     Errors
 	broken   counter
-	stop     chan struct{} // closed when producers are to finish
+	stop     chan struct{} // closed when producers must finish
 
 	mu       sync.Mutex
-	began    time.Time // of the faults, zero before
+	began    time.Time // start of the faults, zero before
 	problems []string
 	firstAt  time.Duration
 	injected map[string]int
 }
 
-// Run plays a schedule. An error means that the run could not be made; what the
-// run found is in the report.
+// Run runs a schedule. An error means that the run was not possible; the results of the run are
+// in the report.
 func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	land, err := lab.Start(ctx, lab.Options{TokenLife: tokenLife, TLS: o.TLS})
 	if err != nil {
@@ -123,7 +123,7 @@ func (r *run) goDirect() error {
 	return nil
 }
 
-// work starts the workloads, plays the schedule, lets them finish and checks.
+// work starts the workloads, runs the schedule, waits for the workloads and checks the results.
 func (r *run) work(ctx context.Context) ([]workload, error) {
 	loads, err := r.workloads(ctx)
 	if err != nil {
@@ -157,8 +157,8 @@ func (r *run) work(ctx context.Context) ([]workload, error) {
 	cancel(errFinished)
 	working.Wait()
 	r.note("all workloads have ended")
-	r.lookAtLandscape(ctx)
-	// The workloads' own context has ended; what they left is looked at anew.
+	r.checkUpstreams(ctx)
+	// The workloads' own context has ended; the checks get a new one.
 	ctx, cancelCheck := context.WithTimeout(context.WithoutCancel(ctx), finish)
 	defer cancelCheck()
 	for _, l := range loads {
@@ -173,10 +173,9 @@ func (r *run) work(ctx context.Context) ([]workload, error) {
 	return loads, nil
 }
 
-// lookAtLandscape looks for what clients would not notice: connections that were
-// left behind, a handshake that breaks the protocol, requests that no client
-// sends.
-func (r *run) lookAtLandscape(ctx context.Context) {
+// checkUpstreams checks what clients would not notice: connections that are still open, a
+// handshake that violates the protocol, requests that no client sends.
+func (r *run) checkUpstreams(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leftover)
 	defer cancel()
 	for r.land.State().Open > 0 && pause(ctx, 20*time.Millisecond) == nil {
@@ -184,20 +183,20 @@ func (r *run) lookAtLandscape(ctx context.Context) {
 	}
 	state := r.land.State()
 	if state.Open > 0 {
-		r.problem(fmt.Sprintf("%d connections at the proxy are left %s after the last client has gone", state.Open, leftover))
+		r.problem(fmt.Sprintf("%d connections at the proxy are still open %s after the last client has disconnected", state.Open, leftover))
 	}
 	for _, v := range state.Violations {
-		r.problem("the proxy complains: " + v)
+		r.problem("protocol violation at the proxy: " + v)
 	}
 	if state.Refused > 0 {
-		r.problem(fmt.Sprintf("%d requests reached the brokers that no client sends", state.Refused))
+		r.problem(fmt.Sprintf("the brokers received %d requests that no client sends", state.Refused))
 	}
 }
 
 // errFinished ends the workloads.
 var errFinished = errors.New("the run has ended")
 
-// await waits until all workloads are where they should be, and says which are not.
+// await waits until all workloads satisfy a condition, and names those that do not.
 func (r *run) await(ctx context.Context, longest time.Duration, loads []workload, there func(workload) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
@@ -212,12 +211,12 @@ func (r *run) await(ctx context.Context, longest time.Duration, loads []workload
 			return nil
 		}
 		if err := pause(ctx, 20*time.Millisecond); err != nil {
-			return fmt.Errorf("%v have not got through within %s", missing, longest)
+			return fmt.Errorf("%v have made no progress within %s", missing, longest)
 		}
 	}
 }
 
-// problem notes that something is wrong.
+// problem records a problem.
 func (r *run) problem(text string) {
 	r.mu.Lock()
 	if len(r.problems) == 0 && !r.began.IsZero() {
@@ -230,7 +229,7 @@ func (r *run) problem(text string) {
 	r.note("PROBLEM " + text)
 }
 
-// note tells what happens.
+// note passes an event on.
 func (r *run) note(text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -248,7 +247,7 @@ func (r *run) note(text string) {
 	r.opts.Note(fmt.Sprintf("%s %9s %s", way, at, text))
 }
 
-// report gathers the figures.
+// report collects the figures.
 func (r *run) report(loads []workload, took time.Duration) *Report {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -264,7 +263,7 @@ func (r *run) report(loads []workload, took time.Duration) *Report {
 	return report
 }
 
-// goThroughTunnel starts a tunnel that knows what the platform would tell it.
+// goThroughTunnel starts a tunnel with only the environment of the platform.
 func (r *run) goThroughTunnel(ctx context.Context) (*tunnel.Tunnel, error) {
 	environ := append(r.land.Env(), "KAFKA_TUNNEL_LISTEN=127.0.0.1:0", "KAFKA_TUNNEL_BROKER_PORTS=0", "KAFKA_TUNNEL_ADMIN_LISTEN=127.0.0.1:0")
 	effective, err := config.Resolve(config.Input{Environ: environ})

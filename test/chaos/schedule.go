@@ -17,7 +17,7 @@ type Step struct {
 	Fault faults.Fault
 }
 
-// End returns when the fault is over.
+// End returns when the fault ends.
 func (s Step) End() time.Duration { return s.At + s.For }
 
 // String returns the step in one line.
@@ -33,15 +33,15 @@ func (s Step) String() string {
 	return fmt.Sprintf("%8s %8s %s", s.At, lasts, fields)
 }
 
-// A Schedule is what goes wrong, and when. Steps are in the order of their
-// times; none lasts beyond Time.
+// A Schedule is a list of faults with their times. Steps are in the order of their times; none
+// lasts beyond Time.
 type Schedule struct {
 	Seed  uint64
 	Time  time.Duration
 	Steps []Step
 }
 
-// String returns the schedule, one line a step.
+// String returns the schedule, one step per line.
 func (s Schedule) String() string { return s.Until(s.Time) }
 
 // Until returns the steps that begin before a time.
@@ -59,18 +59,17 @@ func (s Schedule) Until(t time.Duration) string {
 // Times of a schedule.
 const (
 	calm = time.Second      // at the beginning and at the end
-	grid = time.Millisecond // what times are rounded to
+	grid = time.Millisecond // precision of times
 )
 
-// Generate makes the schedule of a seed: faults for so long. targets are the
-// brokers' virtual addresses; tls says that they want TLS. Recipes come like cards from a shuffled deck, so
-// that each has its turn before one comes again. Most faults are followed by a
-// time without any, some overlap with the next one; recipes that have to be
-// alone do not.
+// Generate returns the schedule of a seed, with faults for the given time. targets are the
+// brokers' virtual addresses; tls means that they require TLS. Recipes are drawn like cards
+// from a shuffled deck: each has its turn before one is repeated. Most faults are followed by a
+// time without faults, some overlap with the next one; recipes that must be alone do not.
 func Generate(seed uint64, total time.Duration, targets []string, tls bool) Schedule {
 	d := &draw{Rand: rand.New(rand.NewPCG(seed, 0x6b61666b61)), targets: targets, tls: tls, long: total >= time.Minute}
 	s := Schedule{Seed: seed, Time: total}
-	at, over := calm, calm // when the next one begins, when all so far are over
+	at, over := calm, calm // when the next one begins, when all previous ones have ended
 	for {
 		recipe := d.recipe()
 		lasts := d.lasts()
@@ -109,12 +108,12 @@ func happensOnce(kind faults.Kind) bool {
 	return false
 }
 
-// A draw is where chance comes from.
+// A draw is the source of randomness.
 type draw struct {
 	*rand.Rand
 	targets []string
 	tls     bool // brokers want it
-	long    bool // there is time for outages that are longer than anybody's patience
+	long    bool // there is time for outages that are longer than any hold time
 	deck    []recipe
 }
 
@@ -137,7 +136,7 @@ func (d *draw) recipe() recipe {
 	return next
 }
 
-// lasts returns how long a fault is to last.
+// lasts returns the duration of a fault.
 func (d *draw) lasts() time.Duration {
 	switch n := d.IntN(20); {
 	case d.long && n == 0:
@@ -148,7 +147,7 @@ func (d *draw) lasts() time.Duration {
 	return d.between(200*time.Millisecond, 2500*time.Millisecond)
 }
 
-// pause returns a time without faults.
+// pause returns the length of a time without faults.
 func (d *draw) pause() time.Duration { return d.between(300*time.Millisecond, 2*time.Second) }
 
 // between returns a time of the range.

@@ -22,8 +22,8 @@ const (
 // maxTransaction is how many records a transaction has at most.
 const maxTransaction = 20
 
-// transactions is a producer that commits and aborts at random, and a consumer
-// that reads only what is committed.
+// transactions is a producer that commits and aborts at random, and a consumer that reads only
+// committed records.
 type transactions struct {
 	base
 	id     uint32
@@ -32,7 +32,7 @@ type transactions struct {
 
 	done  atomic.Bool // the producer has ended its last transaction
 	mu    sync.Mutex
-	seen  Log // by the consumer
+	seen  Log // records that the consumer has read
 	place map[int32]int64
 }
 
@@ -60,9 +60,9 @@ func (t *transactions) run(ctx context.Context) error {
 	return t.watch(ctx)
 }
 
-// produce makes transactions until the run's stop. A client that cannot go on is
-// replaced by another one with the same transactional id, which ends what the
-// former one has left open.
+// produce runs transactions until the run's stop. A client that cannot continue is replaced by
+// another one with the same transactional id, which ends the transaction that the previous one
+// has left open.
 func (t *transactions) produce(ctx context.Context) error {
 	var txn uint64
 	for !t.stopped() && ctx.Err() == nil {
@@ -84,9 +84,9 @@ func (t *transactions) produce(ctx context.Context) error {
 	return t.takeOver(ctx, t.kind, idTransactions)
 }
 
-// takeOver ends a transaction that a former client may have left open: whoever
-// asks for the producer id of a transactional id aborts it. A client that did not
-// get one may never get one, so there is a new one for each attempt.
+// takeOver ends a transaction that a previous client may have left open: a request for the
+// producer id of a transactional id aborts it. A client that failed to get a producer id may
+// never get one, so each attempt uses a new client.
 func (r *run) takeOver(ctx context.Context, kind, id string) error {
 	for ctx.Err() == nil {
 		cl, err := r.client(kind, kgo.TransactionalID(id))
@@ -103,8 +103,8 @@ func (r *run) takeOver(ctx context.Context, kind, id string) error {
 	return nil
 }
 
-// transaction makes one transaction. An error means that the client cannot go
-// on; what became of the transaction is not known then.
+// transaction runs one transaction. An error means that the client cannot continue; the outcome
+// of the transaction is then unknown.
 func (t *transactions) transaction(ctx context.Context, cl *kgo.Client, txn uint64) error {
 	if err := cl.BeginTransaction(); err != nil {
 		t.errs.Add(t.kind, "begin", err)
@@ -138,11 +138,11 @@ func (t *transactions) transaction(ctx context.Context, cl *kgo.Client, txn uint
 		if err == nil {
 			t.ledger.End(txn, committed)
 			t.began.Store(true)
-			return t.breathe(ctx)
+			return t.limitRate(ctx)
 		}
 		t.errs.Add(t.kind, "commit", err)
 		if !errors.Is(err, kerr.OperationNotAttempted) {
-			// It may have been committed. Aborting brings the client back to work.
+			// It may have been committed. After an abort the client can be used again.
 			return t.abort(ctx, cl)
 		}
 	}
@@ -150,10 +150,10 @@ func (t *transactions) transaction(ctx context.Context, cl *kgo.Client, txn uint
 		return err
 	}
 	t.ledger.End(txn, aborted)
-	return t.breathe(ctx)
+	return t.limitRate(ctx)
 }
 
-// abort aborts a transaction; what weather prevents is tried again.
+// abort aborts a transaction; it retries after errors of [Weather].
 func (t *transactions) abort(ctx context.Context, cl *kgo.Client) (err error) {
 	for range 20 {
 		if err = cl.EndTransaction(ctx, kgo.TryAbort); err == nil {
@@ -167,13 +167,13 @@ func (t *transactions) abort(ctx context.Context, cl *kgo.Client) (err error) {
 	return err
 }
 
-// breathe keeps transactions from following each other at once.
-func (t *transactions) breathe(ctx context.Context) error {
+// limitRate limits the rate of transactions.
+func (t *transactions) limitRate(ctx context.Context) error {
 	_ = pause(ctx, time.Second/time.Duration(t.pace(8)))
 	return nil
 }
 
-// consume is the reader's loop.
+// consume is the loop of the reader.
 func (t *transactions) consume(ctx context.Context, cl *kgo.Client) {
 	defer cl.Close()
 	for {
@@ -188,7 +188,7 @@ func (t *transactions) consume(ctx context.Context, cl *kgo.Client) {
 	}
 }
 
-// watch waits until the reader has read to the end.
+// watch waits until the reader has read up to the end.
 func (t *transactions) watch(ctx context.Context) error {
 	admin, err := t.admin()
 	if err != nil {
@@ -208,7 +208,7 @@ func (t *transactions) watch(ctx context.Context) error {
 	return nil
 }
 
-// check looks at what the reader has seen, and at the topic itself.
+// check checks the records of the reader, and the topic itself.
 func (t *transactions) check(ctx context.Context) ([]string, error) {
 	log, err := t.readTopic(ctx, topicTransactions, true)
 	if err != nil {

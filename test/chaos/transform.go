@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	topicTransformed = "transformed" // where transform writes to
+	topicTransformed = "transformed" // the output of transform
 	idTransform      = "transform"   // its transactional id
 )
 
@@ -23,11 +23,11 @@ func newTransform(r *run, label string, source *producer) *transform {
 	return &transform{base: base{run: r, label: label, kind: kindTransform}, source: source}
 }
 
-// run transforms until ctx ends. A session that cannot go on is replaced.
+// run transforms until ctx ends. A session that cannot continue is replaced.
 func (t *transform) run(ctx context.Context) error {
 	for ctx.Err() == nil && !t.finished() {
-		// A transaction that a former session has left open would keep the group's
-		// offsets unstable until it times out, and this one from reading anything.
+		// A transaction that a previous session has left open would keep the group's offsets
+		// unstable until it times out, and prevent this one from reading.
 		if err := t.takeOver(ctx, t.kind, idTransform); err != nil {
 			return err
 		}
@@ -52,7 +52,7 @@ func (t *transform) run(ctx context.Context) error {
 	return nil
 }
 
-// batch is one transaction. An error means that the session cannot go on.
+// batch runs one transaction. An error means that the session cannot continue.
 func (t *transform) batch(ctx context.Context, s *kgo.GroupTransactSession) error {
 	short, cancel := context.WithTimeout(ctx, time.Second)
 	fetches := s.PollRecords(short, 200)
@@ -92,8 +92,8 @@ func (t *transform) batch(ctx context.Context, s *kgo.GroupTransactSession) erro
 	return nil
 }
 
-// look sees whether the producer has finished and everything is transformed. What
-// it cannot learn now it asks again after the next poll.
+// look checks whether the producer has finished and everything is transformed. After an error
+// it checks again after the next poll.
 func (t *transform) look(ctx context.Context) {
 	if !t.source.finished() {
 		return

@@ -11,12 +11,12 @@ import (
 // A dialFunc opens a connection.
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
-// A witness is a dialer between clients and what they talk to. It counts, and
-// behind a tunnel it looks at every address and at every byte that clients get.
+// A witness is a dialer for clients. It counts connections, and behind a tunnel it checks every
+// address and every byte that clients receive.
 type witness struct {
 	dialer   dialFunc
-	names    [][]byte // that no client may read; nil: it does not look
-	loopback bool     // clients may dial loopback only
+	names    [][]byte // that no client may read; nil: no check
+	loopback bool     // clients may dial only loopback
 	report   func(problem string)
 
 	dials, failed atomic.Int64
@@ -48,7 +48,7 @@ func isLoopback(address string) bool {
 	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
 }
 
-// A witnessed connection searches what is read for names, those too that come in
+// A witnessed connection searches received bytes for names, including those that are split over
 // two reads.
 type witnessed struct {
 	net.Conn
@@ -58,7 +58,7 @@ type witnessed struct {
 	tail    []byte
 }
 
-// Read reads and looks.
+// Read reads and checks.
 func (c *witnessed) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.witness.read.Add(int64(n))

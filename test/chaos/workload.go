@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// The kinds of workloads, as errors are counted by.
+// The kinds of workloads, by which errors are counted.
 const (
 	kindIdempotent   = "idempotent"
 	kindAcks1        = "acks1"
@@ -16,21 +16,21 @@ const (
 	kindGroup        = "group"
 )
 
-// partitions is how many every topic has: several on each of the three brokers.
+// partitions is the number of partitions of every topic: several on each of the three brokers.
 const partitions = 6
 
-// A workload is one sort of clients at work.
+// A workload is one kind of clients.
 type workload interface {
 	name() string
-	// run works until ctx ends. After the run's stop it makes nothing new.
+	// run works until ctx ends. After the run's stop it starts nothing new.
 	run(ctx context.Context) error
-	started() bool  // something came through
-	finished() bool // nothing is left to do
+	started() bool  // it has made progress
+	finished() bool // it has nothing left to do
 	check(ctx context.Context) ([]string, error)
 	counts() Counts // after check
 }
 
-// base is what workloads have in common.
+// base is the common part of workloads.
 type base struct {
 	*run
 	label   string
@@ -45,7 +45,7 @@ func (b *base) started() bool  { return b.began.Load() }
 func (b *base) finished() bool { return b.ended.Load() }
 func (b *base) counts() Counts { return b.figures }
 
-// stopped reports whether nothing new is to be made.
+// stopped reports whether nothing new may be started.
 func (b *base) stopped() bool {
 	select {
 	case <-b.stop:
@@ -55,8 +55,8 @@ func (b *base) stopped() bool {
 	}
 }
 
-// pace returns how many records a second a producer makes: in a long run fewer,
-// so that all of them fit into memory.
+// pace returns how many records per second a producer writes: fewer in a long run, so that all
+// of them fit into memory.
 func (r *run) pace(perSecond int) int {
 	if r.opts.Time > 5*time.Minute {
 		return max(1, perSecond/4)
@@ -64,7 +64,7 @@ func (r *run) pace(perSecond int) int {
 	return perSecond
 }
 
-// workloads returns all workloads of a run, their topics made.
+// workloads returns all workloads of a run, with their topics created.
 func (r *run) workloads(ctx context.Context) ([]workload, error) {
 	a := newProducer(r, "idempotent a", kindIdempotent, "idempotent-a", rulesIdempotent(), 1)
 	b := newProducer(r, "idempotent b", kindIdempotent, "idempotent-b", rulesIdempotent(), 2)

@@ -22,8 +22,8 @@ import (
 // one record.
 const acks0Requests = 1000
 
-// TestAcks0 writes requests that nobody answers and closes the socket at once: the
-// client can never learn of a loss, so there must be none (R10, R14, R17).
+// TestAcks0 writes requests that have no response and closes the socket at once: the client can
+// never learn of a loss, so there must be none (R10, R14, R17).
 func TestAcks0(t *testing.T) {
 	c := cluster(t)
 	tp := startTunnel(t, startLandscape(t, "--upstream", upstream(c)))
@@ -35,7 +35,7 @@ func TestAcks0(t *testing.T) {
 	topic := name(t, "topic")
 	createOn(t, direct, topic, 1)
 
-	// A real client, which ends as soon as its last write has returned.
+	// A real client, which exits as soon as its last write has returned.
 	tape := &tape{}
 	client, err := kgo.NewClient(kgo.SeedBrokers(tp.bootstrap), kgo.Dialer(tape.dial),
 		kgo.RequiredAcks(kgo.NoAck()), kgo.DisableIdempotentWrite(), kgo.DefaultProduceTopic(topic),
@@ -51,8 +51,8 @@ func TestAcks0(t *testing.T) {
 	client.Close()
 	stored(t, c, topic, 1)
 
-	// Its bytes once more, on connections that are new: the dial goes on when the
-	// end of the stream has come already.
+	// The same bytes on new connections: the dial continues although the end of the stream has
+	// already arrived.
 	leader, frames := tape.produced(t)
 	for i, write := range []func(net.Conn, []byte) error{
 		func(conn net.Conn, b []byte) error { _, err := conn.Write(b); return err },
@@ -77,8 +77,7 @@ func TestAcks0(t *testing.T) {
 		}
 		stored(t, c, topic, i+2)
 	}
-	// One request alone fits into what is buffered during a dial, with the end of
-	// the stream behind it.
+	// A single request fits into the buffer for a dial, followed by the end of the stream.
 	size := int(binary.BigEndian.Uint32(frames)) + 4
 	for range 50 {
 		conn, err := net.Dial("tcp", leader)
@@ -93,19 +92,19 @@ func TestAcks0(t *testing.T) {
 	awaitRecords(t, c, topic, 3*acks0Requests+50)
 }
 
-// stored waits until the topic holds every value so many times.
+// stored waits until the topic contains every value the given number of times.
 func stored(t *testing.T, c *realkafka.Cluster, topic string, times int) {
 	t.Helper()
 	counts := awaitRecords(t, c, topic, times*acks0Requests)
 	for i := range acks0Requests {
 		if n := counts[strconv.Itoa(i)]; n != times {
-			t.Errorf("record %d is there %d times, want %d", i, n, times)
+			t.Errorf("record %d is in the topic %d times, want %d", i, n, times)
 		}
 	}
 }
 
-// awaitRecords reads a topic past the tunnel until it has held n records, and
-// returns how often each value is there. More than n is found too.
+// awaitRecords reads a topic without the tunnel until it contains n records, and returns how
+// often each value occurs. It also finds more than n.
 func awaitRecords(t *testing.T, c *realkafka.Cluster, topic string, n int) map[string]int {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(c.Internal()...), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
@@ -114,7 +113,7 @@ func awaitRecords(t *testing.T, c *realkafka.Cluster, topic string, n int) map[s
 	}
 	defer client.Close()
 	counts, total := map[string]int{}, 0
-	until(t, time.Minute, fmt.Sprintf("%d records are in the topic", n), func(ctx context.Context) error {
+	until(t, time.Minute, fmt.Sprintf("the topic has %d records", n), func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		client.PollFetches(ctx).EachRecord(func(r *kgo.Record) {
@@ -165,8 +164,7 @@ func (c *tapedConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// produced returns the Produce requests of the connection that carried them, and
-// where it led.
+// produced returns the Produce requests of the connection that carried them, and its address.
 func (t *tape) produced(tt *testing.T) (address string, frames []byte) {
 	tt.Helper()
 	t.mu.Lock()

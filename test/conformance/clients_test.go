@@ -37,8 +37,8 @@ func runTool(t *testing.T, cmd *exec.Cmd) []byte {
 // tail is the end of an output, for messages.
 func tail(b []byte) []byte { return b[max(0, len(b)-4000):] }
 
-// inTopic reads a whole topic past the tunnel, with a client of another make,
-// and returns what is really in it: only committed records.
+// inTopic reads a whole topic without the tunnel, with a client of another vendor, and returns
+// its committed records.
 func inTopic(t *testing.T, c *realkafka.Cluster, topic string) (d digest) {
 	t.Helper()
 	if err := readBack(deadline(t), c, topic, func(r *kgo.Record) { d.add(r.Key, r.Value) }); err != nil {
@@ -47,7 +47,7 @@ func inTopic(t *testing.T, c *realkafka.Cluster, topic string) (d digest) {
 	return d
 }
 
-// sameRecords fails the test unless all three saw the same records, n of them.
+// sameRecords fails the test unless all three have the same n records.
 func sameRecords(t *testing.T, n int, produced, consumed, stored digest) {
 	t.Helper()
 	t.Logf("produced %v; consumed %v; in the topic %v", produced, consumed, stored)
@@ -56,8 +56,7 @@ func sameRecords(t *testing.T, n int, produced, consumed, stored digest) {
 	}
 }
 
-// node is a command line for a program of this folder that runs with the
-// modules of its lock file.
+// node returns the command line of a program in this folder with the modules of its lock file.
 func node(t *testing.T, dir string, args ...string) *exec.Cmd {
 	t.Helper()
 	abs, err := filepath.Abs(dir)
@@ -70,8 +69,8 @@ func node(t *testing.T, dir string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// python is a command line for a program of this folder that runs with the
-// packages of its requirements file.
+// python returns the command line of a program in this folder with the packages of its
+// requirements file.
 func python(t *testing.T, dir string, args ...string) *exec.Cmd {
 	t.Helper()
 	abs, err := filepath.Abs(dir)
@@ -84,8 +83,8 @@ func python(t *testing.T, dir string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// python3 is the interpreter itself: on some machines the command of that name is a shell
-// script that looks for it, which takes longer than it does.
+// python3 returns the interpreter itself: on some machines the command of that name is a shell
+// script that searches for it, which is slow.
 var python3 = sync.OnceValue(func() string {
 	out, err := exec.Command("python3", "-c", "import sys; print(sys.executable)").Output()
 	if name := strings.TrimSpace(string(out)); err == nil && name != "" {
@@ -100,8 +99,8 @@ type sniff struct {
 	Bytes                 int
 }
 
-// kafkajs runs client.js in one mode and returns its digest and what was seen
-// on its connections.
+// kafkajs runs client.js in one mode and returns its digest and what was seen on its
+// connections.
 func kafkajs(t *testing.T, bootstrap string, args ...string) (digest, sniff) {
 	t.Helper()
 	out := filepath.Join(workDir(t), "sniff.json")
@@ -119,8 +118,8 @@ func kafkajs(t *testing.T, bootstrap string, args ...string) (digest, sniff) {
 	return d, s
 }
 
-// onlyLoopback fails the test if a program looked up, reached or was sent
-// anything but loopback.
+// onlyLoopback fails the test if a program looked up, connected to or received anything but
+// loopback.
 func (s sniff) onlyLoopback(t *testing.T) {
 	t.Helper()
 	t.Logf("lookups %q, peers %q, %d bytes received", s.Lookups, s.Peers, s.Bytes)
@@ -134,18 +133,17 @@ func (s sniff) onlyLoopback(t *testing.T) {
 			t.Errorf("the client connected to %q", peer)
 		}
 	}
-	// The local name that the tunnel puts in their place is the proof that the
-	// watching works.
+	// The tunnel's local name, which replaces them, proves that the observation works.
 	if !direct() && !slices.Equal(s.Found, []string{"localhost"}) {
 		t.Errorf("the client was sent the names %q, want localhost alone", s.Found)
 	}
 	if s.Bytes == 0 || len(s.Peers) == 0 {
-		t.Error("nothing was seen: the watching is broken")
+		t.Error("nothing was seen: the observation does not work")
 	}
 }
 
-// groupOffsets is the sum of the offsets that a group has committed for a topic, as a look
-// past the tunnel finds them.
+// groupOffsets returns the sum of the offsets that a group has committed for a topic, queried
+// without the tunnel.
 func groupOffsets(ctx context.Context, c *realkafka.Cluster, group, topic string) (committed int64, err error) {
 	err = c.Ask(func(client *kgo.Client) error {
 		offsets, err := kadm.NewClient(client).FetchOffsets(ctx, group)
@@ -162,7 +160,7 @@ func groupOffsets(ctx context.Context, c *realkafka.Cluster, group, topic string
 	return committed, nil
 }
 
-// tool is the command line of one of Kafka's own tools.
+// tool returns the command line of one of Kafka's own tools.
 func tool(ctx context.Context, jars realkafka.Classpath, main string, args ...string) *exec.Cmd {
 	line := jars.Java(main, args...)
 	cmd := exec.CommandContext(ctx, line[0], line[1:]...)

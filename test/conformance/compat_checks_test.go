@@ -21,12 +21,12 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
 )
 
-// arrives is how long records may take that nobody waits for: those of acks=0 and 1 are
-// to be read when the followers have them.
+// arrives is how long unconfirmed records may take: those of acks=0 and 1 can be read once the
+// followers have them.
 const arrives = 10 * time.Second
 
-// checkProduced wants every record exactly once, as it was meant to be and in order
-// within its partition.
+// checkProduced requires every record exactly once, unchanged and in order within its
+// partition.
 func checkProduced(ctx context.Context, c *realkafka.Cluster, s compatScenario, topic string, said compatResult) error {
 	early, cancel := context.WithTimeout(ctx, arrives)
 	defer cancel()
@@ -66,8 +66,8 @@ func checkOnce(ctx context.Context, c *realkafka.Cluster, s compatScenario, topi
 	return err
 }
 
-// checkConsumed wants what the client has seen to be what is in the partitions, in their
-// order, and the group to have committed it.
+// checkConsumed requires that the client received the records of the partitions in order, and
+// that the group committed them.
 func checkConsumed(ctx context.Context, c *realkafka.Cluster, s compatScenario, topic string, said compatResult) error {
 	err := errors.Join(checkRead(ctx, c, s, topic, said), checkCommitted(ctx, c, s, topic))
 	if slices.Contains(s.task, "protocol=consumer") {
@@ -76,13 +76,12 @@ func checkConsumed(ctx context.Context, c *realkafka.Cluster, s compatScenario, 
 	return err
 }
 
-// checkRead wants what the client has seen to be what is in the partitions, in their
-// order.
+// checkRead requires that the client received the records of the partitions in order.
 func checkRead(ctx context.Context, c *realkafka.Cluster, s compatScenario, topic string, said compatResult) error {
 	return checkContents(ctx, c, s, topic, said, func(*kgo.Record) bool { return true })
 }
 
-// checkCommitted wants the group to have committed all records of the topic.
+// checkCommitted requires that the group committed all records of the topic.
 func checkCommitted(ctx context.Context, c *realkafka.Cluster, s compatScenario, topic string) error {
 	committed, err := groupOffsets(ctx, c, "group-"+topic, topic)
 	if err == nil && committed != int64(s.count) {
@@ -91,13 +90,13 @@ func checkCommitted(ctx context.Context, c *realkafka.Cluster, s compatScenario,
 	return err
 }
 
-// checkCopied wants the copies to be all records, each once, and the group to have
-// committed what they were made of.
+// checkCopied requires that the copies are all records, each once, and that the group committed
+// their originals.
 func checkCopied(ctx context.Context, c *realkafka.Cluster, s compatScenario, topic string, said compatResult) error {
 	return errors.Join(checkOnce(ctx, c, s, topic+"-copies", said), checkCommitted(ctx, c, s, topic))
 }
 
-// checkBrokers wants an admin client to know them all, if it can tell.
+// checkBrokers requires that an admin client lists all brokers, if it can list them.
 func checkBrokers(_ context.Context, c *realkafka.Cluster, _ compatScenario, _ string, said compatResult) error {
 	if said.Count != -1 && said.Count != len(c.Brokers) {
 		return fmt.Errorf("it knows %d brokers of %d", said.Count, len(c.Brokers))
@@ -105,8 +104,8 @@ func checkBrokers(_ context.Context, c *realkafka.Cluster, _ compatScenario, _ s
 	return nil
 }
 
-// checkContents wants what the client has seen to be these records of the topic, each
-// partition in its order.
+// checkContents requires that the client received these records of the topic, each partition in
+// order.
 func checkContents(ctx context.Context, c *realkafka.Cluster, s compatScenario, topic string, said compatResult, wanted func(*kgo.Record) bool) error {
 	hashes := map[int32]*bytes.Buffer{}
 	counts := map[string]int{}
@@ -128,7 +127,7 @@ func checkContents(ctx context.Context, c *realkafka.Cluster, s compatScenario, 
 		return err
 	}
 	if said.Count != s.count || len(said.Partitions) != len(hashes) {
-		return fmt.Errorf("%d records of %d partitions came, want %d of %d", said.Count, len(said.Partitions), s.count, len(hashes))
+		return fmt.Errorf("%d records of %d partitions were received, want %d of %d", said.Count, len(said.Partitions), s.count, len(hashes))
 	}
 	for number, b := range hashes {
 		name := strconv.Itoa(int(number))
@@ -140,21 +139,21 @@ func checkContents(ctx context.Context, c *realkafka.Cluster, s compatScenario, 
 	return nil
 }
 
-// checkSought wants the records from the time on that was asked for.
+// checkSought requires the records from the requested time on.
 func checkSought(ctx context.Context, c *realkafka.Cluster, s compatScenario, topic string, said compatResult) error {
 	return checkContents(ctx, c, s, topic, said, func(r *kgo.Record) bool { return r.Timestamp.UnixMilli() >= compatTime(s.fed()-s.count) })
 }
 
-// checkShared wants each record once; a share group has no order.
+// checkShared requires each record once; a share group has no order.
 func checkShared(_ context.Context, _ *realkafka.Cluster, s compatScenario, _ string, said compatResult) error {
 	if said.Count != s.count {
-		return fmt.Errorf("%d records came, want %d", said.Count, s.count)
+		return fmt.Errorf("%d records were received, want %d", said.Count, s.count)
 	}
 	return nil
 }
 
-// checkProtocol wants the group to be one of KIP-848: some clients fall back to the
-// classic protocol without a word.
+// checkProtocol requires a group of KIP-848: some clients silently fall back to the classic
+// protocol.
 func checkProtocol(ctx context.Context, c *realkafka.Cluster, group string) error {
 	return c.Ask(func(client *kgo.Client) error {
 		for _, shard := range client.RequestSharded(ctx, kmsg.NewPtrListGroupsRequest()) {
@@ -171,7 +170,7 @@ func checkProtocol(ctx context.Context, c *realkafka.Cluster, group string) erro
 	})
 }
 
-// checkACLs wants the client to list the entry of prepareACL.
+// checkACLs requires that the client lists the entry of prepareACL.
 func checkACLs(_ context.Context, _ *realkafka.Cluster, _ compatScenario, _ string, said compatResult) error {
 	if said.Count != 1 {
 		return fmt.Errorf("it lists %d entries, want 1", said.Count)
@@ -179,8 +178,8 @@ func checkACLs(_ context.Context, _ *realkafka.Cluster, _ compatScenario, _ stri
 	return nil
 }
 
-// checkThrottled wants the records, spread over the time that the quota of prepareQuota
-// makes them take: brokers have stamped them.
+// checkThrottled requires the records, spread over the time that the quota of prepareQuota
+// enforces: brokers have timestamped them.
 func checkThrottled(ctx context.Context, c *realkafka.Cluster, s compatScenario, topic string, said compatResult) error {
 	if err := checkProduced(ctx, c, s, topic, said); err != nil {
 		return err

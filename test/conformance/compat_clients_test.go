@@ -16,21 +16,21 @@ import (
 // A compatClient is one published client library behind a program of clients/.
 type compatClient struct {
 	name, version string
-	protocol      string // whose implementation of Kafka's protocol it is
+	protocol      string // whose implementation of Kafka's protocol it uses
 	quick         bool   // part of `make conformance`
-	since         string // the first release of Kafka that it is for; empty: any
-	// prepare installs it and returns the command line, to which a task is added, and
-	// the variables that it needs.
+	since         string // the first release of Kafka that it supports; empty: any
+	// prepare installs it and returns the command line, to which a task is added, and the
+	// environment variables that it needs.
 	prepare func(t *testing.T) (command, env []string)
 }
 
-// title is how the table calls it.
+// title returns its name in the table.
 func (c compatClient) title() string { return c.name + " " + c.version }
 
 // compatClients lists all of them.
 func compatClients() []compatClient { return append(libraryClients(), moreCompatClients()...) }
 
-// libraryClients are those whose programs know most of what clients/README.md lists.
+// libraryClients are those whose programs support most of clients/README.md.
 func libraryClients() []compatClient {
 	python := func(name, folder string) func(t *testing.T) ([]string, []string) {
 		return func(t *testing.T) ([]string, []string) {
@@ -75,7 +75,7 @@ func absolute(t *testing.T, path string) string {
 	return abs
 }
 
-// goClients builds the clients in Go, which are a module of their own.
+// goClients builds the clients in Go, which are a separate module.
 func goClients(t *testing.T, tags ...string) string {
 	t.Helper()
 	ctx := deadline(t)
@@ -102,11 +102,11 @@ func goClients(t *testing.T, tags ...string) string {
 	return filepath.Join(dir, "clients")
 }
 
-// javaClient is the client in Java, compiled against one version of Kafka's own.
+// javaClient returns the client in Java, compiled against one version of Kafka's client.
 func javaClient(t *testing.T, version string) []string {
 	t.Helper()
-	// What SCRAM wants that the JDK lost with Java 11, and OAUTHBEARER, which does not come
-	// with the client.
+	// SCRAM needs a module that the JDK lost with Java 11, and OAUTHBEARER one that is not
+	// included in the client.
 	jars := artifacts(t, "org.apache.kafka:kafka-clients:"+version, "org.slf4j:slf4j-simple:1.7.36",
 		"javax.xml.bind:jaxb-api:2.3.1", "com.fasterxml.jackson.core:jackson-databind:2.16.2")
 	folders := []string{"."}
@@ -117,8 +117,7 @@ func javaClient(t *testing.T, version string) []string {
 		JavaWarm(deadline(t), "Client", "do=warm", "bootstrap=127.0.0.1:1", "topic=none", "group=none", "count=1")
 }
 
-// javaProgram compiles a program, which is in folders of clients/java, and returns where it
-// and its jars are.
+// javaProgram compiles a program in folders of clients/java, and returns its class path.
 func javaProgram(t *testing.T, main, version string, jars realkafka.Classpath, folders ...string) realkafka.Classpath {
 	t.Helper()
 	ctx := deadline(t)
@@ -135,7 +134,7 @@ func javaProgram(t *testing.T, main, version string, jars realkafka.Classpath, f
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("javac of %s with %s: %w\n%s", main, version, err, out)
 		}
-		// An archive of classes wants them in a jar.
+		// An archive of classes requires them in a jar.
 		if out, err := exec.CommandContext(ctx, "jar", "--create", "--file", filepath.Join(into, "program.jar"), "-C", into, ".").CombinedOutput(); err != nil {
 			return fmt.Errorf("jar: %w\n%s", err, out)
 		}
@@ -147,7 +146,7 @@ func javaProgram(t *testing.T, main, version string, jars realkafka.Classpath, f
 	return jars + realkafka.Classpath(os.PathListSeparator) + realkafka.Classpath(filepath.Join(dir, "program.jar"))
 }
 
-// artifacts are jars by their Maven coordinates, with what they depend on.
+// artifacts are jars by their Maven coordinates, with their dependencies.
 func artifacts(t *testing.T, names ...string) realkafka.Classpath {
 	t.Helper()
 	jars, err := realkafka.Artifacts(deadline(t), names...)

@@ -17,7 +17,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
 )
 
-// kafkaStreams is the client that does the scenarios of Kafka Streams, and no others.
+// kafkaStreams is the client that runs the scenarios of Kafka Streams, and no others.
 const kafkaStreams = "Kafka Streams"
 
 // suits reports whether a scenario is meant for a client.
@@ -25,8 +25,8 @@ func (s compatScenario) suits(c compatClient) bool {
 	return slices.Contains(s.task, "do=streams") == (c.name == kafkaStreams)
 }
 
-// moreCompatClients are those of the full run that want more than every machine has: a
-// compiler, a package of the system.
+// moreCompatClients are those of the full run with special requirements: a compiler, a package
+// of the system.
 func moreCompatClients() []compatClient {
 	return []compatClient{
 		{"Java", "0.10.2.2", "Java", false, "", func(t *testing.T) ([]string, []string) {
@@ -44,17 +44,17 @@ func moreCompatClients() []compatClient {
 	}
 }
 
-// notHere are the clients that this machine does not have, with the reason.
+// notHere are the clients that are not available on this machine, with the reason.
 var notHere = map[string]string{}
 
-// perhaps prepares a client that a machine may lack what it needs for: then there is no
+// perhaps prepares a client whose requirements a machine may not meet: then there is no
 // command.
 func perhaps(title string, prepare func(context.Context) (command, env []string, err error)) func(t *testing.T) ([]string, []string) {
 	return func(t *testing.T) ([]string, []string) {
 		t.Helper()
 		command, env, err := prepare(deadline(t))
 		if err != nil {
-			t.Logf("%s is not here: %v", title, err)
+			t.Logf("%s is not available: %v", title, err)
 			notHere[title] = err.Error()
 			return nil, nil
 		}
@@ -62,7 +62,7 @@ func perhaps(title string, prepare func(context.Context) (command, env []string,
 	}
 }
 
-// prepareCompat installs clients and returns those that are here, with their commands.
+// prepareCompat installs clients and returns those that are available, with their commands.
 func prepareCompat(t *testing.T, clients []compatClient) (here []compatClient, commands [][2][]string) {
 	t.Helper()
 	for _, c := range clients {
@@ -74,7 +74,7 @@ func prepareCompat(t *testing.T, clients []compatClient) (here []compatClient, c
 	return here, commands
 }
 
-// notInstalled lists the clients that are not in the table because they are not here.
+// notInstalled lists the clients that are not in the table because they are not available.
 func notInstalled() string {
 	if len(notHere) == 0 {
 		return ""
@@ -88,7 +88,7 @@ func notInstalled() string {
 	return b.String()
 }
 
-// nodeRdkafka compiles librdkafka, which it brings along, in some minutes.
+// nodeRdkafka compiles librdkafka, which it includes, in some minutes.
 func nodeRdkafka(ctx context.Context) (command, env []string, err error) {
 	program, err := filepath.Abs("clients/node/client.js")
 	if err != nil {
@@ -107,7 +107,7 @@ func kcat(ctx context.Context) (command, env []string, err error) {
 	const version = "Version 1.7.1 "
 	if _, err := exec.LookPath("kcat"); err != nil {
 		if os.Geteuid() != 0 {
-			return nil, nil, errors.New("there is no command kcat, and only root may install Debian's package")
+			return nil, nil, errors.New("kcat is not installed, and only root may install Debian's package")
 		}
 		if err := tries(ctx, "", []string{"DEBIAN_FRONTEND=noninteractive"}, "apt-get", "install", "-y", "--no-install-recommends", "kcat"); err != nil {
 			return nil, nil, err
@@ -118,7 +118,7 @@ func kcat(ctx context.Context) (command, env []string, err error) {
 		return nil, nil, fmt.Errorf("kcat -V: %w", err)
 	}
 	if !strings.Contains(string(out), version) {
-		return nil, nil, errors.New("kcat is of another version")
+		return nil, nil, errors.New("kcat has another version")
 	}
 	program, err := filepath.Abs("clients/kcat/client.py")
 	if err != nil {
@@ -145,7 +145,7 @@ func rskafka(ctx context.Context) (command, env []string, err error) {
 	return []string{filepath.Join(dir, "bin", "client")}, nil, nil
 }
 
-// tries runs a command. Its error begins with one line that says why it did not work.
+// tries runs a command. Its error begins with one line that is the reason for the failure.
 func tries(ctx context.Context, dir string, env []string, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
@@ -155,7 +155,8 @@ func tries(ctx context.Context, dir string, env []string, name string, args ...s
 	return nil
 }
 
-// TestClientThatIsNotHere: it is left out, and listed with the first line of the reason.
+// TestClientThatIsNotHere: an unavailable client is left out, and listed with the first line of
+// the reason.
 func TestClientThatIsNotHere(t *testing.T) {
 	defer func(before map[string]string) { notHere = before }(notHere)
 	notHere = map[string]string{}
@@ -172,7 +173,7 @@ func TestClientThatIsNotHere(t *testing.T) {
 	}
 }
 
-// TestStreamsByItself: Kafka Streams does its own scenarios, and nobody else does.
+// TestStreamsByItself: only Kafka Streams runs its scenarios, and it runs no others.
 func TestStreamsByItself(t *testing.T) {
 	own := 0
 	for _, s := range compatScenarios() {

@@ -22,18 +22,18 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
 )
 
-var compatOut = flag.String("compat.out", "", "write what the tests have found into this file, once all of them have passed; parts that an earlier run of the same code has finished are not run again")
+var compatOut = flag.String("compat.out", "", "write the results to this file when all tests have passed; parts that an earlier run with the same code has finished are not repeated")
 
 var compatQuick = flag.String("compat.quick", "", "put what the quick part of the compatibility tests has found into this page, once all tests have passed")
 
 // pageSections are the parts of docs/compatibility.md that tests write, in its order.
 var pageSections = []string{"releases", "events", "leader changes", "rolling restarts", "security"}
 
-// guards find leaks in all parts but the leader changes.
+// guards find leaks in all parts except the leader changes.
 var guards = []string{"guard_test.go", "strangers_test.go", "sniffer_linux_test.go"}
 
-// partSources are the tests that a part consists of, by the first word of its name. What is
-// tested, the clients and the brokers count for all of them.
+// partSources are the tests of which a part consists, by the first word of its name. The tested
+// code, the clients and the brokers belong to all of them.
 var partSources = map[string][]string{
 	"release":  {"compat_test.go", "compat_clients_test.go", "compat_more_clients_test.go", "compat_scenarios_test.go", "compat_prepare_test.go", "compat_checks_test.go", "compat_topics_test.go"},
 	"events":   {"events_test.go", "rebalance_test.go", "keep_test.go", "tally_test.go"},
@@ -42,7 +42,7 @@ var partSources = map[string][]string{
 	"security": {"security_test.go", "security_scenarios_test.go", "security_table_test.go", "compat_test.go", "compat_clients_test.go"},
 }
 
-// A part is what one test, or one release of TestCompatibility, has found.
+// A part is the result of one test, or of one release of TestCompatibility.
 type part struct {
 	Text  string       `json:",omitempty"` // Markdown
 	Cells []compatCell `json:",omitempty"`
@@ -58,8 +58,8 @@ var page struct {
 	quick string // Markdown of the quick part; "": it did not run as a whole
 }
 
-// keptPart returns a part that an earlier run has found with the same code: a whole run
-// takes longer than some machines stay up.
+// keptPart returns the result of an earlier run with the same code: a whole run takes longer
+// than some machines are available.
 func keptPart(t *testing.T, name string) (p part, ok bool) {
 	t.Helper()
 	if *compatOut == "" {
@@ -84,8 +84,8 @@ func keptPart(t *testing.T, name string) (p part, ok bool) {
 	return p, true
 }
 
-// section puts Markdown into the page, under a name of pageSections, for a test that began
-// at some time. It is kept if the test has passed so far.
+// section adds Markdown to the page, under a name of pageSections, for a test that began at the
+// given time. It is kept if the test has passed so far.
 func section(t *testing.T, name string, began time.Time, markdown string) {
 	t.Helper()
 	t.Logf("\n%s", markdown)
@@ -94,12 +94,13 @@ func section(t *testing.T, name string, began time.Time, markdown string) {
 	}
 }
 
-// TestPartSources: they exist, for every part but the one that consists of releases.
+// TestPartSources: every part except the one that consists of releases has sources, and they
+// exist.
 func TestPartSources(t *testing.T) {
 	for _, section := range append(pageSections[1:], "release 4.3.1") {
 		word, _, _ := strings.Cut(section, " ")
 		if len(partSources[word]) == 0 {
-			t.Errorf("nothing is said for %q", section)
+			t.Errorf("%q has no sources", section)
 		}
 		for _, file := range append(guards, partSources[word]...) {
 			if _, err := os.Stat(file); err != nil {
@@ -114,7 +115,7 @@ func TestPartSources(t *testing.T) {
 	}
 }
 
-// keepPart puts a part into the page and keeps it.
+// keepPart adds a part to the page and keeps it.
 func keepPart(t *testing.T, name string, p part) {
 	t.Helper()
 	if *compatOut == "" {
@@ -147,7 +148,7 @@ func addPart(name string, p part) {
 	page.parts[name] = p
 }
 
-// partFile is where a part is kept: in the cache, under what identifies the code.
+// partFile returns the file for a part: in the cache, under the identity of the code.
 func partFile(name string) (string, error) {
 	cache, err := realkafka.CacheDir()
 	if err != nil {
@@ -238,14 +239,14 @@ func writePage(file string) error {
 	for _, name := range pageSections {
 		p, ok := page.parts[name]
 		if !ok {
-			return fmt.Errorf("nothing is known for the part %q of %s", name, file)
+			return fmt.Errorf("the part %q of %s is missing", name, file)
 		}
 		text += "\n" + strings.TrimSpace(p.Text) + "\n"
 	}
 	text += fmt.Sprintf(`
 ## This run
 
-The tests of this page took %v together, on %s. What a newer release of Kafka needs: [new-kafka-release.md](new-kafka-release.md). Recommended settings and traps of each client: [clients.md](clients.md).
+The tests of this page took %v together, on %s. Newer releases of Kafka: [new-kafka-release.md](new-kafka-release.md). Recommended settings and known problems of each client: [clients.md](clients.md).
 `, took.Round(time.Minute), page.parts["releases"].Began.UTC().Format(time.DateOnly))
 	return os.WriteFile(file, []byte(text), 0o644)
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
 )
 
-// prepareACL makes one entry for the topic, and returns when every broker has it.
+// prepareACL creates one entry for the topic, and returns when every broker has it.
 func prepareACL(ctx context.Context, c *realkafka.Cluster, topic string) ([]string, error) {
 	return nil, c.Ask(func(client *kgo.Client) error {
 		made, err := kadm.NewClient(client).CreateACLs(ctx, kadm.NewACLs().Topics(topic).
@@ -34,7 +34,7 @@ func prepareACL(ctx context.Context, c *realkafka.Cluster, topic string) ([]stri
 	})
 }
 
-// listsACL asks one broker for the entries of a topic.
+// listsACL requests the entries of a topic from one broker.
 func listsACL(ctx context.Context, client *kgo.Client, broker int, topic string) error {
 	const anything, literal = 1, 3
 	req := kmsg.NewPtrDescribeACLsRequest()
@@ -45,12 +45,12 @@ func listsACL(ctx context.Context, client *kgo.Client, broker int, topic string)
 		return err
 	}
 	if len(answer.(*kmsg.DescribeACLsResponse).Resources) != 1 {
-		return fmt.Errorf("broker %d does not know the entry yet", broker)
+		return fmt.Errorf("broker %d does not have the entry yet", broker)
 	}
 	return nil
 }
 
-// prepareShare lets a share group begin with the oldest record.
+// prepareShare makes a share group begin with the oldest record.
 func prepareShare(ctx context.Context, c *realkafka.Cluster, topic string) ([]string, error) {
 	return nil, c.Ask(func(client *kgo.Client) error { return shareFromOldest(ctx, client, "group-"+topic) })
 }
@@ -71,11 +71,12 @@ func shareFromOldest(ctx context.Context, client *kgo.Client, group string) erro
 	return kerr.ErrorForCode(response.Resources[0].ErrorCode)
 }
 
-// quotaTime is how long the 4 MB of the quota scenario take at least: each of three
-// brokers lets a second's worth of its share pass at once and holds back the rest.
+// quotaTime is how long the 4 MB of the quota scenario take at least: each of three brokers
+// lets its share of one second pass at once and delays the rest.
 const quotaTime = time.Second
 
-// prepareQuota lets a client id send 600 KB a second to each broker, and brokers stamp what comes.
+// prepareQuota limits a client id to 600 KB per second at each broker, and makes brokers
+// timestamp the records.
 func prepareQuota(ctx context.Context, c *realkafka.Cluster, topic string) ([]string, error) {
 	id := "client-" + topic
 	return []string{"client=" + id}, c.Ask(func(client *kgo.Client) error {
@@ -90,7 +91,7 @@ func prepareQuota(ctx context.Context, c *realkafka.Cluster, topic string) ([]st
 	})
 }
 
-// stamp lets the leaders put their own time into the records of a topic.
+// stamp makes the leaders put their own time into the records of a topic.
 func stamp(ctx context.Context, client *kgo.Client, topic string) error {
 	answer, err := kadm.NewClient(client).AlterTopicConfigs(ctx, []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "message.timestamp.type", Value: kadm.StringPtr("LogAppendTime")}}, topic)
 	for _, one := range answer {

@@ -17,28 +17,28 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
 )
 
-// A compatScenario is one thing that applications do with Kafka.
+// A compatScenario is one use of Kafka by applications.
 type compatScenario struct {
 	name  string
 	count int
-	task  []string // words besides bootstrap, topic and count
+	task  []string // words in addition to bootstrap, topic and count
 	since string   // the first release that has it; all, if empty
-	only  []string // the releases that it is tried with: it takes long
+	only  []string // the only releases with which it runs, because it takes long
 	waits bool     // most of the time
 	full  bool     // not part of `make conformance`
-	feeds bool     // the topic is filled past the tunnel before
-	// over is how long filling it takes, while the client already works; zero: it is
-	// filled before.
+	feeds bool     // the topic is filled first, without the tunnel
+	// over is how long filling takes while the client already works; zero: the topic is filled
+	// first.
 	over time.Duration
-	// prepare makes what it needs past the tunnel and returns further words. It may be
+	// prepare creates what it needs, without the tunnel, and returns further words. It may be
 	// nil.
 	prepare func(ctx context.Context, c *realkafka.Cluster, topic string) (words []string, err error)
-	// check looks at what came of it, past the tunnel. It may be nil.
+	// check checks the result, without the tunnel. It may be nil.
 	check func(ctx context.Context, c *realkafka.Cluster, s compatScenario, topic string, said compatResult) error
 }
 
-// fed is how many records the topic is filled with: those that are asked for, but for a
-// client that looks for the second half.
+// fed is the number of records with which the topic is filled: the requested number, except for
+// a client that seeks the second half.
 func (s compatScenario) fed() int {
 	if slices.Contains(s.task, "do=seek") {
 		return 2 * s.count
@@ -46,7 +46,7 @@ func (s compatScenario) fed() int {
 	return s.count
 }
 
-// in reports whether there is something to try with a release.
+// in reports whether the scenario applies to a release.
 func (s compatScenario) in(release string) bool {
 	if len(s.only) > 0 {
 		return slices.Contains(s.only, release)
@@ -67,8 +67,8 @@ func older(release, than string) bool {
 	return false
 }
 
-// compatScenarios lists all of them, in the order of the table. What says since which
-// release it is there has that of the releases here: zstd came with 2.1.
+// compatScenarios lists all of them, in the order of the table. since names the first of the
+// tested releases that has it: zstd was added in 2.1.
 func compatScenarios() []compatScenario {
 	produce := func(name string, count int, words ...string) compatScenario {
 		return compatScenario{name: name, count: count, task: append([]string{"do=produce"}, words...), check: checkProduced}
@@ -115,7 +115,7 @@ const idleRelease = "4.3.1"
 // machine that is busy, is not taken for dead.
 var steady = []string{"broker.session.timeout.ms=18000", "controller.quorum.fetch.timeout.ms=10000"}
 
-// compatSettings are those of the brokers of a release.
+// compatSettings are the broker settings of a release.
 func compatSettings(r realkafka.Release) []string {
 	settings := append(slices.Concat(steady, r.Authorizer()),
 		"delete.topic.enable=true", // the default since 1.0
@@ -144,7 +144,7 @@ func parseCompat(out []byte) (r compatResult, err error) {
 	return r, nil
 }
 
-// compatRecord is record i, as clients/README.md has it.
+// compatRecord is record i, as defined in clients/README.md.
 func compatRecord(s compatScenario, i int) (key, value []byte) {
 	n := 4 + (i*31)%197
 	if slices.Contains(s.task, "sizes=mixed") {
@@ -157,8 +157,8 @@ func compatRecord(s compatScenario, i int) (key, value []byte) {
 	return []byte("key-" + strconv.Itoa(i)), value
 }
 
-// compatTime is the timestamp of record i of a topic that was filled past the tunnel, in
-// milliseconds: today, a second apart.
+// compatTime is the timestamp of record i of a topic that was filled first, in milliseconds:
+// today, one second apart.
 func compatTime(i int) int64 {
 	return time.Now().Truncate(24*time.Hour).UnixMilli() + int64(i)*1000
 }

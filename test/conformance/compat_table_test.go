@@ -26,7 +26,7 @@ type compatCell struct {
 	verdict
 }
 
-// differences lists what works past the tunnel alone, or through it alone.
+// differences lists what works only without the tunnel, or only through it.
 func differences(cells []compatCell) (lines []string) {
 	for _, cell := range cells {
 		if !cell.Same {
@@ -37,7 +37,7 @@ func differences(cells []compatCell) (lines []string) {
 	return lines
 }
 
-// reasons lists what does not work past the tunnel either, with what the client says.
+// reasons lists what does not work without the tunnel either, with the client's error.
 func (c *compatTable) reasons() string {
 	var lines []string
 	for _, cell := range c.cells {
@@ -49,7 +49,7 @@ func (c *compatTable) reasons() string {
 	return strings.Join(lines, "\n")
 }
 
-// find returns the verdicts of one client, for one release or one scenario, or any.
+// find returns the verdicts of one client, for one release or one scenario, or all.
 func (c *compatTable) find(client, release, scenario string) (found []compatCell) {
 	for _, cell := range c.cells {
 		if cell.Client == client && (release == "" || cell.Release == release) && (scenario == "" || cell.Scenario == scenario) {
@@ -59,8 +59,8 @@ func (c *compatTable) find(client, release, scenario string) (found []compatCell
 	return found
 }
 
-// byRelease is the table of clients and releases: in how many scenarios a client works, of
-// how many that there are with the release.
+// byRelease is the table of clients and releases: the number of scenarios in which a client
+// works, and of all scenarios for the release.
 func (c *compatTable) byRelease() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "| client | %s |\n|---|%s\n", strings.Join(c.releases, " | "), strings.Repeat("---|", len(c.releases)))
@@ -93,7 +93,7 @@ func (c *compatTable) byRelease() string {
 	return b.String()
 }
 
-// byScenario is the table of scenarios and clients: with which releases it works.
+// byScenario is the table of scenarios and clients: the releases with which it works.
 func (c *compatTable) byScenario() string {
 	var b strings.Builder
 	b.WriteString("| scenario |")
@@ -111,7 +111,7 @@ func (c *compatTable) byScenario() string {
 	return b.String()
 }
 
-// withReleases says with which releases something works; the cells are in their order.
+// withReleases names the releases with which something works; the cells are in their order.
 func withReleases(cells []compatCell) string {
 	var works, not, differs []string
 	unsupported := false
@@ -152,7 +152,7 @@ func releasesOf(cells []compatCell) (releases []string) {
 	return releases
 }
 
-// sections puts the table into docs/compatibility.md.
+// sections adds the table to docs/compatibility.md.
 func (c *compatTable) sections(t *testing.T) {
 	t.Helper()
 	var protocols []string
@@ -161,14 +161,14 @@ func (c *compatTable) sections(t *testing.T) {
 			protocols = append(protocols, client.protocol)
 		}
 	}
-	section(t, "releases", c.began, fmt.Sprintf(`Which releases of Kafka and which clients work through the tunnel. Each client was run against each release, past the tunnel and through it: SOCKS5 with a JWT, Cloud Connector, three brokers with the ids 1, 1001 and 70000 whose names do not resolve. What came of it was looked up in the brokers: every record, its headers and its order in the partition, the offsets that groups have committed. Nobody but the Cloud Connector connected to the brokers, no real name was sent to a client, and none was asked of a name server. Kafka Streams has scenarios of its own, and no others.
+	section(t, "releases", c.began, fmt.Sprintf(`Which releases of Kafka and which clients work through the tunnel. Each client was run with each release, without the tunnel and through it: SOCKS5 with a JWT, Cloud Connector, three brokers with the ids 1, 1001 and 70000 whose names do not resolve. The results were checked in the brokers: every record, its headers and its order in the partition, and the committed offsets of groups. Only the Cloud Connector connected to the brokers, no real name was sent to a client, and no name server was queried for one. Kafka Streams runs only scenarios of its own.
 
 %d clients, %d implementations of the protocol, %d releases of Kafka, %d scenarios. Run on %s, of commit %s; the code of internal/kafka and internal/session was %s.
 
-In how many scenarios a client works through the tunnel as it does past it, of those that there are with the release; what does not work through the tunnel does not work past it either:
+The number of scenarios that work through the tunnel as they do without it, of all scenarios for the release. A scenario that does not work through the tunnel does not work without it either:
 
 %s
-What works with which of these releases ("–": the client does not have it; "no": it does not work past the tunnel either):
+The releases with which each scenario works ("–": the client does not support it; "no": it does not work without the tunnel either):
 
 %s`,
 		len(c.clients), len(protocols), len(c.releases), len(compatScenarios()),
@@ -185,7 +185,7 @@ func (c *compatTable) quick(t *testing.T) {
 %s`, c.began.UTC().Format(time.DateOnly), commit(t), digestOfCode(t), c.byRelease())
 }
 
-// commit is the one that was checked out.
+// commit returns the commit that is checked out.
 func commit(t *testing.T) string {
 	t.Helper()
 	out, err := exec.CommandContext(deadline(t), "git", "rev-parse", "--short=12", "HEAD").Output()
@@ -195,8 +195,7 @@ func commit(t *testing.T) string {
 	return strings.TrimSpace(string(out))
 }
 
-// digestOfCode identifies the code on which the table depends most, as .ci/compatibility
-// does.
+// digestOfCode identifies the code on which the table depends most, like .ci/compatibility.
 func digestOfCode(t *testing.T) string {
 	t.Helper()
 	out, err := exec.CommandContext(deadline(t), "../../.ci/compatibility", "digest").Output()
@@ -206,7 +205,7 @@ func digestOfCode(t *testing.T) string {
 	return strings.TrimSpace(string(out))
 }
 
-// TestWithReleases: what a cell says.
+// TestWithReleases: the text of a cell.
 func TestWithReleases(t *testing.T) {
 	good, bad := verdict{Same: true, Works: true}, verdict{Same: true}
 	none, other := verdict{Same: true, Unsupported: true}, verdict{}

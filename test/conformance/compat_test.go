@@ -23,39 +23,38 @@ import (
 )
 
 var (
-	compatFull = flag.Bool("compat.full", false, "all releases and clients, and not the quick part")
+	compatFull = flag.Bool("compat.full", false, "all releases and clients instead of the quick part")
 	compatScen = flag.String("compat.scenarios", "", "scenarios whose names contain one of these, separated by commas")
 	compatOnly = flag.String("compat.only", "", "releases and clients whose titles contain one of these, separated by commas")
 )
 
-// quickReleases are part of `make conformance`: the newest that is whole, with all clients
-// that are quick, and one with ZooKeeper, with those that start at once.
+// quickReleases are part of `make conformance`: the newest complete one, with all quick
+// clients, and one with ZooKeeper, with the clients that start immediately.
 var quickReleases = map[string][]string{
 	"2.8.2": {"confluent-kafka (Python)", "kafkajs", "franz-go", "sarama"},
 	"4.3.1": nil,
 }
 
-// tried reports whether a client is run against a release.
+// tried reports whether a client is run with a release.
 func tried(c compatClient, release string) bool {
 	only, quick := quickReleases[release]
 	return *compatFull || quick && (len(only) == 0 || slices.Contains(only, c.name))
 }
 
-// companyIDs are ids such as brokers of companies have.
+// companyIDs are broker ids as companies use them.
 var companyIDs = []int{1, 1001, 70000}
 
-// clientTime bounds one run of one client.
+// clientTime limits one run of one client.
 const clientTime = time.Minute
 
-// clientsAtATime is how many clients work beside each other, besides those that are told
-// to wait.
+// clientsAtATime is how many clients work concurrently, in addition to those that mostly wait.
 const clientsAtATime = 4
 
-// TestCompatibility runs every client against every release, past the tunnel and through
-// it. What works past it has to work through it.
+// TestCompatibility runs every client with every release, without the tunnel and through it.
+// What works without it must work through it.
 func TestCompatibility(t *testing.T) {
 	if *compatOut != "" && (!*compatFull || *compatOnly != "" || *compatScen != "") {
-		t.Fatal("-compat.out wants -compat.full and everything")
+		t.Fatal("-compat.out requires -compat.full and everything")
 	}
 	table := &compatTable{began: time.Now()}
 	var clients []compatClient
@@ -87,7 +86,7 @@ func TestCompatibility(t *testing.T) {
 	for _, line := range differences(table.cells) {
 		t.Error(line)
 	}
-	t.Logf("does not work past the tunnel either:\n%s", table.reasons())
+	t.Logf("does not work without the tunnel either:\n%s", table.reasons())
 	t.Logf("\n%s\n%s", table.byRelease(), table.byScenario())
 	table.sections(t)
 	if whole := !*compatFull && *compatOnly == "" && *compatScen == ""; whole && !t.Failed() {
@@ -95,7 +94,7 @@ func TestCompatibility(t *testing.T) {
 	}
 }
 
-// compatRelease runs the clients against one release.
+// compatRelease runs the clients with one release.
 func compatRelease(t *testing.T, release realkafka.Release, clients []compatClient, commands [][2][]string) []compatCell {
 	t.Helper()
 	cluster := ownCluster(t, realkafka.Options{Release: release, IDs: companyIDs, Racks: true, Settings: compatSettings(release)})
@@ -124,8 +123,8 @@ func compatRelease(t *testing.T, release realkafka.Release, clients []compatClie
 	return cells
 }
 
-// chosenCompat reports whether -compat.only names a title. Words that are about another
-// kind of thing choose nothing of this one away.
+// chosenCompat reports whether -compat.only selects a title. Words for another kind of title
+// exclude none of this one.
 func chosenCompat(title, other string) bool {
 	if *compatOnly == "" {
 		return true
@@ -146,16 +145,16 @@ func chosenScenario(name string) bool {
 	return *compatScen == "" || slices.ContainsFunc(strings.Split(*compatScen, ","), func(word string) bool { return strings.Contains(name, word) })
 }
 
-// A compatBed is one release at work, with the tunnel before it.
+// A compatBed is one running release, with the tunnel in front.
 type compatBed struct {
 	release        string
 	cluster        *realkafka.Cluster
 	tunnel, direct string
 	log            func(format string, args ...any)
-	slots          chan struct{} // nil: as many as come
+	slots          chan struct{} // nil: unlimited
 }
 
-// slot waits for a slot, if the scenario is work, and returns what gives it back.
+// slot waits for a slot, if the scenario works hard, and returns a function that releases it.
 func (b *compatBed) slot(s compatScenario) (release func()) {
 	if b.slots == nil || s.waits {
 		return func() {}
@@ -164,17 +163,17 @@ func (b *compatBed) slot(s compatScenario) (release func()) {
 	return func() { <-b.slots }
 }
 
-// A verdict is what became of one scenario.
+// A verdict is the result of one scenario.
 type verdict struct {
 	Same        bool
-	Works       bool   // past the tunnel
+	Works       bool   // without the tunnel
 	Unsupported bool   // by the client itself
-	Late        bool   // past the tunnel it was still trying when its time was over
-	Why         string // of what does not work, or differs
+	Late        bool   // without the tunnel it was still trying at the end of its time
+	Why         string // reason why it does not work, or differs
 }
 
-// all runs all scenarios, unless it turns out that the client cannot talk to this release:
-// when the first three have failed past the tunnel, or two have run out of time.
+// all runs all scenarios, unless the client cannot work with this release: if the first three
+// have failed without the tunnel, or two have run out of time.
 func (b *compatBed) all(ctx context.Context, c compatClient, command [2][]string, put func(compatScenario, verdict)) {
 	failed, late, worked := 0, 0, false
 	for _, s := range compatScenarios() {
@@ -186,13 +185,13 @@ func (b *compatBed) all(ctx context.Context, c compatClient, command [2][]string
 			continue
 		}
 		if late >= 2 || failed >= 3 && !worked {
-			put(s, verdict{Same: true, Why: "not tried: those before have not worked"})
+			put(s, verdict{Same: true, Why: "not tried: the previous ones have not worked"})
 			continue
 		}
 		v := b.compare(ctx, c, command, s, "")
 		if !v.Same {
-			// Clients and brokers have races of their own, past the tunnel too: what
-			// differs by chance does so once. The log keeps it.
+			// Clients and brokers have races of their own, also without the tunnel: a random
+			// difference occurs only once. The log keeps it.
 			b.log("%s, Kafka %s, %s differed once: %s", c.title(), b.release, s.name, v.Why)
 			v = b.compare(ctx, c, command, s, "-again")
 		}
@@ -208,7 +207,7 @@ func (b *compatBed) all(ctx context.Context, c compatClient, command [2][]string
 	}
 }
 
-// compare runs one scenario past the tunnel and through it.
+// compare runs one scenario without the tunnel and through it.
 func (b *compatBed) compare(ctx context.Context, c compatClient, command [2][]string, s compatScenario, try string) verdict {
 	errDirect := b.run(ctx, "direct"+try, b.direct, c, command, s)
 	if errors.Is(errDirect, errUnsupported) {
@@ -217,7 +216,7 @@ func (b *compatBed) compare(ctx context.Context, c compatClient, command [2][]st
 	return judge(errDirect, b.run(ctx, "tunnel"+try, b.tunnel, c, command, s))
 }
 
-// judge compares what became of a scenario past the tunnel and through it.
+// judge compares the results of a scenario without the tunnel and through it.
 func judge(errDirect, errTunnel error) verdict {
 	switch {
 	case (errDirect == nil) == (errTunnel == nil) && !errors.Is(errTunnel, errLeak):
@@ -225,13 +224,13 @@ func judge(errDirect, errTunnel error) verdict {
 	case errTunnel != nil:
 		return verdict{Works: true, Why: errTunnel.Error()}
 	}
-	return verdict{Why: "only past the tunnel: " + errDirect.Error()}
+	return verdict{Why: "only without the tunnel: " + errDirect.Error()}
 }
 
 var (
 	errUnsupported = errors.New("the client does not support it")
 	errLeak        = errors.New("a real name was seen")
-	errLate        = errors.New("still trying when its time was over")
+	errLate        = errors.New("still trying at the end of its time")
 )
 
 // run runs one scenario once.
@@ -297,7 +296,7 @@ func (b *compatBed) run(ctx context.Context, way, bootstrap string, c compatClie
 	return s.check(ctx, b.cluster, s, topic, result)
 }
 
-// A saidError is the end of a client that said something before.
+// A saidError is the error of a client with the last lines of its output.
 type saidError struct {
 	error
 	said []byte
@@ -306,7 +305,7 @@ type saidError struct {
 func (e *saidError) Error() string { return e.error.Error() + ": " + lastLines(e.said) }
 func (e *saidError) Unwrap() error { return e.error }
 
-// lastLines is the end of what a client said, on one line.
+// lastLines returns the end of a client's output, on one line.
 func lastLines(said []byte) string {
 	lines := strings.Split(strings.TrimSpace(string(said)), "\n")
 	text := strings.Join(lines[max(0, len(lines)-6):], " / ")

@@ -15,7 +15,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
 )
 
-// feedCompat fills a topic past the tunnel.
+// feedCompat fills a topic without the tunnel.
 func feedCompat(ctx context.Context, c *realkafka.Cluster, s compatScenario, topic string) error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(c.Internal()...), kgo.DefaultProduceTopic(topic), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.DisableIdempotentWrite())
 	if err != nil {
@@ -50,8 +50,8 @@ func feedSlowly(ctx context.Context, client *kgo.Client, records []*kgo.Record, 
 	return nil
 }
 
-// newTopic makes a topic past the tunnel and returns when every broker knows it: some
-// clients give up when the one that they ask has not heard of it yet.
+// newTopic creates a topic without the tunnel and returns when every broker knows it: some
+// clients give up if their broker does not know it yet.
 func newTopic(ctx context.Context, c *realkafka.Cluster, topic string) error {
 	return c.Ask(func(client *kgo.Client) error {
 		if _, err := kadm.NewClient(client).CreateTopic(ctx, 3, int16(min(len(c.Brokers), 3)), nil, topic); err != nil {
@@ -66,7 +66,7 @@ func newTopic(ctx context.Context, c *realkafka.Cluster, topic string) error {
 	})
 }
 
-// knowsTopic asks one broker whether it knows all leaders of a topic.
+// knowsTopic checks whether one broker knows all leaders of a topic.
 func knowsTopic(ctx context.Context, client *kgo.Client, broker int, topic string) error {
 	req := kmsg.NewPtrMetadataRequest()
 	req.Topics = []kmsg.MetadataRequestTopic{{Topic: &topic}}
@@ -86,13 +86,13 @@ func knowsTopic(ctx context.Context, client *kgo.Client, broker int, topic strin
 	return nil
 }
 
-// readBack reads a whole topic past the tunnel: only committed records, each partition in
-// its order.
+// readBack reads a whole topic without the tunnel: only committed records, each partition in
+// order.
 func readBack(ctx context.Context, c *realkafka.Cluster, topic string, each func(*kgo.Record)) error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(c.Internal()...),
 		kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		// Markers are asked for although they are no records: one may be all that
-		// stands at the end of a partition.
+		// Markers are included although they are not records: one may be the only entry at the
+		// end of a partition.
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
 	if err != nil {
 		return err
@@ -116,7 +116,7 @@ func readBack(ctx context.Context, c *realkafka.Cluster, topic string, each func
 	for len(missing) > 0 {
 		fetches := client.PollFetches(ctx)
 		if err := fetches.Err(); err != nil {
-			return fmt.Errorf("read %s past the tunnel: %w", topic, err)
+			return fmt.Errorf("read %s without the tunnel: %w", topic, err)
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
 			if !r.Attrs.IsControl() {

@@ -25,13 +25,13 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
 )
 
-var troubleOut = flag.String("trouble.out", "", "write what clients say in trouble into this file")
+var troubleOut = flag.String("trouble.out", "", "write what clients log during faults to this file")
 
-// A trouble is what the tunnel does to a client.
+// A trouble is a list of faults during which a client works.
 type trouble struct {
 	name    string
 	faults  []faults.Fault
-	patient bool // the client has the settings that docs/clients.md recommends, and has to succeed
+	patient bool // the client has the settings that docs/clients.md recommends, and must succeed
 }
 
 func troubles() []trouble {
@@ -50,9 +50,9 @@ func troubles() []trouble {
 	}
 }
 
-// TestClientsInTrouble records what clients say and do when the tunnel holds and refuses
-// them, for docs/clients.md, and wants the settings that are recommended there to be
-// enough. It belongs to the full run.
+// TestClientsInTrouble records what clients log and do when the tunnel holds and refuses
+// them, for docs/clients.md, and requires that the settings recommended there suffice. It
+// belongs to the full run.
 func TestClientsInTrouble(t *testing.T) {
 	if !*compatFull {
 		t.Skip("part of the full run")
@@ -86,15 +86,15 @@ func TestClientsInTrouble(t *testing.T) {
 	}
 }
 
-// inTrouble gets one client into all troubles, in a landscape of its own.
+// inTrouble runs one client with all faults, in a lab of its own.
 func inTrouble(t *testing.T, c *realkafka.Cluster, client compatClient, command, env []string) string {
 	t.Helper()
 	l := startLandscape(t, "--upstream", upstream(c))
 	tunnel := startTunnel(t, l)
 	var page strings.Builder
-	fmt.Fprintf(&page, "### %s\n\n| | ends | after | says |\n|---|---|---|---|\n", client.title())
+	fmt.Fprintf(&page, "### %s\n\n| fault | result | after | first lines of its log |\n|---|---|---|---|\n", client.title())
 	for _, tr := range troubles() {
-		passes(t, tunnel.bootstrap) // what the last one met is over
+		passes(t, tunnel.bootstrap) // the previous faults have ended
 		var ids []string
 		for _, f := range tr.faults {
 			ids = append(ids, l.addFault(t, f))
@@ -103,15 +103,18 @@ func inTrouble(t *testing.T, c *realkafka.Cluster, client compatClient, command,
 		if tr.patient {
 			task = append(task, "patient=true")
 		}
-		took, out, err := speak(deadline(t), command, env, task...)
+		took, out, err := runClient(deadline(t), command, env, task...)
 		for _, id := range ids {
 			l.remove(t, id)
 		}
-		word := "well"
-		if err != nil {
-			word = "with an error"
+		result := "success"
+		switch {
+		case errors.Is(err, errStillTrying):
+			result = "still trying"
+		case err != nil:
+			result = "error"
 		}
-		fmt.Fprintf(&page, "| %s | %s | %.1f s | %s |\n", tr.name, word, took.Seconds(), saying(out))
+		fmt.Fprintf(&page, "| %s | %s | %.1f s | %s |\n", tr.name, result, took.Seconds(), firstLines(out))
 		if tr.patient && err != nil {
 			t.Errorf("%s: %v\n%s", tr.name, err, tail(out))
 		}
@@ -119,10 +122,10 @@ func inTrouble(t *testing.T, c *realkafka.Cluster, client compatClient, command,
 	return page.String()
 }
 
-// passes waits until a client gets through.
+// passes waits until a client gets a response.
 func passes(t *testing.T, bootstrap string) {
 	t.Helper()
-	until(t, time.Minute, "the way is open", func(ctx context.Context) error {
+	until(t, time.Minute, "the tunnel is ready", func(ctx context.Context) error {
 		client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.RequestRetries(0))
 		if err != nil {
 			return err
@@ -132,8 +135,11 @@ func passes(t *testing.T, bootstrap string) {
 	})
 }
 
-// speak runs a client and returns how long it took and what it said on standard error.
-func speak(ctx context.Context, command, env []string, task ...string) (time.Duration, []byte, error) {
+// errStillTrying is the error of a client that has neither succeeded nor failed in time.
+var errStillTrying = errors.New("still trying after 75 s")
+
+// runClient runs a client and returns how long it took and what it wrote to standard error.
+func runClient(ctx context.Context, command, env []string, task ...string) (time.Duration, []byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 75*time.Second)
 	defer cancel()
 	args := append(slices.Clone(command), task...)
@@ -141,14 +147,14 @@ func speak(ctx context.Context, command, env []string, task ...string) (time.Dur
 	cmd.Env = append(clean(os.Environ()), env...)
 	proc.DieWithParent(cmd)
 	cmd.WaitDelay = 5 * time.Second
-	var said bytes.Buffer
-	cmd.Stderr = &said
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	began := time.Now()
 	err := cmd.Run()
 	if ctx.Err() != nil {
-		err = errors.New("still trying after 75 s")
+		err = errStillTrying
 	}
-	return time.Since(began), said.Bytes(), err
+	return time.Since(began), stderr.Bytes(), err
 }
 
 var (
@@ -156,8 +162,8 @@ var (
 	spaces  = regexp.MustCompile(`\s+`)
 )
 
-// saying is the first line of each kind that a client says, at most three.
-func saying(out []byte) string {
+// firstLines returns the first line of each kind in a client's log, at most three.
+func firstLines(out []byte) string {
 	var lines []string
 	kinds := map[string]bool{}
 	for line := range strings.Lines(string(out)) {
@@ -176,7 +182,7 @@ func saying(out []byte) string {
 	return strings.Join(lines, "<br>")
 }
 
-// addFault has something go wrong and returns its id.
+// addFault adds a fault and returns its id.
 func (l *landscape) addFault(t *testing.T, f faults.Fault) string {
 	t.Helper()
 	body, err := json.Marshal(f)
@@ -188,7 +194,7 @@ func (l *landscape) addFault(t *testing.T, f faults.Fault) string {
 	return added.ID
 }
 
-// remove ends a fault, which may have ended by itself.
+// remove removes a fault, which may have ended already.
 func (l *landscape) remove(t *testing.T, id string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(context.WithoutCancel(deadline(t)), http.MethodDelete, l.control+"/faults/"+id, http.NoBody)

@@ -19,12 +19,12 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/kafka"
 )
 
-// rewritten finds the rows of the table whose responses are rewritten, and their newest
+// rewritten matches the rows of the table whose responses are rewritten, and their newest
 // version.
 var rewritten = regexp.MustCompile(`(?m)^(\t\{\d+, "(?:Produce|Fetch|Metadata|FindCoordinator|DescribeCluster|ShareFetch|ShareAcknowledge)", )(\d+)(, )`)
 
-// olderBinary builds the tunnel with a table that is one version older in each API whose
-// responses are rewritten, as if the brokers' release were not known yet.
+// olderBinary builds the tunnel with a table that is one version older for each API whose
+// responses are rewritten, as if it did not support the brokers' release yet.
 func olderBinary(t *testing.T) string {
 	t.Helper()
 	const table = "../../internal/kafka/table.go"
@@ -61,8 +61,8 @@ func olderBinary(t *testing.T) string {
 	return binary
 }
 
-// TestAReleaseThatIsNotKnown: brokers that are newer than the tunnel work with what it
-// knows; docs/new-kafka-release.md says so.
+// TestAReleaseThatIsNotKnown: brokers that are newer than the tunnel work with the versions
+// that it supports, as docs/new-kafka-release.md documents.
 func TestAReleaseThatIsNotKnown(t *testing.T) {
 	c := cluster(t)
 	binary := olderBinary(t)
@@ -97,7 +97,7 @@ func TestAReleaseThatIsNotKnown(t *testing.T) {
 	}
 }
 
-// newestOffered asks for the newest version of each API.
+// newestOffered returns the newest offered version of each API.
 func newestOffered(t *testing.T, bootstrap string) map[int16]int16 {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap))

@@ -8,20 +8,20 @@ import (
 	"strings"
 )
 
-// recordsColumn is about what stands in the topics when all is over.
+// recordsColumn is the column about the records in the topics at the end.
 const recordsColumn = "records"
 
-// An eventTable is what became of the clients.
+// An eventTable has the results of the clients.
 type eventTable struct {
 	columns []string
 	cells   map[[2]string]eventCell // by client and column
 	exactly map[string]bool         // the client's producer writes exactly once
 }
 
-// An eventCell says why a client has not gone on.
+// An eventCell is why a client has not continued.
 type eventCell struct{ direct, tunnel error }
 
-// begin forgets what is known of these clients.
+// begin forgets the results of these clients.
 func (e *eventTable) begin(clients []compatClient) {
 	if e.cells == nil {
 		e.cells, e.exactly = map[[2]string]eventCell{}, map[string]bool{}
@@ -36,7 +36,7 @@ func (e *eventTable) begin(clients []compatClient) {
 	}
 }
 
-// put takes down one column.
+// put records one column.
 func (e *eventTable) put(column string, parties []*party, found map[*party]error) {
 	e.columns = append(e.columns, column)
 	for _, p := range parties {
@@ -53,7 +53,7 @@ func (e *eventTable) put(column string, parties []*party, found map[*party]error
 
 func (c eventCell) differs() bool { return c.tunnel != nil && c.direct == nil }
 
-// word is what stands in the table.
+// word returns the text of a cell.
 func (e *eventTable) word(client, column string) string {
 	c := e.cells[[2]string{client, column}]
 	switch {
@@ -73,7 +73,7 @@ func (e *eventTable) word(client, column string) string {
 	return "same"
 }
 
-// different lists the clients that have gone on past the tunnel only.
+// different lists the clients that have continued only without the tunnel.
 func (e *eventTable) different(clients []compatClient) (all []compatClient) {
 	for _, c := range clients {
 		if len(e.differences([]compatClient{c})) > 0 {
@@ -83,7 +83,7 @@ func (e *eventTable) different(clients []compatClient) (all []compatClient) {
 	return all
 }
 
-// differences says what works past the tunnel alone.
+// differences lists what works only without the tunnel.
 func (e *eventTable) differences(clients []compatClient) (all []string) {
 	for _, c := range clients {
 		for _, column := range e.columns {
@@ -95,7 +95,7 @@ func (e *eventTable) differences(clients []compatClient) (all []string) {
 	return all
 }
 
-// lines says all that did not work.
+// lines lists everything that did not work.
 func (e *eventTable) lines(clients []compatClient) (all []string) {
 	for _, c := range clients {
 		for _, column := range e.columns {

@@ -13,18 +13,18 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
 )
 
-// eventsRelease is the newest release that is whole.
+// eventsRelease is the newest complete release.
 const eventsRelease = "4.3.1"
 
-// quickEvents are the clients that are part of `make conformance`, and those of
-// implementations that most others are built on.
+// quickEvents are the clients that are part of `make conformance`, and those of the
+// implementations on which most others are based.
 var quickEvents = []string{"Java", "confluent-kafka (Python)", "franz-go"}
 
-// clientsAtOnce is how many clients are at work beside each other, each with four processes.
+// clientsAtOnce is how many clients work concurrently, each with four processes.
 const clientsAtOnce = 5
 
-// A clusterEvent is something that happens to a cluster while clients work; they have to go
-// on after each of its steps.
+// A clusterEvent is an event in a cluster during which clients work; they must continue after
+// each of its steps.
 type clusterEvent struct {
 	name  string
 	full  bool // not part of `make conformance`
@@ -43,7 +43,7 @@ func clusterEvents(c *realkafka.Cluster, extra *realkafka.Broker) []clusterEvent
 			func(ctx context.Context) error { return lead(ctx, c, forward) },
 		}},
 		{"reassignment", false, []func(context.Context) error{
-			// The leader gives its replica away, and gets it back.
+			// The leader gives its replica away and gets it back.
 			func(ctx context.Context) error { return lead(ctx, c, func(r []int32) []int32 { return r[1:] }) },
 			func(ctx context.Context) error {
 				return lead(ctx, c, func(r []int32) []int32 { return append(absent(c, r), r...) })
@@ -85,7 +85,7 @@ func forward(r []int32) []int32 { return append(r[1:], r[0]) }
 
 func backward(r []int32) []int32 { return append([]int32{r[len(r)-1]}, r[:len(r)-1]...) }
 
-// absent lists the brokers that have no replica.
+// absent lists the brokers without a replica.
 func absent(c *realkafka.Cluster, replicas []int32) (ids []int32) {
 	for _, b := range c.Brokers {
 		if !slices.Contains(replicas, int32(b.ID)) {
@@ -95,7 +95,7 @@ func absent(c *realkafka.Cluster, replicas []int32) (ids []int32) {
 	return ids
 }
 
-// lead reassigns the partitions and lets those lead that are named first.
+// lead reassigns the partitions; the first of the named brokers becomes the leader.
 func lead(ctx context.Context, c *realkafka.Cluster, pick func([]int32) []int32) error {
 	if err := c.Reassign(ctx, pick); err != nil {
 		return err
@@ -106,13 +106,14 @@ func lead(ctx context.Context, c *realkafka.Cluster, pick func([]int32) []int32)
 	return c.ElectPreferred(ctx)
 }
 
-// restart stops a broker as its operator would, and starts it again.
+// restart stops a broker cleanly, and starts it again.
 func restart(ctx context.Context, c *realkafka.Cluster, b *realkafka.Broker) error {
 	b.Stop()
 	return returned(ctx, c, b)
 }
 
-// returned starts brokers that have ended and returns when they lead again what they led.
+// returned starts brokers that have stopped and returns when they lead their former partitions
+// again.
 func returned(ctx context.Context, c *realkafka.Cluster, brokers ...*realkafka.Broker) error {
 	for _, b := range brokers {
 		if err := b.Restart(); err != nil {
@@ -125,9 +126,9 @@ func returned(ctx context.Context, c *realkafka.Cluster, brokers ...*realkafka.B
 	return c.ElectPreferred(ctx)
 }
 
-// TestClusterEvents lets every client produce and consume, past the tunnel and through it at
-// the same time, while leaders change and brokers come and go. Who goes on past the tunnel
-// has to go on through it.
+// TestClusterEvents makes every client produce and consume, without the tunnel and through it
+// at the same time, while leaders change and brokers leave and join. A client that continues
+// without the tunnel must continue through it.
 func TestClusterEvents(t *testing.T) {
 	if _, ok := keptPart(t, "events"); ok {
 		return
@@ -148,15 +149,15 @@ func TestClusterEvents(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// Fewer records than clients could do: it is their number that makes the load.
+	// Fewer records than clients could produce: the number of clients is the load.
 	bed := newKeepBed(t, c, clients, 100*time.Millisecond, extra...)
 	table := &eventTable{}
 	for i, batch := range batches {
 		table.look(bed, batch, extra[i], "")
 	}
 	if again := table.different(clients); len(again) > 0 {
-		// Clients and brokers have races of their own, past the tunnel too: what differs
-		// by chance does so once. The log keeps it.
+		// Clients and brokers have races of their own, also without the tunnel: a random
+		// difference occurs only once. The log keeps it.
 		t.Logf("differed once:\n%s", strings.Join(table.lines(again), "\n"))
 		table.look(bed, again, extra[len(batches)], "-again")
 	}
@@ -168,24 +169,24 @@ func TestClusterEvents(t *testing.T) {
 	t.Log(strings.Join(table.lines(clients), "\n"))
 	section(t, "events", began, fmt.Sprintf(`## Events in the cluster
 
-Each client produces into a topic of its own and consumes it in a group, past the tunnel and, another one at the same time, through it, with Apache Kafka %s, while this happens. "same" says that it goes on after each step of the event, in every partition, on both ways; the last columns say what stands in the topic at the end and whether the group has seen it all.
+Each client produces into a topic of its own and consumes it in a group, without the tunnel and, with another instance at the same time, through it, with Apache Kafka %s, during the events of the table. "same" means that it continues after each step of the event, in every partition, on both routes; the last columns show whether the topic has every record at the end and the group has received all of them.
 
 Run on %s in %v.
 
 %s`, eventsRelease, began.UTC().Format(time.DateOnly), time.Since(began).Round(time.Second), text))
 }
 
-// eventsCluster is three brokers that get a lot to do.
+// eventsCluster is three brokers with a high load.
 func eventsCluster(t *testing.T) *realkafka.Cluster {
 	t.Helper()
 	return ownCluster(t, realkafka.Options{
 		Release: releaseOf(t, eventsRelease), IDs: companyIDs, Racks: true,
-		// A broker that is only slow, on a machine that is busy, is not to be taken for dead.
+		// A broker that is only slow, on a busy machine, must not count as failed.
 		Settings: []string{"broker.session.timeout.ms=6000", "controller.quorum.fetch.timeout.ms=5000"},
 	})
 }
 
-// look lets all happen to these clients and takes down what it finds.
+// look runs all events with these clients and records the results.
 func (e *eventTable) look(bed *keepBed, clients []compatClient, extra *realkafka.Broker, try string) {
 	t := bed.t
 	t.Helper()
@@ -206,9 +207,9 @@ func (e *eventTable) look(bed *keepBed, clients []compatClient, extra *realkafka
 				if found[p] == nil {
 					found[p] = err
 				}
-				t.Logf("%s: %s does not go on: %v", event.name, p, err)
+				t.Logf("%s: %s does not continue: %v", event.name, p, err)
 			}
-			t.Logf("%s: %v, and %v until all clients that can went on", event.name, over.Sub(began).Round(100*time.Millisecond), time.Since(over).Round(100*time.Millisecond))
+			t.Logf("%s: %v, and %v until all clients that can had continued", event.name, over.Sub(began).Round(100*time.Millisecond), time.Since(over).Round(100*time.Millisecond))
 		}
 		e.put(event.name, parties, found)
 	}

@@ -18,8 +18,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
 )
 
-// TestExampleApp runs examples/cf-app as the platform would: application and
-// tunnel beside each other, SIGTERM to both at once.
+// TestExampleApp runs examples/cf-app like the platform: application and tunnel side by side,
+// SIGTERM to both at the same time.
 func TestExampleApp(t *testing.T) {
 	l := startLandscape(t)
 	tp := startTunnel(t, l)
@@ -42,7 +42,7 @@ func TestExampleApp(t *testing.T) {
 			t.Log(p.Tail(40))
 		}
 	})
-	// request returns nil if the application answers so.
+	// request returns nil if the response of the application matches.
 	request := func(ctx context.Context, method, path, body string, status int, word string) error {
 		req, err := http.NewRequestWithContext(ctx, method, app+path, strings.NewReader(body))
 		if err != nil {
@@ -65,7 +65,7 @@ func TestExampleApp(t *testing.T) {
 	until(t, time.Minute, "the application shows what it consumed", func(ctx context.Context) error {
 		return request(ctx, http.MethodGet, "/messages", "", http.StatusOK, "hello from a test")
 	})
-	until(t, 10*time.Second, "the application says that it is healthy", func(ctx context.Context) error {
+	until(t, 10*time.Second, "the application reports that it is healthy", func(ctx context.Context) error {
 		return request(ctx, http.MethodGet, "/health", "", http.StatusOK, "ready")
 	})
 
@@ -78,11 +78,11 @@ func TestExampleApp(t *testing.T) {
 	ctx, cancel := context.WithTimeout(deadline(t), 30*time.Second)
 	defer cancel()
 	if err := p.Wait(ctx); err != nil {
-		t.Errorf("the application did not end well: %v", err)
+		t.Errorf("the application did not exit cleanly: %v", err)
 	}
 	tp.stopped = true
 	if err := tp.proc.Wait(ctx); err != nil {
-		t.Errorf("the tunnel did not end well: %v", err)
+		t.Errorf("the tunnel did not exit cleanly: %v", err)
 	}
 	t.Logf("both ended %v after SIGTERM; the platform gives them ten seconds", time.Since(start).Round(time.Millisecond))
 }

@@ -9,21 +9,21 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
 )
 
-// A guard looks from two sides, while clients work, for what must not leave the company's
-// network and for who must not come into it. The third side is each client's own output.
+// A guard checks on two sides, while clients work, for names that must not leave the company's
+// network and for clients that must not enter it. The third side is each client's own output.
 type guard struct {
 	strangers *strangerWatch
 	ears      *sniffer
 }
 
-// startGuard lets nobody but the Cloud Connector's process connect to the brokers' outer
-// listeners, and no real name come from the tunnel's ports.
+// startGuard checks that only the Cloud Connector's process connects to the brokers' outer
+// listeners, and that no real name comes from the tunnel's ports.
 func startGuard(t *testing.T, outer []string, connector *proc.Process, ports []uint16) *guard {
 	t.Helper()
 	return &guard{watchStrangers(t, outer, connector), listenIn(t, ports)}
 }
 
-// guardLab guards a cluster behind a lab, which is the Cloud Connector and the tunnel.
+// guardLab guards a cluster in front of which a lab has the Cloud Connector and the tunnel.
 func guardLab(t *testing.T, c *realkafka.Cluster, l *labProcess) *guard {
 	t.Helper()
 	var outer []string
@@ -33,7 +33,7 @@ func guardLab(t *testing.T, c *realkafka.Cluster, l *labProcess) *guard {
 	return startGuard(t, outer, l.proc, portsOf(t, l.bootstrap))
 }
 
-// stop fails the test if there was something, or if nothing was watched.
+// stop fails the test if the guard found something, or if it saw nothing.
 func (g *guard) stop(t *testing.T) {
 	t.Helper()
 	g.strangers.stop(t)

@@ -15,16 +15,16 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// What one Fetch brings, and when its client ends its side.
+// The size of one Fetch response, and when its client closes its side.
 const (
 	halfCloseRecords = 40
 	halfCloseRecord  = 512 << 10
 	halfCloseAfter   = 200 << 10
 )
 
-// TestHalfClose: a client that reads slowly ends its side in the middle of 20 MB of a real
-// broker. Every byte arrives (R14), as it does without the tunnel, whether the response
-// passes (v11) or its end is rewritten (v17), and nothing is logged above debug.
+// TestHalfClose: a client that reads slowly closes its side in the middle of 20 MB of a real
+// broker. Every byte arrives (R14), as without the tunnel, whether the response passes
+// unchanged (v11) or its end is rewritten (v17), and nothing is logged above debug.
 func TestHalfClose(t *testing.T) {
 	c := cluster(t)
 	tp := startTunnel(t, startLandscape(t, "--upstream", upstream(c)))
@@ -72,8 +72,8 @@ func clientOf(t *testing.T, seeds ...string) *kgo.Client {
 	return client
 }
 
-// halfClosed fetches the whole topic from its leader and ends its own side when a part
-// has come. It returns the record batches.
+// halfClosed fetches the whole topic from its leader and closes its own side when a part has
+// arrived. It returns the record batches.
 func halfClosed(t *testing.T, client *kgo.Client, topic string, version int16) []byte {
 	t.Helper()
 	address, id := leaderOf(t, client, topic)
@@ -140,11 +140,11 @@ func leaderOf(t *testing.T, client *kgo.Client, topic string) (address string, i
 			return net.JoinHostPort(b.Host, fmt.Sprint(b.Port)), response.Topics[0].TopicID
 		}
 	}
-	t.Fatal("there is no leader")
+	t.Fatal("no leader")
 	return "", id
 }
 
-// fetchAll is a whole Fetch request for partition 0 from its first record on.
+// fetchAll returns a Fetch request for all of partition 0.
 func fetchAll(topic string, id [16]byte, version int16) []byte {
 	request := kmsg.NewPtrFetchRequest()
 	request.SetVersion(version)

@@ -63,8 +63,8 @@ func TestConsole(t *testing.T) {
 	sameRecords(t, records, produced, consumed, inTopic(t, c, topic))
 }
 
-// TestPerformanceTools: Java's client at full speed, without and with
-// transactions. The values are the numbers from 0, so that their digest is known.
+// TestPerformanceTools: Java's client at full speed, without and with transactions. The values
+// are the numbers from 0, so their digest is known.
 func TestPerformanceTools(t *testing.T) {
 	c, jars := cluster(t), classpath(t)
 	l := startLab(t, "--upstream", upstream(c))
@@ -98,7 +98,7 @@ func TestPerformanceTools(t *testing.T) {
 			if len(fields) < 5 || strings.TrimSpace(fields[4]) != n {
 				t.Errorf("ConsumerPerformance read %q, want %s records", fields, n)
 			}
-			// The tool shows no contents: the topic's stand for what it was given.
+			// The tool does not show contents: it is compared with the digest of the topic.
 			sameRecords(t, records, expected, expected, inTopic(t, c, topic))
 		})
 	}
@@ -109,7 +109,7 @@ func lastLine(b []byte) string {
 	return lines[len(lines)-1]
 }
 
-// TestAdminTools: what operators use, and what asks for the whole cluster. No
+// TestAdminTools: the tools of operators, which request information about the whole cluster. No
 // output may contain a real name.
 func TestAdminTools(t *testing.T) {
 	c, jars := cluster(t), classpath(t)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestKafkajs: the client that is most used on Cloud Foundry. It is watched from
-// inside its process: nothing but loopback is looked up, reached or received.
+// TestKafkajs: the most popular client on Cloud Foundry. It is observed within its process: it
+// looks up, connects to and receives nothing but loopback.
 func TestKafkajs(t *testing.T) {
 	c := cluster(t)
 	l := startLab(t, "--upstream", upstream(c))
@@ -29,9 +29,9 @@ func TestKafkajs(t *testing.T) {
 	}
 }
 
-// TestBrokerAdvertisesLocalhost is the set-up of the blog that many start from:
-// one broker that calls itself localhost:9092, behind one virtual host. No rule
-// is configured; the tunnel infers it.
+// TestBrokerAdvertisesLocalhost is the configuration of a blog with which many start: one
+// broker that advertises localhost:9092, with one virtual host. No rule is configured; the
+// tunnel infers it.
 func TestBrokerAdvertisesLocalhost(t *testing.T) {
 	l := startLab(t, "--brokers", "1", "--advertise", "localhost")
 	const n = 1000

@@ -20,20 +20,20 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
 )
 
-// What follows is for tests in which clients keep on working while something happens to the
-// cluster: one party for each client and each way to the brokers.
+// Helpers for tests in which clients continue to work during events in the cluster: one party
+// for each client and each route to the brokers.
 
-// advanceTime bounds how long a client may take to go on after an event: some of them wait
-// for as long as half a minute before they try again.
+// advanceTime limits how long a client may take to continue after an event: some wait up to
+// half a minute before they retry.
 const advanceTime = 90 * time.Second
 
-// A keeper is a client that works until its standard input ends.
+// A keeper is a client that works until its standard input is closed.
 type keeper struct {
 	*processLoop
 	said keptResult // valid once finish has returned
 }
 
-// A keptResult is what a keeper prints.
+// A keptResult is the output of a keeper.
 type keptResult struct {
 	Count      int
 	Backwards  int
@@ -44,10 +44,11 @@ type keptResult struct {
 	}
 }
 
-// unsupported reports whether the client has ended because its library cannot do it.
+// unsupported reports whether the client has exited because its library does not support the
+// task.
 func (k *keeper) unsupported() bool { return !k.p.Running() && k.p.ExitCode() == 3 }
 
-// log is all that the client has said.
+// log returns the whole output of the client.
 func (k *keeper) log() []byte {
 	b, err := os.ReadFile(k.out)
 	if err != nil {
@@ -56,7 +57,7 @@ func (k *keeper) log() []byte {
 	return b
 }
 
-// finish ends one process of the party.
+// finish stops one process of the party.
 func (p *party) finish(ctx context.Context, k *keeper) error {
 	err := k.finish(ctx)
 	if p.way != ways[0] && bytes.Contains(k.log(), []byte(realDomain)) {
@@ -65,7 +66,7 @@ func (p *party) finish(ctx context.Context, k *keeper) error {
 	return err
 }
 
-// finish ends the client and reads what it has printed.
+// finish stops the client and reads its result.
 func (k *keeper) finish(ctx context.Context) error {
 	_ = k.stdin.Close()
 	ctx, cancel := context.WithTimeout(ctx, 2*advanceTime)
@@ -81,7 +82,7 @@ func (k *keeper) finish(ctx context.Context) error {
 	return fmt.Errorf("%s has printed no result", k.p.Name())
 }
 
-// A party is one client on one way: a group, and who produces into its topic.
+// A party is one client on one route: a group, and the producer for its topic.
 type party struct {
 	client       compatClient
 	feeder       compatClient // whose producer it is
@@ -90,22 +91,22 @@ type party struct {
 	words        []string // of its members
 	next         bool     // a group of KIP-848
 	idempotent   bool
-	producer     *keeper   // nil: that of another party, or it has finished
-	finished     *keeper   // the producer when it has
-	members      []*keeper // at work
-	left         []*keeper // members that are no longer
-	trouble      error     // it does not go on
+	producer     *keeper   // nil: the producer of another party, or it has finished
+	finished     *keeper   // the producer when it has finished
+	members      []*keeper // running members
+	left         []*keeper // members that have left
+	trouble      error     // it does not continue
 }
 
-// exact reports whether each record has to be in the topic exactly once. An idempotent
-// producer of librdkafka starts anew with its numbers when a broker finds one out of order,
-// as one may when a leader moves, and writes again what was not yet acknowledged, of all
-// partitions: https://github.com/confluentinc/librdkafka/issues/4953.
+// exact reports whether each record must be in the topic exactly once. An idempotent producer
+// of librdkafka restarts its sequence numbers if a broker finds one out of order, which may
+// happen when a leader moves, and writes the unacknowledged records of all partitions again:
+// https://github.com/confluentinc/librdkafka/issues/4953.
 func (p *party) exact() bool { return p.idempotent && p.feeder.protocol != "librdkafka" }
 
 func (p *party) String() string { return p.client.title() + ", " + p.way }
 
-// ended returns an error if a process of the party has ended by itself.
+// ended returns an error if a process of the party has exited by itself.
 func (p *party) ended() error {
 	all := slices.Clone(p.members)
 	if p.producer != nil {
@@ -122,19 +123,19 @@ func (p *party) ended() error {
 	return nil
 }
 
-// A keepBed is where parties work.
+// A keepBed is the environment of parties.
 type keepBed struct {
 	t        *testing.T
 	cluster  *realkafka.Cluster
 	lab      *labProcess
 	pause    time.Duration
 	commands map[string][2][]string // by the client's title
-	admin    *kgo.Client            // past the tunnel
+	admin    *kgo.Client            // without the tunnel
 	guard    *guard
 }
 
-// newKeepBed prepares the clients. Before the cluster is the tunnel, which knows the brokers
-// that join later too.
+// newKeepBed prepares the clients. The tunnel in front of the cluster also knows the brokers
+// that join later.
 func newKeepBed(t *testing.T, c *realkafka.Cluster, clients []compatClient, pause time.Duration, later ...*realkafka.Broker) *keepBed {
 	t.Helper()
 	b := &keepBed{t: t, cluster: c, pause: pause, commands: map[string][2][]string{}}
@@ -171,13 +172,13 @@ func (b *keepBed) start(p *party, client compatClient, name string, words ...str
 	return &keeper{processLoop: startLoop(b.t, name, args, append(clean(os.Environ()), command[1]...))}
 }
 
-// ways are how a client comes to the brokers.
+// ways are the routes of a client to the brokers.
 var ways = []string{"direct", "tunnel"}
 
-// A pair is a consumer, and the producer whose records it reads.
+// A pair is a consumer and the producer whose records it reads.
 type pair struct{ consumer, producer compatClient }
 
-// itself lets each client read its own records.
+// itself makes each client read its own records.
 func itself(clients []compatClient) (all []pair) {
 	for _, c := range clients {
 		all = append(all, pair{c, c})
@@ -185,7 +186,7 @@ func itself(clients []compatClient) (all []pair) {
 	return all
 }
 
-// startParties lets producers and consumers work on each way.
+// startParties starts producers and consumers on each route.
 func (b *keepBed) startParties(pairs []pair, try string) []*party {
 	b.t.Helper()
 	var all []*party
@@ -227,7 +228,7 @@ func (b *keepBed) join(p *party, words ...string) {
 	p.members = append(p.members, b.start(p, p.client, name, append(append([]string{"do=keep-consuming"}, p.words...), words...)...))
 }
 
-// plainName is a name for topics and groups.
+// plainName returns a name for topics and groups.
 func plainName(words ...string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
@@ -237,7 +238,7 @@ func plainName(words ...string) string {
 	}, strings.Join(words, "-"))
 }
 
-// positive reports whether each of three partitions has got something.
+// positive reports whether each of three partitions has a record.
 func positive(offsets map[int32]int64) bool {
 	for i := range int32(3) {
 		if offsets[i] == 0 {
@@ -247,7 +248,7 @@ func positive(offsets map[int32]int64) bool {
 	return true
 }
 
-// ends returns where the partitions of the parties' topics end.
+// ends returns the end offsets of the parties' topics.
 func (b *keepBed) ends(ctx context.Context, parties []*party) (map[string]map[int32]int64, error) {
 	var topics []string
 	for _, p := range parties {
@@ -280,8 +281,8 @@ func (b *keepBed) committed(ctx context.Context, parties []*party) map[string]ma
 	return all
 }
 
-// advance returns which parties do not go on, with the reasons: from now on, each partition
-// has to get something more, and the group has to get as far as the partitions are now.
+// advance returns the parties that do not continue, with the reasons: from now on, each
+// partition must get a record, and the group must commit the current ends.
 func (b *keepBed) advance(parties []*party) map[*party]error {
 	b.t.Helper()
 	var from map[string]map[int32]int64
@@ -304,8 +305,8 @@ func (b *keepBed) advance(parties []*party) map[*party]error {
 	})
 }
 
-// await asks until there are no errors any more, at most for advanceTime. A party whose
-// process has ended is not waited for, now or later.
+// await calls the function until it returns no errors, for at most advanceTime. It does not
+// wait for a party whose process has exited.
 func (b *keepBed) await(parties []*party, ask func(context.Context, []*party) map[*party]error) map[*party]error {
 	ctx, cancel := context.WithTimeout(deadline(b.t), advanceTime)
 	defer cancel()
@@ -330,7 +331,7 @@ func (b *keepBed) await(parties []*party, ask func(context.Context, []*party) ma
 			return failed
 		}
 		now := ask(ctx, still)
-		if ctx.Err() == nil || errs == nil { // else it was the time that failed
+		if ctx.Err() == nil || errs == nil { // else the time has failed it
 			errs = now
 		}
 		waiting = slices.DeleteFunc(still, func(p *party) bool { return errs[p] == nil })
@@ -345,8 +346,8 @@ func (b *keepBed) await(parties []*party, ask func(context.Context, []*party) ma
 	}
 }
 
-// finish ends all parties: first the producers, then, when everything is committed, the
-// members of the groups. It returns which parties have not ended well.
+// finish stops all parties: first the producers, then, when everything is committed, the
+// members of the groups. It returns the parties that have not finished cleanly.
 func (b *keepBed) finish(parties []*party) map[*party]error {
 	b.t.Helper()
 	for _, p := range parties {
@@ -377,7 +378,7 @@ func (b *keepBed) finish(parties []*party) map[*party]error {
 	return failed
 }
 
-// leave ends all members of the groups.
+// leave stops all members of the groups.
 func (b *keepBed) leave(parties []*party) map[*party]error {
 	failed := map[*party]error{}
 	for _, p := range parties {

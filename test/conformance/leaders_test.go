@@ -23,10 +23,10 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
 )
 
-// TestLeaderMoves moves the leader of a partition while a client works and while
-// no Metadata answer passes. The client can only learn of the new leader from the
-// address in the answer of the old one (KIP-951), so its next request reaches the
-// new leader only if that address was rewritten to the right local port.
+// TestLeaderMoves moves the leader of a partition while a client works and no Metadata response
+// passes. The client can learn the new leader only from the address in the response of the old
+// one (KIP-951), so its next request reaches the new leader only if that address was rewritten
+// to the right local port.
 func TestLeaderMoves(t *testing.T) {
 	if direct() {
 		t.Skip("needs relays between the tunnel and the brokers")
@@ -49,7 +49,7 @@ func TestLeaderMoves(t *testing.T) {
 	tests := []struct {
 		name  string
 		key   int16
-		feed  bool // somebody else has to produce
+		feed  bool // another client must produce
 		start func(t *testing.T, topic string) looper
 	}{
 		{"franz-go produce", produce, false, func(t *testing.T, topic string) looper { return franz(t, l.bootstrap, topic) }},
@@ -81,7 +81,7 @@ func TestLeaderMoves(t *testing.T) {
 			moveLeader(t, admin, topic, 2, 3, 1)
 			moved := time.Now()
 			w.reaches(t, 2, tt.key, there+1)
-			t.Logf("the leader moved in %v; the client came to it %v later, with Metadata held back",
+			t.Logf("the leader moved in %v; the client used it %v later, with Metadata held",
 				moved.Sub(begin).Round(time.Millisecond), time.Since(moved).Round(time.Millisecond))
 			if w.leadersNamed(tt.key) == named {
 				t.Error("no broker has named the new leader: the test shows nothing")
@@ -96,7 +96,7 @@ func TestLeaderMoves(t *testing.T) {
 	}
 }
 
-// reaches waits until an API was asked for n times at a broker.
+// reaches waits until a broker has received n requests of an API.
 func (w *watch) reaches(t *testing.T, broker int32, key int16, n int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(deadline(t), 30*time.Second)
@@ -120,8 +120,8 @@ func (w *watch) leadersNamed(key int16) int {
 	return w.named[key]
 }
 
-// createOn makes a topic with one partition on these brokers, the first of which
-// leads it.
+// createOn creates a topic with one partition on these brokers, the first of which is the
+// leader.
 func createOn(t *testing.T, client *kgo.Client, topic string, brokers ...int32) {
 	t.Helper()
 	assignment := kmsg.NewCreateTopicsRequestTopicReplicaAssignment()
@@ -181,7 +181,7 @@ func shareFromStart(t *testing.T, client *kgo.Client, group string) {
 	}
 }
 
-// feed produces into a topic, past the tunnel, until the test ends.
+// feed produces into a topic, without the tunnel, until the test ends.
 func feed(t *testing.T, c *realkafka.Cluster, topic string) {
 	t.Helper()
 	feedEvery(t, c, topic, usualPace)
@@ -206,7 +206,7 @@ type franzLoop struct {
 	err    error
 }
 
-// usualPace is one record after the other.
+// usualPace produces one record after the other.
 const usualPace = 20 * time.Millisecond
 
 func franz(t *testing.T, bootstrap, topic string) *franzLoop {
@@ -272,8 +272,8 @@ func (l *franzLoop) stop(t *testing.T) int {
 	return l.n
 }
 
-// processLoop is a client in a process of its own, which ends when its standard
-// input does and prints "done N".
+// processLoop is a client in a process of its own, which exits when its standard input is
+// closed and prints "done N".
 type processLoop struct {
 	p     *proc.Process
 	stdin io.Closer
@@ -320,7 +320,7 @@ func (l *processLoop) stop(t *testing.T) (n int) {
 		}
 	}
 	if strings.Contains(string(said), realDomain) {
-		t.Errorf("%s heard of a real name:\n%s", l.p.Name(), tail(said))
+		t.Errorf("%s received a real name:\n%s", l.p.Name(), tail(said))
 	}
 	return n
 }
@@ -344,7 +344,7 @@ func rdkafkaLoop(t *testing.T, mode, bootstrap, topic string) *processLoop {
 	return startLoop(t, "librdkafka-"+mode, []string{python3(), program, mode, bootstrap, topic}, env)
 }
 
-// TestDescribeCluster asks for the cluster as admin clients do.
+// TestDescribeCluster requests the cluster like admin clients.
 func TestDescribeCluster(t *testing.T) {
 	c := cluster(t)
 	l := startLab(t, "--upstream", upstream(c))
@@ -367,6 +367,6 @@ func TestDescribeCluster(t *testing.T) {
 	}
 	said := runTool(t, tool(deadline(t), classpath(t), "org.apache.kafka.tools.ClusterTool", "list-endpoints", "--bootstrap-server", l.bootstrap))
 	if strings.Contains(string(said), realDomain) || !strings.Contains(string(said), "localhost") && !direct() {
-		t.Errorf("ClusterTool says\n%s", said)
+		t.Errorf("ClusterTool prints\n%s", said)
 	}
 }

@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// leaderTimes are how long moves have held one client up: past the tunnel, and through it.
+// leaderTimes are the delays of one client by moves: without the tunnel, and through it.
 type leaderTimes struct {
 	timedClient
-	first [2][]time.Duration // at brokers where the client had not produced or consumed before
+	first [2][]time.Duration // at brokers at which the client had not produced or consumed before
 	held  [2][]time.Duration
 }
 
-// ratio is that of the medians, with the range in which nine of ten repetitions of the
-// run would be expected: medians of times drawn anew from those that were measured.
+// ratio returns the ratio of the medians, with the range in which nine of ten repetitions of
+// the run are expected: medians of times drawn again from the measured ones.
 func (l leaderTimes) ratio() (ratio, low, high float64) {
 	of := func(direct, tunnel []time.Duration) float64 {
 		return float64(quantile(tunnel, 0.5)) / float64(quantile(direct, 0.5))
@@ -50,7 +50,7 @@ func quantile(values []time.Duration, q float64) time.Duration {
 	return sorted[i] + time.Duration((at-float64(i))*float64(sorted[i+1]-sorted[i]))
 }
 
-// leaderTable is the Markdown of all clients.
+// leaderTable returns the Markdown of all clients.
 func leaderTable(all []leaderTimes) string {
 	var b strings.Builder
 	b.WriteString("| client | API | moves | direct, ms | tunnel, ms | ratio |\n|---|---|---|---|---|---|\n")
@@ -65,7 +65,7 @@ func leaderTable(all []leaderTimes) string {
 	return b.String()
 }
 
-// firstVisits tells of the moves to brokers to which a connection may have to be made.
+// firstVisits describes the moves to brokers to which a connection may have to be opened.
 func firstVisits(all []leaderTimes) string {
 	var first [2][]time.Duration
 	for _, l := range all {
@@ -73,6 +73,6 @@ func firstVisits(all []leaderTimes) string {
 			first[i] = append(first[i], l.first[i]...)
 		}
 	}
-	return fmt.Sprintf("Not in the table are the first moves to each broker, to which the client may have had no connection: medians of %d moves of all clients %v direct, %v through the tunnel.",
+	return fmt.Sprintf("The table excludes the first move to each broker, to which the client may have had no connection: medians of %d moves of all clients %v without the tunnel, %v through it.",
 		len(first[0]), quantile(first[0], 0.5).Round(time.Millisecond), quantile(first[1], 0.5).Round(time.Millisecond))
 }

@@ -24,34 +24,34 @@ import (
 var leaderTimeMoves = flag.Int("leadertime.moves", 0, "leader moves on either side for each client of TestLeaderChangeTime; 0: 4, in the full run 20")
 
 const (
-	// timedPace is how often a record is produced: the finest pause that can be seen.
+	// timedPace is the interval of records: the shortest pause that can be measured.
 	timedPace = 5 * time.Millisecond
-	// around is how many records before and after the change of the leader are looked
-	// at. A consumer can be behind by some when the old leader goes.
+	// around is how many records before and after the change of the leader are examined. A
+	// consumer may be behind by some when the old leader stops.
 	around = 10
-	// settled is how many records have to pass before the other side's leader moves:
-	// clients and brokers have ended by then what the last move has started.
+	// settled is how many records must pass before the other side's leader moves: clients and
+	// brokers have then finished what the last move has started.
 	settled = 50
-	// visits is how many moves come before those that count. They take the client to
-	// every broker and back home, so that both sides have all their connections.
+	// visits is how many moves precede those that count. They take the client to every broker
+	// and back, so that both sides have all their connections.
 	visits = 3
-	// rounds is how often as many moves are made again if the ratio is too high. A busy
-	// machine makes single pauses ten times as long, on either side; a tunnel that is
-	// too slow is so in all rounds together.
+	// rounds is how often the moves are repeated if the ratio is too high. A busy machine makes
+	// single pauses ten times as long, on either side; a tunnel that is too slow is so in all
+	// rounds.
 	rounds = 3
 )
 
-// TestLeaderChangeTime measures how long clients that act on the new leader's address in
-// the answer of the old one (KIP-951) are held up when the leader moves, past the tunnel
-// and through it. Both clients work at the same time, each on a topic of its own, and their
-// leaders move in turns, so that whatever else the machine does meets both.
+// TestLeaderChangeTime measures how long a move of the leader delays clients that use the new
+// leader's address in the response of the old one (KIP-951), without the tunnel and through it.
+// Both clients work at the same time, each on a topic of its own, and their leaders move in
+// turn, so that other load of the machine affects both.
 //
-// For producers that is the longest time between two records around the move, as the
-// leaders have stamped them (LogAppendTime): no clock of a client's is asked. For consumers
-// it is how late a record comes at most, from its append to its receipt: the longest time
-// between two receipts would hold the pause of the producer that feeds them. An application
-// feels just that. Part of it is what the tunnel has no hand in: the election, for producers,
-// and for all the time until the new leader has followers.
+// For producers the delay is the longest time between two records around the move, as
+// timestamped by the leaders (LogAppendTime): no client's clock is used. For consumers it is
+// the maximum time from the append of a record to its receipt: the longest time between two
+// receipts would include the pause of the producer. Applications experience exactly this delay.
+// A part of it does not depend on the tunnel: the election and, for producers, all the time
+// until the new leader has followers.
 func TestLeaderChangeTime(t *testing.T) {
 	if _, ok := keptPart(t, "leader changes"); ok {
 		return
@@ -101,7 +101,7 @@ func TestLeaderChangeTime(t *testing.T) {
 	table := leaderTable(all)
 	section(t, "leader changes", began, fmt.Sprintf(`## When the leader changes
 
-Clients that know KIP-951 find the new leader's address in the answer of the old one; in the tunnel's copy of the answer it is the local port of that broker. How long the leader's move holds them up, past the tunnel and through it, at the same time on the same three brokers of Kafka, a record every %v: for producers the longest time between two appends around the move, for consumers how late a record is at most. In ms: **median** of so many moves on each side (smallest; quartiles; largest); the ratio of the medians (nine of ten runs like this one would be in this range). The election and the followers' coming to the new leader are part of the time, on both sides. Where a round of %d moves had a ratio above %.1f, up to two more were made and all of them count. The brokers' followers do not rest (%s): with the defaults the brokers themselves add pauses of up to a second, by chance and on both sides, which would hide the rest.
+Clients that support KIP-951 find the new leader's address in the response of the old one; the tunnel replaces it by the local port of that broker. The table shows how long a move of the leader delays them, without the tunnel and through it, at the same time on the same three brokers of Kafka, with a record every %v: for producers the longest time between two appends around the move, for consumers how late a record is at most. In ms: **median** of this many moves on each side (minimum; quartiles; maximum); the ratio of the medians (the range of nine of ten runs like this one). The times include the election and the time until the followers follow the new leader, on both sides. If a round of %d moves had a ratio above %.1f, up to two more rounds were made, and all of them count. The followers are configured not to pause (%s): with the default settings the brokers themselves add random pauses of up to a second, on both sides, which would hide the difference.
 
 %s
 %s`, timedPace, bed.moves, bed.limit, "`"+strings.Join(briskSettings, "`, `")+"`", table, firstVisits(all)))
@@ -116,7 +116,7 @@ func versionIn(t *testing.T, file, pattern string) string {
 	}
 	found := regexp.MustCompile(pattern).FindSubmatch(text)
 	if found == nil {
-		t.Fatalf("%s does not say %s", file, pattern)
+		t.Fatalf("%s does not contain %s", file, pattern)
 	}
 	return string(found[1])
 }
@@ -129,10 +129,10 @@ type timedClient struct {
 
 func (c timedClient) produces() bool { return c.api == "Produce" }
 
-// leaderTimeBed is where TestLeaderChangeTime measures.
+// leaderTimeBed is the environment of TestLeaderChangeTime.
 type leaderTimeBed struct {
 	cluster *realkafka.Cluster
-	admin   *kgo.Client // past the tunnel
+	admin   *kgo.Client // without the tunnel
 	tunnel  string
 	moves   int     // of a round
 	limit   float64 // of the ratio
@@ -156,7 +156,7 @@ func (b *leaderTimeBed) measure(t *testing.T, c timedClient, topic string) leade
 	}
 	for round := 1; ; round++ {
 		for n := range b.moves {
-			// Neither is always the one that comes to a broker first.
+			// Each side is first to use a broker in half of the moves.
 			for i := range sides {
 				sides[(n+i)%2].move(t, b.admin)
 			}
@@ -185,20 +185,20 @@ func (b *leaderTimeBed) measure(t *testing.T, c timedClient, topic string) leade
 	return result
 }
 
-// briskSettings let a follower come to a new leader at once.
+// briskSettings make a follower fetch from a new leader at once.
 var briskSettings = []string{"replica.fetch.backoff.ms=10", "replica.fetch.wait.max.ms=10"}
 
-// briskCluster is three brokers with briskSettings. With the defaults a follower that asks
-// the new leader before that one knows of its office rests for a second, and one that
-// waits there for records of other partitions does so for up to half a second. Nothing is
-// committed meanwhile, and so neither acks=all nor a consumer goes on: pauses that come by
-// chance and hide the client's own.
+// briskCluster is three brokers with briskSettings. With the default settings, a follower that
+// fetches from the new leader before that one knows of its role pauses for a second, and one
+// that waits there for records of other partitions does so for up to half a second. Nothing is
+// committed during that time, so neither acks=all nor a consumer continues: these random pauses
+// would hide the client's own.
 func briskCluster(t *testing.T) *realkafka.Cluster {
 	t.Helper()
 	return ownCluster(t, realkafka.Options{
 		Jars: classpath(t), Brokers: 3,
-		// On a machine so busy that heartbeats come late, no broker may lose its office:
-		// the leaders that the test has not moved would move.
+		// On a machine so busy that heartbeats are late, no broker may lose its role: leaders
+		// that the test has not moved would move.
 		Settings: append(slices.Clone(briskSettings), "broker.session.timeout.ms=30000", "controller.quorum.fetch.timeout.ms=10000"),
 	})
 }
@@ -211,19 +211,19 @@ func timedLoop(start func(t *testing.T, mode, bootstrap, topic string) *processL
 	}
 }
 
-// A timedSide is a client on one of the two ways, with its topic.
+// A timedSide is a client on one of the two routes, with its topic.
 type timedSide struct {
 	topic    string
 	brokers  []int32 // of the topic, the leader first
 	client   looper
 	receipts *receipts    // nil: the client produces
-	moves    []offsetSpan // the records that went by during each move
+	moves    []offsetSpan // the records that passed during each move
 }
 
-// An offsetSpan is a range of records, the last one not in it.
+// An offsetSpan is a range of records, excluding the last offset.
 type offsetSpan struct{ from, to int64 }
 
-// start makes the topic, whose leader puts its own time into the records, and starts the
+// start creates the topic, whose leader puts its own time into the records, and starts the
 // client.
 func (s *timedSide) start(t *testing.T, b *leaderTimeBed, c timedClient, bootstrap string) {
 	t.Helper()
@@ -242,7 +242,7 @@ func (s *timedSide) start(t *testing.T, b *leaderTimeBed, c timedClient, bootstr
 	}
 }
 
-// move makes the next broker the leader and waits until the client works with it.
+// move makes the next broker the leader and waits until the client uses it.
 func (s *timedSide) move(t *testing.T, admin *kgo.Client) {
 	t.Helper()
 	from := s.end(t, admin)
@@ -251,8 +251,8 @@ func (s *timedSide) move(t *testing.T, admin *kgo.Client) {
 	s.moves = append(s.moves, offsetSpan{from, s.passes(t, admin, settled)})
 }
 
-// passes waits until the client has handled so many more records than the topic has now,
-// and returns which record comes next.
+// passes waits until the client has handled this many more records than the topic has now, and
+// returns the next record's offset.
 func (s *timedSide) passes(t *testing.T, admin *kgo.Client, n int64) (next int64) {
 	t.Helper()
 	next = s.end(t, admin) + n
@@ -269,7 +269,7 @@ func (s *timedSide) passes(t *testing.T, admin *kgo.Client, n int64) (next int64
 	return next
 }
 
-// end is the offset that the next record of the topic gets.
+// end returns the offset of the next record of the topic.
 func (s *timedSide) end(t *testing.T, admin *kgo.Client) (end int64) {
 	t.Helper()
 	until(t, 20*time.Second, "the end of "+s.topic, func(ctx context.Context) (err error) {
@@ -279,8 +279,8 @@ func (s *timedSide) end(t *testing.T, admin *kgo.Client) (end int64) {
 	return end
 }
 
-// ask asks no other than the leader for the end. A new one knows that it is the leader only
-// some time after the election, and the end after its followers have come.
+// ask requests the end only from the leader. A new one learns that it is the leader only some
+// time after the election, and learns the end after its followers have fetched.
 func (s *timedSide) ask(ctx context.Context, admin *kgo.Client) (end int64, err error) {
 	partition := kmsg.NewListOffsetsRequestTopicPartition()
 	partition.Timestamp = -1 // the latest
@@ -296,10 +296,10 @@ func (s *timedSide) ask(ctx context.Context, admin *kgo.Client) (end int64, err 
 	return answer.Offset, kerr.ErrorForCode(answer.ErrorCode)
 }
 
-// held returns for each move how long it has held the client up.
+// held returns the delay of the client at each move.
 func (s *timedSide) held(t *testing.T, c *realkafka.Cluster) (all []time.Duration) {
 	t.Helper()
-	var stored []*kgo.Record // by offset: nothing but records is in the topic, from the first one on
+	var stored []*kgo.Record // by offset: the topic has only records, from the first offset on
 	if err := readBack(deadline(t), c, s.topic, func(r *kgo.Record) { stored = append(stored, r) }); err != nil {
 		t.Fatal(err)
 	}
@@ -326,11 +326,11 @@ func (s *timedSide) held(t *testing.T, c *realkafka.Cluster) (all []time.Duratio
 	return all
 }
 
-// receipts are what a consumer says about the records that it gets.
+// receipts are the received records in a consumer's output.
 type receipts struct {
 	log  io.Reader
 	rest string              // of a line that has not ended yet
-	at   map[int64]time.Time // offset to when it came first
+	at   map[int64]time.Time // when each offset was first received
 	upTo int64
 }
 
@@ -345,7 +345,7 @@ func readReceipts(t *testing.T, file string) *receipts {
 	return &receipts{log: f, at: map[int64]time.Time{}}
 }
 
-// next reads on and returns the offset after the last one that was received.
+// next continues to read and returns the offset after the last received one.
 func (r *receipts) next() (int64, error) {
 	news, err := io.ReadAll(r.log)
 	lines := strings.SplitAfter(r.rest+string(news), "\n")
@@ -353,7 +353,7 @@ func (r *receipts) next() (int64, error) {
 	for _, line := range lines[:len(lines)-1] {
 		var offset, micros int64
 		if _, err := fmt.Sscanf(line, "got %d %d", &offset, &micros); err != nil {
-			continue // what else it says is read when it stops
+			continue // other output is read at the end
 		}
 		if _, again := r.at[offset]; !again {
 			r.at[offset] = time.UnixMicro(micros)

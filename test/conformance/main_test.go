@@ -20,12 +20,12 @@ import (
 // records is how many records each client produces and consumes.
 const records = 100_000
 
-// helperRole is the variable that makes the test binary play a command that the
-// lab runs with --exec.
+// helperRole is the environment variable that makes the test binary run as the command that the
+// lab starts with --exec.
 const helperRole = "CONFORMANCE_HELPER_OUT"
 
-// TestMain plays the helper if asked to, and else runs the tests and stops the
-// shared cluster afterwards.
+// TestMain runs the helper if requested, else the tests, and stops the shared cluster
+// afterwards.
 func TestMain(m *testing.M) {
 	if out := os.Getenv(helperRole); out != "" {
 		os.Exit(playHelper(out))
@@ -50,8 +50,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// playHelper writes the address it was given to the file out, all at once, and
-// lives until its standard input ends.
+// playHelper writes its address to the file out, atomically, and runs until its standard input
+// is closed.
 func playHelper(out string) int {
 	tmp := out + ".new"
 	if err := os.WriteFile(tmp, []byte(os.Getenv("KAFKA_BOOTSTRAP_SERVERS")), 0o644); err != nil {
@@ -66,8 +66,7 @@ func playHelper(out string) int {
 	return 0
 }
 
-// shared is what all tests use together; each part is made when it is first
-// asked for.
+// shared is used by all tests; each part is created when it is first needed.
 var shared environment
 
 type environment struct {
@@ -78,7 +77,7 @@ type environment struct {
 	binary  string
 }
 
-// close stops the cluster. The logs stay where KAFKA_TUNNEL_KEEP says.
+// close stops the cluster. The logs remain if KAFKA_TUNNEL_KEEP is set.
 func (e *environment) close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -108,8 +107,8 @@ func (e *environment) workDir() (string, error) {
 	return dir, err
 }
 
-// deadline bounds what a test waits for: a minute before the test binary would
-// panic without cleaning up.
+// deadline limits the waits of a test: a minute before the test binary would panic without
+// cleaning up.
 func deadline(t *testing.T) context.Context {
 	t.Helper()
 	ctx := t.Context()
@@ -121,8 +120,8 @@ func deadline(t *testing.T) context.Context {
 	return ctx
 }
 
-// workDir is a directory for this test's files. Unlike t.TempDir it stays if
-// the run was told to keep them.
+// workDir returns a directory for this test's files. Unlike t.TempDir it remains if the run has
+// to keep files.
 func workDir(t *testing.T) string {
 	t.Helper()
 	shared.mu.Lock()
@@ -160,7 +159,7 @@ func releaseOf(t *testing.T, version string) realkafka.Release {
 	releases := realkafka.Releases()
 	i := slices.IndexFunc(releases, func(r realkafka.Release) bool { return r.Version == version })
 	if i < 0 {
-		t.Fatalf("there is no release %s", version)
+		t.Fatalf("no release %s", version)
 	}
 	return releases[i]
 }
@@ -175,7 +174,7 @@ func releaseJars(t *testing.T, r realkafka.Release) realkafka.Classpath {
 	return jars
 }
 
-// ownCluster starts brokers for one test, of the release of the options, which announce
+// ownCluster starts brokers for one test, of the release in the options, which advertise
 // realName.
 func ownCluster(t *testing.T, o realkafka.Options) *realkafka.Cluster {
 	t.Helper()
@@ -199,8 +198,7 @@ func ownCluster(t *testing.T, o realkafka.Options) *realkafka.Cluster {
 	return c
 }
 
-// cluster is three brokers of Apache Kafka that announce realName(1) to
-// realName(3).
+// cluster is three brokers of Apache Kafka that advertise realName(1) to realName(3).
 func cluster(t *testing.T) *realkafka.Cluster {
 	t.Helper()
 	jars, ctx := classpath(t), deadline(t)
@@ -223,14 +221,13 @@ func cluster(t *testing.T) *realkafka.Cluster {
 	return shared.cluster
 }
 
-// realDomain is part of every name that the real brokers announce, and of
-// nothing else: no client may ever see it.
+// realDomain is part of every name that the real brokers advertise, and of nothing else: no
+// client must ever see it.
 const realDomain = "onprem.invalid"
 
 func realName(id int) string { return fmt.Sprintf("kafka-%d.%s:9092", id, realDomain) }
 
-// tunnelBinary is kafka-tunnel as it is delivered: static. $KAFKA_TUNNEL_BIN saves
-// the build.
+// tunnelBinary is kafka-tunnel as released: static. $KAFKA_TUNNEL_BIN names an existing binary.
 func tunnelBinary(t *testing.T) string {
 	t.Helper()
 	ctx := deadline(t)
@@ -257,8 +254,8 @@ func tunnelBinary(t *testing.T) string {
 	return bin
 }
 
-// nodeModules installs what the lock file in dir names, once, outside of the
-// repository, and returns the folder for NODE_PATH.
+// nodeModules installs the modules of the lock file in dir, once, outside the repository, and
+// returns the folder for NODE_PATH.
 func nodeModules(t *testing.T, dir string) string {
 	t.Helper()
 	modules, err := npm(deadline(t), dir, nil, "--ignore-scripts")
@@ -268,7 +265,7 @@ func nodeModules(t *testing.T, dir string) string {
 	return modules
 }
 
-// npm is nodeModules with further variables and options.
+// npm is nodeModules with further environment variables and options.
 func npm(ctx context.Context, dir string, env []string, options ...string) (modules string, err error) {
 	inputs := []string{filepath.Join(dir, "package.json"), filepath.Join(dir, "package-lock.json")}
 	installed, err := realkafka.Cached("npm-"+filepath.Base(dir), inputs, func(into string) error {
@@ -286,15 +283,15 @@ func npm(ctx context.Context, dir string, env []string, options ...string) (modu
 	return filepath.Join(installed, "node_modules"), err
 }
 
-// pythonPackages installs what dir/requirements.txt names, once, outside of the
-// repository, and returns the folder for PYTHONPATH.
+// pythonPackages installs the packages in dir/requirements.txt, once, outside the repository,
+// and returns the folder for PYTHONPATH.
 func pythonPackages(t *testing.T, dir string) string {
 	t.Helper()
 	ctx := deadline(t)
 	requirements := filepath.Join(dir, "requirements.txt")
 	installed, err := realkafka.Cached("python-"+filepath.Base(dir), []string{requirements}, func(into string) error {
-		// Into a folder of its own: a virtual environment needs a package that
-		// some systems do not have.
+		// Into a folder of its own: a virtual environment requires a package that some systems
+		// do not have.
 		cmd := exec.CommandContext(ctx, "python3", "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
 			"--target", filepath.Join(into, "packages"), "-r", requirements)
 		if out, err := cmd.CombinedOutput(); err != nil {

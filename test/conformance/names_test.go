@@ -23,8 +23,8 @@ func isLoopback(addr string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// A recorder dials for a client and keeps what it saw: every address that was
-// asked for or reached, and how often each word was among the bytes received.
+// A recorder dials for a client and records what it sees: every address that was requested or
+// reached, and how often each word was received.
 type recorder struct {
 	words []string
 
@@ -53,7 +53,7 @@ func (r *recorder) dial(ctx context.Context, network, address string) (net.Conn,
 	return &recordedConn{Conn: conn, recorder: r, rest: map[string][]byte{}}, nil
 }
 
-// A recordedConn searches what it reads, across the borders of reads too.
+// A recordedConn searches received bytes, including words that are split over reads.
 type recordedConn struct {
 	net.Conn
 	recorder *recorder
@@ -76,8 +76,7 @@ func (c *recordedConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// check fails the test if anything but loopback was dialled or a real name was
-// received.
+// check fails the test if anything but loopback was dialled or a real name was received.
 func (r *recorder) check(t *testing.T) {
 	t.Helper()
 	r.mu.Lock()
@@ -99,16 +98,16 @@ func (r *recorder) check(t *testing.T) {
 	if direct() {
 		return
 	}
-	// Bootstrap and three brokers, and the local name in place of theirs: the
-	// proof that the watching works.
+	// Bootstrap and three brokers, and the local name instead of theirs: this proves that the
+	// observation works.
 	if len(r.reached) < 4 || r.found["localhost"] == 0 {
-		t.Error("too little was seen: the watching is broken")
+		t.Error("too little was seen: the observation does not work")
 	}
 }
 
-// TestNoRealNames: a client whose dialer records every address, and which
-// searches every byte it receives for the names that the brokers really
-// announce, creates a topic, produces, consumes in a group and in transactions.
+// TestNoRealNames: a client whose dialer records every address, and searches every received
+// byte for the names that the brokers advertise, creates a topic, produces, and consumes in a
+// group and in transactions.
 func TestNoRealNames(t *testing.T) {
 	c := cluster(t)
 	l := startLab(t, "--upstream", upstream(c))
@@ -187,8 +186,8 @@ func TestNoRealNames(t *testing.T) {
 	rec.check(t)
 }
 
-// TestWatching: without a tunnel the same recorder does see the real names, in
-// one answer that lists the brokers.
+// TestWatching: without a tunnel the same recorder sees the real names, in one response that
+// lists the brokers.
 func TestWatching(t *testing.T) {
 	c := cluster(t)
 	rec := newRecorder(realDomain)

@@ -16,7 +16,7 @@ import (
 type variant struct {
 	name   string
 	words  []string
-	static bool // members have names, and come back under them
+	static bool // members have names, and return with the same ones
 	next   bool // KIP-848
 	full   bool // not in the quick part
 }
@@ -30,8 +30,8 @@ func variants() []variant {
 	}
 }
 
-// rebalance lets a group read each topic, and a second member join it and leave, or come
-// back. It returns the groups and which of them did not go on.
+// rebalance makes a group read each topic, and a second member join it and leave, or return. It
+// returns the groups, and which of them did not continue.
 func (b *keepBed) rebalance(producing []*party, v variant) ([]*party, map[*party]error) {
 	b.t.Helper()
 	var all []*party
@@ -82,7 +82,7 @@ func (b *keepBed) rebalance(producing []*party, v variant) ([]*party, map[*party
 	return all, found
 }
 
-// instance is the name of member i.
+// instance returns the name of member i.
 func (v variant) instance(i int) []string {
 	if !v.static {
 		return nil
@@ -97,7 +97,7 @@ func firstOf(first, second error) error {
 	return second
 }
 
-// leaveSecond ends the second member of each group.
+// leaveSecond stops the second member of each group.
 func (b *keepBed) leaveSecond(parties []*party) map[*party]error {
 	rest := map[*party]*keeper{}
 	var leaving []*party

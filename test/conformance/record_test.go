@@ -22,7 +22,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kversion"
 )
 
-// keptBytes bounds the frames that are kept: larger ones show nothing more.
+// keptBytes limits the frames that are kept: larger ones are of no use.
 const keptBytes = 4 << 10
 
 // captures keeps the first exchange of every API and version.
@@ -33,21 +33,21 @@ type captures struct {
 
 func (r *captures) keep(key, version int16, request, response []byte) {
 	if key == int16(kmsg.DescribeConfigs) || key == int16(kmsg.DescribeLogDirs) {
-		return // they name directories of this machine
+		return // they contain directories of this machine
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	id := [2]int16{key, version}
 	old, have := r.kept[id]
-	// An exchange in which an address stands is worth more than one without.
+	// An exchange with an address is more useful than one without.
 	better := bytes.Contains(response, []byte(realDomain)) && !bytes.Contains(old[1], []byte(realDomain))
 	if (!have || better) && len(request) <= keptBytes && len(response) <= keptBytes {
 		r.kept[id] = [2][]byte{bytes.Clone(request), bytes.Clone(response)}
 	}
 }
 
-// TestRecord writes what real brokers and real clients say to each other, one
-// file an API, for the tests of internal/kafka. It runs only when asked to:
+// TestRecord writes the frames between real brokers and real clients, one file per API, for the
+// tests of internal/kafka. It runs only on request:
 //
 //	KAFKA_TUNNEL_RECORD=$PWD/internal/kafka/testdata/captured \
 //	    go test -tags conformance -count=1 -v ./test/conformance -run TestRecord
@@ -108,7 +108,7 @@ func TestRecord(t *testing.T) {
 	rec.write(t, dir)
 }
 
-// recordMove lets a client work over two changes of the leader.
+// recordMove makes a client work during two changes of the leader.
 func recordMove(t *testing.T, direct *kgo.Client, w *watch, topic string, key int16, start func() looper) {
 	t.Helper()
 	at := func(broker int32) int {
@@ -156,8 +156,8 @@ func recordFranz(t *testing.T, bootstrap, topic string, versions *kversion.Versi
 	recordAdmin(ctx, admin, topic)
 }
 
-// recordAdmin asks for everything that an administrator may look at; what a
-// release does not know yet is an error that does not matter here.
+// recordAdmin requests everything that an administrator may view; a request that a release does
+// not support is an error that does not matter.
 func recordAdmin(ctx context.Context, admin *kadm.Client, topic string) {
 	_, _ = admin.BrokerMetadata(ctx)
 	_, _ = admin.ListTopics(ctx)
@@ -176,7 +176,7 @@ func recordAdmin(ctx context.Context, admin *kadm.Client, topic string) {
 	_, _ = admin.DeleteTopics(ctx, "no-such-topic")
 }
 
-// write writes one file an API, in the order of the versions.
+// write writes one file per API, in the order of the versions.
 func (r *captures) write(t *testing.T, dir string) {
 	t.Helper()
 	r.mu.Lock()

@@ -23,8 +23,8 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/proc"
 )
 
-// A stream is a kafkajs producer that writes a record each 50 ms, and the same
-// record again until it is acknowledged.
+// A stream is a kafkajs producer that writes a record every 50 ms, and repeats a record until
+// it is acknowledged.
 type stream struct {
 	proc  *proc.Process
 	out   string
@@ -58,7 +58,7 @@ func startStream(t *testing.T, bootstrap, topic string) *stream {
 	return s
 }
 
-// sent is how many records were acknowledged so far.
+// sent returns how many records were acknowledged so far.
 func (s *stream) sent() int {
 	b, err := os.ReadFile(s.out)
 	if err != nil {
@@ -79,12 +79,12 @@ func (s *stream) advances(t *testing.T, n int, limit time.Duration) {
 	})
 }
 
-// TestRecovery: token service and Cloud Connector go away while a client
-// produces, and come back. The tunnel stays, says which hop fails and why, and
-// the client goes on by itself. Whatever happens, no secret shows.
+// TestRecovery: token service and Cloud Connector fail while a client produces, and recover.
+// The tunnel keeps running and reports which hop fails and why, and the client continues by
+// itself. No output contains a secret.
 func TestRecovery(t *testing.T) {
 	c := cluster(t)
-	// Short-lived tokens, so that new connections soon need a new one.
+	// Short-lived tokens: new connections soon need a new one.
 	l := startLandscape(t, "--upstream", upstream(c), "--token-life", "4s")
 	tp := startTunnel(t, l)
 	topic := name(t, "topic")
@@ -96,7 +96,7 @@ func TestRecovery(t *testing.T) {
 	t.Run("token service", func(t *testing.T) {
 		end := l.fault(t, faults.TokenDown)
 		until(t, time.Minute, "/readyz names the token service", func(ctx context.Context) error {
-			_ = l.fault(t, faults.LinkReset) // makes the client connect anew
+			_ = l.fault(t, faults.LinkReset) // makes the client reconnect
 			return tp.notReady(ctx, failure.HopToken, failure.TokenUnreachable)
 		})
 		tp.command(t, 1, string(failure.TokenUnreachable), "wait", "--max", "1s")
@@ -121,9 +121,9 @@ func TestRecovery(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.proc.Wait(deadline(t)); err != nil {
-		t.Errorf("the producer did not end well: %v", err)
+		t.Errorf("the producer did not exit cleanly: %v", err)
 	}
-	// A record may be there twice: a client that lost the answer sends it again.
+	// A record may be in the topic twice: a client that lost the response sends it again.
 	if stored := inTopic(t, c, topic); stored.Count < acknowledged {
 		t.Errorf("%d records acknowledged, %d in the topic", acknowledged, stored.Count)
 	}
@@ -149,7 +149,7 @@ func TestRecovery(t *testing.T) {
 	}
 }
 
-// notReady returns nil once /readyz says 503 with this hop and code, and advice.
+// notReady returns nil once /readyz returns 503 with this hop and code, and advice.
 func (tp *tunnelProcess) notReady(ctx context.Context, hop failure.Hop, code failure.Code) error {
 	status, answer, err := tp.readiness(ctx)
 	if err != nil {
@@ -163,12 +163,12 @@ func (tp *tunnelProcess) notReady(ctx context.Context, hop failure.Hop, code fai
 	return fmt.Errorf("%d %+v", status, answer)
 }
 
-// command runs another command of the binary with the environment of the running
-// tunnel, as in its container, and returns all that it says.
+// command runs another command of the binary with the environment of the running tunnel, as in
+// its container, and returns its whole output.
 func (tp *tunnelProcess) command(t *testing.T, wantCode int, wantWord string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(deadline(t), tunnelBinary(t), args...)
-	// A later variable wins: the port that the tunnel really has.
+	// A later variable has precedence: the real port of the tunnel.
 	cmd.Env = append(slices.Clone(tp.env), "KAFKA_TUNNEL_ADMIN_LISTEN="+strings.TrimPrefix(tp.admin, "http://"))
 	out, err := cmd.CombinedOutput()
 	if code := cmd.ProcessState.ExitCode(); code != wantCode || !bytes.Contains(out, []byte(wantWord)) {
@@ -177,11 +177,11 @@ func (tp *tunnelProcess) command(t *testing.T, wantCode int, wantWord string, ar
 	return string(out)
 }
 
-// jwt is what any token looks like.
+// jwt matches any token.
 var jwt = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}`)
 
-// noSecret fails the test if a text contains the secret in any dress, or
-// anything that looks like a token.
+// noSecret fails the test if a text contains the secret in any encoding, or anything that looks
+// like a token.
 func noSecret(t *testing.T, what, text, secret string) {
 	t.Helper()
 	if len(text) == 0 {

@@ -12,9 +12,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// A relay stands in front of one broker, behind the Cloud Connector. It notes
-// which requests come and which new leaders the broker names (KIP-951), and holds
-// Metadata answers back while it is told to.
+// A relay is between the Cloud Connector and one broker. It records the requests and the new
+// leaders that the broker names (KIP-951), and holds Metadata responses on request.
 type relay struct {
 	id     int32
 	broker string
@@ -23,12 +22,12 @@ type relay struct {
 	conns  sync.WaitGroup
 }
 
-// watch is what the relays of a cluster share.
+// watch is shared by the relays of a cluster.
 type watch struct {
 	mu    sync.Mutex
 	held  chan struct{} // closed when Metadata may pass; nil: it may
 	seen  map[sight]int
-	named map[int16]int                                      // key -> responses that named a new leader
+	named map[int16]int                                      // API key to number of responses that named a new leader
 	keep  func(key, version int16, request, response []byte) // nil: frames are not kept
 	news  chan struct{}                                      // closed and replaced at each change
 }
@@ -51,7 +50,7 @@ func (w *watch) note(f func()) {
 	w.news = make(chan struct{})
 }
 
-// hold keeps Metadata answers back until the returned function is called.
+// hold holds Metadata responses until the returned function is called.
 func (w *watch) hold() (release func()) {
 	held := make(chan struct{})
 	w.mu.Lock()
@@ -65,7 +64,8 @@ func (w *watch) hold() (release func()) {
 	})
 }
 
-// count returns how often an API was asked for at a broker, and what changes.
+// count returns how many requests of an API a broker received, and a channel for the next
+// change.
 func (w *watch) count(broker int32, key int16) (n int, news <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -122,7 +122,7 @@ func (r *relay) requests(client, up net.Conn, asked chan<- []byte) {
 			return
 		}
 		key, _ := keyOf(b)
-		asked <- b // no client here sends acks=0
+		asked <- b // no client of these tests sends acks=0
 		r.watch.note(func() { r.watch.seen[sight{r.id, key}]++ })
 		if _, err := up.Write(b); err != nil {
 			return
@@ -177,7 +177,7 @@ func leaders(key, version int16, body []byte) bool {
 	}
 	response.SetVersion(version)
 	if response.IsFlexible() {
-		body = body[1:] // no tags in the header of these
+		body = body[1:] // no tags in the header of these responses
 	}
 	if response.ReadFrom(body) != nil {
 		return false

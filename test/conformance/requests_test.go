@@ -24,14 +24,14 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/wire"
 )
 
-var requestsOut = flag.String("requests.out", "", "write what a broker answers to each request into this file")
+var requestsOut = flag.String("requests.out", "", "write a broker's responses to each request to this file")
 
-// TestRequests sends the template of every API in every version that a broker has, and reads
-// the answers: docs/protocol-answers.md lists them.
+// TestRequests sends the template of every API in every version that a broker supports, and
+// decodes the responses: docs/protocol-answers.md lists them.
 func TestRequests(t *testing.T) {
 	const release = "4.3.1"
 	c := ownCluster(t, realkafka.Options{Release: releaseOf(t, release), Brokers: 1})
-	// What coordinators say while they are still to be made is chance.
+	// The responses of coordinators that do not exist yet are random.
 	until(t, time.Minute, "the broker coordinates", func(ctx context.Context) error {
 		return c.Ask(func(client *kgo.Client) error {
 			admin := kadm.NewClient(client)
@@ -48,9 +48,9 @@ func TestRequests(t *testing.T) {
 	var text strings.Builder
 	fmt.Fprintf(&text, `<!-- Written by a run: go test -tags conformance ./test/conformance -run TestRequests -requests.out FILE. Do not edit. -->
 
-# What a broker answers
+# Responses of a broker
 
-`+"`kafka-tunnel request API:VERSION`"+` with what `+"`--template`"+` prints, nothing filled in, for every API and version that a broker of Apache Kafka %s has: the errors in the answer, by name. "none" says that there is none; no answer that cannot be read was met.
+The errors, by name, in the responses to `+"`kafka-tunnel request API:VERSION`"+` with the unchanged output of `+"`--template`"+`, for every API and version that a broker of Apache Kafka %s supports. "none" means that the response has no error; every response could be decoded.
 
 | API | versions | errors |
 |---|---|---|
@@ -82,14 +82,14 @@ func TestRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := text.String(); got != string(want) {
-		t.Logf("docs/protocol-answers.md says other than the broker:\n%s", got)
-		if *compatFull { // some answers tell of what the broker has not done yet
+		t.Logf("docs/protocol-answers.md differs from the responses of the broker:\n%s", got)
+		if *compatFull { // some responses depend on what the broker has done so far
 			t.Fail()
 		}
 	}
 }
 
-// answered are versions of an API with the same answer.
+// answered are versions of an API with the same result.
 type answered struct {
 	from, to int16
 	said     string
@@ -110,8 +110,8 @@ func addAnswer(rows []answered, version int16, said string) []answered {
 	return append(rows, answered{version, version, said})
 }
 
-// answerTo sends one template, on a connection of its own: brokers close some.
-// A coordinator that still reads its log is asked again.
+// answerTo sends one template, on a connection of its own: brokers close some. It repeats a
+// request whose coordinator still loads its log.
 func answerTo(t *testing.T, server inspect.Server, api wire.API, version int16) (said string) {
 	t.Helper()
 	until(t, time.Minute, "an answer", func(context.Context) error {
@@ -140,7 +140,7 @@ func ask(t *testing.T, server inspect.Server, api wire.API, version int16) strin
 	answer, err := inspect.Request{API: name, Body: body}.Do(ctx, conn)
 	switch {
 	case errors.Is(err, inspect.ErrNoAnswer):
-		return "no answer, for acks is 0"
+		return "no response with acks 0"
 	case errors.Is(err, io.EOF):
 		return "the broker closes the connection"
 	case err != nil:
@@ -159,7 +159,7 @@ func ask(t *testing.T, server inspect.Server, api wire.API, version int16) strin
 	return strings.Join(slices.Sorted(maps.Keys(found)), ", ")
 }
 
-// errorNames collects the names of the errors in an answer.
+// errorNames collects the names of the errors in a response.
 func errorNames(tree any, found map[string]bool) {
 	switch v := tree.(type) {
 	case []any:

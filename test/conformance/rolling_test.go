@@ -20,11 +20,11 @@ var (
 	rollingSeed = flag.Uint64("rolling.seed", 0, "what happens, and in which order; 0: any")
 )
 
-// rollers produce and consume; the records of the last one are read by all others too, in
-// the full run.
+// rollers produce and consume; in the full run all other clients also read the records of the
+// last one.
 var rollers = []string{"Java", "confluent-kafka (Python)", "sarama", "kafka-python", "franz-go"}
 
-// rollingPairs are who reads whose records.
+// rollingPairs are the pairs of consumers and producers.
 func rollingPairs() (all []pair) {
 	var feeder compatClient
 	var readers []compatClient
@@ -46,16 +46,16 @@ func rollingPairs() (all []pair) {
 	return all
 }
 
-// A roll is what is done to the cluster for a while.
+// A roll is a sequence of changes of the cluster.
 type roll struct {
 	c                                *realkafka.Cluster
 	random                           *rand.Rand
 	restarts, elections, assignments int
 }
 
-// TestRollingRestarts restarts brokers, one after another, elects leaders and reassigns
-// partitions while clients produce and consume past the tunnel and through it. No record may
-// be lost, come twice or out of order.
+// TestRollingRestarts restarts brokers one after another, elects leaders and reassigns
+// partitions while clients produce and consume without the tunnel and through it. No record may
+// be lost, duplicated or out of order.
 func TestRollingRestarts(t *testing.T) {
 	if _, ok := keptPart(t, "rolling restarts"); ok {
 		return
@@ -89,14 +89,14 @@ func TestRollingRestarts(t *testing.T) {
 	figures := fmt.Sprintf("%d restarts, %d elections of preferred leaders and %d reassignments of all partitions in %v", r.restarts, r.elections, r.assignments, time.Since(began).Round(time.Second))
 	section(t, "rolling restarts", began, fmt.Sprintf(`## Rolling restarts
 
-%s, with Apache Kafka %s: each producer had a topic of its own, which a consumer group read, past the tunnel and, others at the same time, through it. "again" counts records that a group has got more than once, which it does when a commit is lost.
+%s, with Apache Kafka %s: each producer had a topic of its own, which a consumer group read, without the tunnel and, with other instances at the same time, through it. "again" counts records that a group received more than once, which happens when a commit is lost.
 
 Run on %s; -rolling.seed=%d.
 
 %s`, figures, eventsRelease, began.UTC().Format(time.DateOnly), seed, text))
 }
 
-// run does one thing after another until the time is over.
+// run makes changes until the time ends.
 func (r *roll) run(t *testing.T, limit time.Duration) {
 	t.Helper()
 	ctx := deadline(t)
@@ -109,7 +109,7 @@ func (r *roll) run(t *testing.T, limit time.Duration) {
 	}
 }
 
-// one does one thing, of which it returns the name, and waits until all replicas are in sync.
+// one makes one change, whose name it returns, and waits until all replicas are in sync.
 func (r *roll) one(ctx context.Context) (what string, err error) {
 	switch r.random.IntN(4) {
 	case 0:
@@ -127,20 +127,20 @@ func (r *roll) one(ctx context.Context) (what string, err error) {
 	return fmt.Sprintf("restart of broker %d", b.ID), restart(ctx, r.c, b)
 }
 
-// shuffled makes any replica the preferred one.
+// shuffled makes a random replica the preferred one.
 func (r *roll) shuffled(replicas []int32) []int32 {
 	r.random.Shuffle(len(replicas), func(i, j int) { replicas[i], replicas[j] = replicas[j], replicas[i] })
 	return replicas
 }
 
-// rollingTable holds all parties against their topics. What one has that is right past the
-// tunnel has to be right through it.
+// rollingTable compares all parties with their topics. What is right for a client without the
+// tunnel must be right through it.
 func rollingTable(t *testing.T, bed *keepBed, parties []*party, found map[*party]error) string {
 	t.Helper()
 	committed := bed.committed(deadline(t), parties)
 	troubles := map[[2]string]string{} // by client and way
 	var b strings.Builder
-	b.WriteString("| producer | consumer | way | produced | lost | twice | out of order | consumed | missed | again | |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| producer | consumer | route | produced | lost | twice | out of order | consumed | missed | again | |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, p := range parties {
 		a, err := count(deadline(t), bed.cluster, p, committed[p.group])
 		if err != nil {
@@ -168,7 +168,7 @@ func rollingTable(t *testing.T, bed *keepBed, parties []*party, found map[*party
 	return b.String()
 }
 
-// plainCell says in a few words what the producer promises, or that something went wrong.
+// plainCell describes what the producer guarantees, or that something went wrong.
 func plainCell(p *party, said string) string {
 	switch {
 	case said != "":
@@ -181,7 +181,7 @@ func plainCell(p *party, said string) string {
 	return "not idempotent"
 }
 
-// TestRolls: two rolls of one seed do the same.
+// TestRolls: two rolls with the same seed are equal.
 func TestRolls(t *testing.T) {
 	order := func() []int32 {
 		r := &roll{random: rand.New(rand.NewPCG(7, 0))}

@@ -18,7 +18,7 @@ import (
 	"testing"
 )
 
-// A schema is one of Kafka's own descriptions of its messages, as its client carries them.
+// A schema is one of Kafka's own descriptions of its messages, from its client.
 type schema struct {
 	APIKey           int16  `json:"apiKey"`
 	Type             string // request or response
@@ -37,7 +37,7 @@ type schemaField struct {
 	Versions         string
 	NullableVersions string
 	TaggedVersions   string
-	FlexibleVersions string // where they are other than the message's
+	FlexibleVersions string // if they differ from the message's
 	Tag              json.Number
 	Default          any
 	Fields           []schemaField
@@ -46,14 +46,14 @@ type schemaField struct {
 func (f schemaField) tag() uint64 {
 	n, err := f.Tag.Int64()
 	if err != nil {
-		panic(err) // the schemas are wrong, or read wrongly
+		panic(err) // the schemas are wrong, or misread
 	}
 	return uint64(n)
 }
 
 var schemaComment = regexp.MustCompile(`(?m)^\s*//.*$`)
 
-// readSchemas reads those of one release of Kafka's client from its jar, by key and type.
+// readSchemas reads the schemas of one release of Kafka's client from its jar, by key and type.
 func readSchemas(t *testing.T, version string) map[string]*schema {
 	t.Helper()
 	all := map[string]*schema{}
@@ -102,7 +102,8 @@ func readSchema(t *testing.T, file *zip.File) *schema {
 	return s
 }
 
-// covers reports whether a range of the schemas has a version: "3", "0-2", "4+", "none".
+// covers reports whether a version range of the schemas contains a version: "3", "0-2", "4+",
+// "none".
 func covers(versions string, version int16) bool {
 	if versions == "" || versions == "none" {
 		return false
@@ -118,7 +119,7 @@ func covers(versions string, version int16) bool {
 	return int(version) >= from && int(version) <= to
 }
 
-// in lists the fields that a version has.
+// in returns the fields of a version.
 func (s *schema) in(fields []schemaField, version int16) (all []schemaField) {
 	for _, f := range fields {
 		if covers(f.Versions, version) || covers(f.TaggedVersions, version) {
@@ -128,7 +129,7 @@ func (s *schema) in(fields []schemaField, version int16) (all []schemaField) {
 	return all
 }
 
-// structOf returns the fields of a struct, or of the elements of an array of them.
+// structOf returns the fields of a struct, or of the elements of an array of structs.
 func (s *schema) structOf(f schemaField) []schemaField {
 	if len(f.Fields) > 0 {
 		return f.Fields
@@ -136,7 +137,7 @@ func (s *schema) structOf(f schemaField) []schemaField {
 	return s.common[strings.TrimPrefix(f.Type, "[]")]
 }
 
-// kind is the type without the names of structs.
+// kind returns the type without the names of structs.
 func (s *schema) kind(name string) string {
 	if element, ok := strings.CutPrefix(name, "[]"); ok {
 		return "[]" + s.kind(element)
@@ -149,8 +150,8 @@ func (s *schema) kind(name string) string {
 
 func camel(name string) string { return strings.ToLower(name[:1]) + name[1:] }
 
-// A schemaEncoder writes messages as the schemas say: an oracle that shares nothing with
-// kmsg. What it writes it makes up, and keeps as JSON.
+// A schemaEncoder writes messages according to the schemas: an oracle that shares nothing with
+// kmsg. It generates the values, and keeps them as JSON.
 type schemaEncoder struct {
 	*schema
 	version int16
@@ -178,7 +179,7 @@ func (e schemaEncoder) object(dst []byte, fields []schemaField) ([]byte, map[str
 	slices.SortFunc(tagged, func(a, b schemaField) int { return int(a.tag()) - int(b.tag()) })
 	dst = binary.AppendUvarint(dst, uint64(len(tagged)))
 	for _, f := range tagged {
-		// Never null and never a default: a tagged field that has its default is left out.
+		// Never null and never a default: a tagged field with its default value is left out.
 		body, value := e.value(nil, f, e.kind(f.Type), false, true)
 		values[camel(f.Name)] = value
 		dst = binary.AppendUvarint(dst, f.tag())
@@ -251,7 +252,7 @@ func (e schemaEncoder) value(dst []byte, f schemaField, kind string, nullable, f
 	return dst, elements
 }
 
-// length appends that of a string, of bytes or of an array; -1 is null.
+// length appends the length of a string, of bytes or of an array; -1 is null.
 func (e schemaEncoder) length(dst []byte, n, size int, flexible bool) []byte {
 	switch {
 	case flexible:

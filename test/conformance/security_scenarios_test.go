@@ -11,25 +11,25 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
 )
 
-// Who comes in, with a password that stands nowhere else.
+// The SASL user, with a password that occurs nowhere else.
 const (
 	securityUser     = "alice"
 	securityPassword = "open-sesame-4711"
 	wrongPassword    = "open-barley-4712"
 )
 
-// session is how long the brokers trust a client that should authenticate again, and
-// sessions how long such a client is kept working: for more than two of them.
+// session is how long the brokers trust a client that should authenticate again, and sessions
+// how long such a client works: more than two of them.
 const (
 	session  = 3 * time.Second
 	sessions = 8 * time.Second
 )
 
-// The doors of the brokers. Each has a twin that announces where it really is, which is
-// the way past the tunnel.
+// The doors of the brokers. Each has a counterpart that advertises its real address, for the
+// route without the tunnel.
 const (
 	doorSASL    = "SASL"
-	doorRenew   = "RENEW" // where clients have to authenticate again
+	doorRenew   = "RENEW" // where clients must authenticate again
 	doorTLS     = "TLS"
 	doorTLSSASL = "TLSSASL"
 	twin        = "DIRECT"
@@ -53,12 +53,12 @@ func securityDoors() (all []realkafka.Door) {
 	return all
 }
 
-// A securityScenario is one way of coming in.
+// A securityScenario is one way to authenticate.
 type securityScenario struct {
 	name, door       string
 	protocol         string // of the brokers
 	mechanism        string // empty: no SASL
-	handshake        string // version of SaslHandshake; empty: the client chooses
+	handshake        string // version of SaslHandshake; empty: chosen by the client
 	refused, renewed bool   // with a wrong password; with more than one session
 	full             bool   // not part of `make conformance`
 }
@@ -81,7 +81,7 @@ func securityScenarios() []securityScenario {
 	return slices.DeleteFunc(all, func(s securityScenario) bool { return s.full && !*compatFull })
 }
 
-// words are what a client is told. Through the tunnel TLS is none of its business.
+// words returns the arguments of a client. Through the tunnel it does not use TLS.
 func (s securityScenario) words(direct bool, ca string) (words []string) {
 	protocol := s.protocol
 	if !direct {
@@ -107,13 +107,14 @@ func (s securityScenario) words(direct bool, ca string) (words []string) {
 	return words
 }
 
-// tasks are what a client does when it is in. It says nothing to the brokers before that
+// tasks are the tasks of an authenticated client. It sends nothing else to the brokers before,
+// which could differ.
 // would differ.
 func (s securityScenario) tasks(words []string) (produce, consume compatScenario) {
 	produce = compatScenario{name: s.name + " produce", count: 100, task: append([]string{"do=produce"}, words...), check: checkProduced}
 	consume = compatScenario{name: s.name + " consume", count: 100, task: append([]string{"do=consume"}, words...), check: checkConsumed, feeds: true}
 	if s.refused {
-		produce.count = 1 // some wait anew with each record
+		produce.count = 1 // some authenticate again with each record
 	}
 	if s.renewed {
 		produce.count, consume.count, consume.over = 40, 40, sessions

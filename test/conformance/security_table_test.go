@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// A securityVerdict says besides how often a client authenticated again on a connection
-// that it had.
+// A securityVerdict also has how often a client authenticated again on an existing connection.
 type securityVerdict struct {
 	verdict
 	renewed int
@@ -36,7 +35,7 @@ func (st *securityTable) put(client, release, scenario string, v securityVerdict
 	st.cells[[3]string{client, release, scenario}] = v
 }
 
-// word is what stands in the table.
+// word returns the text of a cell.
 func (v securityVerdict) word(s securityScenario) string {
 	switch {
 	case !v.Same:
@@ -51,8 +50,8 @@ func (v securityVerdict) word(s securityScenario) string {
 	return "same"
 }
 
-// report puts the table into the log and into docs/compatibility.md, and fails the test
-// where something differs.
+// report adds the table to the log and to docs/compatibility.md, and fails the test if
+// something differs.
 func (st *securityTable) report(t *testing.T) {
 	t.Helper()
 	st.mu.Lock()
@@ -60,7 +59,7 @@ func (st *securityTable) report(t *testing.T) {
 	var text, reasons strings.Builder
 	text.WriteString(`## Security
 
-SASL passes through the tunnel; TLS begins in it, and its clients speak plaintext. Each client was let in both ways, past the tunnel with TLS of its own: it produced, and consumed in a group, and what it had done was compared as above. With a wrong password both runs have to end with an error that speaks of authentication. For re-authentication (KIP-368) the brokers ended sessions after ` + session.String() + ` while the client worked for ` + sessions.String() + `: "same" says that the tunnel saw SaslHandshake again on a connection that had authenticated before, "on new connections" that the client let its connections be closed instead.
+SASL passes through the tunnel; TLS begins in the tunnel, and its clients use plaintext. Each client authenticated on both routes, without the tunnel with TLS of its own. It produced, and consumed in a group, and the results were compared as above. With a wrong password both runs must end with an authentication error. For re-authentication (KIP-368) the brokers ended sessions after ` + session.String() + `, while the client worked for ` + sessions.String() + `: "same" means that the tunnel saw SaslHandshake again on a connection that was already authenticated, "on new connections" that the client reconnected instead.
 `)
 	for _, release := range st.releases {
 		fmt.Fprintf(&text, "\nKafka %s:\n\n| client |", release)
@@ -86,6 +85,6 @@ SASL passes through the tunnel; TLS begins in it, and its clients speak plaintex
 			text.WriteByte('\n')
 		}
 	}
-	t.Logf("does not work past the tunnel either:\n%s", reasons.String())
+	t.Logf("does not work without the tunnel either:\n%s", reasons.String())
 	section(t, "security", st.began, text.String())
 }

@@ -22,14 +22,14 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
 )
 
-// securityReleases are those of the full run, and the last is that of the quick one.
+// securityReleases are those of the full run; the quick one uses only the last.
 var securityReleases = []string{"2.8.2", "4.3.1"}
 
 // quickSecurity are the clients of the quick run: those that start fastest.
 var quickSecurity = []string{"franz-go", "sarama"}
 
-// TestSecurity lets clients in past the tunnel and through it. SASL passes through the
-// tunnel; TLS is the tunnel's.
+// TestSecurity makes clients authenticate without the tunnel and through it. SASL passes
+// through the tunnel; the tunnel does TLS.
 func TestSecurity(t *testing.T) {
 	var clients []compatClient
 	for _, c := range libraryClients() {
@@ -61,7 +61,7 @@ func TestSecurity(t *testing.T) {
 					for _, s := range securityScenarios() {
 						v := bed.compare(ctx, c, commands[i], s)
 						if ctx.Err() != nil {
-							return ctx.Err() // it says nothing about the client
+							return ctx.Err() // not evidence about the client
 						}
 						table.put(c.title(), release.Version, s.name, v)
 						t.Logf("%s, %s: %s", c.title(), s.name, strings.TrimSpace(v.word(s)+" "+v.Why))
@@ -70,7 +70,7 @@ func TestSecurity(t *testing.T) {
 				})
 			}
 			if err := work.Wait(); err != nil {
-				t.Errorf("not all was tried: %v", err)
+				t.Errorf("not everything was tried: %v", err)
 			}
 			bed.guard.stop(t)
 			bed.noSecrets(t)
@@ -79,11 +79,11 @@ func TestSecurity(t *testing.T) {
 	table.report(t)
 }
 
-// A securityBed is one release at work, with tunnels before its doors.
+// A securityBed is one running release, with tunnels in front of its doors.
 type securityBed struct {
 	release string
 	cluster *realkafka.Cluster
-	tunnels map[string]*tunnelProcess // by door; by client where sessions are counted
+	tunnels map[string]*tunnelProcess // by door; by client if sessions are counted
 	guard   *guard
 	log     func(format string, args ...any)
 }
@@ -121,7 +121,7 @@ func startSecurityBed(t *testing.T, release realkafka.Release, clients []compatC
 	return bed
 }
 
-// bootstrap tells a tunnel which door it is for.
+// bootstrap configures a tunnel for its door.
 func (b *securityBed) bootstrap(door string) string {
 	var all []string
 	for _, broker := range b.cluster.Brokers {
@@ -130,8 +130,8 @@ func (b *securityBed) bootstrap(door string) string {
 	return "KAFKA_TUNNEL_BOOTSTRAP=" + strings.Join(all, ",")
 }
 
-// compare lets a client in both ways; twice if that makes a difference or nothing works,
-// for clients and brokers have races of their own.
+// compare makes a client authenticate on both routes; twice if that makes a difference or
+// nothing works, because clients and brokers have races of their own.
 func (b *securityBed) compare(ctx context.Context, c compatClient, command [2][]string, s securityScenario) securityVerdict {
 	v := b.once(ctx, c, command, s, "")
 	if !v.Same || !v.Works && !v.Unsupported {
@@ -167,7 +167,7 @@ func (b *securityBed) once(ctx context.Context, c compatClient, command [2][]str
 	return v
 }
 
-// enter produces and consumes; where sessions count, both at once.
+// enter produces and consumes; if sessions count, both at the same time.
 func (b *compatBed) enter(ctx context.Context, way, bootstrap string, c compatClient, command [2][]string, s securityScenario, words []string) error {
 	produce, consume := s.tasks(words)
 	if s.renewed {
@@ -185,20 +185,20 @@ func (b *compatBed) enter(ctx context.Context, way, bootstrap string, c compatCl
 	return nil
 }
 
-// speaksOfIt finds what clients call it when they are not let in.
+// speaksOfIt matches the errors of clients that are refused.
 var speaksOfIt = regexp.MustCompile(`(?i)authenticat|credential|password`)
 
-// refusal compares what a client says that is not let in.
+// refusal compares the errors of a refused client.
 func refusal(errDirect, errTunnel error) verdict {
 	if errDirect == nil || errTunnel == nil {
-		return verdict{Works: true, Why: fmt.Sprintf("a wrong password was taken: past the tunnel %v, through it %v", errDirect, errTunnel)}
+		return verdict{Works: true, Why: fmt.Sprintf("a wrong password was accepted: without the tunnel %v, through it %v", errDirect, errTunnel)}
 	}
 	spoke := func(err error) bool {
 		said, ok := errors.AsType[*saidError](err)
 		return ok && speaksOfIt.Match(said.said)
 	}
 	if spoke(errDirect) != spoke(errTunnel) || errors.Is(errDirect, errLate) != errors.Is(errTunnel, errLate) || errors.Is(errTunnel, errLeak) {
-		return verdict{Works: true, Why: fmt.Sprintf("past the tunnel it says: %v; through it: %v", errDirect, errTunnel)}
+		return verdict{Works: true, Why: fmt.Sprintf("error without the tunnel: %v; through it: %v", errDirect, errTunnel)}
 	}
 	return verdict{Same: true, Works: spoke(errDirect), Late: errors.Is(errDirect, errLate), Why: firstLine(errDirect)}
 }
@@ -208,8 +208,8 @@ var (
 	connections = regexp.MustCompile(`(?m)^kafka_tunnel_connections(?:_total)?\{[^}]*\} (\S+)$`)
 )
 
-// renewals counts the SaslHandshakes that were not the first of their connection, as
-// far as a metric can tell: a connection without any hides one.
+// renewals returns the number of SaslHandshakes that were not the first of their connection, as
+// far as the metric shows: a connection without any hides one.
 func (tp *tunnelProcess) renewals(ctx context.Context) (int, error) {
 	body, status, err := tp.get(ctx, "/metrics")
 	if err != nil || status != http.StatusOK {
@@ -225,7 +225,7 @@ func (tp *tunnelProcess) renewals(ctx context.Context) (int, error) {
 	return max(0, sum(handshakes)-sum(connections)), nil
 }
 
-// noSecrets looks for the passwords in all that the tunnels have written and show.
+// noSecrets searches for the passwords in all output of the tunnels.
 func (b *securityBed) noSecrets(t *testing.T) {
 	t.Helper()
 	for name, tunnel := range b.tunnels {

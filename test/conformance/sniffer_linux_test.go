@@ -17,14 +17,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dnsName is realDomain as it stands in a question to a name server.
+// dnsName is realDomain in the encoding of a DNS query.
 var dnsName = []byte("\x06onprem\x07invalid")
 
-// probe is a name that the test itself asks for, to see that questions are seen.
+// probe is a name that the test itself queries, to verify that queries are seen.
 const probe = "sniffer-probe"
 
-// A sniffer reads what the tunnel sends to its clients, and what anybody asks name
-// servers, whatever the client and its language: from the kernel, as tcpdump does.
+// A sniffer reads the packets of the tunnel to its clients, and all DNS queries, whatever the
+// client and its language: from the kernel, like tcpdump.
 type sniffer struct {
 	socket *os.File
 	done   sync.WaitGroup
@@ -33,12 +33,12 @@ type sniffer struct {
 	leaks, answers, questions int               // of the tunnel to clients; to name servers
 	asked                     bool              // for a real name
 	probed                    chan struct{}     // closed once the probe was seen
-	ends                      map[uint32][]byte // of each flow: a name may stand in two segments
+	ends                      map[uint32][]byte // of each flow: a name may be split over two segments
 	example                   []byte
 }
 
-// listenIn watches a tunnel's ports until stop is called. It needs root, or CAP_NET_RAW;
-// without them nothing is watched, and the log says so.
+// listenIn watches a tunnel's ports until stop is called. It requires root, or CAP_NET_RAW;
+// without them nothing is watched, and the log reports it.
 func listenIn(t *testing.T, ports []uint16) *sniffer {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
@@ -71,8 +71,8 @@ func listenIn(t *testing.T, ports []uint16) *sniffer {
 	return s
 }
 
-// sniffFilter lets IPv4 packets pass that come from one of these TCP ports, and what goes
-// to a name server over UDP or TCP.
+// sniffFilter accepts IPv4 packets from one of these TCP ports, and packets to a name server
+// over UDP or TCP.
 func sniffFilter(ports []uint16) []unix.SockFilter {
 	const (
 		load  = unix.BPF_LD | unix.BPF_ABS
@@ -88,7 +88,7 @@ func sniffFilter(ports []uint16) []unix.SockFilter {
 		{Code: equal, K: unix.IPPROTO_TCP, Jt: 2},
 		{Code: equal, K: unix.IPPROTO_UDP, Jt: 1},
 		{Code: unix.BPF_RET | unix.BPF_K},
-		{Code: unix.BPF_LDX | unix.BPF_B | unix.BPF_MSH, K: 0}, // the header's length
+		{Code: unix.BPF_LDX | unix.BPF_B | unix.BPF_MSH, K: 0}, // the length of the header
 		{Code: port, K: 2},
 	}
 	wanted := []unix.SockFilter{{Code: equal, K: 53}}
@@ -100,13 +100,13 @@ func sniffFilter(ports []uint16) []unix.SockFilter {
 	}
 	for i := range wanted {
 		if wanted[i].Code == equal {
-			wanted[i].Jt = uint8(len(wanted) - i) // over the rest and over "no"
+			wanted[i].Jt = uint8(len(wanted) - i) // past the rest and past "no"
 		}
 	}
 	return append(append(f, wanted...), unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K}, unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: 256 << 10})
 }
 
-// look searches one packet. Both its ways through loopback are seen; that does no harm.
+// look searches one packet. It sees both directions through loopback, which does no harm.
 //
 //	byte 0   4 bits version, 4 bits length of the header in words
 //	byte 9   protocol
@@ -140,14 +140,14 @@ func (s *sniffer) look(packet []byte) {
 	s.ends[flow] = bytes.Clone(text[max(0, len(text)-len(realDomain)+1):])
 }
 
-// stop ends the watching and says what was seen.
+// stop ends the observation and reports what was seen.
 func (s *sniffer) stop(t *testing.T) {
 	t.Helper()
 	if s == nil {
 		return
 	}
-	if !s.hears(deadline(t)) {
-		t.Error("the sniffer does not see questions to name servers: the watching is broken")
+	if !s.awaitProbe(deadline(t)) {
+		t.Error("the sniffer does not see DNS queries: the observation does not work")
 	}
 	lost := s.lost()
 	if err := s.socket.Close(); err != nil {
@@ -158,19 +158,18 @@ func (s *sniffer) stop(t *testing.T) {
 		t.Errorf("the tunnel sent a real name to a client %d times: %q", s.leaks, s.example)
 	}
 	if s.asked {
-		t.Error("somebody asked a name server for a real name")
+		t.Error("a process queried a name server for a real name")
 	}
 	if s.answers == 0 {
-		t.Error("the sniffer saw nothing that the tunnel sent: the watching is broken")
+		t.Error("the sniffer saw no packet of the tunnel: the observation does not work")
 	}
 	t.Logf("the sniffer saw %d packets to clients and %d to name servers%s", s.answers, s.questions, lost)
 }
 
-// hears asks for the probe until it is seen. On a busy machine a question may not be sent
-// in time.
-func (s *sniffer) hears(ctx context.Context) bool {
+// awaitProbe queries the probe until it is seen. On a busy machine a query may not be sent in time.
+func (s *sniffer) awaitProbe(ctx context.Context) bool {
 	for range 30 {
-		// No answer is needed, only the question.
+		// No response is needed, only the query.
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		_, _ = (&net.Resolver{PreferGo: true}).LookupHost(ctx, probe+".invalid.")
 		cancel()
@@ -183,7 +182,7 @@ func (s *sniffer) hears(ctx context.Context) bool {
 	return false
 }
 
-// lost says how many packets the kernel could not keep.
+// lost returns how many packets the kernel dropped.
 func (s *sniffer) lost() (text string) {
 	raw, err := s.socket.SyscallConn()
 	if err != nil {

@@ -4,7 +4,7 @@ package conformance
 
 import "testing"
 
-// A sniffer is there on Linux only.
+// A sniffer exists only on Linux.
 type sniffer struct{}
 
 func listenIn(t *testing.T, _ []uint16) *sniffer {

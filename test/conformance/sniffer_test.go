@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestSniffer: it finds a real name that is sent from one of the ports it watches, also in
-// two segments, and the question for one.
+// TestSniffer: it finds a real name that is sent from one of the watched ports, also in two
+// segments, and the query for one.
 func TestSniffer(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -42,7 +42,7 @@ func TestSniffer(t *testing.T) {
 	}
 }
 
-// packetOf is an IPv4 packet with a TCP header of 20 bytes.
+// packetOf returns an IPv4 packet with a TCP header of 20 bytes.
 func packetOf(from, to uint16, text string) []byte {
 	p := make([]byte, 40)
 	p[0], p[9], p[32] = 0x45, 6, 0x50
@@ -50,7 +50,7 @@ func packetOf(from, to uint16, text string) []byte {
 	return slices.Concat(p, []byte(text))
 }
 
-// TestSnifferHears: a socket of its own sees what a listener sends, and the probe.
+// TestSnifferHears: a real socket sees the packets of a listener, and the probe.
 func TestSnifferHears(t *testing.T) {
 	if direct() {
 		t.Skip("needs a tunnel")

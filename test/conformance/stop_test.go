@@ -21,12 +21,12 @@ import (
 )
 
 // platformGrace is how long SAP BTP waits between SIGTERM and SIGKILL. Plain Cloud Foundry
-// waits for 10 s; by then the application's connections have ended as well.
+// waits for 10 s; the application's connections have ended by then.
 const platformGrace = 60 * time.Second
 
-// TestStop sends the tunnel SIGTERM at the moment at which its application is told
-// to stop: the application still produces, flushes, commits and leaves its group
-// through it, and even opens a new producer (R23).
+// TestStop sends the tunnel SIGTERM at the moment at which its application is stopped: the
+// application still produces, flushes, commits and leaves its group through it, and even opens
+// a new producer (R23).
 func TestStop(t *testing.T) {
 	c := cluster(t)
 	tp := startTunnel(t, startLandscape(t, "--upstream", upstream(c)))
@@ -55,8 +55,7 @@ func TestStop(t *testing.T) {
 	}
 	tp.stopped = true
 	begin := time.Now()
-	// The application's shutdown hook: it goes on for 2.5 s, then ends in good
-	// order.
+	// The application's shutdown hook: it continues for 2.5 s, then stops cleanly.
 	hook, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
 	defer cancel()
 	<-hook.Done()
@@ -84,7 +83,7 @@ func TestStop(t *testing.T) {
 	code := tp.proc.ExitCode()
 	took := time.Since(begin)
 	if code != 0 {
-		t.Errorf("the tunnel ended with %d\n%s", code, tp.proc.Tail(40))
+		t.Errorf("the tunnel exited with %d\n%s", code, tp.proc.Tail(40))
 	}
 	if left >= 10*time.Second {
 		t.Errorf("the group left %v after SIGTERM; plain Cloud Foundry would have killed the tunnel", left)
@@ -95,7 +94,7 @@ func TestStop(t *testing.T) {
 	t.Logf("%d records; flushed %v after SIGTERM, the group left after %v, the tunnel ended after %v", sent, flushed.Round(time.Millisecond), left.Round(time.Millisecond), took.Round(time.Millisecond))
 }
 
-// A sender produces without a pause until it is stopped.
+// A sender produces continuously until it is stopped.
 type sender struct {
 	client *kgo.Client
 	id     int
@@ -154,7 +153,7 @@ func (s *sender) await(t *testing.T, n int64) {
 	})
 }
 
-// stop ends the producer as a good application does, and returns what it sent.
+// stop stops the producer cleanly, and returns what it sent.
 func (s *sender) stop(t *testing.T) int {
 	t.Helper()
 	close(s.quit)
@@ -220,8 +219,7 @@ func (r *receiver) stop(t *testing.T, all int) {
 	}
 }
 
-// inOrder reads the topic past the tunnel: n records, and those of each producer
-// in their order.
+// inOrder reads the topic without the tunnel: n records, and those of each producer in order.
 func inOrder(t *testing.T, c *realkafka.Cluster, topic string, n int) {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(c.Internal()...), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))

@@ -3,12 +3,10 @@
 package conformance
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,10 +16,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/kafka-tunnel/kafka-tunnel/internal/procfs"
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/proc"
 )
 
-// A strangerWatch finds connections to a broker's outer listener that does not come from the
+// A strangerWatch finds connections to a broker's outer listener that do not come from the
 // Cloud Connector's process.
 type strangerWatch struct {
 	cancel context.CancelFunc
@@ -30,8 +29,8 @@ type strangerWatch struct {
 	seen   int // connections of the Cloud Connector
 }
 
-// watchStrangers looks at who is connected to addresses on 127.0.0.1: nobody but one process
-// may be.
+// watchStrangers watches the connections to addresses on 127.0.0.1: only one process may have
+// any.
 func watchStrangers(t *testing.T, addresses []string, only *proc.Process) *strangerWatch {
 	t.Helper()
 	w := &strangerWatch{found: map[string]bool{}}
@@ -48,7 +47,7 @@ func watchStrangers(t *testing.T, addresses []string, only *proc.Process) *stran
 	w.done.Go(func() {
 		tick := time.NewTicker(50 * time.Millisecond)
 		defer tick.Stop()
-		suspects := map[string]bool{} // of the last look: a socket may be younger than the list of descriptors
+		suspects := map[string]bool{} // of the previous look: a socket may be newer than the list of descriptors
 		for ctx.Err() == nil {
 			now := map[string]bool{}
 			own := sockets(pid)
@@ -83,18 +82,16 @@ func (w *strangerWatch) stop(t *testing.T) {
 		t.Errorf("%d connections to the brokers' outer listeners were not the Cloud Connector's", len(w.found))
 	}
 	if w.seen == 0 {
-		t.Error("no connection of the Cloud Connector was seen: the watching is broken")
+		t.Error("no connection of the Cloud Connector was seen: the observation does not work")
 	}
 }
 
-// connectedTo returns the inodes of the sockets that are connected to one of these
-// addresses.
+// connectedTo returns the inodes of the sockets that are connected to one of these addresses.
 func connectedTo(addresses map[string]bool) map[string]bool {
-	const established = "01"
 	found := map[string]bool{}
-	eachSocket(func(_, remote, state, inode string) {
-		if addresses[remote] && state == established && inode != "0" {
-			found[inode] = true
+	_ = procfs.EachSocket("tcp", func(s procfs.Socket) {
+		if addresses[s.Remote] && s.State == procfs.Established && s.Inode != "0" {
+			found[s.Inode] = true
 		}
 	})
 	return found
@@ -103,10 +100,9 @@ func connectedTo(addresses map[string]bool) map[string]bool {
 // listeningOn returns the ports on which a process listens.
 func listeningOn(t *testing.T, p *proc.Process) (ports []uint16) {
 	t.Helper()
-	const listens = "0A"
 	own := sockets(p.Pid())
-	eachSocket(func(local, _, state, inode string) {
-		if _, port, _ := strings.Cut(local, ":"); state == listens && own[inode] {
+	_ = procfs.EachSocket("tcp", func(s procfs.Socket) {
+		if _, port, _ := strings.Cut(s.Local, ":"); s.State == procfs.Listens && own[s.Inode] {
 			n, err := strconv.ParseUint(port, 16, 16)
 			if err != nil {
 				t.Fatal(err)
@@ -117,24 +113,7 @@ func listeningOn(t *testing.T, p *proc.Process) (ports []uint16) {
 	return ports
 }
 
-// eachSocket reads the kernel's table of sockets with IPv4 and TCP. Addresses are
-// hexadecimal, the host with its bytes turned round.
-//
-//	sl  local_address rem_address   st ... inode
-func eachSocket(see func(local, remote, state, inode string)) {
-	file, err := os.Open("/proc/net/tcp")
-	if err != nil {
-		return
-	}
-	defer file.Close()
-	for s := bufio.NewScanner(file); s.Scan(); {
-		if f := strings.Fields(s.Text()); len(f) > 9 {
-			see(f[1], f[2], f[3], f[9])
-		}
-	}
-}
-
-// portOf is the port of host:port.
+// portOf returns the port of host:port.
 func portOf(t *testing.T, address string) uint16 {
 	t.Helper()
 	_, port, err := net.SplitHostPort(address)
@@ -148,7 +127,7 @@ func portOf(t *testing.T, address string) uint16 {
 	return uint16(n)
 }
 
-// portsOf returns the tunnel's ports: those that it gives its clients.
+// portsOf returns the tunnel's ports: those in its responses.
 func portsOf(t *testing.T, bootstrap string) []uint16 {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap))
@@ -167,16 +146,8 @@ func portsOf(t *testing.T, bootstrap string) []uint16 {
 	return ports
 }
 
-// sockets returns the inodes of a process's sockets.
+// sockets returns the inodes of a process's sockets; none if it has ended.
 func sockets(pid int) map[string]bool {
-	own := map[string]bool{}
-	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
-	for _, f := range files {
-		if to, err := os.Readlink(f); err == nil {
-			if inode, ok := strings.CutPrefix(to, "socket:["); ok {
-				own[strings.TrimSuffix(inode, "]")] = true
-			}
-		}
-	}
-	return own
+	open, _ := procfs.Descriptors(pid)
+	return procfs.SocketInodes(open)
 }

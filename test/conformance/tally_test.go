@@ -17,17 +17,17 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
 )
 
-// A tally is what became of the records of one party.
+// A tally has the results of one party's records.
 type tally struct {
 	produced                int // acknowledged
 	lost, twice, disordered int // in the topic
-	consumed                int // different ones
+	consumed                int // different records
 	missed, again           int // by the members of the group
 	wrong                   []string
 }
 
-// count holds a party against its topic, past the tunnel. Its processes have ended. Members
-// have to have seen what their group has committed.
+// count compares a party with its topic, without the tunnel. Its processes have exited. Members
+// must have received what their group has committed.
 func count(ctx context.Context, c *realkafka.Cluster, p *party, committed map[int32]int64) (tally, error) {
 	var a tally
 	stored := map[int32][]int{} // partition to the numbers of its records
@@ -66,7 +66,7 @@ func count(ctx context.Context, c *realkafka.Cluster, p *party, committed map[in
 	return a, nil
 }
 
-// consumption holds what the members say against what is stored.
+// consumption compares the output of the members with the stored records.
 func (a *tally) consumption(p *party, stored map[int32][]int, committed map[int32]int64) {
 	all := map[int32][]int{} // how often each offset was consumed
 	for number, records := range stored {
@@ -84,7 +84,7 @@ func (a *tally) consumption(p *party, stored map[int32][]int, committed map[int3
 				}
 			}
 			if got := hex.EncodeToString(sum.Sum(nil)); got != said.SHA256 {
-				a.wrong = append(a.wrong, fmt.Sprintf("%s has seen other records in partition %s than stand there", k.p.Name(), name))
+				a.wrong = append(a.wrong, fmt.Sprintf("%s has received records in partition %s that differ from the stored ones", k.p.Name(), name))
 			}
 		}
 	}
@@ -101,7 +101,7 @@ func (a *tally) consumption(p *party, stored map[int32][]int, committed map[int3
 	}
 }
 
-// addRecord takes record i into the sum of a partition, as clients/README.md has it.
+// addRecord adds record i to the sum of a partition, as defined in clients/README.md.
 func addRecord(sum hash.Hash, i int) {
 	key, value := compatRecord(compatScenario{}, i)
 	for _, part := range [][]byte{key, value} {
@@ -115,7 +115,7 @@ func (a tally) String() string {
 	return fmt.Sprintf("%d produced, %d lost, %d twice, %d out of order; %d consumed, %d missed, %d again", a.produced, a.lost, a.twice, a.disordered, a.consumed, a.missed, a.again)
 }
 
-// trouble says what is not as it has to be; empty if nothing is.
+// trouble describes what is wrong; empty if nothing is.
 func (a tally) trouble(exact bool) string {
 	var all []string
 	add := func(n int, what string) {
@@ -128,7 +128,7 @@ func (a tally) trouble(exact bool) string {
 		add(a.twice, "records twice")
 		add(a.disordered, "records out of order")
 	}
-	add(a.missed, "committed records not seen by any member")
+	add(a.missed, "committed records that no member received")
 	if len(a.wrong) > 0 {
 		all = append(all, fmt.Sprintf("%s (%d problems)", a.wrong[0], len(a.wrong)))
 	}

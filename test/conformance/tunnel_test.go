@@ -24,11 +24,11 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/realkafka"
 )
 
-// web is an HTTP client that does not wait for ever.
+// web returns an HTTP client with a timeout.
 func web() *http.Client { return &http.Client{Timeout: 10 * time.Second} }
 
-// until asks again and again, at most for limit, until f returns nil; it fails
-// the test with f's last error.
+// until calls f repeatedly, for at most limit, until it returns nil; it fails the test with f's
+// last error.
 func until(t *testing.T, limit time.Duration, what string, f func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(deadline(t), limit)
@@ -57,13 +57,13 @@ func again(ctx context.Context, f func() error) error {
 
 // A labProcess is `kafka-tunnel lab` with the tunnel in it.
 type labProcess struct {
-	bootstrap string // what clients are told
+	bootstrap string // the bootstrap address for clients
 	proc      *proc.Process
-	stdin     io.Closer // ends the lab
+	stdin     io.Closer // closing it stops the lab
 }
 
-// upstream is the value of --upstream for the cluster: the name that each broker
-// announces, and where it really is.
+// upstream returns the value of --upstream for the cluster: the advertised and the real address
+// of each broker.
 func upstream(c *realkafka.Cluster) string {
 	var all []string
 	for _, b := range c.Brokers {
@@ -72,12 +72,12 @@ func upstream(c *realkafka.Cluster) string {
 	return strings.Join(all, ",")
 }
 
-// direct tells whether the clients are to be run straight at the brokers, to see
-// whether it is they who fail.
+// direct reports whether the clients run directly with the brokers, to see whether the clients
+// themselves fail.
 func direct() bool { return os.Getenv("KAFKA_TUNNEL_DIRECT") != "" }
 
-// startLab starts a lab with these arguments and returns when its command runs,
-// which is when it is ready. The test fails if the lab does not end well.
+// startLab starts a lab with these arguments and returns when its command runs, which means
+// that it is ready. The test fails if the lab does not exit cleanly.
 func startLab(t *testing.T, args ...string) *labProcess {
 	t.Helper()
 	return startLabOf(t, tunnelBinary(t), args...)
@@ -87,7 +87,7 @@ func startLab(t *testing.T, args ...string) *labProcess {
 func startLabOf(t *testing.T, binary string, args ...string) *labProcess {
 	t.Helper()
 	if direct() && shared.cluster != nil {
-		t.Log("past the tunnel, as KAFKA_TUNNEL_DIRECT says")
+		t.Log("without the tunnel, because KAFKA_TUNNEL_DIRECT is set")
 		return &labProcess{bootstrap: shared.cluster.Brokers[0].Internal}
 	}
 	dir := workDir(t)
@@ -118,7 +118,7 @@ func startLabOf(t *testing.T, binary string, args ...string) *labProcess {
 	until(t, time.Minute, "the lab is ready", func(context.Context) error {
 		b, err := os.ReadFile(out)
 		if err != nil && !p.Running() {
-			t.Fatalf("the lab ended with code %d\n%s", p.ExitCode(), p.Tail(40))
+			t.Fatalf("the lab exited with code %d\n%s", p.ExitCode(), p.Tail(40))
 		}
 		l.bootstrap = string(b)
 		return err
@@ -129,23 +129,22 @@ func startLabOf(t *testing.T, binary string, args ...string) *labProcess {
 	return l
 }
 
-// stop ends the command in the lab, and thereby the lab, which has to hand on
-// its status.
+// stop stops the command in the lab, and thereby the lab, which must return its status.
 func (l *labProcess) stop(t *testing.T) {
 	t.Helper()
 	_ = l.stdin.Close()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 30*time.Second)
 	defer cancel()
 	if err := l.proc.Wait(ctx); err != nil {
-		t.Errorf("the lab did not end well: %v", err)
+		t.Errorf("the lab did not exit cleanly: %v", err)
 	}
 	if t.Failed() {
 		t.Log(l.proc.Tail(60))
 	}
 }
 
-// clean is the environment without anything that would configure a tunnel or
-// that tells of a platform.
+// clean returns the environment without anything that would configure a tunnel or indicate a
+// platform.
 func clean(environ []string) []string {
 	var out []string
 	for _, kv := range environ {
@@ -156,16 +155,16 @@ func clean(environ []string) []string {
 	return out
 }
 
-// A landscape is `kafka-tunnel lab --landscape-only`: BTP and the company's
-// network without a tunnel.
+// A landscape is `kafka-tunnel lab --landscape-only`: BTP and the company's network without a
+// tunnel.
 type landscape struct {
-	env     []string // what the platform would give the tunnel, KEY=VALUE
+	env     []string // the environment of the tunnel on the platform, KEY=VALUE
 	control string   // base URL of the control port
 	proc    *proc.Process
 }
 
-// startLandscape starts a landscape and returns when it has written its
-// environment, which is when it is ready.
+// startLandscape starts a landscape and returns when it has written its environment, which
+// means that it is ready.
 func startLandscape(t *testing.T, args ...string) *landscape {
 	t.Helper()
 	dir := workDir(t)
@@ -182,13 +181,13 @@ func startLandscape(t *testing.T, args ...string) *landscape {
 	}
 	t.Cleanup(func() {
 		if code := p.Stop(20 * time.Second); code != 0 {
-			t.Errorf("the landscape ended with code %d after SIGTERM\n%s", code, p.Tail(40))
+			t.Errorf("the landscape exited with code %d after SIGTERM\n%s", code, p.Tail(40))
 		}
 	})
 	until(t, time.Minute, "the landscape is ready", func(context.Context) error {
 		_, err := os.Stat(envFile)
 		if err != nil && !p.Running() {
-			t.Fatalf("the landscape ended with code %d\n%s", p.ExitCode(), p.Tail(40))
+			t.Fatalf("the landscape exited with code %d\n%s", p.ExitCode(), p.Tail(40))
 		}
 		return err
 	})
@@ -198,15 +197,15 @@ func startLandscape(t *testing.T, args ...string) *landscape {
 	}
 	control := controlLine.FindSubmatch(said)
 	if control == nil {
-		t.Fatalf("the landscape does not say where its control port is:\n%s", said)
+		t.Fatalf("the landscape does not print its control port:\n%s", said)
 	}
 	return &landscape{env: sourceEnv(t, envFile), control: string(control[1]), proc: p}
 }
 
-// controlLine is how the lab names its control port.
+// controlLine matches the line with the lab's control port.
 var controlLine = regexp.MustCompile(`(?m)^\s*control\s+(http://\S+)`)
 
-// fault has something go wrong and returns what ends it.
+// fault adds a fault and returns a function that removes it.
 func (l *landscape) fault(t *testing.T, kind faults.Kind) (end func()) {
 	t.Helper()
 	body, err := json.Marshal(faults.Fault{Kind: kind})
@@ -245,8 +244,7 @@ func (l *landscape) ask(t *testing.T, method, path string, body []byte, into any
 	}
 }
 
-// sourceEnv lets a shell read the file, as a user would, and returns what it
-// exports.
+// sourceEnv makes a shell read the file, like a user, and returns the exported variables.
 func sourceEnv(t *testing.T, file string) []string {
 	t.Helper()
 	cmd := exec.CommandContext(deadline(t), "sh", "-c", `set -a; . "$1"; exec env -0`, "sh", file)
@@ -274,17 +272,17 @@ func (l *landscape) get(key string) string {
 	return ""
 }
 
-// A tunnelProcess is `kafka-tunnel run`, configured by nothing but environment.
+// A tunnelProcess is `kafka-tunnel run`, configured only by its environment.
 type tunnelProcess struct {
 	bootstrap string
 	admin     string // base URL
 	proc      *proc.Process
-	log       string // file with all it wrote
+	log       string // file with its whole output
 	env       []string
 	stopped   bool
 }
 
-// stop ends the tunnel as the platform does. It must have run until now.
+// stop stops the tunnel like the platform. It must have run until now.
 func (tp *tunnelProcess) stop(t *testing.T) {
 	t.Helper()
 	if tp.stopped {
@@ -292,14 +290,14 @@ func (tp *tunnelProcess) stop(t *testing.T) {
 	}
 	tp.stopped = true
 	if !tp.proc.Running() {
-		t.Errorf("the tunnel ended by itself, with code %d\n%s", tp.proc.ExitCode(), tp.proc.Tail(40))
+		t.Errorf("the tunnel exited by itself, with code %d\n%s", tp.proc.ExitCode(), tp.proc.Tail(40))
 	} else if code := tp.proc.Stop(20 * time.Second); code != 0 {
-		t.Errorf("the tunnel ended with code %d after SIGTERM\n%s", code, tp.proc.Tail(40))
+		t.Errorf("the tunnel exited with code %d after SIGTERM\n%s", code, tp.proc.Tail(40))
 	}
 }
 
-// startTunnel starts the tunnel with the landscape's environment, completed by
-// extra, on ephemeral ports and with its log at debug level.
+// startTunnel starts the tunnel with the landscape's environment and extra, on ephemeral ports
+// and with its log at debug level.
 func startTunnel(t *testing.T, l *landscape, extra ...string) *tunnelProcess {
 	t.Helper()
 	dir := workDir(t)
@@ -323,14 +321,14 @@ func startTunnel(t *testing.T, l *landscape, extra ...string) *tunnelProcess {
 	})
 	until(t, 30*time.Second, "the tunnel is bound", func(context.Context) error {
 		if !p.Running() {
-			t.Fatalf("the tunnel ended with code %d\n%s", p.ExitCode(), p.Tail(40))
+			t.Fatalf("the tunnel exited with code %d\n%s", p.ExitCode(), p.Tail(40))
 		}
 		return tp.readAddresses()
 	})
 	return tp
 }
 
-// readAddresses looks in the log for the line that names the bound addresses.
+// readAddresses searches the log for the line with the bound addresses.
 func (tp *tunnelProcess) readAddresses() error {
 	b, err := os.ReadFile(tp.log)
 	if err != nil {
@@ -346,7 +344,7 @@ func (tp *tunnelProcess) readAddresses() error {
 	return errors.New("no line with listen and admin in the log")
 }
 
-// readiness asks /readyz.
+// readiness requests /readyz.
 func (tp *tunnelProcess) readiness(ctx context.Context) (status int, answer admin.Readiness, err error) {
 	body, status, err := tp.get(ctx, "/readyz")
 	if err != nil {
@@ -356,7 +354,7 @@ func (tp *tunnelProcess) readiness(ctx context.Context) (status int, answer admi
 	return status, answer, err
 }
 
-// get asks the admin address.
+// get requests a path of the admin address.
 func (tp *tunnelProcess) get(ctx context.Context, path string) (body []byte, status int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -373,10 +371,10 @@ func (tp *tunnelProcess) get(ctx context.Context, path string) (body []byte, sta
 	return body, resp.StatusCode, err
 }
 
-// waitReady waits for /readyz to say 200.
+// waitReady waits until /readyz returns 200.
 func (tp *tunnelProcess) waitReady(t *testing.T, limit time.Duration) {
 	t.Helper()
-	until(t, limit, "/readyz says 200", func(ctx context.Context) error {
+	until(t, limit, "/readyz returns 200", func(ctx context.Context) error {
 		status, answer, err := tp.readiness(ctx)
 		if err != nil || status != http.StatusOK {
 			return errors.Join(err, fmt.Errorf("%d %+v", status, answer))

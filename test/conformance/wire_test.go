@@ -19,21 +19,21 @@ import (
 
 func uuidText(id []byte) string { return base64.RawURLEncoding.EncodeToString(id) }
 
-// schemaReleases are the clients whose schemas package wire is compared with: the newest,
-// and for what that one does not have the last before Kafka 4.0.
+// schemaReleases are the clients with whose schemas package wire is compared: the newest, and
+// for messages that it does not have the last before Kafka 4.0.
 var schemaReleases = []string{"4.4.0", "3.9.1"}
 
-// notAsSchema are messages of which kmsg has another idea.
+// notAsSchema are messages for which kmsg differs from the schema.
 var notAsSchema = map[string]string{
-	"StopReplica request 4":    "isKRaftController stands behind controllerEpoch",
+	"StopReplica request 4":    "isKRaftController follows controllerEpoch",
 	"ShareFetch response 1":    "records may be null",
 	"ShareFetch response 2":    "records may be null",
 	"UpdateMetadata request 8": "type, which is tagged, is one of the fields that are not known",
 }
 
-// TestSchemas: messages that are made up and encoded by Kafka's own schemas are what package
-// wire makes of the same JSON, byte for byte, for every API and version; and what it reads
-// from the bytes is that JSON. So every name, type and version of a field is the schema's.
+// TestSchemas: package wire encodes the same JSON byte for byte like generated messages that
+// are encoded according to Kafka's own schemas, for every API and version; and it decodes the
+// bytes to that JSON. So every name, type and version of a field is the schema's.
 func TestSchemas(t *testing.T) {
 	var codec wire.Codec
 	seen := map[string]bool{}
@@ -62,8 +62,8 @@ func TestSchemas(t *testing.T) {
 	}
 }
 
-// TestErrorCodes: package wire has the codes of the newest client, with their names, and
-// retries what that one retries.
+// TestErrorCodes: package wire has the error codes of the newest client, with their names, and
+// the same codes are retriable.
 func TestErrorCodes(t *testing.T) {
 	jars := artifacts(t, "org.apache.kafka:kafka-clients:"+schemaReleases[0], "org.slf4j:slf4j-simple:1.7.36")
 	said := runTool(t, exec.CommandContext(deadline(t), "java", "-cp", string(jars), "errorcodes/ErrorCodes.java"))

@@ -23,12 +23,12 @@ import (
 // hugeToken is the length of a token that is longer than any buffer of 32 KB.
 const hugeToken = 40 << 10
 
-// A witness is a client of SAP's authentication method that others wrote and
-// published, with a small program around it. It runs unmodified.
+// A witness is a published client of SAP's authentication method by other authors, with a small
+// program around it. It runs unmodified.
 type witness struct {
 	name    string
 	command func(t *testing.T) *exec.Cmd
-	says    map[string]string // its words for what the proxy did, by result
+	says    map[string]string // its messages for the proxy's results
 	literal bool              // it sends IP addresses as such, not as domain names
 }
 
@@ -73,8 +73,8 @@ var witnesses = []witness{
 	},
 }
 
-// ask lets the witness connect and ask a broker for its APIs. It returns their
-// number, or the error that the witness has.
+// ask makes the witness connect and request a broker's APIs. It returns their number, or the
+// witness's error.
 func (w witness) ask(t *testing.T, b binding, token, location, target string) (apis int, failure string) {
 	t.Helper()
 	host, port, err := net.SplitHostPort(target)
@@ -96,27 +96,26 @@ func (w witness) ask(t *testing.T, b binding, token, location, target string) (a
 	return answer.APIs, answer.Error
 }
 
-// TestIndependentWitness: published clients of SAP's authentication method that
-// know nothing of ours reach a broker through the lab's connectivity proxy, or
-// are refused in a way that they understand. If the lab and the tunnel misread
-// SAP's bytes in the same way, this fails.
+// TestIndependentWitness: published clients of SAP's authentication method, which share nothing
+// with ours, reach a broker through the lab's connectivity proxy, or are refused in a way that
+// they understand. If the lab and the tunnel misread SAP's bytes in the same way, this fails.
 func TestIndependentWitness(t *testing.T) {
 	const (
 		domainTarget = "kafka-1." + realDomain + ":9092"
 		ipv4Target   = "10.20.30.40:9092"
 	)
-	// 194 bytes, for pysocket writes the length as UTF-8: from 128 on it is two
-	// bytes, so no such host can be reached. This length is one that the proxy
-	// reads to its end and refuses at once, rather than wait for more.
+	// 194 bytes, because pysocket writes the length as UTF-8: from 128 on it takes two bytes,
+	// so no such host can be reached. The proxy reads this length completely and refuses at
+	// once, instead of waiting for more.
 	longHost := strings.Repeat("a23456789.", 18) + realDomain
 	for _, tt := range []struct {
 		name             string
 		connector, asked string            // Location IDs
 		target           string            // empty: domainTarget
-		bad              tokenservice.Mint // a token of another kind, if it says anything
+		bad              tokenservice.Mint // another token, if not empty
 		spoil            bool              // a token with a wrong signature
 		fault            faults.Fault      // if it has a kind
-		want             string            // what the proxy does; empty: it connects
+		want             string            // the proxy's result; empty: it connects
 		other            map[string]string // the same for witnesses that differ
 	}{
 		{name: "no Location ID"},
@@ -139,7 +138,7 @@ func TestIndependentWitness(t *testing.T) {
 		{name: "token with a wrong signature", spoil: true, want: proxy.AuthStatus},
 		{name: "token that has expired", bad: tokenservice.Mint{Life: -time.Minute}, want: proxy.AuthStatus},
 		{name: "token of another tenant", bad: tokenservice.Mint{Tenant: "elsewhere"}, want: proxy.AuthStatus},
-		// SAP has a reply for it too, beside the status that the cases above get.
+		// SAP also has a reply for it, in addition to the status in the cases above.
 		{name: "wrong token, refused in the reply", spoil: true, fault: faults.Fault{Kind: faults.BadToken, Mode: faults.ModeReply}, want: proxy.Reply(5)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -200,14 +199,14 @@ func TestIndependentWitness(t *testing.T) {
 	}
 }
 
-// check compares what the proxy saw of the witness with what it was to see.
+// check compares what the proxy saw of the witness with the expectation.
 func (w witness) check(t *testing.T, seen proxy.Connect, result, location, target string) {
 	t.Helper()
 	if seen.Result != result || seen.LocationID != location {
 		t.Errorf("the proxy saw %+v, want %s with Location ID %q", seen, result, location)
 	}
 	if seen.Target == "" {
-		return // refused before it could ask
+		return // refused before its request
 	}
 	host, port, err := net.SplitHostPort(target)
 	if err != nil {
@@ -222,7 +221,7 @@ func (w witness) check(t *testing.T, seen proxy.Connect, result, location, targe
 	}
 }
 
-// A binding is what the connectivity service gives an application.
+// A binding has the credentials of the connectivity service.
 type binding struct {
 	Host     string `json:"onpremise_proxy_host"`
 	Port     string `json:"onpremise_socks5_proxy_port"`
@@ -231,7 +230,7 @@ type binding struct {
 	TokenURL string `json:"token_service_url"`
 }
 
-// credentials finds the binding in an environment.
+// credentials returns the binding in an environment.
 func credentials(t *testing.T, env []string) binding {
 	t.Helper()
 	for _, kv := range env {
@@ -251,7 +250,7 @@ func credentials(t *testing.T, env []string) binding {
 	return binding{}
 }
 
-// token fetches a token as SAP documents it.
+// token fetches a token according to SAP's documentation.
 func (b binding) token(t *testing.T) string {
 	t.Helper()
 	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {b.ClientID}, "client_secret": {b.Secret}}
@@ -274,8 +273,8 @@ func (b binding) token(t *testing.T) string {
 	return answer.Token
 }
 
-// TestWitnessInLandscapeProcess: the same from another process, with nothing but
-// the environment file that `lab --landscape-only` writes.
+// TestWitnessInLandscapeProcess: the same with a lab in another process, configured only by the
+// environment file that `lab --landscape-only` writes.
 func TestWitnessInLandscapeProcess(t *testing.T) {
 	l := startLandscape(t, "--brokers", "1")
 	b := credentials(t, l.env)

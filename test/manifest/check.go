@@ -14,22 +14,22 @@ type Rule string
 
 // The rules.
 const (
-	// Unreadable: the manifest or Procfile cannot be read, or has a key that we do not know.
+	// Unreadable: the manifest or Procfile cannot be read, or has an unknown key.
 	Unreadable Rule = "unreadable"
 	// TwoTunnels: one push would yield two tunnels, in one container (they would
 	// fight for the ports) or as two applications.
 	TwoTunnels Rule = "two-tunnels"
-	// NoExec: a shell stays between the platform and the process and keeps
-	// SIGTERM to itself.
+	// NoExec: a shell remains between the platform and the process and does not
+	// forward SIGTERM.
 	NoExec Rule = "no-exec"
-	// SidecarMemory: the sidecars of a process leave it no memory, or one claims
-	// none of its own.
+	// SidecarMemory: the sidecars of a process leave it no memory, or a sidecar has no
+	// memory setting of its own.
 	SidecarMemory Rule = "sidecar-memory"
 	// HealthCheck: the platform waits for a port that the process never binds.
 	HealthCheck Rule = "health-check"
-	// MissingFile: what is started is not in what is pushed.
+	// MissingFile: the started file is not pushed.
 	MissingFile Rule = "missing-file"
-	// NotConfigured: the tunnel gets no service or no bootstrap address.
+	// NotConfigured: the tunnel has no service or no bootstrap address.
 	NotConfigured Rule = "not-configured"
 )
 
@@ -38,7 +38,7 @@ func Rules() []Rule {
 	return []Rule{Unreadable, TwoTunnels, NoExec, SidecarMemory, HealthCheck, MissingFile, NotConfigured}
 }
 
-// A Problem is one breach of a rule.
+// A Problem is one violation of a rule.
 type Problem struct {
 	Rule Rule
 	Text string
@@ -47,9 +47,9 @@ type Problem struct {
 // String returns the problem as one line.
 func (p Problem) String() string { return fmt.Sprintf("%s: %s", p.Rule, p.Text) }
 
-// Check reads the manifest name and what it pushes, and returns every problem.
-// built lists the files (relative to the root of fsys) that the build makes and
-// that therefore may be absent from a fresh checkout.
+// Check reads the manifest name and the files that it pushes, and returns every problem.
+// built lists the files (relative to the root of fsys) that the build creates and that may
+// be missing in a fresh checkout.
 func Check(fsys fs.FS, name string, built []string) []Problem {
 	f, err := parse(fsys, name)
 	if err != nil {
@@ -70,7 +70,7 @@ func Check(fsys fs.FS, name string, built []string) []Problem {
 	return found
 }
 
-// checker looks at one application.
+// checker checks one application.
 type checker struct {
 	app    application
 	folder folder
@@ -84,7 +84,7 @@ func (c *checker) report(rule Rule, format string, args ...any) {
 // run checks everything and returns how many tunnels the application has.
 func (c *checker) run() (tunnels int) {
 	if !c.folder.exists() {
-		c.report(MissingFile, "the folder %s is not there and no build makes it", c.folder.dir)
+		c.report(MissingFile, "the folder %s does not exist and no build creates it", c.folder.dir)
 		return 0
 	}
 	procfile, err := c.folder.procfile()
@@ -114,7 +114,7 @@ func (c *checker) container(p process) (tunnels int) {
 	if p.Command != "" {
 		c.startable(what, p.Command)
 	} else if slices.Contains(c.app.Buildpacks, "binary_buildpack") {
-		c.report(MissingFile, "%s has no command, and binary_buildpack brings none", what)
+		c.report(MissingFile, "%s has no command, and binary_buildpack has none", what)
 	}
 	if runsTunnel(p.Command) {
 		tunnels++
@@ -143,7 +143,7 @@ func (c *checker) container(p process) (tunnels int) {
 	return tunnels
 }
 
-// memory holds the sum of the sidecars against the process.
+// memory compares the sum of the sidecars with the process.
 func (c *checker) memory(what string, sidecars int, process string) {
 	mb, err := mebibytes(process)
 	if err != nil {
@@ -175,8 +175,8 @@ func (c *checker) startable(what, line string) {
 	}
 }
 
-// bindsPort tells whether the process binds $PORT, as far as can be seen: a
-// tunnel never does, a script says so somewhere.
+// bindsPort reports whether the process binds $PORT, as far as the files show: a tunnel
+// never does, and a script that does contains the name.
 func (c *checker) bindsPort(line string) bool {
 	if strings.Contains(line, "$PORT") {
 		return true
@@ -196,7 +196,7 @@ func (c *checker) bindsPort(line string) bool {
 	return true
 }
 
-// configured checks that a tunnel finds a service and knows where to go.
+// configured checks that a tunnel has a service and a bootstrap address.
 func (c *checker) configured() {
 	if len(c.app.Services) == 0 {
 		c.report(NotConfigured, "no service is bound: the tunnel needs a connectivity instance")
@@ -212,7 +212,7 @@ func runsTunnel(line string) bool {
 
 func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
 
-// Built reads from a Makefile what its target dist makes: the words of the
+// Built returns the files that the target dist of a Makefile creates: the words of the
 // variable DIST.
 func Built(fsys fs.FS) ([]string, error) {
 	b, err := fs.ReadFile(fsys, "Makefile")

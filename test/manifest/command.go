@@ -60,8 +60,8 @@ func (c command) bare() command {
 	return c
 }
 
-// isTunnel tells whether the command runs a tunnel: `run`, `exec`, or nothing
-// but flags. `wait`, `status` and the others only ask one.
+// isTunnel reports whether the command runs a tunnel: `run`, `exec`, or only flags. `wait`,
+// `status` and the others only query one.
 func (c command) isTunnel() bool {
 	c = c.bare()
 	if len(c) == 0 || path.Base(c[0]) != "kafka-tunnel" {
@@ -92,7 +92,7 @@ func (c command) files() []string {
 	return needed
 }
 
-// script is the file that an interpreter is told to run; empty if none is.
+// script returns the file that an interpreter runs; empty if there is none.
 func (c command) script() string {
 	if len(c) < 2 || !slices.Contains([]string{"node", "python", "python3", "ruby", "bash", "sh"}, path.Base(c[0])) {
 		return ""

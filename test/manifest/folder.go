@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// A folder is what one application uploads.
+// A folder is the folder that one application uploads.
 type folder struct {
 	fsys   fs.FS
 	dir    string
-	built  []string // files that the build puts somewhere, relative to the root
+	built  []string // files that the build creates, relative to the root
 	ignore []string // lines of the folder's .cfignore
 }
 
@@ -27,7 +27,7 @@ func openFolder(fsys fs.FS, dir string, built []string) folder {
 	return f
 }
 
-// exists tells whether there is or will be anything to upload. An archive counts
+// exists reports whether there is or will be anything to upload. An archive counts
 // as a folder with the files that the build puts into it.
 func (f folder) exists() bool {
 	if info, err := fs.Stat(f.fsys, f.dir); err == nil && info.IsDir() {
@@ -36,8 +36,8 @@ func (f folder) exists() bool {
 	return slices.ContainsFunc(f.built, func(b string) bool { return path.Dir(b) == f.dir })
 }
 
-// has tells whether the file is uploaded: it is there or the build puts it
-// there, and .cfignore does not leave it out.
+// has reports whether the file is uploaded: it exists or the build creates it, and
+// .cfignore does not exclude it.
 func (f folder) has(name string) bool {
 	if f.ignored(name) {
 		return false
@@ -50,7 +50,7 @@ func (f folder) has(name string) bool {
 	return err == nil && !info.IsDir()
 }
 
-// read returns a file; nil if it is not uploaded or not there yet.
+// read returns a file; nil if it is not uploaded or does not exist yet.
 func (f folder) read(name string) []byte {
 	if !f.has(name) {
 		return nil
@@ -77,8 +77,7 @@ func (f folder) procfile() (map[string]string, error) {
 	return parseProcfile(b)
 }
 
-// ignored tells whether .cfignore leaves the file out. The last line that
-// matches decides.
+// ignored reports whether .cfignore excludes the file. The last line that matches decides.
 func (f folder) ignored(name string) bool {
 	out := false
 	for _, line := range f.ignore {
@@ -90,7 +89,7 @@ func (f folder) ignored(name string) bool {
 	return out
 }
 
-// matches tells whether a pattern of .cfignore covers the file itself or a
+// matches reports whether a pattern of .cfignore covers the file itself or a
 // folder that it is in.
 func matches(pattern, name string) bool {
 	anchored := strings.HasPrefix(pattern, "/")

@@ -11,8 +11,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// file is a manifest: the keys that ours use. Others are errors, so that a
-// misspelt one does not pass as absent.
+// file is a manifest with the keys that ours use. Other keys are errors, because a misspelt
+// one would have no effect.
 type file struct {
 	Version      int           `yaml:"version"`
 	Applications []application `yaml:"applications"`
@@ -30,7 +30,7 @@ type application struct {
 	Routes      []route           `yaml:"routes"`
 	Processes   []process         `yaml:"processes"`
 	Sidecars    []sidecar         `yaml:"sidecars"`
-	// Keys of the web process may stand here too.
+	// Keys of the web process may also be here.
 	process `yaml:",inline"`
 }
 
@@ -76,9 +76,8 @@ func parse(fsys fs.FS, name string) (file, error) {
 	return f, nil
 }
 
-// processes are the processes that a push of a would run: what the manifest
-// says, completed with the Procfile of the pushed folder and with the
-// platform's defaults.
+// processes returns the processes that a push of a would run: those of the manifest,
+// completed by the Procfile of the pushed folder and by the platform's defaults.
 func (a application) all(procfile map[string]string) []process {
 	byType := map[string]process{"web": a.process}
 	order := []string{"web"}
@@ -158,7 +157,7 @@ func parseProcfile(b []byte) (map[string]string, error) {
 	return types, nil
 }
 
-// mebibytes reads an amount of memory as manifests have it: 64M, 1G, 512MB.
+// mebibytes parses an amount of memory in the form of manifests: 64M, 1G, 512MB.
 func mebibytes(s string) (int, error) {
 	t := strings.TrimSuffix(strings.ToUpper(strings.TrimSpace(s)), "B")
 	var factor int

@@ -18,25 +18,25 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// The application that is tried is this test binary itself: [playApp] runs in
-// place of the tests when appRole is set.
+// The application is this test binary itself: if appRole is set, [playApp] runs instead of
+// the tests.
 const (
 	appRole      = "PLATFORM_TEST_APP"    // what it does
-	appBootstrap = "PLATFORM_TEST_KAFKA"  // file that says where Kafka is; KAFKA_BOOTSTRAP_SERVERS if unset
+	appBootstrap = "PLATFORM_TEST_KAFKA"  // file with the address of Kafka; KAFKA_BOOTSTRAP_SERVERS if unset
 	appReport    = "PLATFORM_TEST_REPORT" // where it writes its report
-	appLinger    = "PLATFORM_TEST_LINGER" // how long it produces on after SIGTERM
-	appStatus    = "PLATFORM_TEST_STATUS" // with which status it ends
+	appLinger    = "PLATFORM_TEST_LINGER" // how long it continues to produce after SIGTERM
+	appStatus    = "PLATFORM_TEST_STATUS" // its exit status
 	appTopic     = "apps"
 	appGroup     = "apps"
 )
 
-// A report is what the application says of itself.
+// A report is the result of the application.
 type report struct {
 	Flowing  bool     // records came back: it works
 	Sent     int      // acknowledged
 	Consumed int      //
 	Late     bool     // a producer that was opened after SIGTERM has delivered
-	Errors   []string // of everything that must not fail
+	Errors   []string // of operations that must not fail
 }
 
 // playApp is the application; it returns its exit status.
@@ -63,7 +63,7 @@ func status() int {
 	return n
 }
 
-// kafkaApp produces and consumes until SIGTERM. Its shutdown hook goes on for a
+// kafkaApp produces and consumes until SIGTERM. Its shutdown hook continues for a
 // while, opens one more producer, flushes, commits and leaves its group.
 func kafkaApp() int {
 	term := make(chan os.Signal, 1)
@@ -108,7 +108,7 @@ func kafkaApp() int {
 		select {
 		case <-a.progress:
 		case <-time.After(20 * time.Second):
-			a.check("consume", errors.New("the rest does not come"))
+			a.check("consume", errors.New("the remaining records do not arrive"))
 			stopConsuming()
 			return a.end()
 		}
@@ -134,7 +134,7 @@ func bootstrap() string {
 	}
 }
 
-// app is what the application knows.
+// app is the state of the application.
 type app struct {
 	bootstrap, file string
 	sent, consumed  atomic.Int64
@@ -197,7 +197,7 @@ func (a *app) consume(ctx context.Context, c *kgo.Client) {
 	}
 }
 
-// write writes the report in one step.
+// write writes the report atomically.
 func (a *app) write(flowing bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

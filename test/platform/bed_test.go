@@ -3,7 +3,6 @@
 package platform
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -15,7 +14,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +22,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
+
 	// Go's cache of test results must know what the binary is made of.
 	_ "github.com/kafka-tunnel/kafka-tunnel/internal/tunnel"
 )
@@ -72,25 +72,7 @@ func self(t *testing.T) string {
 	return "'" + exe + "'"
 }
 
-// output keeps what a process writes.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
-
-// bed is a landscape, and what one instance in front of it would get.
+// bed is a lab, and the environment of one instance in front of it.
 type bed struct {
 	grace time.Duration // between SIGTERM and SIGKILL; 0: that of SAP BTP
 	*lab.Landscape
@@ -98,7 +80,7 @@ type bed struct {
 	report  string // the application writes it
 	address string // file in which the application finds the tunnel's address
 	env     []string
-	log     *output // of the tunnel
+	log     *testutil.Output // of the tunnel
 }
 
 func newBed(t *testing.T) *bed {
@@ -111,7 +93,7 @@ func newBed(t *testing.T) *bed {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	b := &bed{Landscape: l, dir: t.TempDir(), log: &output{}}
+	b := &bed{Landscape: l, dir: t.TempDir(), log: &testutil.Output{}}
 	b.report, b.address = filepath.Join(b.dir, "report"), filepath.Join(b.dir, "address")
 	b.env = append(l.Env(), "PATH="+os.Getenv("PATH"), "PORT=8080", "VCAP_APP_PORT=8080", "CF_INSTANCE_INDEX=0", "GORACE=atexit_sleep_ms=0",
 		"KAFKA_TUNNEL_LISTEN=127.0.0.1:0", "KAFKA_TUNNEL_BROKER_PORTS=0", "KAFKA_TUNNEL_ADMIN_LISTEN=127.0.0.1:0",
@@ -124,18 +106,18 @@ func newBed(t *testing.T) *bed {
 	return b
 }
 
-// boundLine is how the tunnel says where it listens.
+// boundLine matches the log line with the address of the tunnel.
 var boundLine = regexp.MustCompile(`the tunnel is bound.* listen=(\S+)`)
 
-// bound returns where the tunnel listens, once it says so, and lets the
-// application know. On the platform that is a port that both are configured with;
-// here many tests run at a time.
+// bound waits until the tunnel has logged its address, writes it to the file for the
+// application, and returns it. On the platform both are configured with the same port;
+// here many tests run at the same time.
 func (b *bed) bound(t *testing.T, i *Instance) (address string) {
 	t.Helper()
 	await(t, i, "the tunnel is bound", func() error {
 		said := boundLine.FindStringSubmatch(b.log.String())
 		if len(said) < 2 {
-			return errors.New("it does not say so")
+			return errors.New("not logged yet")
 		}
 		address = said[1]
 		return nil
@@ -157,7 +139,7 @@ func (b *bed) app(t *testing.T, role string, env ...string) Process {
 	return Process{Name: "web", Command: "exec " + self(t), Env: append([]string{appRole + "=" + role, "MEMORY_LIMIT=960m"}, env...), Output: b.log}
 }
 
-// start starts an instance that is gone when the test ends.
+// start starts an instance, which is stopped at the end of the test.
 func (b *bed) start(t *testing.T, processes ...Process) *Instance {
 	t.Helper()
 	i, err := Start(context.WithoutCancel(t.Context()), Options{Dir: b.dir, Env: b.env, Processes: processes, Grace: cmp.Or(b.grace, time.Minute)})
@@ -177,7 +159,7 @@ func (b *bed) read() (r report, err error) {
 	return r, json.Unmarshal(text, &r)
 }
 
-// await waits until done says nil. It fails the test when the instance crashes.
+// await waits until done returns nil. It fails the test if the instance crashes.
 func await(t *testing.T, i *Instance, what string, done func() error) {
 	t.Helper()
 	limit := time.NewTimer(90 * time.Second)
@@ -212,8 +194,8 @@ func (b *bed) flowing(t *testing.T, i *Instance) {
 	})
 }
 
-// complete compares the application's report with what is at the brokers right
-// now: every record, in order for each producer, the group empty and without lag.
+// complete compares the application's report with the current state of the brokers: every
+// record, in order for each producer, the group empty and without lag.
 func (b *bed) complete(t *testing.T) {
 	t.Helper()
 	r, err := b.read()
@@ -241,7 +223,7 @@ func (b *bed) complete(t *testing.T) {
 	for n := 0; n < r.Sent; {
 		fetches := cl.PollFetches(ctx)
 		if ctx.Err() != nil {
-			t.Fatalf("%d of %d records are there", n, r.Sent)
+			t.Fatalf("the brokers have %d of %d records", n, r.Sent)
 		}
 		fetches.EachRecord(func(rec *kgo.Record) {
 			n++

@@ -1,6 +1,5 @@
-// Package platform plays what Cloud Foundry does with the processes of one
-// application instance, so that the tunnel can be tried as a sidecar without a
-// foundation:
+// Package platform simulates how Cloud Foundry runs the processes of one application
+// instance, to test the tunnel as a sidecar without a foundation:
 //
 //	i, err := platform.Start(ctx, platform.Options{Dir: dir, Processes: []platform.Process{
 //		{Name: "web", Command: "exec ./app"},
@@ -11,10 +10,9 @@
 //
 // All processes start together, in no order, each by the bash launcher. Any exit
 // of one of them, also with status 0, crashes the instance: the others get the
-// signals of a stop, and [Instance.Crashed] tells. Signals reach the process that
-// the launcher has become and nobody below it.
+// signals of a stop, and [Instance.Crashed] is closed. Signals reach only the process that
+// replaced the launcher, and not its children.
 //
-// Sources: Cloud Controller's and Diego's code as the facts of Cloud Foundry name
-// them (codependent steps, launcher, graceful shutdown interval). There are no
-// health checks, no memory limits and no restarts here.
+// It is based on the code of Cloud Controller and Diego (codependent steps, launcher,
+// graceful shutdown interval). It has no health checks, memory limits and restarts.
 package platform

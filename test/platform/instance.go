@@ -17,11 +17,11 @@ import (
 // defaultGrace is the platform's graceful shutdown interval.
 const defaultGrace = 10 * time.Second
 
-// launcher is how the platform starts a command: a shell that becomes the shell
-// that runs it.
+// launcher is the platform's launcher of a command: a shell that is replaced by the shell
+// that runs the command.
 const launcher = `cd "$HOME" && exec bash -c "$1"`
 
-// Options say what an instance consists of.
+// Options describe an instance.
 type Options struct {
 	Dir       string        // the application's folder, which becomes $HOME and the working directory
 	Env       []string      // of every process
@@ -29,11 +29,11 @@ type Options struct {
 	Grace     time.Duration // between SIGTERM and SIGKILL; 0: 10 s
 }
 
-// A Process is one of them.
+// A Process is one process of an instance.
 type Process struct {
 	Name    string
 	Command string
-	Env     []string // beside Options.Env
+	Env     []string // in addition to Options.Env
 	Sidecar bool
 	Output  io.Writer // stdout and stderr; nil: dropped
 }
@@ -59,7 +59,7 @@ type Instance struct {
 	begin  time.Time // of the end
 }
 
-// running is a process at work.
+// running is a running process.
 type running struct {
 	Process
 	cmd  *exec.Cmd
@@ -88,14 +88,14 @@ func Start(ctx context.Context, o Options) (*Instance, error) {
 	return i, nil
 }
 
-// keepAll waits for what was started. From here on nothing is added to running.
+// keepAll waits for all processes. Nothing is added to running from here on.
 func (i *Instance) keepAll() {
 	for _, r := range i.running {
 		i.work.Go(func() { i.keep(r) })
 	}
 }
 
-// keep waits for the end of a process, and ends the others with it.
+// keep waits for the end of a process, and then stops the others.
 func (i *Instance) keep(r *running) {
 	defer close(r.done)
 	err := r.cmd.Wait()
@@ -103,7 +103,7 @@ func (i *Instance) keep(r *running) {
 	if ws, ok := r.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 		status, killed = 128+int(ws.Signal()), ws.Signal() == syscall.SIGKILL
 	}
-	_ = err // it says what the status says
+	_ = err // contains only the status
 	kind := "APP/PROC/WEB"
 	if r.Sidecar {
 		kind += "/SIDECAR/" + strings.ToUpper(r.Name)
@@ -147,7 +147,7 @@ func (i *Instance) killLate(r *running) {
 // Crashed is closed when a process has ended without a stop.
 func (i *Instance) Crashed() <-chan struct{} { return i.crashed }
 
-// Reason is what the platform says of a crash; "" without one.
+// Reason is the platform's message about a crash; "" without one.
 func (i *Instance) Reason() string {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -13,11 +13,12 @@ import (
 	"time"
 
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
+	"github.com/kafka-tunnel/kafka-tunnel/internal/procfs"
 	"github.com/kafka-tunnel/kafka-tunnel/internal/testutil"
 )
 
-// TestAnyExitCrashesTheInstance shows that the simulation does what the platform
-// does, and that a test with it can fail.
+// TestAnyExitCrashesTheInstance shows that the simulation behaves like the platform, and that
+// a test with it can fail.
 func TestAnyExitCrashesTheInstance(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -73,12 +74,11 @@ func TestWhoIgnoresSIGTERMIsKilled(t *testing.T) {
 
 // deaf returns nil when the application ignores SIGTERM.
 func deaf(i *Instance) error {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", i.running[0].cmd.Process.Pid))
+	text, err := procfs.Field(i.running[0].cmd.Process.Pid, "status", "SigIgn")
 	if err != nil {
 		return err
 	}
-	_, rest, _ := strings.Cut(string(text), "SigIgn:")
-	mask, err := strconv.ParseUint(strings.Fields(rest)[0], 16, 64)
+	mask, err := strconv.ParseUint(text, 16, 64)
 	if err == nil && mask&(1<<(uint(syscall.SIGTERM)-1)) == 0 {
 		err = fmt.Errorf("SigIgn %x", mask)
 	}
@@ -199,7 +199,7 @@ func TestNoOutageEndsTheInstance(t *testing.T) {
 	}
 }
 
-// logged returns nil when the log has so many warnings of the kind's hop.
+// logged returns nil when the log has the given number of warnings of the kind's hop.
 func (b *bed) logged(kind faults.Kind, n int) error {
 	hop := map[faults.Kind]string{
 		faults.TokenDown: "hop=token", faults.ProxyDown: "hop=proxy", faults.ConnectorAway: "hop=connector", faults.BrokerDown: "hop=broker",

@@ -14,7 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// The broker's name, which only the Cloud Connector knows, and one of equal length that
+// The broker's name, which only the Cloud Connector resolves, and one of equal length that
 // no response contains.
 const (
 	brokerHost = "kafka-1.stalled.invalid"
@@ -22,20 +22,20 @@ const (
 	brokerPort = 9092
 )
 
-// tailSize is more than what follows the records of a Fetch response: the tunnel
-// rewrites an address there.
+// tailSize is more than the length of a Fetch response after its records, where the tunnel
+// rewrites an address.
 const tailSize = 256
 
-// broker is a raw server that answers every Fetch with the same large response, and
-// everything else with a small one.
+// broker is a raw server that answers every Fetch with the same large response, and everything
+// else with a small one.
 type broker struct {
 	*rawserver.Server
-	sending int              // SO_SNDBUF, 0: as the kernel likes
+	sending int              // SO_SNDBUF, 0: the kernel's default
 	bodies  map[int16][]byte // Fetch responses by version, without the correlation id
 }
 
-// startBroker starts a broker whose responses have so many bytes of records, in each
-// of the versions.
+// startBroker starts a broker whose responses have the given number of bytes of records, in
+// each of the versions.
 func startBroker(size, sending int, versions ...int16) (*broker, error) {
 	b := &broker{sending: sending, bodies: map[int16][]byte{}}
 	records := noise(size)
@@ -47,8 +47,8 @@ func startBroker(size, sending int, versions ...int16) (*broker, error) {
 	return b, err
 }
 
-// noise returns bytes in which none stands where another one could: each block of
-// eight is its own number.
+// noise returns bytes in which every block of eight is its own number, so misplaced bytes are
+// detected.
 func noise(size int) []byte {
 	out := make([]byte, 0, size+8)
 	for i := uint64(0); len(out) < size; i++ {
@@ -57,7 +57,7 @@ func noise(size int) []byte {
 	return out[:size]
 }
 
-// fetchResponse returns what follows the correlation id.
+// fetchResponse returns the response after the correlation id.
 func fetchResponse(version int16, records []byte) []byte {
 	p := kmsg.NewFetchResponseTopicPartition()
 	p.HighWatermark, p.LastStableOffset, p.RecordBatches = 1, 1, records
@@ -65,7 +65,7 @@ func fetchResponse(version int16, records []byte) []byte {
 	topic.Topic, topic.TopicID, topic.Partitions = "stalled", [16]byte{1}, []kmsg.FetchResponseTopicPartition{p}
 	r := kmsg.NewPtrFetchResponse()
 	r.Version, r.Topics = version, []kmsg.FetchResponseTopic{topic}
-	if version >= 16 { // the addresses of leaders, behind the records (KIP-951)
+	if version >= 16 { // the addresses of leaders, after the records (KIP-951)
 		node := kmsg.NewFetchResponseBroker()
 		node.NodeID, node.Host, node.Port = 1, brokerHost, brokerPort
 		r.Brokers = []kmsg.FetchResponseBroker{node}
@@ -108,14 +108,14 @@ func readFrame(conn net.Conn) ([]byte, error) {
 	}
 	n := binary.BigEndian.Uint32(size[:])
 	if n > 1<<20 {
-		return nil, fmt.Errorf("a request of %d bytes", n)
+		return nil, fmt.Errorf("a request has %d bytes", n)
 	}
 	frame := make([]byte, n)
 	_, err := io.ReadFull(conn, frame)
 	return frame, err
 }
 
-// A fetch is one Fetch and its response as a client sees them.
+// A fetch is one Fetch request with its response, as the client sees it.
 type fetch struct {
 	conn     net.Conn
 	version  int16
@@ -139,7 +139,7 @@ func (b *broker) send(conn net.Conn, version int16, correlation uint32) (*fetch,
 	}
 	f := &fetch{conn: conn, version: version, want: b.bodies[version], buf: make([]byte, 64<<10)}
 	if size := binary.BigEndian.Uint32(head[:]); int(size) != 4+len(f.want) {
-		return nil, fmt.Errorf("a response of %d bytes, not %d", size, 4+len(f.want))
+		return nil, fmt.Errorf("a response has %d bytes, not %d", size, 4+len(f.want))
 	}
 	if got := binary.BigEndian.Uint32(head[4:]); got != correlation {
 		return nil, fmt.Errorf("correlation id %d, not %d", got, correlation)
@@ -147,8 +147,8 @@ func (b *broker) send(conn net.Conn, version int16, correlation uint32) (*fetch,
 	return f, nil
 }
 
-// read reads until that many bytes have come, and compares each with what the broker
-// has sent; but for the tail, which may be rewritten and may not name the broker.
+// read reads until the given number of bytes has arrived, and compares them with those that the
+// broker sent, except for the tail, which may be rewritten and must not name the broker.
 func (f *fetch) read(upTo int) error {
 	records := len(f.want) - tailSize
 	for f.have < upTo {
@@ -156,7 +156,7 @@ func (f *fetch) read(upTo int) error {
 		got := f.buf[:n]
 		plain := min(max(records-f.have, 0), n)
 		if !bytes.Equal(got[:plain], f.want[f.have:f.have+plain]) {
-			return fmt.Errorf("the bytes from %d to %d are not those of the broker", f.have, f.have+plain)
+			return fmt.Errorf("the bytes from %d to %d differ from those of the broker", f.have, f.have+plain)
 		}
 		f.lastTail = append(f.lastTail, got[plain:]...)
 		f.have += n
@@ -165,18 +165,18 @@ func (f *fetch) read(upTo int) error {
 		}
 	}
 	if f.have == len(f.want) && bytes.Contains(f.lastTail, []byte(brokerHost)) {
-		return fmt.Errorf("the response names %s", brokerHost)
+		return fmt.Errorf("the response contains %s", brokerHost)
 	}
 	return nil
 }
 
-// rest reads to the end. The connection is good for more.
+// rest reads to the end. The connection can be used for more requests.
 func (f *fetch) rest() error {
 	if err := f.read(len(f.want)); err != nil {
 		return err
 	}
 	if f.version < 16 && !slices.Equal(f.lastTail, f.want[len(f.want)-tailSize:]) {
-		return fmt.Errorf("the end of the response is not that of the broker")
+		return fmt.Errorf("the end of the response differs from that of the broker")
 	}
 	return nil
 }

@@ -12,20 +12,20 @@ import (
 	"sync/atomic"
 )
 
-// ErrNoCgroup says that no memory cgroup can be created here.
+// ErrNoCgroup means that no memory cgroup can be created.
 var ErrNoCgroup = errors.New("no memory cgroup can be created")
 
-// A cgroup is one with a limit of memory, as a container has it.
+// A cgroup is a cgroup with a memory limit, like a container.
 type cgroup struct {
 	dir     string
 	unified bool // version 2
 }
 
-// cgroups counts those of this process, for their names.
+// cgroups counts the cgroups of this process, for their names.
 var cgroups atomic.Int64
 
-// newCgroup creates a cgroup with this limit, without swap; remove removes it. The
-// error is or wraps ErrNoCgroup.
+// newCgroup creates a cgroup with this limit, without swap; remove removes it. The error is or
+// wraps ErrNoCgroup.
 func newCgroup(limit int64) (*cgroup, error) {
 	name := fmt.Sprintf("kafka-tunnel-%d-%d", os.Getpid(), cgroups.Add(1))
 	root, unified := "/sys/fs/cgroup/memory", false
@@ -52,10 +52,10 @@ func newCgroup(limit int64) (*cgroup, error) {
 	return g, nil
 }
 
-// procs is the file to which a process writes its id to enter the cgroup.
+// procs returns the file to which a process writes its id to enter the cgroup.
 func (g *cgroup) procs() string { return filepath.Join(g.dir, "cgroup.procs") }
 
-// killed returns how many processes the kernel has ended for want of memory.
+// killed returns how many processes the kernel has killed because memory was short.
 func (g *cgroup) killed() int {
 	file := "memory.oom_control"
 	if g.unified {
@@ -74,5 +74,5 @@ func (g *cgroup) killed() int {
 	return 0
 }
 
-// remove removes the cgroup, which no process may be in.
+// remove removes the cgroup, which must have no process.
 func (g *cgroup) remove() { _ = os.Remove(g.dir) }

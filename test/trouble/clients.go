@@ -22,7 +22,7 @@ var (
 	heartbeat   = []byte{0, 0, 0, 10, 0, 12, 0, 0, 0, 0, 0, 1, 0xff, 0xff}
 )
 
-// ask sends a small request and reads its answer.
+// ask sends a small request and reads its response.
 func ask(conn net.Conn, request []byte) error {
 	if _, err := conn.Write(request); err != nil {
 		return err
@@ -33,7 +33,7 @@ func ask(conn net.Conn, request []byte) error {
 	}
 	n := binary.BigEndian.Uint32(size[:])
 	if n > 1<<20 {
-		return fmt.Errorf("an answer of %d bytes", n)
+		return fmt.Errorf("a response of %d bytes", n)
 	}
 	_, err := io.CopyN(io.Discard, conn, int64(n))
 	return err
@@ -49,12 +49,12 @@ func dial(ctx context.Context, address string) (conn *net.TCPConn, done func(), 
 	return c.(*net.TCPConn), func() { stop(); _ = c.Close() }, nil
 }
 
-// crowd is many clients that connect, ask for versions, wait for the answer or the
-// end, and do so again at once.
+// crowd is many clients that connect, send ApiVersions, wait for the response or the end, and
+// do so again immediately.
 type crowd struct {
 	address  string
 	answered atomic.Int64
-	closed   atomic.Int64 // without an answer
+	closed   atomic.Int64 // without a response
 	refused  atomic.Int64 // not even connected
 
 	stopAll context.CancelFunc
@@ -81,7 +81,7 @@ func (c *crowd) client(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := c.once(ctx); err != nil {
 			c.refused.Add(1)
-			_ = pause(ctx, 10*time.Millisecond) // no port or no descriptor is left here
+			_ = pause(ctx, 10*time.Millisecond) // no port or no file descriptor is free on this side
 		}
 	}
 }
@@ -101,19 +101,19 @@ func (c *crowd) once(ctx context.Context) error {
 	return nil
 }
 
-// awaitAnswers waits for n more answers.
+// awaitAnswers waits for n more responses.
 func (c *crowd) awaitAnswers(ctx context.Context, n int64) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	goal := c.answered.Load() + n
 	err := until(ctx, 5*time.Millisecond, func() (bool, error) { return c.answered.Load() >= goal, nil })
 	if err != nil {
-		return fmt.Errorf("%d of %d answers: %w", c.answered.Load()-goal+n, n, err)
+		return fmt.Errorf("%d of %d responses: %w", c.answered.Load()-goal+n, n, err)
 	}
 	return nil
 }
 
-// median returns the middle one.
+// median returns the median.
 func median[T int64 | float64 | time.Duration](values []T) T {
 	if len(values) == 0 {
 		return 0

@@ -15,12 +15,11 @@ import (
 type consumers struct {
 	fetches []*fetch
 	release []func()
-	failed  error // of the first one that did not get so far
+	failed  error // error of the first one that did not get that far
 }
 
-// stopped connects n consumers, each of which reads its response up to a half and
-// then reads no more. They alternate between the versions. receiving is their
-// SO_RCVBUF, 0: as the kernel likes.
+// stopped connects n consumers, each of which reads half of its response and then stops. They
+// alternate between the versions. receiving is their SO_RCVBUF, 0: the kernel's default.
 func stopped(ctx context.Context, b *broker, address string, n, receiving int, versions ...int16) *consumers {
 	c := &consumers{fetches: make([]*fetch, n)}
 	var mu sync.Mutex
@@ -52,8 +51,8 @@ func stopped(ctx context.Context, b *broker, address string, n, receiving int, v
 	return c
 }
 
-// finish reads what is left of every response and then asks for something small:
-// the connection is as good as before. It returns an error for each that failed.
+// finish reads the rest of every response and then sends a small request, because the
+// connection must still be usable. It returns an error for each consumer that failed.
 func (c *consumers) finish() []error {
 	return c.each(func(i int) error {
 		f := c.fetches[i]
@@ -73,11 +72,11 @@ func (c *consumers) close() {
 	}
 }
 
-// together is how many consumers read at the same time. More would only compete for
-// the processors of one machine, on which brokers, landscape and consumers are.
+// together is how many consumers read at the same time. More would only compete for the
+// processors of the machine, which also runs brokers, lab and consumers.
 const together = 16
 
-// each runs do for all of them, some at a time, and returns an error for each failure.
+// each calls do for all of them, some concurrently, and returns an error for each failure.
 func (c *consumers) each(do func(i int) error) []error {
 	errs := make([]error, len(c.fetches))
 	slots := make(chan struct{}, together)
@@ -109,22 +108,22 @@ func ping(conn net.Conn, n int) (time.Duration, error) {
 	for i := range times {
 		begin := time.Now()
 		if err := ask(conn, heartbeat); err != nil {
-			return 0, fmt.Errorf("a small request of another client: %w", err)
+			return 0, fmt.Errorf("another client's small request: %w", err)
 		}
 		times[i] = time.Since(begin)
 	}
 	return median(times), nil
 }
 
-// whole fetches a whole response and returns how long that took.
-func (b *broker) whole(conn net.Conn, version int16) (time.Duration, error) {
+// fetchWhole fetches a whole response and returns how long that took.
+func (b *broker) fetchWhole(conn net.Conn, version int16) (time.Duration, error) {
 	begin := time.Now()
 	f, err := b.send(conn, version, 7)
 	if err == nil {
 		err = f.rest()
 	}
 	if err != nil {
-		return 0, fmt.Errorf("a response for another client: %w", err)
+		return 0, fmt.Errorf("another client's response: %w", err)
 	}
 	return time.Since(begin), nil
 }

@@ -18,26 +18,26 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab"
 )
 
-// DescriptorsOptions say how few descriptors there are, and for how long none.
+// DescriptorsOptions are the number of file descriptors, and how long none is free.
 type DescriptorsOptions struct {
 	Limit int           // of open files, default 300
 	Time  time.Duration // without a free one, default 30 s
 }
 
-// descriptorLog bounds the log of a time without descriptors, bytes a minute begun.
+// descriptorLog limits the log while no descriptor is free, bytes per started minute.
 const descriptorLog = 16 << 10
 
-// again is the bar for the time from the first free descriptor to a served client at
-// each port: the pause of an accept loop and that of a gate, and the work.
+// again is the bar for the time from the first free descriptor until each port serves a client:
+// the pause of an accept loop and that of a gate, and the work.
 const again = 4 * time.Second
 
-// Descriptors connects clients until the tunnel has no descriptor left, at the
-// bootstrap port and at those of all brokers. One in four asks for something, so that
-// upstream connections want descriptors too.
+// Descriptors connects clients until the tunnel has no free file descriptor, at the bootstrap
+// port and at those of all brokers. One in four sends a request, so that upstream connections
+// need descriptors too.
 func Descriptors(ctx context.Context, binary string, o DescriptorsOptions) (*Report, error) {
 	o.Limit = or(o.Limit, 300)
 	o.Time = or(o.Time, 30*time.Second)
-	r := &Report{Scenario: fmt.Sprintf("no descriptor left for %v (limit %d)", o.Time, o.Limit)}
+	r := &Report{Scenario: fmt.Sprintf("no free descriptor for %v (limit %d)", o.Time, o.Limit)}
 	s, err := set(ctx, binary, lab.Options{}, tunnelOptions{
 		env: []string{"KAFKA_TUNNEL_LIMITS_MAX_CONNECTIONS=100000"}, descriptors: o.Limit,
 	})
@@ -48,8 +48,8 @@ func Descriptors(ctx context.Context, binary string, o DescriptorsOptions) (*Rep
 }
 
 func (s *stage) noDescriptors(ctx context.Context, o DescriptorsOptions, r *Report) error {
-	// One connection to the admin address that is open before: none can be opened
-	// later. The same goes for the client that is served all the time.
+	// One connection to the admin address that is opened first: none can be opened later. The
+	// same applies to the client that is served all the time.
 	web := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxConnsPerHost: 1}}
 	defer web.CloseIdleConnections()
 	ports, err := s.allPorts(ctx, web)
@@ -80,7 +80,7 @@ func (s *stage) noDescriptors(ctx context.Context, o DescriptorsOptions, r *Repo
 		return err
 	}
 	r.note("descriptors in use", "%d of %d", open.all, o.Limit)
-	r.must("a client that was connected before is served meanwhile", true, fmt.Sprintf("%d requests", rounds))
+	r.must("a client that connected before is served", true, fmt.Sprintf("%d requests", rounds))
 	status, err := s.status(ctx, web)
 	if err != nil {
 		return err
@@ -91,10 +91,10 @@ func (s *stage) noDescriptors(ctx context.Context, o DescriptorsOptions, r *Repo
 		return err
 	}
 	errorsSeen := m.sum("kafka_tunnel_accept_errors_total")
-	r.must("accept_errors_total counts", errorsSeen > 0, number(errorsSeen))
+	r.must("accept_errors_total counts them", errorsSeen > 0, number(errorsSeen))
 	r.note("failures_total", "%s", m.failures())
 	elapsed := time.Since(began)
-	r.timedMost("errors of accept (bar: one a second and loop, and the first pauses)", errorsSeen, float64(2*len(ports))*(elapsed.Seconds()+10), "")
+	r.timedMost("errors of accept (bar: one per second and loop, and the first pauses)", errorsSeen, float64(2*len(ports))*(elapsed.Seconds()+10), "")
 	written := float64(s.tunnel.log.bytes() - logged)
 	r.most(fmt.Sprintf("log of %d lines", s.tunnel.log.lines()), written, float64(descriptorLog*(1+int(elapsed/time.Minute))), " bytes")
 
@@ -114,13 +114,13 @@ func (s *stage) noDescriptors(ctx context.Context, o DescriptorsOptions, r *Repo
 	if status, err = s.status(ctx, web); err != nil {
 		return err
 	}
-	r.note("the gate then", "%s", gates(status))
+	r.note("the gate after that", "%s", gates(status))
 	r.must("no listener was lost", true, fmt.Sprintf("%d ports accept and answer", len(ports)))
 	return s.tunnel.live(ctx)
 }
 
-// allPorts passes a record, by which the tunnel learns of all brokers, and returns
-// the addresses of the bootstrap port and of the brokers' ports.
+// allPorts passes a record, by which the tunnel learns all brokers, and returns the addresses
+// of the bootstrap port and of the brokers' ports.
 func (s *stage) allPorts(ctx context.Context, web *http.Client) ([]string, error) {
 	if _, err := lab.Prove(ctx, s.tunnel.address); err != nil {
 		return nil, err
@@ -138,12 +138,12 @@ func (s *stage) allPorts(ctx context.Context, web *http.Client) ([]string, error
 		ports = append(ports, net.JoinHostPort("127.0.0.1", port))
 	}
 	if len(ports) != 4 {
-		return nil, fmt.Errorf("%d ports, not those of three brokers and one more", len(ports))
+		return nil, fmt.Errorf("%d ports, not one for each of three brokers and the bootstrap port", len(ports))
 	}
 	return ports, nil
 }
 
-// status asks /status.
+// status requests /status.
 func (s *stage) status(ctx context.Context, web *http.Client) (status admin.Status, err error) {
 	response, err := s.tunnel.get(ctx, web, "/status")
 	if err != nil {
@@ -156,7 +156,7 @@ func (s *stage) status(ctx context.Context, web *http.Client) (status admin.Stat
 	return status, err
 }
 
-// gates describes the gates of a status.
+// gates describes the gates in a status.
 func gates(status admin.Status) string {
 	var list []string
 	for _, g := range status.Clusters[0].Gates {
@@ -186,9 +186,9 @@ func (s *stage) acceptFails(ctx context.Context, web *http.Client) error {
 	return nil
 }
 
-// exhausted has the client that was connected before ask for something, again and
-// again, and returns how often. The connection to the admin address is used as well:
-// the tunnel closes one that is idle, and there is no other.
+// exhausted makes the client that connected before send requests repeatedly, and returns how
+// many. It also uses the connection to the admin address: the tunnel closes an idle one, and no
+// other can be opened.
 func (s *stage) exhausted(ctx context.Context, d time.Duration, served net.Conn, web *http.Client) (rounds int, err error) {
 	over := time.Now().Add(d)
 	err = until(ctx, max(d/60, 50*time.Millisecond), func() (bool, error) {
@@ -202,7 +202,7 @@ func (s *stage) exhausted(ctx context.Context, d time.Duration, served net.Conn,
 	return rounds, err
 }
 
-// serves waits until a new client is answered at an address.
+// serves waits until a new client gets a response at an address.
 func serves(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -227,8 +227,8 @@ type flood struct {
 	clients sync.WaitGroup
 }
 
-// connectMany connects n times, to each address in its turn, and connects again what
-// is closed; stop closes all of them.
+// connectMany connects n times, to each address in turn, and reconnects connections that are
+// closed; stop closes all of them.
 func connectMany(ctx context.Context, addresses []string, n int) *flood {
 	f := &flood{}
 	ctx, f.end = context.WithCancel(ctx)
@@ -240,7 +240,7 @@ func connectMany(ctx context.Context, addresses []string, n int) *flood {
 	return f
 }
 
-// hold is the goroutine of one client that holds on to the tunnel.
+// hold is the goroutine of one client, which keeps its connection open.
 func hold(ctx context.Context, address string, asks bool) {
 	for ctx.Err() == nil {
 		conn, done, err := dial(ctx, address)
@@ -248,7 +248,7 @@ func hold(ctx context.Context, address string, asks bool) {
 			err = ask(conn, apiVersions)
 		}
 		if err == nil {
-			_, _ = conn.Read(make([]byte, 1)) // until somebody closes it
+			_, _ = conn.Read(make([]byte, 1)) // until either side closes it
 		}
 		done()
 		_ = pause(ctx, 50*time.Millisecond)

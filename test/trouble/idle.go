@@ -13,7 +13,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab"
 )
 
-// IdleOptions say what happened before nothing did.
+// IdleOptions are the traffic before the tunnel is idle, and for how long it is.
 type IdleOptions struct {
 	Connects int           // short connections before, default 10 000
 	Time     time.Duration // of idleness, default 60 s
@@ -22,11 +22,11 @@ type IdleOptions struct {
 // The bars.
 const (
 	idleCPU    = 0.1 // % of a core
-	idleTokens = 1   // requests an hour
+	idleTokens = 1   // requests per hour
 )
 
-// Idle connects many clients for a moment, half of which ask for something, and then
-// lets the tunnel alone.
+// Idle connects many clients briefly, half of which send a request, and then leaves the tunnel
+// idle.
 func Idle(ctx context.Context, binary string, o IdleOptions) (*Report, error) {
 	o.Connects = or(o.Connects, 10_000)
 	o.Time = or(o.Time, time.Minute)
@@ -38,16 +38,15 @@ func Idle(ctx context.Context, binary string, o IdleOptions) (*Report, error) {
 	return s.conclude(r, s.idle(ctx, o, r))
 }
 
-// A rest is a tunnel that nobody uses.
+// A rest is the state of an idle tunnel.
 type rest struct {
 	goroutines float64
-	open       float64 // descriptors
+	open       float64 // file descriptors
 	rss        int64
 }
 
-// rest takes some samples and returns the middle of each figure: to ask costs the
-// tunnel a connection and a goroutine or two, which have not always gone when the next
-// one is counted.
+// rest takes some samples and returns the median of each figure: a query costs the tunnel a
+// connection and one or two goroutines, which may still exist when the next sample is taken.
 func (s *stage) rest(ctx context.Context) (at rest, err error) {
 	const samples = 11
 	var goroutines, open []float64
@@ -72,7 +71,7 @@ func (s *stage) rest(ctx context.Context) (at rest, err error) {
 }
 
 func (s *stage) idle(ctx context.Context, o IdleOptions, r *Report) error {
-	// What is made when it is first needed is made by the first client.
+	// The first client makes the tunnel allocate what it needs only once.
 	if err := serves(ctx, s.tunnel.address); err != nil {
 		return err
 	}
@@ -120,8 +119,8 @@ func (s *stage) idle(ctx context.Context, o IdleOptions, r *Report) error {
 	return nil
 }
 
-// until waits for the state of the start to come back, and returns what there is if
-// it does not within a minute.
+// until waits until the state of the start has returned, and after a minute returns the current
+// state.
 func (s *stage) until(ctx context.Context, start rest) (at rest, err error) {
 	waiting, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -136,8 +135,8 @@ func (s *stage) until(ctx context.Context, start rest) (at rest, err error) {
 	return at, err
 }
 
-// manyConnects connects n times, from 16 clients at a time. Every second connection
-// is a port probe: closed without a byte.
+// manyConnects connects n times, from 16 clients concurrently. Every second connection is a
+// port probe: closed without a byte.
 func (s *stage) manyConnects(ctx context.Context, n int) error {
 	var next atomic.Int64
 	errs := make([]error, 16)

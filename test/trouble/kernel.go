@@ -11,34 +11,28 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/procfs"
 )
 
-// skmem is what ss -m says of a socket's memory: for what was received and is not
-// read, and for what was written and is not acknowledged.
+// skmem is the memory of a socket in the output of ss -m: received bytes that are not read, and
+// written bytes that are not acknowledged.
 var skmem = regexp.MustCompile(`ino:(\d+).*?skmem:\(r(\d+),.*?,t(\d+),.*?,w(\d+),`)
 
-// reportKernel adds what the kernel holds for the tunnel's sockets. It is no cost of
-// the tunnel's own: any relay has it, and the kernel bounds it (net.ipv4.tcp_mem).
+// reportKernel adds the kernel's memory for the tunnel's sockets. It is not a cost of the
+// tunnel itself: any relay has it, and the kernel limits it (net.ipv4.tcp_mem).
 func (s *stage) reportKernel(ctx context.Context, r *Report) error {
 	open, err := s.tunnel.descriptors()
 	if err != nil {
 		return err
 	}
 	queued := int64(0)
-	for _, family := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		table, err := os.ReadFile(family)
-		if err != nil {
-			continue
-		}
-		for line := range strings.Lines(string(table)) {
-			// sl local remote state tx_queue:rx_queue timer retransmits uid timeout inode
-			fields := strings.Fields(line)
-			if len(fields) < 10 || !open.sockets[fields[9]] || fields[3] == "0A" {
-				continue
+	for _, table := range []string{"tcp", "tcp6"} {
+		_ = procfs.EachSocket(table, func(s procfs.Socket) { // a machine may be without IPv6
+			if open.sockets[s.Inode] && s.State != procfs.Listens {
+				queued += hexadecimal(s.TxQueue) + hexadecimal(s.RxQueue)
 			}
-			tx, rx, _ := strings.Cut(fields[4], ":")
-			queued += hexadecimal(tx) + hexadecimal(rx)
-		}
+		})
 	}
 	r.note("bytes in the kernel's queues of the tunnel's sockets", "%.1f MiB", mib(queued))
 	bound := "unknown here"
@@ -66,7 +60,7 @@ func (s *stage) reportKernel(ctx context.Context, r *Report) error {
 	return nil
 }
 
-// machineTCP returns what /proc/net/sockstat counts, in MiB.
+// machineTCP returns the memory of all TCP sockets in /proc/net/sockstat, in MiB.
 func machineTCP() float64 {
 	stat, _ := os.ReadFile("/proc/net/sockstat")
 	for line := range strings.Lines(string(stat)) {

@@ -33,7 +33,7 @@ func Larges() []Large {
 	return []Large{LargeProduce, LargeCoordinator, HugeCoordinator, LargeMetadata, LargeHeaderTag}
 }
 
-// response returns it without its header, and its size.
+// response returns a large response without its header, and its size.
 func (l Large) response() (r kmsg.Response, headerTag int) {
 	switch l {
 	case LargeProduce:
@@ -86,8 +86,7 @@ func coordinators(size int) kmsg.Response {
 	return r
 }
 
-// A largeBroker answers one API with a large response, and everything else with a small
-// one.
+// A largeBroker answers one API with a large response, and everything else with a small one.
 type largeBroker struct {
 	*rawserver.Server
 	key     int16
@@ -136,7 +135,7 @@ func (b *largeBroker) answer(conn net.Conn) {
 	}
 }
 
-// piece is how much is written at once: so that a whole response trickles in a second.
+// piece is how much is written at once: a whole response then trickles in a second.
 func (b *largeBroker) piece() int {
 	if b.trickle {
 		return len(b.body)/100 + 1
@@ -144,10 +143,11 @@ func (b *largeBroker) piece() int {
 	return len(b.body)
 }
 
-// fetchKey is the key of Fetch. In a version without addresses its response passes as it is.
+// fetchKey is the key of Fetch. Responses in a version without addresses pass unchanged.
 const fetchKey = 1
 
-// request is one that the large response answers. pass: the tunnel does not rewrite it.
+// request returns a request for the large response. pass: the tunnel does not rewrite the
+// response.
 func (b *largeBroker) request(pass bool) []byte {
 	key, version := b.key, b.version
 	if pass {
@@ -162,9 +162,9 @@ func (b *largeBroker) request(pass bool) []byte {
 	return append(binary.BigEndian.AppendUint32(nil, uint32(len(request))), request...)
 }
 
-// check reads a large response to its end. It must not name the broker, unless it passes
-// as it is, and be as long as one that does not. A client looks for a name in both cases,
-// because searching costs as much processor time as receiving, and both are compared.
+// check reads a large response to its end. It must not contain the broker's name, unless it
+// passes unchanged, and must have the length of a response without it. The client searches
+// for a name in both cases, because searching costs as much processor time as receiving.
 func (b *largeBroker) check(conn net.Conn, pass bool) error {
 	var head [8]byte
 	if _, err := io.ReadFull(conn, head[:]); err != nil {
@@ -172,7 +172,7 @@ func (b *largeBroker) check(conn net.Conn, pass bool) error {
 	}
 	left := int(binary.BigEndian.Uint32(head[:])) - 4
 	if left < len(b.body)*3/4 {
-		return fmt.Errorf("a response of %d bytes, the broker has sent %d", left, len(b.body))
+		return fmt.Errorf("a response has %d bytes, but the broker sent %d", left, len(b.body))
 	}
 	name := []byte(brokerHost)
 	if pass {
@@ -186,7 +186,7 @@ func (b *largeBroker) check(conn net.Conn, pass bool) error {
 			return fmt.Errorf("%d bytes before the end: %w", left, err)
 		}
 		if bytes.Contains(buf[:kept+n], name) {
-			return fmt.Errorf("the response names %s", name)
+			return fmt.Errorf("the response contains %s", name)
 		}
 		kept = copy(buf, buf[max(0, kept+n-len(name)):kept+n])
 	}

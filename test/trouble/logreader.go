@@ -14,13 +14,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// keptLog is how much of a log is kept, the first bytes: what follows is counted.
+// keptLog is how much of a log is kept from its beginning; the rest is only counted.
 const keptLog = 1 << 20
 
-// boundLine is how the tunnel says where it listens, in text.
+// boundLine matches the log line with the addresses on which the tunnel listens.
 var boundLine = regexp.MustCompile(`(?m) listen=(\S+) .*admin=(\S+)$`)
 
-// A logReader reads what the tunnel writes, or does not.
+// A logReader reads the tunnel's log, or pauses.
 type logReader struct {
 	pipe *os.File
 	done chan struct{}
@@ -31,13 +31,13 @@ type logReader struct {
 	paused *halt // nil while it reads
 }
 
-// A halt is a time in which nobody reads.
+// A halt is a pause of the reader.
 type halt struct {
-	reached chan struct{} // closed when the reader has stopped
-	over    chan struct{} // closed when it goes on
+	reached chan struct{} // closed when the reader has paused
+	over    chan struct{} // closed when it continues
 }
 
-// newLogReader returns a reader and the end of its pipe to write to.
+// newLogReader returns a reader and the end of its pipe for the writer.
 func newLogReader(small bool) (*logReader, *os.File, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -80,7 +80,7 @@ func (l *logReader) read() {
 	}
 }
 
-// stall stops reading and fills the pipe, so that the next line finds no room.
+// stall pauses the reader and fills the pipe, so that the next line finds no room.
 func (l *logReader) stall() error {
 	l.mu.Lock()
 	halt := &halt{make(chan struct{}), make(chan struct{})}
@@ -92,7 +92,7 @@ func (l *logReader) stall() error {
 	case <-l.done:
 		return errors.New("the log has ended")
 	}
-	// A file of its own for the same pipe: not to block here is not to block there.
+	// A separate file for the same pipe: non-blocking mode must not affect the other one.
 	raw, err := l.pipe.SyscallConn()
 	if err != nil {
 		return err
@@ -101,7 +101,7 @@ func (l *logReader) stall() error {
 	return errors.Join(failed, err)
 }
 
-// fill writes to the pipe behind fd until it takes no more.
+// fill writes to the pipe behind fd until it is full.
 func fill(fd int) error {
 	w, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -118,7 +118,7 @@ func fill(fd int) error {
 	}
 }
 
-// resume goes on reading.
+// resume continues reading.
 func (l *logReader) resume() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -129,7 +129,7 @@ func (l *logReader) resume() {
 	}
 }
 
-// close ends the reader when the writer has gone.
+// close ends the reader after the writer has closed the pipe.
 func (l *logReader) close() {
 	l.resume()
 	<-l.done
@@ -143,7 +143,7 @@ func (l *logReader) bytes() int64 {
 	return l.total
 }
 
-// waiting returns how many bytes wait in the pipe.
+// waiting returns how many bytes are in the pipe.
 func (l *logReader) waiting() int {
 	var n int
 	raw, err := l.pipe.SyscallConn()
@@ -154,7 +154,7 @@ func (l *logReader) waiting() int {
 	return n
 }
 
-// text returns what was read first.
+// text returns the kept part of the log.
 func (l *logReader) text() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -168,7 +168,7 @@ func (l *logReader) lines() int {
 	return bytes.Count(l.kept, []byte("\n"))
 }
 
-// addresses returns what the tunnel said of where it listens.
+// addresses returns the addresses that the tunnel has logged.
 func (l *logReader) addresses() (listen, admin string, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// A Peer is what is wrong with one side of the connections of [Memory].
+// A Peer is the behaviour of one side of the connections of [Memory].
 type Peer string
 
 // The peers.
@@ -22,22 +22,22 @@ const (
 	Trickles Peer = "the broker trickles"
 )
 
-// MemoryOptions say what comes at once in a container with the manifest's memory.
+// MemoryOptions are the load on a container with the manifest's memory.
 type MemoryOptions struct {
 	Response    Large         // default LargeProduce
 	Connections int           // default 200
 	Peer        Peer          // default Reads
-	Time        time.Duration // how long clients that do not read stay, default 20 s
+	Time        time.Duration // how long clients that do not read stay connected, default 20 s
 }
 
-// The manifest's memory, and how much of it may be resident.
+// The manifest's memory, and the limit for resident memory.
 const (
 	containerMemory = 64 << 20
 	residentMemory  = 56 << 20
 )
 
-// Memory lets a broker send large responses to many connections at once, to a tunnel in
-// a real cgroup of 64 MiB. It returns ErrNoCgroup where none can be created.
+// Memory makes a broker send large responses to many connections at the same time, through a
+// tunnel in a real cgroup of 64 MiB. It returns ErrNoCgroup if none can be created.
 func Memory(ctx context.Context, binary string, o MemoryOptions) (*Report, error) {
 	o.Response = or(o.Response, LargeProduce)
 	o.Connections = or(o.Connections, 200)
@@ -77,9 +77,9 @@ func Memory(ctx context.Context, binary string, o MemoryOptions) (*Report, error
 }
 
 func memory(ctx context.Context, t *tunnel, b *largeBroker, o MemoryOptions, r *Report) error {
-	// The clients and the broker need the processors as well, so what another client is used
-	// to is the same load of responses that pass as they are. Clients that read are done in
-	// a third of a second, in which chance decides: they do it several times.
+	// The clients and the broker use the processors as well, so another client's latency is
+	// compared with the same load of responses that pass unchanged. Clients that read end
+	// after a third of a second, in which chance decides, so their load is repeated.
 	rounds := 1
 	if o.Peer == Reads {
 		rounds = 5
@@ -104,9 +104,9 @@ func memory(ctx context.Context, t *tunnel, b *largeBroker, o MemoryOptions, r *
 		idles, usuals, durings = append(idles, idle), append(usuals, usual), append(durings, during)
 	}
 	if o.Peer != Ignores {
-		r.same("responses of which clients got every byte", float64(answered), float64(rounds*o.Connections))
+		r.same("responses of which clients received every byte", float64(answered), float64(rounds*o.Connections))
 		if failed != nil {
-			r.note("what happened to another one", "%v", failed)
+			r.note("error of another one", "%v", failed)
 		}
 	}
 	idle, usual, during := median(idles), median(usuals), median(durings)
@@ -115,9 +115,8 @@ func memory(ctx context.Context, t *tunnel, b *largeBroker, o MemoryOptions, r *
 	return nil
 }
 
-// loaded lets all clients ask for responses, of which pass says that they are not
-// rewritten, and returns how long a small request of another client takes before, and
-// meanwhile.
+// loaded makes all clients request responses, which with pass are not rewritten, and returns
+// the latency of another client's small request before and during that.
 func loaded(ctx context.Context, address string, b *largeBroker, o MemoryOptions, pass bool) (all *askers, before, during time.Duration, err error) {
 	other, done, err := dial(ctx, address)
 	defer done()
@@ -140,7 +139,7 @@ func loaded(ctx context.Context, address string, b *largeBroker, o MemoryOptions
 	return all, before, max(before, median(times)), nil
 }
 
-// peak returns the largest resident memory so far, 0 if the tunnel has ended.
+// peak returns the highest resident memory so far, 0 if the tunnel has ended.
 func (t *tunnel) peak() (int64, error) {
 	peak, err := t.memory("VmHWM")
 	if errors.Is(err, os.ErrNotExist) {
@@ -149,7 +148,7 @@ func (t *tunnel) peak() (int64, error) {
 	return peak, err
 }
 
-// askers are clients that ask for a large response, all at once.
+// askers are clients that request a large response at the same time.
 type askers struct {
 	work sync.WaitGroup
 	done chan struct{}
@@ -159,7 +158,7 @@ type askers struct {
 	failed   error
 }
 
-// askLarge connects all clients; each asks once.
+// askLarge connects all clients; each sends one request.
 func askLarge(ctx context.Context, address string, b *largeBroker, o MemoryOptions, pass bool) *askers {
 	a := &askers{done: make(chan struct{})}
 	for range o.Connections {

@@ -12,32 +12,32 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 )
 
-// OutageOptions say how long the Cloud Connector is away, and who reads the log.
+// OutageOptions are the length of the outage of the Cloud Connector, and whether the log is
+// read.
 type OutageOptions struct {
 	Clients int           // default 100
 	Time    time.Duration // default 10 min
 	Level   string        // log level, default info
-	Unread  bool          // nobody reads stdout once the tunnel is bound
+	Unread  bool          // stdout is not read once the tunnel is bound
 	Hold    time.Duration // default: the tunnel's
 }
 
-// The bars of a log: of a ten-minute outage at level info, and what the budget
-// allows at any level.
+// The bars of a log: of a ten-minute outage at level info, and of the log's budget at any
+// level.
 const (
 	outageLog = 64 << 10
 	logBurst  = 32 << 10
-	logRate   = 4 << 10 // a second
+	logRate   = 4 << 10 // per second
 )
 
-// Outage takes the Cloud Connector away while clients reconnect as soon as they are
-// closed.
+// Outage disconnects the Cloud Connector while clients reconnect whenever they are closed.
 func Outage(ctx context.Context, binary string, o OutageOptions) (*Report, error) {
 	o.Clients = or(o.Clients, 100)
 	o.Time = or(o.Time, 10*time.Minute)
 	o.Level = or(o.Level, "info")
 	r := &Report{Scenario: fmt.Sprintf("outage of %v, %d clients, log level %s", o.Time, o.Clients, o.Level)}
 	if o.Unread {
-		r.Scenario += ", nobody reads stdout"
+		r.Scenario += ", stdout is not read"
 	}
 	env := []string{"KAFKA_TUNNEL_LOG_LEVEL=" + o.Level}
 	if o.Hold > 0 {
@@ -63,7 +63,7 @@ func (s *stage) outage(ctx context.Context, o OutageOptions, r *Report) error {
 	clients := startCrowd(ctx, s.tunnel.address, o.Clients)
 	defer clients.stop()
 	logged, began := log.bytes(), time.Now()
-	probes, late, err := s.lookOn(ctx, o.Time, clients, r)
+	probes, late, err := s.probeOutage(ctx, o.Time, clients, r)
 	if err != nil {
 		return err
 	}
@@ -77,17 +77,17 @@ func (s *stage) outage(ctx context.Context, o OutageOptions, r *Report) error {
 
 	switch {
 	case o.Unread:
-		r.must("stdout is full", log.waiting() >= 4096-64, fmt.Sprintf("%d bytes wait in a pipe of 4096", log.waiting()))
+		r.must("stdout is full", log.waiting() >= 4096-64, fmt.Sprintf("%d bytes are in a pipe of 4096", log.waiting()))
 	case o.Level == "info":
 		r.most("log", written, outageLog, " bytes")
 	default:
 		r.most("log (bar: a burst of 32 KiB and 4 KiB/s)", written, logBurst+logRate*(elapsed.Seconds()+1), " bytes")
 	}
 	r.note("log lines read, dropped", "%d, %s", log.lines(), number(m.sum("kafka_tunnel_log_lines_dropped_total")))
-	r.must("clients are closed, in the last third too", late > 0, fmt.Sprintf("%d in all, %d then", clients.closed.Load(), late))
+	r.must("clients are closed, also in the last third", late > 0, fmt.Sprintf("%d in all, %d then", clients.closed.Load(), late))
 	r.must("/livez answered all the time", true, fmt.Sprintf("%d times", probes))
 	r.same("clients that could not connect", float64(clients.refused.Load()), 0)
-	// Afterwards records flow, and all clients are answered, whoever reads the log.
+	// Afterwards records pass, and all clients get responses, whether the log is read or not.
 	back := time.Now()
 	prove, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -98,9 +98,9 @@ func (s *stage) outage(ctx context.Context, o OutageOptions, r *Report) error {
 	return clients.awaitAnswers(ctx, int64(o.Clients))
 }
 
-// lookOn asks /livez and takes samples while the outage lasts, and returns how often
-// it asked and how many clients were closed in the last third.
-func (s *stage) lookOn(ctx context.Context, d time.Duration, clients *crowd, r *Report) (probes int, late int64, err error) {
+// probeOutage requests /livez and takes samples during the outage, and returns how many requests it
+// sent and how many clients were closed in the last third.
+func (s *stage) probeOutage(ctx context.Context, d time.Duration, clients *crowd, r *Report) (probes int, late int64, err error) {
 	watched, stop := context.WithTimeout(ctx, d)
 	defer stop()
 	var wait sync.WaitGroup

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// A Report is what one scenario has measured.
+// A Report has the results of one scenario.
 type Report struct {
 	Scenario string
 	Figures  []Figure
@@ -19,15 +19,14 @@ type Report struct {
 type Figure struct {
 	Name     string
 	Measured string
-	Bar      string // "" where there is none
+	Bar      string // "": none
 	Missed   bool
-	// Timed figures depend on the speed of the machine, or on the length of the run.
-	// The tests do not judge them.
+	// Timed figures depend on the speed of the machine, or on the length of the run. The tests
+	// do not check them.
 	Timed bool
 }
 
-// Missed returns the figures that have missed their bar; those that are timed only
-// if asked for.
+// Missed returns the figures that have missed their bar; timed ones only if requested.
 func (r *Report) Missed(timed bool) []Figure {
 	var missed []Figure
 	for _, f := range r.Figures {
@@ -43,25 +42,25 @@ func (r *Report) note(name, format string, args ...any) {
 	r.Figures = append(r.Figures, Figure{Name: name, Measured: fmt.Sprintf(format, args...)})
 }
 
-// most adds a figure that may be at most bar.
+// most adds a figure with an upper limit.
 func (r *Report) most(name string, value, bar float64, unit string) {
 	r.Figures = append(r.Figures, Figure{
 		Name: name, Measured: number(value) + unit, Bar: "at most " + number(bar) + unit, Missed: !(value <= bar),
 	})
 }
 
-// timedMost is most for a figure that only the full length judges.
+// timedMost is most for a figure that is checked only at full length.
 func (r *Report) timedMost(name string, value, bar float64, unit string) {
 	r.most(name, value, bar, unit)
 	r.Figures[len(r.Figures)-1].Timed = true
 }
 
-// same adds a count that must be want.
+// same adds a count that must equal want.
 func (r *Report) same(name string, value, want float64) {
 	r.Figures = append(r.Figures, Figure{Name: name, Measured: number(value), Bar: number(want), Missed: value != want})
 }
 
-// must adds something that has to be so. detail says more, "" for nothing.
+// must adds a condition that must hold. detail may be empty.
 func (r *Report) must(name string, so bool, detail string) {
 	measured := "no"
 	if so {
@@ -94,12 +93,12 @@ func Markdown(reports ...*Report) string {
 	return b.String()
 }
 
-// cell makes text fit for a cell.
+// cell makes text safe for a table cell.
 func cell(s string) string {
 	return strings.NewReplacer("|", "\\|", "\n", " ").Replace(s)
 }
 
-// number writes a figure with no more digits than it is worth.
+// number formats a figure with its significant digits.
 func number(v float64) string {
 	switch {
 	case math.IsNaN(v):
@@ -112,5 +111,5 @@ func number(v float64) string {
 	return strconv.FormatFloat(v, 'f', 2, 64)
 }
 
-// mib is a number of bytes in MiB.
+// mib converts bytes to MiB.
 func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }

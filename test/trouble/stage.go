@@ -14,7 +14,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/proxy"
 )
 
-// A stage is a landscape and the tunnel in front of it.
+// A stage is a lab and the tunnel in front of it.
 type stage struct {
 	land   *lab.Landscape
 	tunnel *tunnel
@@ -24,7 +24,7 @@ type stage struct {
 func set(ctx context.Context, binary string, landscape lab.Options, o tunnelOptions) (*stage, error) {
 	land, err := lab.Start(ctx, landscape)
 	if err != nil {
-		return nil, fmt.Errorf("the landscape: %w", err)
+		return nil, fmt.Errorf("the lab: %w", err)
 	}
 	t, err := startTunnel(ctx, binary, land.Env(), o)
 	if err != nil {
@@ -33,16 +33,16 @@ func set(ctx context.Context, binary string, landscape lab.Options, o tunnelOpti
 	return &stage{land, t}, nil
 }
 
-// close ends the tunnel, which must have run until now, and the landscape.
+// close stops the tunnel, which must have run until now, and the lab.
 func (s *stage) close() error {
 	var err error
 	if !s.tunnel.alive() {
-		err = fmt.Errorf("the tunnel ended by itself: %w\n%s", s.tunnel.endErr, s.tunnel.log.text())
+		err = fmt.Errorf("the tunnel exited by itself: %w\n%s", s.tunnel.endErr, s.tunnel.log.text())
 	}
 	return errors.Join(err, s.tunnel.stop(), s.land.Close())
 }
 
-// conclude adds what every scenario has to say at its end, and ends the stage.
+// conclude adds the final figures of every scenario, and closes the stage.
 func (s *stage) conclude(r *Report, failed error) (*Report, error) {
 	violations := s.land.Proxy().Violations()
 	ended := s.close()
@@ -53,13 +53,13 @@ func (s *stage) conclude(r *Report, failed error) (*Report, error) {
 		return nil, fmt.Errorf("%s: %w", r.Scenario, ended)
 	}
 	if len(violations) > 0 {
-		return nil, fmt.Errorf("%s: the tunnel broke the protocol: %v", r.Scenario, violations)
+		return nil, fmt.Errorf("%s: the tunnel violated the protocol: %v", r.Scenario, violations)
 	}
 	return r, nil
 }
 
-// attempts returns the connections at the proxy that began since and were not
-// granted, by the time at which they began.
+// attempts returns the connections at the proxy that began since the given time and were not
+// granted, in the order in which they began.
 func (s *stage) attempts(since time.Time) []proxy.Connect {
 	list := s.land.Proxy().Connects()
 	list = slices.DeleteFunc(list, func(c proxy.Connect) bool { return c.Result == proxy.Granted || c.At.Before(since) })
@@ -67,8 +67,8 @@ func (s *stage) attempts(since time.Time) []proxy.Connect {
 	return list
 }
 
-// firstGranted waits for a connection that was granted after a point in time and
-// returns when that was.
+// firstGranted waits for a connection that was granted after the given time and returns when
+// that was.
 func (s *stage) firstGranted(ctx context.Context, after time.Time) (at time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -81,12 +81,12 @@ func (s *stage) firstGranted(ctx context.Context, after time.Time) (at time.Time
 		return !at.IsZero(), nil
 	})
 	if err != nil {
-		err = fmt.Errorf("no connection was granted after the landscape came back: %w", err)
+		err = fmt.Errorf("no connection was granted after the end of the fault: %w", err)
 	}
 	return at, err
 }
 
-// A course is what memory and goroutines did over some time.
+// A course has memory and goroutines over time.
 type course struct {
 	rss        []int64
 	goroutines []float64
@@ -116,7 +116,7 @@ func (s *stage) watch(ctx context.Context, every time.Duration, wait *sync.WaitG
 	return c
 }
 
-// report adds whether memory and goroutines stayed what they were.
+// report adds whether memory and goroutines have grown.
 func (c *course) report(r *Report) error {
 	if c.err != nil {
 		return fmt.Errorf("taking samples: %w", c.err)
@@ -125,11 +125,11 @@ func (c *course) report(r *Report) error {
 	if n == 0 {
 		return errors.New("too few samples")
 	}
-	// Between two collections garbage makes memory grow, which takes longer than a minute
-	// here; so the halves are only told, and the bar is what a sidecar has.
+	// Garbage makes memory grow between two collections, which are more than a minute apart
+	// here; so the halves are only reported, and the bar is the memory of a sidecar.
 	r.note("RSS, medians of the two halves", "%.1f MiB, %.1f MiB", mib(median(c.rss[:n])), mib(median(c.rss[n:])))
 	r.timedMost("RSS, highest (bar: the sidecar's memory in manifest.yml)", mib(slices.Max(c.rss)), 64, " MiB")
 	before, after := slices.Max(c.goroutines[:n]), slices.Max(c.goroutines[n:])
-	r.timedMost("goroutines, most in the second half (bar: in the first + 10 %)", after, before*1.1, "")
+	r.timedMost("goroutines, maximum of the second half (bar: of the first + 10 %)", after, before*1.1, "")
 	return nil
 }

@@ -11,14 +11,15 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab"
 )
 
-// StalledOptions say how many consumers stop, in the middle of what, for how long.
+// StalledOptions are the number of consumers, the size of their responses, and how long they
+// stop.
 type StalledOptions struct {
 	Consumers  int           // default 200
 	Size       int           // bytes of a response's records, default 50 MiB
 	FrameStall time.Duration // the tunnel's limits.frame_stall, default 2 s
-	Stop       time.Duration // how long nobody reads, default 150 s
-	// Tuned leaves the size of socket buffers to the kernel. Otherwise brokers and
-	// consumers set them as those of Apache Kafka do by default.
+	Stop       time.Duration // how long the consumers do not read, default 150 s
+	// Tuned leaves the size of socket buffers to the kernel. Otherwise brokers and consumers
+	// set them to the defaults of Apache Kafka.
 	Tuned bool
 }
 
@@ -31,13 +32,13 @@ const (
 
 // The bars.
 const (
-	stalledCost = 64 // MiB, memory and pipes of the tunnel for all of them
-	hurt        = 2  // another client's latency with and without the stopped ones
+	stalledCost = 64 // MiB, memory and pipes of the tunnel for all consumers
+	hurt        = 2  // ratio of another client's latency with and without the stopped consumers
 	pipeSize    = 64 << 10
 )
 
-// Stalled lets consumers stop reading in the middle of large responses, longer than
-// every time limit of the tunnel, and go on.
+// Stalled makes consumers stop reading in the middle of large responses, longer than every time
+// limit of the tunnel, and continue.
 func Stalled(ctx context.Context, binary string, o StalledOptions) (*Report, error) {
 	o.Consumers = or(o.Consumers, 200)
 	o.Size = or(o.Size, 50<<20)
@@ -47,7 +48,7 @@ func Stalled(ctx context.Context, binary string, o StalledOptions) (*Report, err
 	sending := kafkaSending
 	if o.Tuned {
 		sending = 0
-		r.Scenario += ", buffers as the kernel likes"
+		r.Scenario += ", buffers sized by the kernel"
 	}
 	b, err := startBroker(o.Size, sending, 11, 18)
 	if err != nil {
@@ -63,7 +64,7 @@ func Stalled(ctx context.Context, binary string, o StalledOptions) (*Report, err
 	return s.conclude(r, s.stalled(ctx, b, o, r))
 }
 
-// measured is what is compared: with the stopped ones, and without.
+// measured is what is compared with and without the stopped consumers.
 type measured struct {
 	rss   int64
 	pipes int64 // bytes
@@ -88,9 +89,9 @@ func (s *stage) stalled(ctx context.Context, b *broker, o StalledOptions, r *Rep
 	}
 	all := stopped(ctx, b, s.tunnel.address, o.Consumers, receiving, 11, 18)
 	defer all.close()
-	r.same("consumers that got to the middle", float64(len(all.fetches)), float64(o.Consumers))
+	r.same("consumers that reached the middle", float64(len(all.fetches)), float64(o.Consumers))
 	if all.failed != nil {
-		r.note("what happened to the others, for example", "%v", all.failed)
+		r.note("example of an error of the others", "%v", all.failed)
 	}
 	if err := s.settled(ctx); err != nil {
 		return err
@@ -99,7 +100,7 @@ func (s *stage) stalled(ctx context.Context, b *broker, o StalledOptions, r *Rep
 		return err
 	}
 	pipes := now.pipes - then.pipes
-	r.most("memory for all of them: RSS and pipes", mib(now.rss-then.rss+pipes), stalledCost, " MiB")
+	r.most("memory for all consumers: RSS and pipes", mib(now.rss-then.rss+pipes), stalledCost, " MiB")
 	r.note("of that in pipes", "%.1f MiB", mib(pipes))
 	r.note("RSS without them, with them", "%.1f MiB, %.1f MiB", mib(then.rss), mib(now.rss))
 	if err := s.reportKernel(ctx, r); err != nil {
@@ -119,9 +120,9 @@ func (s *stage) stalled(ctx context.Context, b *broker, o StalledOptions, r *Rep
 	r.same(fmt.Sprintf("connections open after %v with limits.frame_stall %v", o.Stop, o.FrameStall),
 		m.sum("kafka_tunnel_connections"), float64(len(all.fetches)+1))
 	failed := all.finish()
-	r.same("consumers that got every byte when they went on", float64(len(all.fetches)-len(failed)), float64(o.Consumers))
+	r.same("consumers that received every byte after they continued", float64(len(all.fetches)-len(failed)), float64(o.Consumers))
 	if len(failed) > 0 {
-		r.note("what happened to the others, for example", "%v", failed[0])
+		r.note("example of an error of the others", "%v", failed[0])
 	}
 	if _, err := ping(other, 10); err != nil {
 		return err
@@ -133,15 +134,15 @@ func (s *stage) stalled(ctx context.Context, b *broker, o StalledOptions, r *Rep
 	return nil
 }
 
-// measure looks at how another client fares, and then at the tunnel's memory: by then
-// the tunnel has met everything that it is asked for here.
+// measure measures another client's latency, and then the tunnel's memory: by then the tunnel
+// has done all the work of this scenario.
 func (s *stage) measure(b *broker, other net.Conn) (m measured, err error) {
 	if m.ping, err = ping(other, 500); err != nil {
 		return m, err
 	}
 	times := make([]time.Duration, 5)
 	for i := range times {
-		if times[i], err = b.whole(other, 18); err != nil {
+		if times[i], err = b.fetchWhole(other, 18); err != nil {
 			return m, err
 		}
 	}
@@ -155,7 +156,7 @@ func (s *stage) measure(b *broker, other net.Conn) (m measured, err error) {
 	return m, err
 }
 
-// settled waits until the tunnel passes nothing on any more.
+// settled waits until no more bytes pass through the tunnel.
 func (s *stage) settled(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()

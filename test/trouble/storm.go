@@ -13,50 +13,50 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/proxy"
 )
 
-// A Way is what the landscape does to a storm.
-type Way int
+// A Cause is the fault during a storm.
+type Cause int
 
-// The ways.
+// The faults.
 const (
-	Reply03 Way = iota // the Cloud Connector is away
-	Reply05            // every token is refused, by reply 05
-	Silence            // the proxy accepts and says nothing
+	Reply03 Cause = iota // the Cloud Connector is not connected
+	Reply05              // every token is refused by reply 05
+	Silence              // the proxy accepts and does not answer
 )
 
-// String returns the way's name in tables.
-func (w Way) String() string {
-	return [...]string{"reply 03", "reply 05 for every token", "a silent proxy"}[w]
+// String returns the name in tables.
+func (c Cause) String() string {
+	return [...]string{"reply 03", "reply 05 for every token", "a silent proxy"}[c]
 }
 
-func (w Way) fault() faults.Fault {
+func (c Cause) fault() faults.Fault {
 	return [...]faults.Fault{
 		{Kind: faults.ConnectorAway},
 		{Kind: faults.AuthRefused, Mode: faults.ModeReply},
 		{Kind: faults.ProxySilent, Mode: faults.ModeAccept},
-	}[w]
+	}[c]
 }
 
-// StormOptions say how hard it blows.
+// StormOptions are the size and the length of a storm.
 type StormOptions struct {
-	Way     Way
+	Cause   Cause
 	Clients int           // default 500
-	Time    time.Duration // of the outage, default 59 s: the pauses are longer in one over a minute
+	Time    time.Duration // of the outage, default 59 s: after a minute the pauses are longer
 	Hold    time.Duration // default: the tunnel's
 }
 
 // The bars of a storm.
 const (
-	pace          = 250 * time.Millisecond // between two attempts at one gate
+	pace          = 250 * time.Millisecond // between two attempts at a gate
 	tokenRequests = 3
-	comeback      = 2 * time.Second // from the landscape's return to the first granted CONNECT
+	comeback      = 2 * time.Second // from the end of the fault to the first granted CONNECT
 )
 
-// Storm lets many clients reconnect as fast as they can while everything works, takes
-// the landscape away, and brings it back.
+// Storm makes many clients reconnect as fast as they can while everything works, starts the
+// fault, and ends it.
 func Storm(ctx context.Context, binary string, o StormOptions) (*Report, error) {
 	o.Clients = or(o.Clients, 500)
 	o.Time = or(o.Time, 59*time.Second)
-	r := &Report{Scenario: fmt.Sprintf("storm of %d clients, %v, %s", o.Clients, o.Time, o.Way)}
+	r := &Report{Scenario: fmt.Sprintf("storm of %d clients, %v, %s", o.Clients, o.Time, o.Cause)}
 	var env []string
 	if o.Hold > 0 {
 		env = append(env, "KAFKA_TUNNEL_CONNECTIVITY_HOLD="+o.Hold.String())
@@ -77,15 +77,15 @@ func (s *stage) storm(ctx context.Context, o StormOptions, r *Report) error {
 
 	tokens, closed, refused := s.land.Tokens().Stats().Requests, clients.closed.Load(), s.refusals()
 	began := time.Now()
-	if _, err := s.land.Faults().Add(o.Way.fault()); err != nil {
+	if _, err := s.land.Faults().Add(o.Cause.fault()); err != nil {
 		return err
 	}
-	if err := s.endure(ctx, o.Time, r); err != nil {
+	if err := s.sampleOutage(ctx, o.Time, r); err != nil {
 		return err
 	}
 	attempts, total := s.attempts(began), s.refusals()-refused
 	fetched := s.land.Tokens().Stats().Requests - tokens
-	r.note("connections that clients lost meanwhile", "%d", clients.closed.Load()-closed)
+	r.note("connections that clients lost during the outage", "%d", clients.closed.Load()-closed)
 	back := time.Now()
 	s.land.Faults().Clear()
 	elapsed := back.Sub(began)
@@ -94,9 +94,9 @@ func (s *stage) storm(ctx context.Context, o StormOptions, r *Report) error {
 		return fmt.Errorf("nothing was attempted in %v", elapsed)
 	}
 	reportAttempts(r, o, attempts, total, elapsed)
-	// The token at hand when it began is one more; it was there before the storm.
-	r.most("token requests, the first one of all included", float64(fetched+tokens), tokenRequests, "")
-	if o.Way == Silence {
+	// The token that was cached at the start is one more.
+	r.most("token requests, including the first one", float64(fetched+tokens), tokenRequests, "")
+	if o.Cause == Silence {
 		var err error
 		if back, err = s.silenceEnds(ctx); err != nil {
 			return err
@@ -106,12 +106,12 @@ func (s *stage) storm(ctx context.Context, o StormOptions, r *Report) error {
 	if err != nil {
 		return err
 	}
-	from := "the landscape's return"
-	if o.Way == Silence {
+	from := "the end of the fault"
+	if o.Cause == Silence {
 		from = "the end of the attempt in flight"
 	}
 	r.timedMost("first granted CONNECT after "+from, granted.Sub(back).Seconds(), comeback.Seconds(), " s")
-	// Then everybody is served again.
+	// All clients are then served again.
 	if err := clients.awaitAnswers(ctx, int64(2*o.Clients)); err != nil {
 		return fmt.Errorf("after the outage: %w", err)
 	}
@@ -120,14 +120,14 @@ func (s *stage) storm(ctx context.Context, o StormOptions, r *Report) error {
 	return nil
 }
 
-// endure takes samples while the outage lasts.
-func (s *stage) endure(ctx context.Context, d time.Duration, r *Report) error {
+// sampleOutage takes samples during the outage.
+func (s *stage) sampleOutage(ctx context.Context, d time.Duration, r *Report) error {
 	watched, stop := context.WithCancel(ctx)
 	var wait sync.WaitGroup
 	defer wait.Wait()
 	defer stop()
-	// At full length every client has been held twice by then: what the tunnel needs for
-	// them it has taken.
+	// At full length every client has been held twice by then: the tunnel has allocated all
+	// memory for them.
 	if err := pause(ctx, d/3); err != nil {
 		return err
 	}
@@ -140,13 +140,12 @@ func (s *stage) endure(ctx context.Context, d time.Duration, r *Report) error {
 	return course.report(r)
 }
 
-// window is how many attempts can be under way while the gate is open, and a few:
-// the failure of one that had begun before the last connection was granted tells the
-// gate nothing.
+// window limits the attempts that can be in progress while the gate is open, with a margin: the
+// gate ignores the failure of an attempt that began before the last connection was granted.
 const window = 2 * 64
 
-// reportAttempts says how many attempts there were, and how many of them were under
-// way before the gate could shut.
+// reportAttempts adds the number of attempts, and how many of them were in progress before the
+// gate could shut.
 func reportAttempts(r *Report, o StormOptions, attempts []proxy.Connect, total int, elapsed time.Duration) {
 	failed := attempts[0].At.Add(attempts[0].Took)
 	for _, a := range attempts {
@@ -154,7 +153,7 @@ func reportAttempts(r *Report, o StormOptions, attempts []proxy.Connect, total i
 			failed = end
 		}
 	}
-	shut := failed.Add(pace) // no paced attempt can begin before
+	shut := failed.Add(pace) // no paced attempt can begin earlier
 	after := 0
 	gap := time.Duration(0)
 	var last time.Time
@@ -169,16 +168,16 @@ func reportAttempts(r *Report, o StormOptions, attempts []proxy.Connect, total i
 		last = a.At
 	}
 	paced := int(elapsed/pace) + 1
-	switch o.Way {
+	switch o.Cause {
 	case Reply03:
-		r.note("attempts that were under way when the first one failed", "%d", total-after)
+		r.note("attempts in progress when the first one failed", "%d", total-after)
 		r.timedMost("attempts after these (bar: one per 0.25 s)", float64(after), float64(paced), "")
 		r.note("shortest time between two of them", "%.3f s", gap.Seconds())
-		r.most("attempts in all (bar: the same, and a window)", float64(total), float64(paced+window), "")
-		r.timedMost("attempts in all (bar: one per 0.25 s)", float64(total), float64(paced), "")
-	case Reply05: // two connections an attempt: one more try with a new token
-		r.most("connections at the proxy in all (bar: two for each attempt that reply 03 may see)", float64(total), float64(2*(paced+window)), "")
-	case Silence: // no client knows of a failure until its hold time is over
+		r.most("all attempts (bar: the same, and a window)", float64(total), float64(paced+window), "")
+		r.timedMost("all attempts (bar: one per 0.25 s)", float64(total), float64(paced), "")
+	case Reply05: // two connections per attempt: one retry with a new token
+		r.most("all connections at the proxy (bar: two for each attempt with reply 03)", float64(total), float64(2*(paced+window)), "")
+	case Silence: // no client sees a failure before its hold time ends
 		r.note("connections at the proxy", "%d", total)
 	}
 }
@@ -194,14 +193,13 @@ func (s *stage) refusals() int {
 	return n
 }
 
-// silenceEnds waits until the proxy has no open connection, which is when the
-// attempts have ended that were in flight when the fault was removed, and returns
-// when that was.
+// silenceEnds waits until the proxy has no open connection, which means that the attempts in
+// flight at the end of the fault have ended, and returns when that was.
 func (s *stage) silenceEnds(ctx context.Context) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	// An attempt that begins after the fault was removed is granted and open as well:
-	// the first sight of either ends the wait.
+	// An attempt that begins after the end of the fault is granted and open as well: whichever
+	// is seen first ends the wait.
 	granted := s.land.Proxy().Counts()[proxy.Granted]
 	begin := time.Now()
 	err := until(ctx, time.Millisecond, func() (bool, error) {

@@ -64,11 +64,11 @@ func TestStorm(t *testing.T) {
 	testutil.Long(t)
 	t.Parallel()
 	for _, o := range []StormOptions{
-		{Way: Reply03, Clients: 100, Time: 4 * time.Second},
-		{Way: Reply05, Clients: 100, Time: 4 * time.Second},
-		{Way: Silence, Clients: 100, Time: 5 * time.Second, Hold: 3 * time.Second},
+		{Cause: Reply03, Clients: 100, Time: 4 * time.Second},
+		{Cause: Reply05, Clients: 100, Time: 4 * time.Second},
+		{Cause: Silence, Clients: 100, Time: 5 * time.Second, Hold: 3 * time.Second},
 	} {
-		t.Run(o.Way.String(), func(t *testing.T) {
+		t.Run(o.Cause.String(), func(t *testing.T) {
 			t.Parallel()
 			r, err := Storm(t.Context(), program, o)
 			judge(t, r, err)

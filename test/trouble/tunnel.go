@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// Build builds the tunnel in dir, as it is released, and returns the binary's path.
+// Build builds the tunnel in dir, like a release, and returns the binary's path.
 func Build(ctx context.Context, dir string) (string, error) {
 	binary := filepath.Join(dir, "kafka-tunnel")
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "github.com/kafka-tunnel/kafka-tunnel/cmd/kafka-tunnel")
@@ -27,27 +27,27 @@ func Build(ctx context.Context, dir string) (string, error) {
 	return binary, nil
 }
 
-// A tunnel is the binary at work.
+// A tunnel is a running binary.
 type tunnel struct {
 	cmd     *exec.Cmd
 	log     *logReader
-	address string // where clients start, 127.0.0.1:port
+	address string // bootstrap address, 127.0.0.1:port
 	admin   string // base URL
 	ended   chan struct{}
 	endErr  error // set when ended is closed
 	web     *http.Client
 }
 
-// tunnelOptions say how the tunnel runs, beside the environment of its landscape.
+// tunnelOptions are the options of the process, in addition to the lab's environment.
 type tunnelOptions struct {
-	env         []string // KEY=VALUE, wins
-	descriptors int      // limit of open files, 0: as it is here
-	smallPipe   bool     // stdout is a pipe that holds 4 KiB only
-	cgroup      string   // file to which the process writes its id first, "": none
+	env         []string // KEY=VALUE, has precedence
+	descriptors int      // limit of open files, 0: unchanged
+	smallPipe   bool     // stdout is a pipe of only 4 KiB
+	cgroup      string   // file to which the process first writes its id; "": none
 }
 
-// startTunnel starts the binary with what the platform would give it and returns
-// when its ports are bound. The caller stops it.
+// startTunnel starts the binary with only the environment of the platform and returns when its
+// ports are bound. The caller stops it.
 func startTunnel(ctx context.Context, binary string, environ []string, o tunnelOptions) (*tunnel, error) {
 	command := []string{binary, "run"}
 	script := ""
@@ -60,7 +60,7 @@ func startTunnel(ctx context.Context, binary string, environ []string, o tunnelO
 	if script != "" {
 		command = append([]string{"sh", "-c", script + `exec "$0" "$@"`}, command...)
 	}
-	cmd := exec.Command(command[0], command[1:]...) //nolint:noctx // stop ends it, in good order
+	cmd := exec.Command(command[0], command[1:]...) //nolint:noctx // stop ends it cleanly
 	cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"),
 		"KAFKA_TUNNEL_LISTEN=127.0.0.1:0", "KAFKA_TUNNEL_ADMIN_LISTEN=127.0.0.1:0", "KAFKA_TUNNEL_BROKER_PORTS=0",
@@ -101,7 +101,7 @@ func (t *tunnel) bound(ctx context.Context) error {
 	defer cancel()
 	err := until(ctx, 5*time.Millisecond, func() (bool, error) {
 		if !t.alive() {
-			return false, fmt.Errorf("it ended: %w", t.endErr)
+			return false, fmt.Errorf("it exited: %w", t.endErr)
 		}
 		listen, admin, ok := t.log.addresses()
 		if ok {
@@ -117,7 +117,7 @@ func (t *tunnel) bound(ctx context.Context) error {
 	return nil
 }
 
-// alive reports whether the process runs.
+// alive reports whether the process is running.
 func (t *tunnel) alive() bool {
 	select {
 	case <-t.ended:
@@ -127,10 +127,10 @@ func (t *tunnel) alive() bool {
 	}
 }
 
-// stop ends the process and returns whether it ended in good order.
+// stop stops the process and returns an error unless it exits cleanly.
 func (t *tunnel) stop() error {
 	defer t.log.close()
-	t.log.resume() // a log that cannot be written must not be why it does not end
+	t.log.resume() // a blocked log must not prevent the exit
 	_ = t.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-t.ended:
@@ -139,10 +139,10 @@ func (t *tunnel) stop() error {
 	}
 	_ = t.cmd.Process.Kill()
 	<-t.ended
-	return errors.New("the tunnel did not end within 20 s after SIGTERM")
+	return errors.New("the tunnel did not exit within 20 s after SIGTERM")
 }
 
-// get asks the admin address for a path.
+// get requests a path of the admin address.
 func (t *tunnel) get(ctx context.Context, client *http.Client, path string) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, t.admin+path, http.NoBody)
 	if err != nil {
@@ -151,7 +151,7 @@ func (t *tunnel) get(ctx context.Context, client *http.Client, path string) (*ht
 	return client.Do(request)
 }
 
-// live asks /livez.
+// live requests /livez.
 func (t *tunnel) live(ctx context.Context) error {
 	response, err := t.get(ctx, t.web, "/livez")
 	if err != nil {
@@ -164,7 +164,7 @@ func (t *tunnel) live(ctx context.Context) error {
 	return nil
 }
 
-// until asks again and again until done says true or an error, or ctx ends.
+// until calls done repeatedly until it returns true or an error, or ctx ends.
 func until(ctx context.Context, every time.Duration, done func() (bool, error)) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()

@@ -5,32 +5,22 @@ package trouble
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/procfs"
 )
 
 // rss returns the resident memory in bytes.
 func (t *tunnel) rss() (int64, error) { return t.memory("VmRSS") }
 
-// memory returns a line of proc(5), status, in bytes.
+// memory returns a field of proc(5), status, in bytes.
 func (t *tunnel) memory(name string) (int64, error) {
-	status, err := os.ReadFile(t.proc("status"))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(status)) {
-		if value, ok := strings.CutPrefix(line, name+":"); ok {
-			kib, err := strconv.ParseInt(strings.Fields(value)[0], 10, 64)
-			return kib * 1024, err
-		}
-	}
-	return 0, errors.New("no " + name)
+	return procfs.Bytes(t.cmd.Process.Pid, "status", name)
 }
 
 // tick is the unit of processor time in proc(5).
@@ -38,7 +28,7 @@ const tick = 10 * time.Millisecond
 
 // cpu returns the processor time of all threads (proc(5), stat: utime and stime).
 func (t *tunnel) cpu() (time.Duration, error) {
-	stat, err := os.ReadFile(t.proc("stat"))
+	stat, err := os.ReadFile(procfs.Path(t.cmd.Process.Pid, "stat"))
 	if err != nil {
 		return 0, err
 	}
@@ -55,47 +45,28 @@ func (t *tunnel) cpu() (time.Duration, error) {
 	return time.Duration(ticks) * tick, nil
 }
 
-func (t *tunnel) proc(name string) string {
-	return filepath.Join("/proc", strconv.Itoa(t.cmd.Process.Pid), name)
-}
-
-// descriptors are what a process has open.
+// descriptors are the open file descriptors of the tunnel.
 type descriptors struct {
 	all     int
-	pipes   int             // pipes, each of which has two ends; stdout is none of them
+	pipes   int             // pipes, each of which has two ends; without stdout
 	sockets map[string]bool // inodes
 }
 
-// descriptors looks at what the tunnel has open.
 func (t *tunnel) descriptors() (descriptors, error) {
-	d := descriptors{sockets: map[string]bool{}}
-	dir := t.proc("fd")
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return d, err
-	}
-	ends := map[string]int{}
-	for _, e := range entries {
-		link, err := os.Readlink(filepath.Join(dir, e.Name()))
-		if err != nil {
-			continue // closed meanwhile
-		}
-		d.all++
-		if inode, ok := strings.CutPrefix(link, "socket:["); ok {
-			d.sockets[strings.TrimSuffix(inode, "]")] = true
-		}
-		if fd, _ := strconv.Atoi(e.Name()); fd > 2 && strings.HasPrefix(link, "pipe:[") {
-			ends[link]++
+	open, err := procfs.Descriptors(t.cmd.Process.Pid)
+	pipes := map[string]bool{}
+	for fd, link := range open {
+		if fd > 2 && strings.HasPrefix(link, "pipe:[") {
+			pipes[link] = true
 		}
 	}
-	d.pipes = len(ends)
-	return d, nil
+	return descriptors{all: len(open), pipes: len(pipes), sockets: procfs.SocketInodes(open)}, err
 }
 
-// samples are the lines of /metrics: name and labels as they are, and the value.
+// samples are the lines of /metrics: name and labels unchanged, and the value.
 type samples map[string]float64
 
-// metrics asks /metrics, on a connection of its own.
+// metrics requests /metrics, on a connection of its own.
 func (t *tunnel) metrics(ctx context.Context) (samples, error) { return t.metricsWith(ctx, t.web) }
 
 func (t *tunnel) metricsWith(ctx context.Context, client *http.Client) (samples, error) {
@@ -133,7 +104,7 @@ func (s samples) sum(family string) float64 {
 	return sum
 }
 
-// failures returns failures_total by code, for a person.
+// failures returns failures_total by code, for a report.
 func (s samples) failures() string {
 	var list []string
 	const family = "kafka_tunnel_failures_total{code="

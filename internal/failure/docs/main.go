@@ -13,9 +13,9 @@ const head = `<!-- Written by go generate ./internal/failure. Change internal/fa
 
 # Failures
 
-Every failure that a user can meet has a code. Log lines, ` + "`kafka-tunnel status`, `/status` and `/readyz`" + ` show it with the same words. The hops are in the order in which a connection passes them.
+Every failure that a user can see has a code. Log lines, ` + "`kafka-tunnel status`, `/status` and `/readyz`" + ` use the same texts as this page. The hops are in the order in which a connection passes them.
 
-What "again" means: *gate*: attempts are paced together, one at a time while the trouble lasts, and clients are held meanwhile; *address*: the trouble is one address, others are not affected; *credentials*: again after 30 seconds or when the credentials change; *never*: not before somebody changes something.
+The retry classes: *gate*: all attempts through the same proxy wait for each other, one attempt at a time during the failure, and clients are held; *address*: the failure concerns one address, others are not affected; *credentials*: the tunnel tries again after 30 seconds or when the credentials change; *never*: the tunnel does not try again by itself.
 `
 
 func main() {
@@ -27,8 +27,8 @@ func main() {
 			hop = e.Hop
 			fmt.Fprintf(&b, "\n## Hop: %s\n", hop)
 		}
-		fmt.Fprintf(&b, "\n### %s\n\n%s.\n\n%s\n\n- The client's connection: %s.\n- It heals: %s.\n- Again: %s.\n",
-			e.Code, capital(generic(e.Summary)), generic(e.Advice), e.Client, e.Heals, e.Retry)
+		fmt.Fprintf(&b, "\n### %s\n\n%s.\n\n%s\n\n- The client's connection: %s.\n- Recovers: %s.\n- Retry: %s.\n",
+			e.Code, capital(generic(e.Summary)), generic(e.Advice), e.Client, e.Recovery, e.Retry)
 	}
 	if err := os.WriteFile(os.Args[1], []byte(b.String()), 0o644); err != nil { //nolint:gosec // a document
 		fmt.Fprintln(os.Stderr, err)
@@ -36,7 +36,7 @@ func main() {
 	}
 }
 
-// generic shows what is filled in at run time as a placeholder.
+// generic replaces the placeholders of the catalogue with words in capitals.
 func generic(s string) string {
 	return strings.NewReplacer("{target}", "ADDRESS", "{host}", "HOST", "{port}", "PORT", "{location}", "with Location ID X").Replace(s)
 }

@@ -5,7 +5,7 @@
 //	server := &tls.Config{Certificates: []tls.Certificate{cert}}
 //	client := &tls.Config{RootCAs: a.Roots(), ServerName: "kafka-1.onprem.invalid"}
 //
-// Its key is made at each start and never leaves the process.
+// Its key is generated at each start and never leaves the process.
 package authority
 
 import (
@@ -22,7 +22,7 @@ import (
 	"time"
 )
 
-// life is how long certificates are valid; a lab does not live longer.
+// life is how long certificates are valid, longer than any lab runs.
 const life = 30 * 24 * time.Hour
 
 // An Authority issues certificates. It is safe for concurrent use.
@@ -31,7 +31,7 @@ type Authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-// New makes an authority of that name.
+// New returns a new authority with that name.
 func New(name string) (*Authority, error) {
 	template := &x509.Certificate{
 		Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(life),
@@ -50,15 +50,15 @@ func New(name string) (*Authority, error) {
 	return a, err
 }
 
-// A Request says what a certificate is to be.
+// A Request describes a certificate.
 type Request struct {
 	Names   []string      // hosts and IP addresses; the first is the common name as well
-	Expired time.Time     // when it became invalid; zero: it is valid
-	Life    time.Duration // 0: longer than a lab lives
-	Client  bool          // for a client, by its common name, and not for a server
+	Expired time.Time     // when it expired; zero: it is valid
+	Life    time.Duration // validity; 0: longer than any lab runs
+	Client  bool          // for a client, identified by its common name, instead of a server
 }
 
-// Issue makes a certificate with a key of its own.
+// Issue returns a certificate with a key of its own.
 func (a *Authority) Issue(r Request) (tls.Certificate, error) {
 	template := &x509.Certificate{
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(life),
@@ -107,7 +107,7 @@ func (a *Authority) sign(template *x509.Certificate, public *ecdsa.PublicKey) ([
 	return der, nil
 }
 
-// Roots returns a pool with the authority alone.
+// Roots returns a pool with only this authority.
 func (a *Authority) Roots() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.cert)

@@ -1,5 +1,5 @@
-// Package brokers is the lab's Kafka: a kfake cluster whose brokers call
-// themselves by names of your choice.
+// Package brokers is the lab's Kafka: a kfake cluster whose brokers advertise configurable
+// names.
 //
 //	c, err := brokers.Start(brokers.Options{Brokers: []brokers.Spec{
 //		{ID: 1, Advertise: "kafka-1.onprem.invalid:9092"},
@@ -7,22 +7,22 @@
 //	}})
 //	defer c.Close()
 //
-// Each broker listens on a loopback port of its own and puts the advertised
-// name into Metadata and everywhere else. Topics are created on first use.
+// Each broker listens on a loopback port of its own and returns the advertised name in Metadata
+// and all other responses. Topics are created on first use.
 //
-// kfake trusts its clients: a request with an api key it does not know ends the
-// process, and a length field of 4 GB is allocated. So a guard reads the head
-// of each frame first and closes the connection, as a real broker does, when
-// kfake could not take it; an ApiVersions request of a version from the future
-// is handed on in a form that kfake answers with UNSUPPORTED_VERSION (KIP-511).
+// kfake trusts its clients: a request with an unknown API key ends the process, and a length
+// field of 4 GB is allocated. A guard therefore reads the head of each frame first. If kfake
+// cannot process the frame, the guard closes the connection, like a real broker; it forwards an
+// ApiVersions request of an unknown version in a form that kfake answers with
+// UNSUPPORTED_VERSION (KIP-511).
 //
-// What the guard does not look at is the rest of a frame. kfake closes the
-// connection when it cannot read it; but a made-up number of tagged fields can
-// keep the goroutine of that one connection counting for a minute.
+// The guard does not check the rest of a frame. kfake closes the connection if it cannot read
+// it; but a forged number of tagged fields can keep the goroutine of that connection counting
+// for a minute.
 //
-// [Cluster.Kafka] gives the kfake cluster for tests that script single answers,
-// move partitions or look at groups. The data lives in memory, or in a
-// directory. It is not real Kafka: no replication, no quotas, one goroutine.
+// [Cluster.Kafka] returns the kfake cluster for tests that script single responses, move
+// partitions or inspect groups. The data is in memory or in a directory. It is not real Kafka:
+// no replication, no quotas, one goroutine.
 package brokers
 
 import (
@@ -42,31 +42,30 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
-// maxID bounds node ids: kfake makes its first brokers with ids from 0 up, and
-// those that are not wanted are removed.
+// maxID limits node ids: kfake creates its first brokers with ids from 0, and those that are
+// not wanted are removed.
 const maxID = 1000
 
-// partitions is how many partitions topics get that are created on first use.
+// partitions is the number of partitions of topics that are created on first use.
 const partitions = 3
 
-// A Spec says what a broker is to be.
+// A Spec describes a broker.
 type Spec struct {
 	ID        int32    // node id, 0 to 1000
-	Advertise string   // "host:port" it calls itself; need not resolve
-	Aliases   []string // further addresses by which faults find it
-	Names     []string // hosts in its certificate; none: the one it advertises
+	Advertise string   // advertised "host:port"; need not resolve
+	Aliases   []string // further addresses that select it in faults
+	Names     []string // hosts in its certificate; none: the advertised one
 }
 
-// Options say what the cluster is to be.
+// Options describe the cluster.
 type Options struct {
 	Brokers []Spec // at least one; the one with the highest id is the controller
-	// Authority issues the certificates of the brokers, which then want TLS; nil:
-	// they want plaintext.
+	// Authority issues the certificates of the brokers, which then require TLS; nil: plaintext.
 	Authority *authority.Authority
 	Listen    string       // address of each broker, default 127.0.0.1:0; the port must be 0 with several
-	DataDir   string       // keeps topics and groups there; "": in memory
+	DataDir   string       // directory for topics and groups; "": in memory
 	Faults    *faults.Set  // may be nil
-	Logger    *slog.Logger // nil: silent
+	Logger    *slog.Logger // nil: no log
 	Kafka     []kfake.Opt  // further options of kfake
 }
 
@@ -79,7 +78,7 @@ type Cluster struct {
 	conns   sync.WaitGroup // guarded connections that kfake has not closed
 
 	mu      sync.Mutex
-	pending []*Broker // those that kfake is about to ask listeners for, in that order
+	pending []*Broker // those for which kfake requests listeners next, in that order
 	brokers []*Broker
 	closed  bool
 }
@@ -89,7 +88,7 @@ type Broker struct {
 	id      int32
 	aliases []string
 	names   []string
-	port    *port.Port // nil: one that only fills a gap in the ids
+	port    *port.Port // nil: it only fills a gap in the ids
 
 	issue   sync.Once // guards the next two
 	cert    tls.Certificate
@@ -103,13 +102,13 @@ type Broker struct {
 // ID returns the node id.
 func (b *Broker) ID() int32 { return b.id }
 
-// Address returns the address at which the broker really listens.
+// Address returns the address on which the broker listens.
 func (b *Broker) Address() string { return b.port.String() }
 
-// Advertised returns the address by which it calls itself.
+// Advertised returns the address that it advertises.
 func (b *Broker) Advertised() string { return string(*b.advertised.Load()) }
 
-// Advertise makes the broker call itself by another "host:port" from now on.
+// Advertise makes the broker advertise another "host:port" from now on.
 func (b *Broker) Advertise(address string) {
 	a := advertised(address)
 	b.advertised.Store(&a)
@@ -181,9 +180,9 @@ func checkAddress(address string) error {
 	return nil
 }
 
-// startKafka starts kfake with brokers 0 to highest and removes those that were
-// not asked for. The controller must be among the first that kfake makes, and
-// it is the last of these; without it no topic could be created.
+// startKafka starts kfake with brokers 0 to highest and removes those that were not requested.
+// The controller must be among the first that kfake creates, and it is the last of these;
+// without it no topic could be created.
 func (c *Cluster) startKafka(highest int32) error {
 	specs := slices.Clone(c.opts.Brokers)
 	slices.SortFunc(specs, func(a, b Spec) int { return int(a.ID - b.ID) })
@@ -259,7 +258,7 @@ func (c *Cluster) Broker(id int32) *Broker {
 	return nil
 }
 
-// Refused returns how many requests the guard did not let through to kfake.
+// Refused returns how many requests the guard did not forward to kfake.
 func (c *Cluster) Refused() int64 { return c.refused.Load() }
 
 // Add starts one more broker. Partitions get new leaders.
@@ -306,7 +305,7 @@ func (c *Cluster) Remove(id int32) error {
 	return nil
 }
 
-// followFaults shuts and opens the brokers' ports as the faults say.
+// followFaults closes and opens the brokers' ports according to the faults.
 func (c *Cluster) followFaults() {
 	for _, b := range c.Brokers() {
 		down := false
@@ -316,7 +315,7 @@ func (c *Cluster) followFaults() {
 			}
 		}
 		if err := b.port.SetDown(down); err != nil {
-			c.opts.Logger.Error("broker cannot come back", "node", b.id, "error", err)
+			c.opts.Logger.Error("broker cannot restart", "node", b.id, "error", err)
 		}
 	}
 }
@@ -342,10 +341,10 @@ func (c *Cluster) closePorts() {
 	}
 }
 
-// logger hands kfake's log on.
+// logger passes kfake's log to ours.
 type logger struct{ *slog.Logger }
 
-// Logf logs kfake's problems as such and all else at debug level.
+// Logf logs kfake's errors and warnings as such and everything else at debug level.
 func (l logger) Logf(level kfake.LogLevel, format string, args ...any) {
 	switch level {
 	case kfake.LogLevelError, kfake.LogLevelWarn:

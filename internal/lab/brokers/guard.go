@@ -14,10 +14,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// maxRequest is Kafka's own default bound, socket.request.max.bytes.
+// maxRequest is Kafka's default limit, socket.request.max.bytes.
 const maxRequest = 104857600
 
-// headLen is what the guard reads of each frame before it decides:
+// headLen is how much of each frame the guard reads before it decides:
 //
 //	+----------+-----+---------+----------------+
 //	| size (4) | key | version | correlation id |   big endian; size counts from key
@@ -27,24 +27,24 @@ const headLen = 12
 // keyApiVersions is the api key of ApiVersions.
 const keyApiVersions = 18
 
-// errRefused ends a connection whose request kfake could not take.
+// errRefused ends a connection whose request kfake cannot process.
 var errRefused = errors.New("refused by the guard")
 
-// An apiTable says which versions of which api keys kfake takes.
+// An apiTable has the supported versions of each API key of kfake.
 type apiTable map[int16]versions
 
 // versions is a range, both ends included.
 type versions struct{ low, high int16 }
 
-// onlyApiVersions is the table before kfake was asked.
+// onlyApiVersions is the table before kfake has returned its own.
 func onlyApiVersions() *apiTable { return &apiTable{keyApiVersions: {0, 0}} }
 
-// learnAPIs asks kfake what it takes.
+// learnAPIs requests kfake's API versions.
 func (c *Cluster) learnAPIs() error {
 	first := c.Brokers()[0]
 	conn, err := net.Dial("tcp", first.Address())
 	if err != nil {
-		return fmt.Errorf("asking the brokers for their api keys: %w", err)
+		return fmt.Errorf("requesting the brokers' API versions: %w", err)
 	}
 	if a := c.opts.Authority; a != nil {
 		conn = tls.Client(conn, &tls.Config{RootCAs: a.Roots(), ServerName: first.names[0], MinVersion: tls.VersionTLS12})
@@ -53,13 +53,13 @@ func (c *Cluster) learnAPIs() error {
 	conn.SetDeadline(time.Now().Add(10 * time.Second))
 	table, err := askVersions(conn)
 	if err != nil {
-		return fmt.Errorf("asking the brokers for their api keys: %w", err)
+		return fmt.Errorf("requesting the brokers' API versions: %w", err)
 	}
 	c.table.Store(&table)
 	return nil
 }
 
-// askVersions sends ApiVersions v0 and reads the answer.
+// askVersions sends ApiVersions v0 and reads the response.
 func askVersions(conn net.Conn) (apiTable, error) {
 	req := []byte{0, 0, 0, 10, 0, keyApiVersions, 0, 0, 0, 0, 0, 1, 0xff, 0xff} // correlation id 1, no client id
 	if _, err := conn.Write(req); err != nil {
@@ -71,7 +71,7 @@ func askVersions(conn net.Conn) (apiTable, error) {
 	}
 	n := binary.BigEndian.Uint32(size[:])
 	if n < 4 || n > 1<<16 {
-		return nil, fmt.Errorf("answer of %d bytes", n)
+		return nil, fmt.Errorf("response of %d bytes", n)
 	}
 	frame := make([]byte, n)
 	if _, err := io.ReadFull(conn, frame); err != nil {
@@ -86,29 +86,29 @@ func askVersions(conn net.Conn) (apiTable, error) {
 		table[k.ApiKey] = versions{k.MinVersion, k.MaxVersion}
 	}
 	if table[keyApiVersions].high == 0 {
-		return nil, errors.New("the answer does not name ApiVersions")
+		return nil, errors.New("the response does not list ApiVersions")
 	}
 	return table, nil
 }
 
-// A listener is what kfake gets for a broker. Its address is the advertised one.
+// A listener is kfake's listener for a broker. Its address is the advertised one.
 type listener struct {
 	cluster *Cluster
 	broker  *Broker
 }
 
-// listen gives kfake the listener of the broker that it is making. Start and Add
-// have put the brokers into the queue and wait for kfake.
+// listen returns the listener for the broker that kfake is creating. Start and Add have put the
+// brokers into the queue and wait for kfake.
 func (c *Cluster) listen(string, string) (net.Listener, error) {
 	if len(c.pending) == 0 {
-		return nil, errors.New("brokers are added with Cluster.Add")
+		return nil, errors.New("add brokers with Cluster.Add")
 	}
 	b := c.pending[0]
 	c.pending = c.pending[1:]
 	return &listener{cluster: c, broker: b}, nil
 }
 
-// Accept returns the next connection, guarded.
+// Accept returns the next connection, wrapped in a guard.
 func (l *listener) Accept() (net.Conn, error) {
 	if l.broker.port == nil {
 		<-l.broker.gone
@@ -129,7 +129,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	return &guard{Conn: over, tcp: conn, blamed: plain, cluster: l.cluster, broker: l.broker}, nil
 }
 
-// Addr returns the advertised address: kfake takes its host and port from it.
+// Addr returns the advertised address, from which kfake takes host and port.
 func (l *listener) Addr() net.Addr { return *l.broker.advertised.Load() }
 
 // Close closes the broker's port.
@@ -150,22 +150,22 @@ func (advertised) Network() string { return "tcp" }
 // String returns the address.
 func (a advertised) String() string { return string(a) }
 
-// A guard is a connection to kfake that lets no frame pass that kfake could not
-// take. Only kfake's reading goroutine calls Read, one call at a time.
+// A guard is a connection to kfake that forwards no frame which kfake cannot process. Only
+// kfake's reading goroutine calls Read, one call at a time.
 type guard struct {
 	net.Conn
-	tcp     *net.TCPConn // below it
-	blamed  bool         // what comes is due to a fault
+	tcp     *net.TCPConn // the underlying connection
+	blamed  bool         // a fault is responsible for the following bytes
 	cluster *Cluster
 	broker  *Broker
 	closing sync.Once
 
-	ready []byte // bytes that kfake is to read next
-	left  int    // bytes of the frame that are still on the wire
+	ready []byte // bytes for kfake's next read
+	left  int    // bytes of the frame that have not arrived yet
 	err   error  // sticky
 }
 
-// Read gives kfake the bytes of frames that it can take.
+// Read returns the bytes of frames that kfake can process.
 func (g *guard) Read(p []byte) (int, error) {
 	for len(g.ready) == 0 && g.left == 0 {
 		if g.err == nil {
@@ -201,7 +201,7 @@ func (g *guard) nextFrame() error {
 	takes, known := (*g.cluster.table.Load())[key]
 	switch {
 	case key == keyApiVersions && version > takes.high:
-		// Kafka does not read the body of a version it does not know either.
+		// Kafka does not read the body of an unknown version either.
 		if _, err := io.CopyN(io.Discard, g.Conn, int64(body)); err != nil {
 			return err
 		}
@@ -216,8 +216,8 @@ func (g *guard) nextFrame() error {
 	return nil
 }
 
-// futureApiVersions returns an ApiVersions request frame, with the newest body
-// that kfake can read and a version that it does not know.
+// futureApiVersions returns the frame of an ApiVersions request that has the newest body which
+// kfake can read and a version that it does not support.
 func futureApiVersions(correlationID []byte) []byte {
 	const version = 0x7fff
 	frame := []byte{0, 0, 0, 0, 0, keyApiVersions, version >> 8, version & 0xff}
@@ -236,7 +236,7 @@ func (g *guard) refuse(what string, key, version int16, size int32) error {
 	if !g.blamed {
 		g.cluster.refused.Add(1)
 	}
-	g.cluster.opts.Logger.Debug("request refused", "node", g.broker.id, "because", what, "key", key, "version", version, "size", size)
+	g.cluster.opts.Logger.Debug("request refused", "node", g.broker.id, "reason", what, "key", key, "version", version, "size", size)
 	return errRefused
 }
 

@@ -12,11 +12,11 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 )
 
-// errHandshake is what a broker says that refuses every handshake.
+// errHandshake is the error of a broker that refuses every handshake.
 var errHandshake = errors.New("refused by a fault")
 
-// secure puts TLS over an accepted connection, or what a fault has in its place;
-// plain says that this is nothing.
+// secure puts TLS, or what a fault requires instead, over an accepted connection; plain reports
+// that the connection has no TLS.
 func (c *Cluster) secure(b *Broker, tcp *net.TCPConn) (_ net.Conn, plain bool) {
 	if c.opts.Authority == nil {
 		return tcp, false
@@ -36,7 +36,7 @@ func (c *Cluster) secure(b *Broker, tcp *net.TCPConn) (_ net.Conn, plain bool) {
 	}), tcp}, false
 }
 
-// tlsFault returns the fault that concerns a new connection to a broker.
+// tlsFault returns the fault that applies to a new connection to a broker.
 func (c *Cluster) tlsFault(b *Broker) (faults.Fault, bool) {
 	for _, name := range append([]string{b.Advertised(), b.Address()}, b.aliases...) {
 		if f, ok := c.opts.Faults.Take(faults.BrokerTLS, faults.Where{Target: name, Node: strconv.Itoa(int(b.id))}); ok {
@@ -46,7 +46,7 @@ func (c *Cluster) tlsFault(b *Broker) (faults.Fault, bool) {
 	return faults.Fault{}, false
 }
 
-// handshake returns how a broker behaves in one.
+// handshake returns the TLS configuration of a broker for one handshake.
 func (c *Cluster) handshake(b *Broker, mode string) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	issuer, request := c.opts.Authority, authority.Request{Names: b.names}
@@ -57,7 +57,7 @@ func (c *Cluster) handshake(b *Broker, mode string) (*tls.Config, error) {
 		return config, err
 	case faults.ModeUnknownAuthority:
 		var err error
-		if issuer, err = authority.New("somebody else"); err != nil {
+		if issuer, err = authority.New("another authority"); err != nil {
 			return nil, err
 		}
 	case faults.ModeWrongName:
@@ -74,14 +74,14 @@ func (c *Cluster) handshake(b *Broker, mode string) (*tls.Config, error) {
 	return config, err
 }
 
-// certificate returns the broker's own, which it gets when it first needs one.
+// certificate returns the broker's own certificate, which is issued when it is first needed.
 func (b *Broker) certificate(issuer *authority.Authority) (tls.Certificate, error) {
 	b.issue.Do(func() { b.cert, b.certErr = issuer.Issue(authority.Request{Names: b.names}) })
 	return b.cert, b.certErr
 }
 
-// A secured connection says goodbye as a real broker does: the alert that ends a
-// handshake must not be lost in a reset because bytes of the client are unread.
+// A secured connection closes like that of a real broker: the alert that ends a handshake must
+// not be lost in a reset because bytes of the client are unread.
 type secured struct {
 	*tls.Conn
 	tcp *net.TCPConn
@@ -91,7 +91,7 @@ type secured struct {
 func (s *secured) Read(p []byte) (int, error) {
 	if err := s.Handshake(); err != nil {
 		if _, plain := errors.AsType[tls.RecordHeaderError](err); plain {
-			_, _ = s.tcp.Write([]byte{21, 3, 3, 0, 2, 2, 10}) // unexpected_message, as Kafka says it
+			_, _ = s.tcp.Write([]byte{21, 3, 3, 0, 2, 2, 10}) // unexpected_message, like Kafka
 		}
 		_ = s.tcp.CloseWrite()
 		_ = s.tcp.SetReadDeadline(time.Now().Add(5 * time.Second))
@@ -101,7 +101,7 @@ func (s *secured) Read(p []byte) (int, error) {
 	return s.Conn.Read(p)
 }
 
-// A silent connection takes everything and answers nothing.
+// A silent connection reads everything and answers nothing.
 type silent struct{ *net.TCPConn }
 
 // Read returns when the connection has ended.

@@ -22,7 +22,7 @@ type Connector struct {
 	entries   []Entry
 }
 
-// Tenant returns the tenant id of the subaccount it belongs to.
+// Tenant returns the tenant id of the subaccount to which it is connected.
 func (c *Connector) Tenant() string { return c.tenant }
 
 // LocationID returns its Location ID, "" for none.
@@ -35,7 +35,7 @@ func (c *Connector) Connected() bool {
 	return c.connected
 }
 
-// SetConnected connects or disconnects it; a disconnect resets what is open.
+// SetConnected connects or disconnects it; disconnecting resets open connections.
 func (c *Connector) SetConnected(connected bool) {
 	c.mu.Lock()
 	c.connected = connected
@@ -45,7 +45,7 @@ func (c *Connector) SetConnected(connected bool) {
 	}
 }
 
-// Allow adds an access-control entry. Overlapping entries are refused.
+// Allow adds an access-control entry. It refuses overlapping entries.
 func (c *Connector) Allow(e Entry) error {
 	if e.Last == 0 {
 		e.Last = e.First
@@ -64,8 +64,8 @@ func (c *Connector) Allow(e Entry) error {
 	return nil
 }
 
-// Revoke removes the entry that covers a virtual address. It reports whether
-// there was one. Open connections live on.
+// Revoke removes the entry that covers a virtual address. It reports whether there was one.
+// Open connections continue.
 func (c *Connector) Revoke(host string, port uint16) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -96,7 +96,7 @@ func (c *Connector) resolve(host string, port uint16) (string, bool) {
 // Stats are the counters of a connector.
 type Stats struct {
 	Links int64 `json:"links"` // connections opened since the start
-	Up    int64 `json:"up"`    // bytes to brokers; open connections count from time to time
+	Up    int64 `json:"up"`    // bytes to brokers; open connections are included periodically
 	Down  int64 `json:"down"`  // bytes to clients
 }
 

@@ -1,26 +1,24 @@
-// Package connector stands in for SAP's Cloud Connectors: the end of the way in
-// the company's network.
+// Package connector simulates SAP's Cloud Connectors, which are the end of the route in the
+// company's network.
 //
-// A [Registry] knows the connectors of a landscape by tenant and Location ID.
-// Each has an access-control list of virtual host and port (or a range of
-// ports) to internal address. The connectivity proxy asks the registry to open
-// a connection and relays a client through it:
+// A [Registry] has the connectors by tenant and Location ID. Each has an access-control list
+// from virtual host and port (or a range of ports) to internal address. The connectivity proxy
+// calls the registry to open a connection and relays a client through it:
 //
 //	link, err := registry.Connect(ctx, connector.Target{Tenant: zid, LocationID: "LOC1", Host: "kafka-1.onprem.invalid", Port: 9092})
 //	...
 //	link.Relay(client)
 //
-// Errors say what the proxy has to answer: [ErrAway], [ErrNotAllowed],
-// [ErrUnreachable], [ErrFull].
+// The errors determine the reply of the proxy: [ErrAway], [ErrNotAllowed], [ErrUnreachable],
+// [ErrFull].
 //
-// A relay passes on how a side ends: FIN as FIN, in one direction if the other
-// goes on (unless half_close says otherwise), and RST as RST. It moves bytes
-// inside the kernel where it can, and through a slow path while a fault (stall,
-// trickle, latency, bandwidth, a cut after N bytes or at a time) concerns it;
-// faults take hold of open connections too.
+// A relay passes on how a side ends: FIN as FIN, in one direction if the other continues
+// (unless half_close changes this), and RST as RST. It moves bytes in the kernel if possible,
+// and through a slow path while a fault (stall, trickle, latency, bandwidth, a cut after N
+// bytes or at a time) applies; faults also affect open connections.
 //
-// It opens one connection for one connection, knows nothing of what passes,
-// and does no TLS of its own.
+// One connection is one connection to the broker; the package does not interpret its bytes and
+// does not use TLS itself.
 //
 // Facts: SAP-docs/btp-connectivity, "configure access control (TCP)", "adding
 // and managing subaccounts", "master and shadow administration".
@@ -41,7 +39,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 )
 
-// What can become of a request to connect. The proxy's reply codes in brackets.
+// The results of a request to connect, with the proxy's reply codes.
 var (
 	// ErrAway: no Cloud Connector with that Location ID is connected to the
 	// tenant's subaccount (03).
@@ -54,22 +52,22 @@ var (
 	ErrFull = errors.New("no more connections can be open")
 )
 
-// A Target is what the proxy is asked to reach.
+// A Target is the destination of a request to the proxy.
 type Target struct {
 	Tenant     string
 	LocationID string
 	Host       string
 	Port       uint16
-	// Expires is when the client's token does; zero: never.
+	// Expires is when the client's token expires; zero: never.
 	Expires time.Time
 }
 
 // Address returns the virtual "host:port".
 func (t Target) Address() string { return net.JoinHostPort(t.Host, strconv.Itoa(int(t.Port))) }
 
-// An Entry is one line of access control: virtual ports First to Last of Host
-// are internal ports InternalFirst and up of Internal. The host is compared
-// without regard to case. SAP allows ranges only with equal ports on both sides.
+// An Entry is one line of the access control: it maps virtual ports First to Last of Host to
+// internal ports from InternalFirst of Internal. The host is compared without regard to case.
+// SAP allows ranges only with equal ports on both sides.
 type Entry struct {
 	Host          string `json:"host"`
 	First         uint16 `json:"first"`
@@ -99,29 +97,29 @@ func (e Entry) covers(host string, port uint16) bool {
 func (e Entry) check() error {
 	switch {
 	case e.Host == "" || e.Internal == "":
-		return fmt.Errorf("access-control entry %s: a host is missing", e)
+		return fmt.Errorf("access-control entry %s: the host is missing", e)
 	case e.First == 0 || e.InternalFirst == 0 || e.Last < e.First:
-		return fmt.Errorf("access-control entry %s: the ports are wrong", e)
+		return fmt.Errorf("access-control entry %s: the ports are not valid", e)
 	case e.Last > e.First && e.InternalFirst != e.First:
-		return fmt.Errorf("access-control entry %s: a range has the same ports on both sides", e)
+		return fmt.Errorf("access-control entry %s: a range must have the same ports on both sides", e)
 	case int(e.InternalFirst)+int(e.Last-e.First) > 65535:
 		return fmt.Errorf("access-control entry %s: the range ends beyond 65535", e)
 	}
 	return nil
 }
 
-// Options say how the connectors of a registry work. The zero value works.
+// Options are the options of all connectors of a registry. The zero value is ready to use.
 type Options struct {
 	// Dial opens connections in the company's network; it must return a
 	// *net.TCPConn. Nil: a plain dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// DialTimeout bounds a dial, default 10 s.
+	// DialTimeout limits a dial, default 10 s.
 	DialTimeout time.Duration
 	Faults      *faults.Set
 	Logger      *slog.Logger
 }
 
-// A Registry holds the connectors of a landscape.
+// A Registry has the connectors of all tenants.
 type Registry struct {
 	opts Options
 
@@ -187,9 +185,9 @@ func (r *Registry) find(tenant, locationID string) *Connector {
 	return nil
 }
 
-// Connect opens a connection to what the connector of the target's tenant and
-// Location ID exposes under the virtual address. The caller ends the link with
-// Relay or Close.
+// Connect opens a connection to the internal address that the connector of the target's tenant
+// and Location ID exposes under the virtual address. The caller ends the link with Relay or
+// Close.
 func (r *Registry) Connect(ctx context.Context, to Target) (*Link, error) {
 	where := faults.Where{Target: to.Address(), LocationID: to.LocationID}
 	r.mu.Lock()
@@ -216,7 +214,7 @@ func (r *Registry) Connect(ctx context.Context, to Target) (*Link, error) {
 	l.expires = to.Expires
 	r.mu.Lock()
 	closed := r.closed
-	full := !closed && r.full(where) // others came up during the dial
+	full := !closed && r.full(where) // others may have been opened during the dial
 	if !closed && !full {
 		r.links[l] = struct{}{}
 	}
@@ -225,8 +223,8 @@ func (r *Registry) Connect(ctx context.Context, to Target) (*Link, error) {
 		l.Close()
 		return nil, ErrFull
 	}
-	// Looked at again: it may have gone away during the dial, when the link was
-	// not in the list of those that are reset.
+	// Checked again: the connector may have disconnected during the dial, when the link was not
+	// yet in the list of those that are reset.
 	if closed || r.away(c) {
 		l.Close()
 		return nil, ErrAway
@@ -234,15 +232,14 @@ func (r *Registry) Connect(ctx context.Context, to Target) (*Link, error) {
 	return l, nil
 }
 
-// isFull is full for callers without the lock.
+// isFull is full for callers that do not hold the lock.
 func (r *Registry) isFull(where faults.Where) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.full(where)
 }
 
-// full reports whether a fault lets no further connection come up. The caller
-// holds the lock.
+// full reports whether a fault prevents further connections. The caller holds the lock.
 func (r *Registry) full(where faults.Where) bool {
 	f, limited := r.opts.Faults.Active(faults.ConnectionLimit, where)
 	if !limited {
@@ -288,13 +285,12 @@ func (r *Registry) away(c *Connector) bool {
 	return gone || failing
 }
 
-// noticeTime bounds how long a change of the faults waits for links to notice
-// it.
+// noticeTime limits how long a change of the faults waits until the links have noticed it.
 const noticeTime = 20 * time.Millisecond
 
-// followFaults resets the links of connectors that went away and makes the
-// others look at the faults again. When it returns nothing more moves by the
-// old faults, but on links that are stuck because a side does not read.
+// followFaults resets the links of disconnected connectors and makes the others check the
+// faults again. When it returns, no bytes move according to the old faults, except on links
+// that are blocked because a side does not read.
 func (r *Registry) followFaults() {
 	r.resetWhere(func(l *Link) bool { return r.away(l.connector) })
 	links := r.snapshot()
@@ -329,7 +325,7 @@ func (r *Registry) snapshot() []*Link {
 	return links
 }
 
-// drop takes an ended link out of the list.
+// drop removes an ended link from the list.
 func (r *Registry) drop(l *Link) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -343,8 +339,7 @@ func (r *Registry) Open() int {
 	return len(r.links)
 }
 
-// Close resets all links and lets no new ones come up. Whoever called Relay
-// waits for it.
+// Close resets all links and prevents new ones. The callers of Relay wait for their links.
 func (r *Registry) Close() {
 	r.mu.Lock()
 	r.closed = true

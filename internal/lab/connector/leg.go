@@ -11,23 +11,22 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 )
 
-// A leg is one direction of a link. While no fault concerns it, the kernel moves
-// the bytes; else they pass through a queue of chunks, each of which says when
-// it came.
+// A leg is one direction of a link. While no fault applies, the kernel moves the bytes;
+// otherwise they pass through a queue of chunks, each with its time of arrival.
 type leg struct {
 	link      *Link
 	direction string
 	src, dst  *net.TCPConn
 	moved     atomic.Int64  // bytes written to dst
-	total     *atomic.Int64 // of the connector
-	kicked    chan struct{} // cap 1: look at the faults again
-	seen      atomic.Uint64 // kicks of the link that this leg has noticed
-	noticed   chan struct{} // cap 1: seen has grown
+	total     *atomic.Int64 // counter of the connector
+	kicked    chan struct{} // capacity 1: check the faults again
+	seen      atomic.Uint64 // number of kicks that this leg has noticed
+	noticed   chan struct{} // capacity 1: seen has increased
 	over      chan struct{} // closed when pump has returned
 
 	queue  []chunk
 	queued int
-	eof    bool      // src has ended; the queue is still to be written
+	eof    bool      // src has ended; the queue remains to be written
 	next   time.Time // earliest time of the next write, for trickle and bandwidth
 	bases  baseline
 }
@@ -38,7 +37,7 @@ type chunk struct {
 	came time.Time
 }
 
-// newLeg returns one direction of a link that counts its bytes in total, too.
+// newLeg returns one direction of a link that also adds its bytes to total.
 func newLeg(l *Link, direction string, total *atomic.Int64) *leg {
 	return &leg{link: l, direction: direction, total: total,
 		kicked: make(chan struct{}, 1), noticed: make(chan struct{}, 1), over: make(chan struct{})}
@@ -51,7 +50,7 @@ func (g *leg) pump() {
 		kicks := g.link.kicks.Load()
 		g.seen.Store(kicks)
 		signal(g.noticed)
-		g.src.SetReadDeadline(time.Time{}) // before the faults are looked at: a kick sets it after they changed
+		g.src.SetReadDeadline(time.Time{}) // before the faults are checked: a kick sets it after they changed
 		var err error
 		if p := g.profile(); p.plain() && len(g.queue) == 0 && !g.eof {
 			err = g.copy()
@@ -60,12 +59,12 @@ func (g *leg) pump() {
 		}
 		switch {
 		case err == nil || errors.Is(err, os.ErrDeadlineExceeded):
-			// One step further, or kicked.
+			// A step was completed, or the leg was kicked.
 		case errors.Is(err, io.EOF):
 			g.finish(g.profile())
 			return
 		case errors.Is(err, errHungUp):
-			g.link.hangUp()
+			g.link.closeCleanly()
 			return
 		default:
 			g.link.Close()
@@ -74,24 +73,24 @@ func (g *leg) pump() {
 	}
 }
 
-// finish passes on that src has ended.
+// finish passes on the end of src.
 func (g *leg) finish(p profile) {
 	switch {
 	case p.halfClose == faults.ModeReset:
 		g.link.Close()
 	case p.halfClose != "":
-		g.link.hangUp()
+		g.link.closeCleanly()
 	case g.dst.CloseWrite() != nil:
 		g.link.Close()
 	}
 }
 
-// copy moves bytes inside the kernel until src ends (io.EOF) or a kick comes. A
-// read deadline interrupts it without loss: it is looked at before bytes are
-// taken from src, never between taking and writing.
+// copy moves bytes in the kernel until src ends (io.EOF) or is kicked. A read deadline
+// interrupts it without loss: the kernel checks it before it takes bytes from src, never
+// between reading and writing.
 func (g *leg) copy() error {
 	n, err := io.Copy(g.dst, g.src)
-	g.link.touch() // when the last of them moved is not known
+	g.link.touch() // the time of the last byte is unknown
 	g.count(n)
 	if err == nil {
 		return io.EOF
@@ -99,15 +98,15 @@ func (g *leg) copy() error {
 	return err
 }
 
-// count notes moved bytes.
+// count counts moved bytes.
 func (g *leg) count(n int64) {
 	g.moved.Add(n)
 	g.total.Add(n)
 }
 
-// awaitNotice returns when the leg has noticed that many kicks and thus moves
-// no more bytes by the old faults; when it has ended; or when time is up, which
-// happens while dst takes no bytes.
+// awaitNotice returns when the leg has noticed that many kicks and moves no more bytes
+// according to the old faults; when it has ended; or at the timeout, which happens while dst
+// does not accept bytes.
 func (g *leg) awaitNotice(kicks uint64, timeUp <-chan struct{}) {
 	for g.seen.Load() < kicks {
 		select {
@@ -120,7 +119,7 @@ func (g *leg) awaitNotice(kicks uint64, timeUp <-chan struct{}) {
 			return
 		}
 	}
-	signal(g.noticed) // for others who wait
+	signal(g.noticed) // for other waiters
 }
 
 // signal puts a token into a channel with room for one.
@@ -131,7 +130,7 @@ func signal(c chan<- struct{}) {
 	}
 }
 
-// profile asks the faults.
+// profile returns the effect of the current faults.
 func (g *leg) profile() profile {
 	l := g.link
 	var p profile

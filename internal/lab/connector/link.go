@@ -17,11 +17,11 @@ type Link struct {
 	where     faults.Where
 	internal  string
 	backend   *net.TCPConn
-	held      []string // faults with a count that took hold of this link
+	held      []string // ids of faults with a count that apply to this link
 	opened    time.Time
 	expires   time.Time     // of the client's token; zero: never
-	active    atomic.Int64  // when bytes last came or went, Unix nanoseconds
-	ended     chan struct{} // closed when both sides are
+	active    atomic.Int64  // when bytes last moved, Unix nanoseconds
+	ended     chan struct{} // closed when both sides are closed
 
 	up, down *leg
 	kicks    atomic.Uint64
@@ -48,10 +48,9 @@ func newLink(r *Registry, c *Connector, where faults.Where, internal string, bac
 // Internal returns the internal "host:port" behind the link.
 func (l *Link) Internal() string { return l.internal }
 
-// First waits for the first bytes from the backend, at most for the given time,
-// and returns them, up to 4 KiB. The caller passes them on before it calls
-// Relay. No bytes, an early end and an error all return nil: Relay meets them
-// again.
+// First waits up to the given time for the first bytes from the backend and returns them, up to
+// 4 KiB. The caller passes them on before it calls Relay. If there are no bytes, an early end
+// or an error, it returns nil: Relay will find the end or the error.
 func (l *Link) First(wait time.Duration) []byte {
 	l.backend.SetReadDeadline(time.Now().Add(wait))
 	defer l.backend.SetReadDeadline(time.Time{})
@@ -63,8 +62,8 @@ func (l *Link) First(wait time.Duration) []byte {
 	return b[:n]
 }
 
-// Relay moves bytes both ways until both sides have ended, and closes both. The
-// end of one side is passed on as it came: FIN or RST.
+// Relay moves bytes in both directions until both sides have ended, and closes both. It passes
+// the end of each side on unchanged: FIN or RST.
 func (l *Link) Relay(client *net.TCPConn) {
 	defer l.registry.drop(l)
 	l.mu.Lock()
@@ -78,8 +77,8 @@ func (l *Link) Relay(client *net.TCPConn) {
 		return
 	}
 	for _, conn := range []*net.TCPConn{client, l.backend} {
-		// By itself the kernel lets these grow to many MiB for a side that does not
-		// read, and the whole machine has only so much for TCP.
+		// By default the kernel lets these grow to many MiB for a side that does not read, and
+		// the memory for TCP of the whole machine is limited.
 		_ = conn.SetReadBuffer(socketBuffer)
 		_ = conn.SetWriteBuffer(socketBuffer)
 	}
@@ -92,7 +91,7 @@ func (l *Link) Relay(client *net.TCPConn) {
 	l.backend.Close()
 }
 
-// socketBuffer is how much each socket of a link may hold, bytes.
+// socketBuffer limits the buffer of each socket of a link, bytes.
 const socketBuffer = 256 << 10
 
 // pumpUp is the goroutine that moves the client's bytes.
@@ -101,12 +100,12 @@ func (l *Link) pumpUp(done chan<- struct{}) {
 	l.up.pump()
 }
 
-// Close resets both sides. It is how a link ends that is cut.
+// Close resets both sides. Cuts use it.
 func (l *Link) Close() { l.end(port.Reset) }
 
-// hangUp closes both sides in good order. A side that has sent what nobody has
-// read yet sees a reset all the same: that is how sockets are.
-func (l *Link) hangUp() {
+// closeCleanly closes both sides cleanly. A side whose sent bytes have not been read still sees a
+// reset: this is how sockets work.
+func (l *Link) closeCleanly() {
 	l.end(func(conn *net.TCPConn) { conn.Close() })
 }
 
@@ -123,21 +122,21 @@ func (l *Link) end(closeSide func(*net.TCPConn)) {
 	if client != nil {
 		closeSide(client)
 	} else {
-		l.registry.drop(l) // nobody calls Relay, or it finds the link dead
+		l.registry.drop(l) // Relay is not called, or returns at once
 	}
 	closeSide(l.backend)
-	close(l.ended) // not before: then Relay may close both, in its own way
+	close(l.ended) // last: Relay may then close both sides in its own way
 }
 
-// touch notes that bytes came or went.
+// touch records that bytes moved.
 func (l *Link) touch() { l.active.Store(time.Now().UnixNano()) }
 
-// idleSince returns when bytes last came or went, as far as it is known: what
-// the kernel moves is seen only when it stops.
+// idleSince returns when bytes last moved, as far as known: bytes that the kernel moves are
+// counted only when it stops.
 func (l *Link) idleSince() time.Time { return time.Unix(0, l.active.Load()) }
 
-// kick makes both directions look at the faults again. Whoever kicks has changed
-// the faults before. It returns the number of kicks for awaitNotice.
+// kick makes both directions check the faults again. The caller has changed the faults before.
+// It returns the number of kicks for awaitNotice.
 func (l *Link) kick() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()

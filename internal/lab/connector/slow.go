@@ -10,25 +10,25 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 )
 
-// relayKinds are the faults that concern relayed bytes.
+// relayKinds are the faults that apply to relayed bytes.
 var relayKinds = []faults.Kind{
 	faults.ResetAfter, faults.Stall, faults.Trickle, faults.Latency, faults.Bandwidth,
 	faults.HalfClose, faults.IdleCut, faults.LifetimeCut, faults.ExpiryCut,
 }
 
 const (
-	maxQueued = 1 << 20               // bytes that wait in one direction of one link
-	readSize  = 32 << 10              // bytes that the slow path reads at once
-	slice     = 20 * time.Millisecond // the time that one write under a bandwidth limit stands for
+	maxQueued = 1 << 20               // queued bytes in one direction of one link
+	readSize  = 32 << 10              // bytes per read of the slow path
+	slice     = 20 * time.Millisecond // duration of the bytes of one write under a bandwidth limit
 )
 
 // errCut ends a link that a fault resets, or that ended while a leg waited.
 var errCut = errors.New("cut by a fault")
 
-// errHungUp ends a link that a fault closes in good order.
+// errHungUp ends a link that a fault closes cleanly.
 var errHungUp = errors.New("closed by a fault")
 
-// A profile is what the faults make of one direction of a link.
+// A profile is the effect of the faults on one direction of a link.
 type profile struct {
 	stall   bool
 	trickle bool
@@ -37,18 +37,18 @@ type profile struct {
 	rate    int64          // bytes per second, 0: no limit
 	resets  []faults.Fault // reset_after
 
-	halfClose string // the mode, "" where FIN is passed on in its direction alone
+	halfClose string // the mode; "": FIN is passed on in its direction alone
 	ends      []cut
 }
 
-// A cut ends a link at a time: after it was idle for so long, or at that time.
+// A cut ends a link after it was idle for a time, or at a time.
 type cut struct {
-	idle time.Duration // 0: at
-	at   time.Time
-	how  error
+	idle     time.Duration // 0: use at
+	at       time.Time
+	endError error
 }
 
-// due returns when the link ends by this cut, as things are.
+// due returns when the link will end by this cut.
 func (c cut) due(l *Link) time.Time {
 	if c.idle > 0 {
 		return l.idleSince().Add(c.idle)
@@ -56,15 +56,15 @@ func (c cut) due(l *Link) time.Time {
 	return c.at
 }
 
-// how returns the error with which a mode ends a link.
-func how(mode string) error {
+// endError returns the error with which a mode ends a link.
+func endError(mode string) error {
 	if mode == faults.ModeReset {
 		return errCut
 	}
 	return errHungUp
 }
 
-// add lets a fault take effect; of two of a kind the worse one counts.
+// add adds the effect of a fault; of two of the same kind the worse one applies.
 func (p *profile) add(f faults.Fault, l *Link) {
 	switch f.Kind {
 	case faults.ResetAfter:
@@ -82,29 +82,29 @@ func (p *profile) add(f faults.Fault, l *Link) {
 	case faults.HalfClose:
 		p.halfClose = f.Mode
 	case faults.IdleCut:
-		p.ends = append(p.ends, cut{idle: time.Duration(f.Delay), how: how(f.Mode)})
+		p.ends = append(p.ends, cut{idle: time.Duration(f.Delay), endError: endError(f.Mode)})
 	case faults.LifetimeCut:
-		p.ends = append(p.ends, cut{at: l.opened.Add(time.Duration(f.Delay)), how: how(f.Mode)})
+		p.ends = append(p.ends, cut{at: l.opened.Add(time.Duration(f.Delay)), endError: endError(f.Mode)})
 	case faults.ExpiryCut:
 		if !l.expires.IsZero() {
-			p.ends = append(p.ends, cut{at: l.expires, how: how(f.Mode)})
+			p.ends = append(p.ends, cut{at: l.expires, endError: endError(f.Mode)})
 		}
 	}
 }
 
-// plain reports whether bytes pass as fast as they can.
+// plain reports whether bytes pass at full speed.
 func (p profile) plain() bool {
 	return !p.stall && !p.trickle && p.latency == 0 && p.rate == 0 && len(p.resets) == 0 && len(p.ends) == 0
 }
 
 // end returns when the link ends next (zero: never) and how.
-func (p profile) end(l *Link) (at time.Time, how error) {
+func (p profile) end(l *Link) (at time.Time, endError error) {
 	for _, c := range p.ends {
 		if due := c.due(l); at.IsZero() || due.Before(at) {
-			at, how = due, c.how
+			at, endError = due, c.endError
 		}
 	}
-	return at, how
+	return at, endError
 }
 
 // earlier returns the earlier of two times; zero is never.
@@ -115,17 +115,16 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// step does one thing: it waits, reads a chunk or writes one. io.EOF says that
-// src has ended and all is written. kicks is the link's count from before the
-// profile was made.
+// step does one thing: it waits, reads a chunk or writes one. io.EOF means that src has ended
+// and everything is written. kicks is the link's count from before the profile was made.
 func (g *leg) step(p profile, kicks uint64) error {
 	left, limited := g.untilReset(p.resets)
-	end, how := p.end(g.link)
+	end, endError := p.end(g.link)
 	switch {
 	case limited && left <= 0:
 		return errCut
-	case how != nil && !time.Now().Before(end):
-		return how
+	case endError != nil && !time.Now().Before(end):
+		return endError
 	case p.stall:
 		return g.wait(end)
 	case len(g.queue) == 0 && g.eof:
@@ -146,11 +145,11 @@ func (g *leg) step(p profile, kicks uint64) error {
 	return g.read(earlier(due, end), kicks)
 }
 
-// read takes a chunk from src, or returns at a time (zero: never) or a kick.
+// read reads a chunk from src, or returns at the given time (zero: never) or when kicked.
 func (g *leg) read(until time.Time, kicks uint64) error {
 	g.src.SetReadDeadline(until)
 	if g.link.kicks.Load() != kicks {
-		return nil // the kick's deadline may be the one that was just overwritten
+		return nil // the kick's deadline may have been overwritten just now
 	}
 	b := make([]byte, readSize)
 	n, err := g.src.Read(b)
@@ -169,7 +168,7 @@ func (g *leg) read(until time.Time, kicks uint64) error {
 	return err
 }
 
-// write writes as much of the first chunk as the faults allow at once.
+// write writes as much of the first chunk as the faults allow now.
 func (g *leg) write(p profile, left int64, limited bool) error {
 	data := g.queue[0].data
 	n := int64(len(data))
@@ -201,8 +200,8 @@ func (g *leg) write(p profile, left int64, limited bool) error {
 	return err
 }
 
-// wait returns at a time (zero: never), at a kick or, with an error, when the
-// link ends.
+// wait returns at the given time (zero: never), when kicked or, with an error, when the link
+// ends.
 func (g *leg) wait(until time.Time) error {
 	var at <-chan time.Time
 	if !until.IsZero() {
@@ -219,15 +218,15 @@ func (g *leg) wait(until time.Time) error {
 	return nil
 }
 
-// A baseline is what a leg had moved when a reset_after fault took hold of it,
-// by the fault's ID.
+// A baseline is how much a leg had moved when a reset_after fault began to apply to it, by the
+// fault's ID.
 type baseline struct {
 	mu sync.Mutex
 	at map[string]int64
 }
 
-// since returns how many of the moved bytes count for a fault. The leg itself
-// (own) starts the count when it first meets the fault.
+// since returns how many of the moved bytes count for a fault. The leg itself (own) starts the
+// count when it first sees the fault.
 func (b *baseline) since(id string, moved int64, own bool) int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -244,9 +243,9 @@ func (b *baseline) since(id string, moved int64, own bool) int64 {
 	return 0
 }
 
-// untilReset returns how many bytes may still pass before one of the faults
-// cuts the link; limited is false if there is none. The bytes are those of the
-// fault's direction, or of both together, from when it took hold.
+// untilReset returns how many more bytes may pass before one of the faults cuts the link;
+// limited is false if there is none. The bytes are those of the fault's direction, or of both
+// directions together, from when the fault began to apply.
 func (g *leg) untilReset(resets []faults.Fault) (left int64, limited bool) {
 	for i, f := range resets {
 		rest := f.Bytes - g.bases.since(f.ID, g.moved.Load(), true)

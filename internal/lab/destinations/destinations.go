@@ -1,13 +1,12 @@
-// Package destinations stands in for the destination service of SAP BTP.
+// Package destinations simulates the destination service of SAP BTP.
 //
-// It answers GET /destination-configuration/v1/destinations/NAME for whoever has a token
-// of its own client, with the destination of the token's tenant or, where that has none,
-// of the subaccount:
+// It answers GET /destination-configuration/v1/destinations/NAME for clients with a token for
+// it, with the destination of the token's tenant or, if that has none, of the subaccount:
 //
 //	{"owner": {"SubaccountId": "...", "InstanceId": null},
 //	 "destinationConfiguration": {"Name": "kafka", "Type": "TCP", "ProxyType": "OnPremise", "Address": "..."}}
 //
-// What goes wrong comes from a [faults.Set] (kinds destination_*).
+// A [faults.Set] determines its failures (kinds destination_*).
 //
 // Facts: SAP-docs/btp-connectivity, "find a destination: response structure", "calling
 // the destination service REST API".
@@ -27,12 +26,12 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/port"
 )
 
-// Options say what the service is.
+// Options describe the service.
 type Options struct {
-	// Verify returns the tenant of a token, or why it is not good.
+	// Verify returns the tenant of a token, or why it is not valid.
 	Verify func(token string, now time.Time) (tenant string, err error)
-	Tenant string      // of the subaccount
-	Faults *faults.Set // what goes wrong; may be nil
+	Tenant string      // tenant of the subaccount
+	Faults *faults.Set // faults of the service; may be nil
 	Logger *slog.Logger
 }
 
@@ -64,22 +63,22 @@ func Start(opts Options) (*Service, error) {
 	return s, nil
 }
 
-// followFaults shuts or opens the port as the faults say.
+// followFaults closes or opens the port according to the faults.
 func (s *Service) followFaults() {
 	_, down := s.opts.Faults.Active(faults.DestinationDown, faults.Where{})
 	if err := s.port.SetDown(down); err != nil {
-		s.opts.Logger.Error("destination service cannot come back", "error", err)
+		s.opts.Logger.Error("destination service cannot restart", "error", err)
 	}
 }
 
-// Close stops the service and waits for everything it started.
+// Close stops the service and waits for all its goroutines.
 func (s *Service) Close() error { return s.server.Close() }
 
 // URL returns the uri of a binding.
 func (s *Service) URL() string { return "http://" + s.port.String() }
 
-// Set creates or changes a destination of the subaccount; nil deletes it. Name is filled
-// in, as are Type and ProxyType where they are missing.
+// Set creates or changes a destination of the subaccount; nil deletes it. It fills in Name, and
+// Type and ProxyType if they are missing.
 func (s *Service) Set(name string, properties map[string]string) {
 	s.SetFor(s.opts.Tenant, name, properties)
 }
@@ -106,7 +105,7 @@ func (s *Service) Get(name string) map[string]string {
 	return maps.Clone(s.all[key{s.opts.Tenant, name}])
 }
 
-// Requests returns how many there were, answered or not.
+// Requests returns the number of requests, answered or not.
 func (s *Service) Requests() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,7 +117,7 @@ func (s *Service) find(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.requests++
 	s.mu.Unlock()
-	if s.misbehave(w, r) {
+	if s.applyFault(w, r) {
 		return
 	}
 	value, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
@@ -150,8 +149,8 @@ func (s *Service) find(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// misbehave answers instead of the service where a fault says so.
-func (s *Service) misbehave(w http.ResponseWriter, r *http.Request) bool {
+// applyFault answers instead of the service if a fault requires it.
+func (s *Service) applyFault(w http.ResponseWriter, r *http.Request) bool {
 	if f, ok := s.opts.Faults.Take(faults.DestinationSlow, faults.Where{}); ok && !s.opts.Faults.Hold(r.Context(), f) {
 		return true
 	}

@@ -1,5 +1,5 @@
-// Command docs writes the table of faults into docs/lab.md, between its two
-// marks; the rest of that page is written by hand.
+// Command docs writes the table of faults into docs/lab.md, between its two markers; the rest
+// of that page is hand-written.
 package main
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 )
 
-// The marks in the page.
+// The markers in the page.
 const (
 	begin = "<!-- kinds: written by go generate ./internal/lab from internal/lab/faults/kinds.go -->\n"
 	end   = "<!-- end of kinds -->\n"
@@ -36,12 +36,12 @@ func write(path string) error {
 	return os.WriteFile(path, []byte(filled), 0o644) //nolint:gosec // a document
 }
 
-// fill puts a table between the marks of a page.
+// fill puts a table between the markers of a page.
 func fill(page, table string) (string, error) {
 	before, rest, ok := strings.Cut(page, begin)
 	_, after, closed := strings.Cut(rest, end)
 	if !ok || !closed {
-		return "", errors.New("the marks of the table are missing")
+		return "", errors.New("the markers of the table are missing")
 	}
 	return before + begin + table + end + after, nil
 }
@@ -56,10 +56,10 @@ func table(kinds []faults.KindInfo) string {
 	return b.String()
 }
 
-// fields says what a kind takes.
+// fields returns the cell with a kind's fields.
 func fields(k faults.KindInfo) string {
 	if k.Now && len(k.Takes) == 0 {
-		return "none, not even `for`: happens once, at once"
+		return "none, not even `for`: happens once, immediately"
 	}
 	var list []string
 	for _, field := range k.Takes {
@@ -68,13 +68,13 @@ func fields(k faults.KindInfo) string {
 			word += " (" + strings.Join(k.Modes, ", ") + ")"
 		}
 		if field == k.Needs {
-			word += " (needed)"
+			word += " (required)"
 		}
 		list = append(list, word)
 	}
 	text := strings.Join(list, ", ")
 	if k.Now {
-		text += "; no `for`: happens once, at once"
+		text += "; no `for`: happens once, immediately"
 	}
 	return text
 }

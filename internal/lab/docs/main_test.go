@@ -35,9 +35,9 @@ func TestTable(t *testing.T) {
 		{Kind: "d", Text: "fourth"},
 	})
 	for _, want := range []string{
-		"| `a` | first | `mode` (x, y), `delay` (needed) |\n",
-		"| `b` | second | none, not even `for`: happens once, at once |\n",
-		"| `c` | third | `target`; no `for`: happens once, at once |\n",
+		"| `a` | first | `mode` (x, y), `delay` (required) |\n",
+		"| `b` | second | none, not even `for`: happens once, immediately |\n",
+		"| `c` | third | `target`; no `for`: happens once, immediately |\n",
 		"| `d` | fourth |  |\n",
 	} {
 		if !strings.Contains(got, want) {

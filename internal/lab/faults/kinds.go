@@ -64,8 +64,8 @@ const (
 	ExpiryCut   Kind = "expiry_cut"
 )
 
-// The modes of auth_refused, bad_token and token_limit: SAP's documentation does
-// not say how the proxy answers a token that it does not like.
+// The modes of auth_refused, bad_token and token_limit: SAP's documentation does not specify
+// how the proxy answers an invalid token.
 const (
 	ModeStatus = "status" // authentication status other than 0
 	ModeReply  = "reply"  // authentication accepted, CONNECT answered with 05
@@ -73,14 +73,13 @@ const (
 	ModeReset  = "rst"    // connection reset after the authentication message
 )
 
-// ModeFIN closes both sides in good order. Beside ModeReset it is the mode of
-// half_close, idle_cut, lifetime_cut and expiry_cut, of which SAP's documentation
-// says nothing at all.
+// ModeFIN closes both sides cleanly. It is, like ModeReset, a mode of half_close, idle_cut,
+// lifetime_cut and expiry_cut, for which SAP's documentation specifies nothing.
 const ModeFIN = "fin"
 
-// The modes of proxy_silent: the message that is read and never answered.
+// The modes of proxy_silent: the message after which the proxy no longer answers.
 const (
-	ModeAccept  = "accept" // nothing is read
+	ModeAccept  = "accept" // it does not even read
 	ModeGreet   = "greeting"
 	ModeAuth    = "authentication"
 	ModeConnect = "connect"
@@ -110,7 +109,7 @@ type KindInfo struct {
 	Takes []string `json:"takes,omitempty"` // JSON names of the fields it takes besides kind and for
 	Modes []string `json:"modes,omitempty"` // values of mode, the default first
 	Needs string   `json:"needs,omitempty"` // JSON name of the field that must be set
-	Now   bool     `json:"now,omitempty"`   // happens once, when it is added, and is never in the list
+	Now   bool     `json:"now,omitempty"`   // happens once, when it is added, and never enters the list
 }
 
 // Kinds returns the table of all kinds, in the order of the hops.
@@ -119,57 +118,57 @@ func Kinds() []KindInfo {
 	end := []string{ModeFIN, ModeReset}
 	return []KindInfo{
 		{Kind: TokenDown, Text: "connections to the token service are refused"},
-		{Kind: TokenSlow, Text: "the token service answers after delay; without delay when the fault is removed", Takes: []string{"count", "delay"}},
+		{Kind: TokenSlow, Text: "the token service answers after delay; if delay is not set, when the fault is removed", Takes: []string{"count", "delay"}},
 		{Kind: TokenStatus, Text: "the token service answers with this HTTP status", Takes: []string{"count", "status", "retry_after"}, Needs: "status"},
-		{Kind: TokenHTML, Text: "the token service answers with an HTML page, status 200 unless said", Takes: []string{"count", "status"}},
+		{Kind: TokenHTML, Text: "the token service answers with an HTML page (status: default 200)", Takes: []string{"count", "status"}},
 		{Kind: TokenError, Text: "the token service answers 200 with an OAuth error in the body", Takes: []string{"count"}},
-		{Kind: TokenHuge, Text: "the access token has this many bytes, 204800 unless said", Takes: []string{"count", "bytes"}},
+		{Kind: TokenHuge, Text: "the access token has this many bytes (default 204800)", Takes: []string{"count", "bytes"}},
 		{Kind: TokenEmpty, Text: "the access token is empty", Takes: []string{"count"}},
-		{Kind: TokenNoExpiry, Text: "the answer has no expires_in", Takes: []string{"count"}},
+		{Kind: TokenNoExpiry, Text: "the response has no expires_in", Takes: []string{"count"}},
 		{Kind: TokenRevoked, Text: "all tokens issued so far are refused by the proxy from now on", Now: true},
 
-		{Kind: CertificateRefused, Text: "the token service refuses client certificates in the TLS handshake; only where the binding has one", Takes: []string{"count"}},
-		{Kind: TenantRefused, Text: "the token service answers 401 for the tenant target (its id): the subscriber is not subscribed", Takes: []string{"count", "target"}},
-		{Kind: ResourceRefused, Text: "the Identity Authentication service answers 400 invalid_target: the connectivity instance is not among its consumed services", Takes: []string{"count"}},
+		{Kind: CertificateRefused, Text: "the token service refuses client certificates in the TLS handshake; requires bindings with certificates", Takes: []string{"count"}},
+		{Kind: TenantRefused, Text: "the token service answers 401 for the tenant in target (its id), as if the subscriber were not subscribed", Takes: []string{"count", "target"}},
+		{Kind: ResourceRefused, Text: "the Identity Authentication service answers 400 invalid_target, as if the connectivity instance were not among its consumed services", Takes: []string{"count"}},
 
 		{Kind: DestinationDown, Text: "connections to the destination service are refused"},
-		{Kind: DestinationSlow, Text: "the destination service answers after delay; without delay when the fault is removed", Takes: []string{"count", "delay"}},
+		{Kind: DestinationSlow, Text: "the destination service answers after delay; if delay is not set, when the fault is removed", Takes: []string{"count", "delay"}},
 		{Kind: DestinationStatus, Text: "the destination service answers with this HTTP status", Takes: []string{"count", "status", "retry_after"}, Needs: "status"},
 		{Kind: DestinationHTML, Text: "the destination service answers with an HTML page, status 200", Takes: []string{"count"}},
-		{Kind: DestinationMissing, Text: "the destination target (its name) is not found: status 404", Takes: []string{"count", "target"}},
+		{Kind: DestinationMissing, Text: "the destination in target (its name) is not found: status 404", Takes: []string{"count", "target"}},
 
 		{Kind: ProxyDown, Text: "connections to the proxy are refused, open ones are reset"},
-		{Kind: ProxySilent, Text: "the proxy does not answer any more from this step on (a target is known in mode connect only)", Takes: []string{"count", "target", "location_id", "mode"}, Modes: []string{ModeAccept, ModeGreet, ModeAuth, ModeConnect}},
+		{Kind: ProxySilent, Text: "the proxy stops answering at the step in mode (target: only with mode connect)", Takes: []string{"count", "target", "location_id", "mode"}, Modes: []string{ModeAccept, ModeGreet, ModeAuth, ModeConnect}},
 		{Kind: ProxyRubbish, Text: "the proxy answers the greeting with HTTP", Takes: []string{"count"}},
 		{Kind: MethodRefused, Text: "the proxy answers the greeting with 05 FF", Takes: []string{"count"}},
-		{Kind: AuthRefused, Text: "the proxy refuses every token, good ones too; in mode status with the byte reply (1)", Takes: []string{"count", "mode", "reply"}, Modes: auth},
-		{Kind: BadToken, Text: "how the proxy answers tokens that are not good; affects no others", Takes: []string{"count", "mode", "reply"}, Modes: auth},
+		{Kind: AuthRefused, Text: "the proxy refuses every token, even valid ones; with mode status, reply is the status byte (default 1)", Takes: []string{"count", "mode", "reply"}, Modes: auth},
+		{Kind: BadToken, Text: "how the proxy answers invalid tokens; valid tokens are not affected", Takes: []string{"count", "mode", "reply"}, Modes: auth},
 		{Kind: TokenLimit, Text: "the proxy refuses tokens that are longer than bytes", Takes: []string{"count", "mode", "reply", "bytes"}, Modes: auth, Needs: "bytes"},
 		{Kind: ConnectReply, Text: "the proxy answers CONNECT with this reply code and does not connect", Takes: []string{"count", "target", "location_id", "reply"}, Needs: "reply"},
 		{Kind: ShortReply, Text: "a reply other than 00 ends after the reply code, then the connection is closed", Takes: []string{"count", "target", "location_id"}},
 		{Kind: BindAddress, Text: "the address in replies is of this type", Takes: []string{"count", "target", "location_id", "mode"}, Modes: []string{ModeDomain, ModeIPv6}},
-		{Kind: Coalesce, Text: "reply 00 waits up to delay (100ms) for the broker's first bytes and leaves in one write with them", Takes: []string{"count", "target", "location_id", "delay"}},
-		{Kind: HandshakeTrickle, Text: "the proxy's handshake messages leave one byte a write, delay between them", Takes: []string{"count", "delay"}},
-		{Kind: HandshakeSlow, Text: "the proxy waits for delay before each handshake message; without delay until the fault is removed", Takes: []string{"count", "delay"}},
+		{Kind: Coalesce, Text: "reply 00 waits up to delay (default 100ms) for the broker's first bytes and is sent with them in one write", Takes: []string{"count", "target", "location_id", "delay"}},
+		{Kind: HandshakeTrickle, Text: "the proxy sends its handshake messages one byte per write, with delay between writes", Takes: []string{"count", "delay"}},
+		{Kind: HandshakeSlow, Text: "the proxy waits for delay before each handshake message; if delay is not set, until the fault is removed", Takes: []string{"count", "delay"}},
 
 		{Kind: ConnectorAway, Text: "the Cloud Connector is not connected: reply 03, open connections are reset", Takes: []string{"location_id"}},
-		{Kind: ConnectorFailover, Text: "as connector_away, for the time in for (5s)", Takes: []string{"location_id"}},
-		{Kind: AccessRemoved, Text: "the access-control entry of target is missing: reply 02", Takes: []string{"target", "location_id"}},
+		{Kind: ConnectorFailover, Text: "the same as connector_away, for the time in for (default 5s)", Takes: []string{"location_id"}},
+		{Kind: AccessRemoved, Text: "the access-control entry for target is missing: reply 02", Takes: []string{"target", "location_id"}},
 		{Kind: BrokerDown, Text: "the broker (target: its address or node id) refuses connections: reply 04; open ones are reset", Takes: []string{"target"}},
-		{Kind: BrokerTLS, Text: "new connections to the broker (target: its address or node id) meet trouble with TLS; only where brokers want it", Takes: []string{"count", "target", "mode"}, Modes: []string{ModeUnknownAuthority, ModeWrongName, ModeExpired, ModePlaintext, ModeSilent, ModeHandshakeRefused, ModeClientCertificate}},
-		{Kind: ConnectionLimit, Text: "no more than limit connections can be open: reply 01 to further ones", Takes: []string{"target", "location_id", "limit"}, Needs: "limit"},
+		{Kind: BrokerTLS, Text: "new connections to the broker (target: its address or node id) fail in the TLS handshake; requires brokers with TLS", Takes: []string{"count", "target", "mode"}, Modes: []string{ModeUnknownAuthority, ModeWrongName, ModeExpired, ModePlaintext, ModeSilent, ModeHandshakeRefused, ModeClientCertificate}},
+		{Kind: ConnectionLimit, Text: "at most limit connections can be open; further ones get reply 01", Takes: []string{"target", "location_id", "limit"}, Needs: "limit"},
 
 		{Kind: LinkReset, Text: "open connections are reset on both sides", Takes: []string{"target", "location_id"}, Now: true},
 		{Kind: ResetAfter, Text: "connections are reset on both sides after this many bytes", Takes: []string{"count", "target", "location_id", "bytes", "direction"}},
-		{Kind: Stall, Text: "connections stay open and carry nothing", Takes: []string{"count", "target", "location_id", "direction"}},
-		{Kind: Trickle, Text: "connections carry one byte a write, delay between them", Takes: []string{"count", "target", "location_id", "direction", "delay"}},
-		{Kind: Latency, Text: "bytes arrive later by delay", Takes: []string{"count", "target", "location_id", "direction", "delay"}, Needs: "delay"},
-		{Kind: Bandwidth, Text: "each connection carries at most rate bytes per second", Takes: []string{"count", "target", "location_id", "direction", "rate"}, Needs: "rate"},
+		{Kind: Stall, Text: "connections stay open, but no bytes pass", Takes: []string{"count", "target", "location_id", "direction"}},
+		{Kind: Trickle, Text: "bytes pass one per write, with delay between writes", Takes: []string{"count", "target", "location_id", "direction", "delay"}},
+		{Kind: Latency, Text: "bytes arrive with this additional delay", Takes: []string{"count", "target", "location_id", "direction", "delay"}, Needs: "delay"},
+		{Kind: Bandwidth, Text: "at most rate bytes per second pass on each connection", Takes: []string{"count", "target", "location_id", "direction", "rate"}, Needs: "rate"},
 
-		{Kind: HalfClose, Text: "a FIN of the client (direction up) or the broker (down) ends the whole connection and is not passed on alone", Takes: []string{"count", "target", "location_id", "direction", "mode"}, Modes: end},
-		{Kind: IdleCut, Text: "connections that carried nothing for delay are ended on both sides", Takes: []string{"count", "target", "location_id", "delay", "mode"}, Modes: end, Needs: "delay"},
-		{Kind: LifetimeCut, Text: "connections that were opened delay ago are ended on both sides", Takes: []string{"count", "target", "location_id", "delay", "mode"}, Modes: end, Needs: "delay"},
-		{Kind: ExpiryCut, Text: "connections are ended on both sides when the token expires that they were opened with", Takes: []string{"count", "target", "location_id", "mode"}, Modes: end},
+		{Kind: HalfClose, Text: "a FIN of the client (direction up) or the broker (down) ends the whole connection instead of one direction", Takes: []string{"count", "target", "location_id", "direction", "mode"}, Modes: end},
+		{Kind: IdleCut, Text: "connections that were idle for delay are closed on both sides", Takes: []string{"count", "target", "location_id", "delay", "mode"}, Modes: end, Needs: "delay"},
+		{Kind: LifetimeCut, Text: "connections are closed on both sides when they have been open for delay", Takes: []string{"count", "target", "location_id", "delay", "mode"}, Modes: end, Needs: "delay"},
+		{Kind: ExpiryCut, Text: "connections are closed on both sides when the token with which they were opened expires", Takes: []string{"count", "target", "location_id", "mode"}, Modes: end},
 	}
 }
 
@@ -183,14 +182,14 @@ func lookup(kind Kind) (KindInfo, bool) {
 	return KindInfo{}, false
 }
 
-// defaultFailover is how long a failover takes unless the fault says it.
+// defaultFailover is the duration of a failover if the fault does not set it.
 const defaultFailover = 5 * time.Second
 
-// check validates f and fills in what defaults.
+// check validates f and fills in defaults.
 func (f *Fault) check() (KindInfo, error) {
 	info, ok := lookup(f.Kind)
 	if !ok {
-		return info, fmt.Errorf("no such fault %q; kinds are %s", f.Kind, kindNames())
+		return info, fmt.Errorf("unknown fault %q; the kinds are %s", f.Kind, kindNames())
 	}
 	given := f.given()
 	for _, field := range given {
@@ -199,16 +198,16 @@ func (f *Fault) check() (KindInfo, error) {
 		}
 	}
 	if info.Needs != "" && !slices.Contains(given, info.Needs) {
-		return info, fmt.Errorf("fault %s needs %q", f.Kind, info.Needs)
+		return info, fmt.Errorf("fault %s requires %q", f.Kind, info.Needs)
 	}
 	if info.Now && f.For != 0 {
-		return info, fmt.Errorf("fault %s happens at once and takes no \"for\"", f.Kind)
+		return info, fmt.Errorf("fault %s happens immediately and does not take \"for\"", f.Kind)
 	}
 	if len(info.Modes) > 0 {
 		if f.Mode == "" {
 			f.Mode = info.Modes[0]
 		} else if !slices.Contains(info.Modes, f.Mode) {
-			return info, fmt.Errorf("fault %s has no mode %q; modes are %s", f.Kind, f.Mode, strings.Join(info.Modes, ", "))
+			return info, fmt.Errorf("fault %s has no mode %q; its modes are %s", f.Kind, f.Mode, strings.Join(info.Modes, ", "))
 		}
 	}
 	switch {
@@ -254,7 +253,7 @@ func (f *Fault) given() []string {
 	return names
 }
 
-// Matches reports whether f concerns the place w.
+// Matches reports whether f applies to the place w.
 func (f *Fault) Matches(w Where) bool {
 	if f.LocationID != nil && *f.LocationID != w.LocationID {
 		return false

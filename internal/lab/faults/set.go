@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// A Set is the list of faults of one landscape. It is safe for concurrent use.
-// Its zero value and nil are empty; to a nil Set nothing can be added.
+// A Set is the list of faults of one lab. It is safe for concurrent use. The zero value and nil
+// are empty; nothing can be added to a nil Set.
 type Set struct {
 	mu      sync.Mutex
 	last    int
 	entries []*entry
-	changed chan struct{} // closed at the next change; nil: nobody waits
+	changed chan struct{} // closed at the next change; nil: no waiter
 	closed  bool
 	timers  sync.WaitGroup
 
@@ -30,7 +30,7 @@ type entry struct {
 	timer *time.Timer
 }
 
-// used reports whether the fault was met as often as it was to be.
+// used reports whether the fault has happened Count times.
 func (e *entry) used() bool { return e.Count > 0 && e.hits >= e.Count }
 
 // OnChange registers fn to be called after each Add, Remove, Clear and expiry,
@@ -57,11 +57,11 @@ func (s *Set) OnNow(kind Kind, fn func(Fault)) {
 	s.actions[kind] = append(s.actions[kind], fn)
 }
 
-// Add checks f, adds it and returns it with its ID and defaults filled in. When
-// Add returns, the parts of the landscape have taken notice.
+// Add checks f, adds it and returns it with its ID and defaults filled in. When Add returns,
+// the parts of the lab have applied it.
 func (s *Set) Add(f Fault) (Fault, error) {
 	if s == nil {
-		return f, fmt.Errorf("this landscape has no faults")
+		return f, fmt.Errorf("this lab has no faults")
 	}
 	info, err := f.check()
 	if err != nil {
@@ -70,7 +70,7 @@ func (s *Set) Add(f Fault) (Fault, error) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
-		return f, fmt.Errorf("the landscape is closed")
+		return f, fmt.Errorf("the lab is closed")
 	}
 	s.last++
 	f.ID = "f" + strconv.Itoa(s.last)
@@ -105,7 +105,7 @@ func (s *Set) RemoveKind(kind Kind) int {
 	return s.remove(func(e *entry) bool { return e.Kind == kind })
 }
 
-// remove ends the faults that match and returns how many they were.
+// remove ends the faults that match and returns their number.
 func (s *Set) remove(match func(*entry) bool) int {
 	if s == nil {
 		return 0
@@ -151,8 +151,8 @@ func (s *Set) List() []Active {
 	return list
 }
 
-// Take lets the oldest fault of that kind at that place happen once: it counts
-// the hit and returns the fault.
+// Take lets the oldest fault of that kind at that place happen once: it counts the hit and
+// returns the fault.
 func (s *Set) Take(kind Kind, at Where) (Fault, bool) {
 	if s == nil {
 		return Fault{}, false
@@ -182,10 +182,9 @@ func (s *Set) Active(kind Kind, at Where) (Fault, bool) {
 	return Fault{}, false
 }
 
-// Attach lets the faults of these kinds take hold of something that lasts, such
-// as a connection: of each kind the oldest that has a count is hit and returned
-// by ID, to be handed to [Set.InForce] for as long as the thing lasts; those
-// without a count are hit too.
+// Attach applies the faults of these kinds to something that lasts, such as a connection: of
+// each kind it counts a hit of the oldest fault with a count and returns its ID, for calls of
+// [Set.InForce] as long as the thing lasts; it also counts hits of the faults without a count.
 func (s *Set) Attach(at Where, kinds ...Kind) (held []string) {
 	if s == nil {
 		return nil
@@ -209,8 +208,8 @@ func (s *Set) Attach(at Where, kinds ...Kind) (held []string) {
 	return held
 }
 
-// InForce returns the faults of these kinds that concern something at that
-// place: those that it is held by, and those without a count.
+// InForce returns the faults of these kinds that apply to something at that place: those in
+// held, and those without a count.
 func (s *Set) InForce(at Where, held []string, kinds ...Kind) []Fault {
 	if s == nil {
 		return nil
@@ -246,8 +245,7 @@ func (s *Set) find(kind Kind, at Where) *entry {
 	return nil
 }
 
-// Changed returns a channel that is closed when a fault is added, removed or
-// met the next time.
+// Changed returns a channel that is closed the next time a fault is added, removed or hit.
 func (s *Set) Changed() <-chan struct{} {
 	if s == nil {
 		return nil
@@ -260,8 +258,8 @@ func (s *Set) Changed() <-chan struct{} {
 	return s.changed
 }
 
-// Wait blocks until the fault with that ID was met at least hits times. It
-// fails when ctx ends or when the fault is removed before.
+// Wait blocks until the fault with that ID has happened at least hits times. It fails if ctx
+// ends or if the fault is removed before.
 func (s *Set) Wait(ctx context.Context, id string, hits int) error {
 	for {
 		changed := s.Changed()
@@ -275,13 +273,12 @@ func (s *Set) Wait(ctx context.Context, id string, hits int) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("fault %s was met %d times, not %d: %w", id, n, hits, context.Cause(ctx))
+			return fmt.Errorf("fault %s happened %d times, not %d: %w", id, n, hits, context.Cause(ctx))
 		}
 	}
 }
 
-// Gone returns when the fault with that ID is not in the list any more or ctx
-// ends.
+// Gone returns when the fault with that ID is no longer in the list, or when ctx ends.
 func (s *Set) Gone(ctx context.Context, id string) error {
 	for {
 		changed := s.Changed()
@@ -296,8 +293,8 @@ func (s *Set) Gone(ctx context.Context, id string) error {
 	}
 }
 
-// Hold waits for the delay of a fault, or without one until it is removed. It reports
-// whether ctx has not ended before.
+// Hold waits for the delay of a fault, or without one until the fault is removed. It returns
+// false if ctx has ended before.
 func (s *Set) Hold(ctx context.Context, f Fault) bool {
 	if f.Delay == 0 {
 		return s.Gone(ctx, f.ID) == nil
@@ -312,7 +309,7 @@ func (s *Set) Hold(ctx context.Context, f Fault) bool {
 	}
 }
 
-// hits returns how often a fault was met and whether it is in the list.
+// hits returns how often a fault happened and whether it is in the list.
 func (s *Set) hits(id string) (int, bool) {
 	if s == nil {
 		return 0, false
@@ -327,8 +324,7 @@ func (s *Set) hits(id string) (int, bool) {
 	return 0, false
 }
 
-// Close ends all faults, without telling anybody but waiters, and waits for the
-// timers.
+// Close ends all faults, notifies only waiters, and waits for the timers.
 func (s *Set) Close() {
 	if s == nil {
 		return

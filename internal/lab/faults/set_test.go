@@ -248,7 +248,7 @@ func TestNilSet(t *testing.T) {
 	}
 }
 
-// TestJSON: a fault that is good survives the way through JSON.
+// TestJSON: a valid fault is unchanged after encoding and decoding.
 func TestJSON(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		info := rapid.SampledFrom(Kinds()).Draw(t, "kind")

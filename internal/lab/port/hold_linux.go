@@ -8,14 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hold binds the address without listening, and returns it with the port that
-// was taken. Such a socket refuses connections, and while it exists the kernel
-// gives the number to nobody who asks for any free port, be it to listen or as
-// the source of a connection; a listener that asks for this number gets it,
-// because both set SO_REUSEADDR and only one listens.
+// hold binds the address without listening, and returns the socket with its port. Such a socket
+// refuses connections, and while it exists the kernel does not assign the number as a free
+// port, neither to a listener nor as the source of a connection; a listener that requests this
+// number gets it, because both sockets set SO_REUSEADDR and only one listens.
 //
-// Without it a port that is shut for a while would sooner or later be the
-// source port of some connection and could not be opened again for a minute.
+// Without it, a port that is closed for a while would at some point be the source port of a
+// connection, and could not be opened again for a minute.
 func hold(addr *net.TCPAddr) (*net.TCPAddr, io.Closer, error) {
 	domain, local := sockaddr(addr)
 	fd, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -66,8 +65,8 @@ func sockaddr(addr *net.TCPAddr) (domain int, local unix.Sockaddr) {
 	return unix.AF_INET6, v6
 }
 
-// held is the descriptor of a bound socket.
+// held is the file descriptor of a bound socket.
 type held int
 
-// Close gives the number back.
+// Close releases the number.
 func (h held) Close() error { return unix.Close(int(h)) }

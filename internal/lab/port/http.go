@@ -16,11 +16,11 @@ type HTTP struct {
 	listener net.Listener
 	server   *http.Server
 	logger   *slog.Logger
-	stop     context.CancelFunc // ends requests that wait
+	stop     context.CancelFunc // ends waiting requests
 	served   sync.WaitGroup
 }
 
-// Serve starts a server on a [Port], or on what is spoken over one. name is for errors.
+// Serve starts a server on a [Port], or on a listener over one. name is for errors.
 func Serve(name string, l net.Listener, handler http.Handler, logger *slog.Logger) *HTTP {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &HTTP{name: name, listener: l, logger: logger, stop: stop, server: &http.Server{
@@ -41,10 +41,10 @@ func (s *HTTP) serve() {
 	}
 }
 
-// Close stops the server and waits for everything it started.
+// Close stops the server and waits for all its goroutines.
 func (s *HTTP) Close() error {
 	s.stop()
-	err := s.listener.Close() // resets connections, so that Shutdown waits for handlers only
+	err := s.listener.Close() // resets connections, so Shutdown waits only for handlers
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	err = errors.Join(err, s.server.Shutdown(ctx), s.server.Close())

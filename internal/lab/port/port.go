@@ -1,9 +1,8 @@
-// Package port is a listening TCP port that can be shut and opened again.
+// Package port is a listening TCP port that can be closed and opened again.
 //
-// The lab's parts must be able to go down ("connection refused") and to come
-// back on the same address while other connections come and go by the
-// thousand. A [Port] keeps its number while it is shut, knows its open
-// connections and resets them when it goes down:
+// The lab's parts must be able to go down ("connection refused") and to return on the same
+// address, with thousands of other connections at the same time. A [Port] keeps its number
+// while it is down, knows its open connections and resets them when it goes down:
 //
 //	p, err := port.Listen("127.0.0.1:0")
 //	go serve(p)          // loops over p.AcceptTCP until net.ErrClosed
@@ -11,7 +10,7 @@
 //	p.SetDown(false)     // the same address serves again
 //	p.Close()
 //
-// It serves nothing itself and imports nothing of ours.
+// It does not serve connections itself and imports nothing of ours.
 package port
 
 import (
@@ -23,15 +22,15 @@ import (
 	"time"
 )
 
-// A Port is a net.Listener that can be shut for a while.
+// A Port is a net.Listener that can be closed temporarily.
 type Port struct {
 	addr *net.TCPAddr
-	hold io.Closer // keeps the number while nothing listens; may be nil
+	hold io.Closer // keeps the number while no socket listens; may be nil
 	done chan struct{}
 
 	mu     sync.Mutex
 	ln     *net.TCPListener // nil while down
-	up     chan struct{}    // closed when the port comes back; nil while up
+	up     chan struct{}    // closed when the port is up again; nil while up
 	closed bool
 	conns  map[*net.TCPConn]struct{}
 }
@@ -62,15 +61,15 @@ func Listen(address string) (*Port, error) {
 	}, nil
 }
 
-// Addr returns the address, with the number that was taken.
+// Addr returns the address with the assigned number.
 func (p *Port) Addr() net.Addr { return p.addr }
 
 // String returns the address as "host:port".
 func (p *Port) String() string { return p.addr.String() }
 
-// AcceptTCP returns the next connection; while the port is down it waits. After
-// Close it returns net.ErrClosed. The connection belongs to the port, which
-// resets it when it goes down, until [Port.Release].
+// AcceptTCP returns the next connection; while the port is down it waits. After Close it
+// returns net.ErrClosed. The port owns the connection and resets it when it goes down, until
+// [Port.Release].
 func (p *Port) AcceptTCP() (*net.TCPConn, error) {
 	pause := 5 * time.Millisecond
 	for {
@@ -92,9 +91,9 @@ func (p *Port) AcceptTCP() (*net.TCPConn, error) {
 				return conn, nil
 			}
 		case errors.Is(err, net.ErrClosed):
-			// Shut or closed: the next round sees which.
+			// The port is down or closed: the next iteration checks which.
 		default:
-			// Out of descriptors, most likely: try again, less and less often.
+			// Probably no file descriptor is free: try again with increasing pauses.
 			timer := time.NewTimer(pause)
 			select {
 			case <-timer.C:
@@ -116,23 +115,22 @@ func (p *Port) Accept() (net.Conn, error) {
 	return &owned{TCPConn: conn, port: p}, nil
 }
 
-// Release takes a connection out of the port's care; whoever calls it closes
-// the connection.
+// Release removes a connection from the port's ownership; the caller closes it.
 func (p *Port) Release(conn *net.TCPConn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.conns, conn)
 }
 
-// Open returns the number of open connections in the port's care.
+// Open returns the number of open connections that the port owns.
 func (p *Port) Open() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.conns)
 }
 
-// SetDown shuts the port (connections are refused, open ones reset) or opens it
-// again on the same address.
+// SetDown closes the port (connections are refused, open ones reset) or opens it again on the
+// same address.
 func (p *Port) SetDown(down bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -155,14 +153,14 @@ func (p *Port) SetDown(down bool) error {
 	return nil
 }
 
-// Reset resets all open connections and leaves the port as it is.
+// Reset resets all open connections; the port remains up or down.
 func (p *Port) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.resetAll()
 }
 
-// Close shuts the port for good and resets its connections.
+// Close closes the port for good and resets its connections.
 func (p *Port) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -182,8 +180,8 @@ func (p *Port) Close() error {
 	return nil
 }
 
-// listener returns the listener or, while the port is down, the channel that
-// says when it is back.
+// listener returns the listener or, while the port is down, the channel that is closed when it
+// is up again.
 func (p *Port) listener() (*net.TCPListener, <-chan struct{}, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -193,8 +191,8 @@ func (p *Port) listener() (*net.TCPListener, <-chan struct{}, error) {
 	return p.ln, p.up, nil
 }
 
-// take puts a connection into the port's care. One that came from a listener
-// that was shut in the meantime is reset.
+// take adds a connection to those that the port owns. It resets one from a listener that was
+// closed in the meantime.
 func (p *Port) take(conn *net.TCPConn, from *net.TCPListener) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -220,7 +218,7 @@ func Reset(conn *net.TCPConn) {
 	conn.Close()
 }
 
-// owned is a connection that leaves the port's care when it is closed.
+// owned is a connection that leaves the port's ownership when it is closed.
 type owned struct {
 	*net.TCPConn
 	port *Port
@@ -232,8 +230,8 @@ func (c *owned) Close() error {
 	return c.TCPConn.Close()
 }
 
-// relisten opens a port again. Where the number could not be held, somebody
-// else may have it for a moment as the source port of a connection.
+// relisten opens a port again. If the number could not be held, it may be in use for a moment
+// as the source port of another connection.
 func relisten(addr *net.TCPAddr) (ln *net.TCPListener, err error) {
 	for pause := time.Millisecond; pause < 2*time.Second; pause *= 2 {
 		if ln, err = net.ListenTCP("tcp", addr); err == nil {

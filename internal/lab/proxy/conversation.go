@@ -16,11 +16,11 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/port"
 )
 
-// defaultCoalesce is how long reply 00 waits for payload under that fault.
+// defaultCoalesce is how long reply 00 waits for payload with that fault.
 const defaultCoalesce = 100 * time.Millisecond
 
-// errGone ends a conversation whose client has left.
-var errGone = errors.New("the client has left")
+// errGone ends a conversation whose client has disconnected.
+var errGone = errors.New("the client has disconnected")
 
 // A conversation is the handshake with one client.
 type conversation struct {
@@ -34,7 +34,7 @@ type conversation struct {
 
 	slow, trickle     bool
 	slowBy, trickleBy faults.Fault
-	refuseAtConnect   bool // the token was refused, the reply says so
+	refuseAtConnect   bool // the token was refused, and the reply to CONNECT reports it
 	expires           time.Time
 }
 
@@ -51,18 +51,17 @@ func (c *conversation) take(kind faults.Kind) (faults.Fault, bool) {
 	return c.proxy.opts.Faults.Take(kind, c.where)
 }
 
-// run goes through the handshake. It returns the link and the last message to
-// send before the relay begins, or nil if there is nothing to relay; then the
-// connection can be closed. The result is recorded before the client can know
-// it.
+// run performs the handshake. It returns the link and the last message to send before the relay
+// begins, or nil if there is nothing to relay; the connection can then be closed. The result is
+// recorded before the client can know it.
 func (c *conversation) run(ctx context.Context) (*connector.Link, []byte) {
 	link, last, err := c.handshake(ctx)
 	c.failed(err)
 	return link, last
 }
 
-// failed records what an error ends: nothing if a result stands already, but a
-// violation always.
+// failed records the result of an error, unless there is a result already; it always records a
+// violation.
 func (c *conversation) failed(err error) {
 	v, broken := errors.AsType[*violation](err)
 	switch {
@@ -83,7 +82,7 @@ func (c *conversation) finish(result, reason string) {
 	c.proxy.log.add(c.record)
 }
 
-// handshake is the way from the greeting to the reply.
+// handshake performs the steps from the greeting to the reply.
 func (c *conversation) handshake(ctx context.Context) (*connector.Link, []byte, error) {
 	if done, err := c.greeting(ctx); done || err != nil {
 		return nil, nil, err
@@ -94,7 +93,7 @@ func (c *conversation) handshake(ctx context.Context) (*connector.Link, []byte, 
 	return c.request(ctx)
 }
 
-// greeting reads the greeting and picks the method: 80 whenever it is offered.
+// greeting reads the greeting and selects the method: 80 whenever it is offered.
 func (c *conversation) greeting(ctx context.Context) (done bool, err error) {
 	if c.silent(faults.ModeAccept) {
 		return true, nil
@@ -122,7 +121,7 @@ func (c *conversation) greeting(ctx context.Context) (done bool, err error) {
 	return true, c.send(ctx, []byte{versionSocks, methodNone})
 }
 
-// methods returns those that are taken, the best first.
+// methods returns the accepted methods, the preferred one first.
 func (p *Proxy) methods() []byte {
 	switch {
 	case p.opts.Trusted == "":
@@ -145,13 +144,13 @@ func (c *conversation) trust(ctx context.Context) (done bool, err error) {
 		return true, err
 	}
 	if user != c.proxy.opts.User || password != c.proxy.opts.Password {
-		c.finish(AuthStatus, "another user or password")
+		c.finish(AuthStatus, "wrong user or password")
 		return true, c.send(ctx, []byte{versionAuth, 1})
 	}
 	return false, c.send(ctx, []byte{versionAuth, 0})
 }
 
-// authentication reads the token and says what it is worth.
+// authentication reads the token and checks it.
 func (c *conversation) authentication(ctx context.Context) (done bool, err error) {
 	if c.method != methodJWT {
 		return c.trust(ctx)
@@ -190,8 +189,7 @@ func (c *conversation) authentication(ctx context.Context) (done bool, err error
 	return true, c.send(ctx, []byte{versionAuth, status})
 }
 
-// judge returns why a token is refused ("": it is not) and the fault that says
-// how.
+// judge returns why a token is refused ("": it is accepted) and the fault that determines how.
 func (c *conversation) judge(token string) (reason string, by faults.Fault) {
 	tenant, expires, bad := c.proxy.opts.Verifier.Verify(token, time.Now())
 	c.record.Tenant, c.expires = tenant, expires
@@ -200,7 +198,7 @@ func (c *conversation) judge(token string) (reason string, by faults.Fault) {
 		by, _ = c.take(faults.BadToken)
 	}
 	if f, ok := c.take(faults.AuthRefused); ok && reason == "" {
-		reason, by = "a fault refuses every token", f
+		reason, by = "refused by a fault", f
 	}
 	if f, ok := c.proxy.opts.Faults.Active(faults.TokenLimit, c.where); ok && reason == "" && int64(len(token)) > f.Bytes {
 		if f, ok = c.take(faults.TokenLimit); ok {
@@ -210,7 +208,7 @@ func (c *conversation) judge(token string) (reason string, by faults.Fault) {
 	return reason, by
 }
 
-// request reads what the client wants and connects it.
+// request reads the request and connects to its destination.
 func (c *conversation) request(ctx context.Context) (*connector.Link, []byte, error) {
 	c.deadline()
 	q, err := c.in.readRequest()
@@ -231,13 +229,13 @@ func (c *conversation) request(ctx context.Context) (*connector.Link, []byte, er
 		return nil, nil, c.refuse(ctx, replyAddressUnsupported, "")
 	}
 	if f, ok := c.take(faults.ConnectReply); ok {
-		return nil, nil, c.refuse(ctx, byte(f.Reply), "a fault says so")
+		return nil, nil, c.refuse(ctx, byte(f.Reply), "by a fault")
 	}
 	return c.connect(ctx, q)
 }
 
-// connect asks the Cloud Connector. A client that sends before it has the reply
-// breaks the protocol, one that leaves ends the attempt.
+// connect calls the Cloud Connector. A client that sends before it has the reply violates the
+// protocol; one that disconnects ends the attempt.
 func (c *conversation) connect(ctx context.Context, q request) (*connector.Link, []byte, error) {
 	var link *connector.Link
 	var first []byte
@@ -270,7 +268,7 @@ func (c *conversation) connect(ctx context.Context, q request) (*connector.Link,
 	return link, append(c.reply(replySuccess), first...), nil
 }
 
-// replyCode returns what SAP answers for an error of the Cloud Connector.
+// replyCode returns SAP's reply for an error of the Cloud Connector.
 func replyCode(err error) byte {
 	switch {
 	case errors.Is(err, connector.ErrAway):
@@ -311,20 +309,20 @@ func (c *conversation) reply(code byte) []byte {
 	return binary.BigEndian.AppendUint16(message, 0)
 }
 
-// deadline gives the client time for its next message.
+// deadline sets the deadline of the client's next message.
 func (c *conversation) deadline() {
 	c.conn.SetDeadline(time.Now().Add(c.proxy.opts.StepTimeout))
 }
 
-// silent answers nothing any more if a fault says so, until the client leaves.
-// Removing the fault does not help this connection.
+// silent waits until the client disconnects if a fault requires that no more answers are sent.
+// Removing the fault does not affect this connection.
 func (c *conversation) silent(step string) bool {
 	f, ok := c.proxy.opts.Faults.Active(faults.ProxySilent, c.where)
 	if !ok || f.Mode != step {
 		return false
 	}
 	if _, ok = c.take(faults.ProxySilent); !ok {
-		return false // another connection was the last to count
+		return false // another connection was the last one to count
 	}
 	c.finish(Silent, step)
 	c.conn.SetDeadline(time.Time{})
@@ -332,7 +330,7 @@ func (c *conversation) silent(step string) bool {
 	return true
 }
 
-// send sends a message, slowly where a fault says so.
+// send sends a message, slowly if a fault requires it.
 func (c *conversation) send(ctx context.Context, message []byte) error {
 	if c.slow {
 		if err := c.watched(ctx, c.wait); err != nil {
@@ -352,13 +350,13 @@ func (c *conversation) send(ctx context.Context, message []byte) error {
 	return nil
 }
 
-// wait waits as long as handshake_slow says.
+// wait waits as long as handshake_slow requires.
 func (c *conversation) wait(ctx context.Context) {
 	if c.slowBy.Delay > 0 {
 		pause(ctx, time.Duration(c.slowBy.Delay))
 		return
 	}
-	_ = c.proxy.opts.Faults.Gone(ctx, c.slowBy.ID) // the end of ctx shows elsewhere
+	_ = c.proxy.opts.Faults.Gone(ctx, c.slowBy.ID) // the caller notices the end of ctx
 }
 
 // pause returns after d or when ctx ends.
@@ -374,9 +372,8 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// watched does some work while nothing may come from the client. If something
-// does, or the client leaves, the work's context is cancelled and the error says
-// which it was.
+// watched runs a function during which the client must not send. If it sends or disconnects,
+// the function's context is cancelled, and the error tells which of both.
 func (c *conversation) watched(ctx context.Context, work func(context.Context)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -390,7 +387,7 @@ func (c *conversation) watched(ctx context.Context, work func(context.Context)) 
 	return err
 }
 
-// watch is the goroutine that reads while nothing may come.
+// watch is the goroutine that reads while the client must not send.
 func (c *conversation) watch(cancel context.CancelFunc, seen chan<- error) {
 	n, err := c.conn.Read(make([]byte, 1))
 	switch {

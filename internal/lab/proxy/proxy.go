@@ -1,27 +1,26 @@
-// Package proxy stands in for SAP BTP's connectivity proxy: SOCKS5 (RFC 1928)
-// with the vendor's authentication method 0x80, which carries a JWT and the
-// Location ID of a Cloud Connector.
+// Package proxy simulates SAP BTP's connectivity proxy: SOCKS5 (RFC 1928) with the vendor's
+// authentication method 0x80, which carries a JWT and the Location ID of a Cloud Connector.
 //
 //	p, err := proxy.Start(proxy.Options{
 //		Network:  registry,                                   // the Cloud Connectors
-//		Verifier: proxy.Verifier{Key: tokens.Key(), ...},     // what a good token is
+//		Verifier: proxy.Verifier{Key: tokens.Key(), ...},     // which tokens are valid
 //	})
 //	defer p.Close()
 //
-// It is stricter than the real one can be known to be. Each message must be
-// exactly as documented and must not be sent before the one before it was
-// answered; whatever deviates ends the connection and is recorded as a
-// violation ([Proxy.Violations]), so that a test can fail on it. The parser is
-// written from the documentation and shares nothing with the tunnel's own.
+// It is as strict as the documentation allows, perhaps stricter than the real proxy. Each
+// message must be exactly as documented and must not be sent before the previous one was
+// answered; any deviation ends the connection and is recorded as a violation
+// ([Proxy.Violations]), on which a test can fail. The parser is written from the documentation
+// and shares nothing with the tunnel's own.
 //
-// What the documentation leaves open is a fault to switch on (package faults):
-// a bad token can be answered by an authentication status, by reply 05, by
-// closing or by resetting the connection; replies can end after the code, carry
-// addresses of any type, leave byte by byte or together with the payload.
+// What the documentation leaves open can be switched by a fault (package faults): an invalid
+// token can be answered by an authentication status, by reply 05, by closing or by resetting
+// the connection; replies can end after the code, carry addresses of any type, and be sent byte
+// by byte or together with the payload.
 //
-// Every connection leaves a [Connect] in a bounded list and a count by result.
-// Only CONNECT exists, over IPv4 addresses and domain names; no UDP. In trusted mode
-// (Kyma) clients need no token.
+// Every connection is recorded as a [Connect] in a bounded list and counted by its result. Only
+// CONNECT is supported, for IPv4 addresses and domain names; no UDP. In trusted mode (Kyma)
+// clients need no token.
 //
 // Facts: SAP-docs/btp-connectivity, "using the TCP protocol for cloud
 // applications".
@@ -45,16 +44,16 @@ type Network interface {
 	Connect(ctx context.Context, to connector.Target) (*connector.Link, error)
 }
 
-// Options say what the proxy is.
+// Options describe the proxy.
 type Options struct {
 	Listen   string   // host:port, default 127.0.0.1:0
 	Network  Network  // required
 	Verifier Verifier // required
-	// Trusted is the tenant of everybody in trusted mode, where methods 00 and 02 (user
-	// and password below) are taken and 80 is not; "": the other way round.
+	// Trusted is the tenant of all clients in trusted mode, where methods 00 and 02 (user and
+	// password below) are accepted and 80 is not; "": only 80 is accepted.
 	Trusted        string
 	User, Password string
-	// StepTimeout bounds the wait for each message of a handshake, default 30 s.
+	// StepTimeout limits the wait for each message of a handshake, default 30 s.
 	StepTimeout time.Duration
 	Faults      *faults.Set  // may be nil
 	Logger      *slog.Logger // nil: silent
@@ -72,7 +71,7 @@ type Proxy struct {
 // Start starts a proxy.
 func Start(opts Options) (*Proxy, error) {
 	if opts.Network == nil || opts.Verifier.Key == nil {
-		return nil, errors.New("a proxy needs a network and a key that verifies tokens")
+		return nil, errors.New("a proxy requires a network and a key that verifies tokens")
 	}
 	if opts.Listen == "" {
 		opts.Listen = "127.0.0.1:0"
@@ -97,7 +96,7 @@ func Start(opts Options) (*Proxy, error) {
 	return p, nil
 }
 
-// accept is the goroutine that takes connections.
+// accept is the goroutine that accepts connections.
 func (p *Proxy) accept(ctx context.Context) {
 	defer p.workers.Done()
 	for {
@@ -133,11 +132,11 @@ func (p *Proxy) serve(ctx context.Context, conn *net.TCPConn) {
 	link.Relay(conn)
 }
 
-// followFaults shuts or opens the port as the faults say.
+// followFaults closes or opens the port according to the faults.
 func (p *Proxy) followFaults() {
 	_, down := p.opts.Faults.Active(faults.ProxyDown, faults.Where{})
 	if err := p.port.SetDown(down); err != nil {
-		p.opts.Logger.Error("proxy cannot come back", "error", err)
+		p.opts.Logger.Error("proxy cannot restart", "error", err)
 	}
 }
 
@@ -147,8 +146,7 @@ func (p *Proxy) Addr() *net.TCPAddr { return p.port.Addr().(*net.TCPAddr) }
 // Open returns the number of open connections, relayed or not.
 func (p *Proxy) Open() int { return p.port.Open() }
 
-// Close stops the proxy, resets its connections and waits for everything it
-// started.
+// Close stops the proxy, resets its connections and waits for all its goroutines.
 func (p *Proxy) Close() error {
 	p.stop()
 	err := p.port.Close()

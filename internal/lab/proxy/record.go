@@ -17,32 +17,32 @@ const (
 	AuthStatus    = "auth_status"    // authentication status other than 0
 	AuthEOF       = "auth_eof"       // closed after the authentication
 	AuthReset     = "auth_rst"       // reset after the authentication
-	Violation     = "violation"      // the client broke the protocol
-	ClientGone    = "client_gone"    // the client left before the end of the handshake
-	Silent        = "silent"         // a fault: not answered
+	Violation     = "violation"      // the client violated the protocol
+	ClientGone    = "client_gone"    // the client disconnected before the end of the handshake
+	Silent        = "silent"         // a fault: no answer
 	Rubbish       = "rubbish"        // a fault: answered with HTTP
 )
 
 // Reply returns the result for a reply code.
 func Reply(code byte) string { return fmt.Sprintf("reply_%02x", code) }
 
-// maxRecords is how many connections and violations are remembered, the newest.
+// maxRecords limits the connections and violations that are remembered; the newest are kept.
 const maxRecords = 1000
 
-// A Connect is what became of one connection.
+// A Connect is the result of one connection.
 type Connect struct {
 	At         time.Time     `json:"at"`
-	Took       time.Duration `json:"took"` // nanoseconds until the result stood
+	Took       time.Duration `json:"took"` // nanoseconds until the result
 	Result     string        `json:"result"`
 	Reason     string        `json:"reason,omitempty"` // of a refusal or violation
 	Tenant     string        `json:"tenant,omitempty"`
 	LocationID string        `json:"location_id"`
 	Target     string        `json:"target,omitempty"`   // virtual "host:port"
 	Domain     bool          `json:"domain,omitempty"`   // sent as a domain name (ATYP 03)
-	Internal   string        `json:"internal,omitempty"` // where it was connected to
+	Internal   string        `json:"internal,omitempty"` // the address to which it was connected
 }
 
-// recorder keeps connects and counts. Its zero value is ready.
+// recorder keeps connects and counts. The zero value is ready to use.
 type recorder struct {
 	mu         sync.Mutex
 	connects   []Connect
@@ -69,7 +69,7 @@ func (r *recorder) add(c Connect) {
 	}
 }
 
-// bounded drops the oldest half of a list that has become twice too long.
+// bounded drops the oldest half of a list that has reached twice its limit.
 func bounded[T any](list []T) []T {
 	if len(list) < 2*maxRecords {
 		return list

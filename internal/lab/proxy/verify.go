@@ -11,9 +11,8 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// A Verifier says what a good token is. SAP documents for the proxy that
-// customers run themselves: issuer, signature, expiry, and the client id in a
-// list of allowed ones.
+// A Verifier checks tokens. For the proxy that customers run themselves SAP documents checks of
+// the issuer, the signature, the expiry, and of the client id against a list.
 type Verifier struct {
 	Key       *rsa.PublicKey        // verifies the RS256 signature; required
 	Issuers   []string              // the iss claim; empty: any
@@ -22,8 +21,8 @@ type Verifier struct {
 	Revoked   func(jti string) bool // nil: no token is revoked
 }
 
-// Verify returns the tenant of a good token and when it expires, or why it is not
-// good. The error never contains a part of the token.
+// Verify returns the tenant of a valid token and when it expires, or why it is not valid. The
+// error never contains a part of the token.
 func (v Verifier) Verify(token string, now time.Time) (tenant string, expires time.Time, err error) {
 	c, err := v.claims(token)
 	if err != nil {
@@ -49,14 +48,14 @@ func (v Verifier) Verify(token string, now time.Time) (tenant string, expires ti
 	return c.Zone, c.Expiry.Time(), nil
 }
 
-// claims are what is looked at of a token.
+// claims are the claims that are checked.
 type claims struct {
 	jwt.Claims
 	ClientID string `json:"client_id"`
 	Zone     string `json:"zid"`
 }
 
-// claims returns what a token with a good signature says.
+// claims returns the claims of a token with a valid signature.
 func (v Verifier) claims(token string) (c claims, err error) {
 	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {

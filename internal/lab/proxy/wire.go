@@ -45,18 +45,18 @@ const (
 	replySuccess            = 0x00
 	replyFailure            = 0x01
 	replyForbidden          = 0x02 // no access-control entry
-	replyNetworkUnreachable = 0x03 // Cloud Connector away or Location ID unknown
+	replyNetworkUnreachable = 0x03 // Cloud Connector not connected, or Location ID unknown
 	replyHostUnreachable    = 0x04 // backend down
 	replyConnectionRefused  = 0x05 // authentication failed
 	replyCommandUnsupported = 0x07
 	replyAddressUnsupported = 0x08
 )
 
-// maxToken bounds the length of a JWT. SAP documents no bound; a client of SAP's
-// own (node-hdb) stops at this one.
+// maxToken limits the length of a JWT. SAP documents no limit; this is the one of a client by
+// SAP (node-hdb).
 const maxToken = 512 << 10
 
-// A violation is a message that is not as documented.
+// A violation is a message that differs from the documentation.
 type violation struct{ text string }
 
 // Error returns what is wrong with the message.
@@ -67,17 +67,17 @@ func violated(format string, args ...any) error {
 	return &violation{fmt.Sprintf(format, args...)}
 }
 
-// A reader reads messages. It asks for more than a message needs: bytes beyond
-// its end were sent too early.
+// A reader reads messages. It requests more bytes than a message needs: bytes beyond its end
+// were sent too early.
 type reader struct {
 	src io.Reader
-	buf []byte // read and not taken
+	buf []byte // read, but not taken yet
 }
 
 // take returns the next n bytes.
 func (r *reader) take(n int) ([]byte, error) {
 	for len(r.buf) < n {
-		// Grows with what arrives, not with what a length field says.
+		// The buffer grows with the bytes that arrive, not with a length field.
 		chunk := make([]byte, min(n-len(r.buf), 16<<10)+64)
 		got, err := r.src.Read(chunk)
 		r.buf = append(r.buf, chunk[:got]...)
@@ -93,8 +93,8 @@ func (r *reader) take(n int) ([]byte, error) {
 	return b, nil
 }
 
-// end checks that nothing follows a message that has not been answered yet. It
-// does not wait: bytes that come later are found at the next message.
+// end checks that no bytes follow a message that has not been answered yet. It does not wait:
+// bytes that arrive later are found at the next message.
 func (r *reader) end(message string) error {
 	if len(r.buf) > 0 {
 		return violated("%d bytes follow the %s before it was answered", len(r.buf), message)
@@ -145,7 +145,7 @@ func (r *reader) readPassword() (user, password string, err error) {
 	return user, string(b), r.end("authentication")
 }
 
-// An authentication is what the client says of itself.
+// An authentication has the credentials that the client sends.
 type authentication struct {
 	token    string
 	location string // decoded
@@ -190,7 +190,7 @@ func (r *reader) readAuthentication() (a authentication, err error) {
 	return a, r.end("authentication")
 }
 
-// A request is what the client wants.
+// A request is the client's CONNECT request.
 type request struct {
 	command byte
 	atyp    byte

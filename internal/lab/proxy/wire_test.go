@@ -23,7 +23,7 @@ func TestGreetingsOfPublishedClients(t *testing.T) {
 	}
 }
 
-// TestGolden checks the messages against bytes that stand in the facts.
+// TestGolden compares the messages with the bytes in the documentation.
 func TestGolden(t *testing.T) {
 	for _, tt := range []struct {
 		message  string

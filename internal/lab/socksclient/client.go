@@ -1,11 +1,11 @@
-// Package socksclient is a client of the connectivity proxy for tests and
-// measurements: what the tunnel does, without the tunnel.
+// Package socksclient is a client of the connectivity proxy for tests and measurements without
+// the tunnel.
 //
 //	conn, err := socksclient.Dial(ctx, socksclient.Target{Proxy: addr, Token: jwt, Host: "kafka-1.onprem.invalid", Port: 9092})
 //
-// It goes step by step, reads exactly what the protocol has and keeps nothing.
-// It is written apart from internal/socks on purpose, so that the two can be
-// compared. The product's data path does not use it.
+// It performs the handshake step by step and reads no byte too many. It is deliberately
+// independent of internal/socks, so that the two can be compared. The tunnel itself does not
+// use it.
 package socksclient
 
 import (
@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// A Target says what to reach and how.
+// A Target is the destination of a connection and the credentials for it.
 type Target struct {
 	Proxy      string // host:port
 	Token      string
@@ -30,7 +30,7 @@ type Target struct {
 	Domain     bool   // send a dotted quad as a domain name
 }
 
-// A Refused error says at which step the proxy said no, and how.
+// A Refused error is a refusal of the proxy at one step.
 type Refused struct {
 	Step string // "method", "authentication", "connect"
 	Code byte
@@ -39,7 +39,7 @@ type Refused struct {
 // Error returns step and code.
 func (r *Refused) Error() string { return fmt.Sprintf("%s refused: %#02x", r.Step, r.Code) }
 
-// Dial opens a connection through the proxy. ctx bounds the handshake.
+// Dial opens a connection through the proxy. ctx limits the handshake.
 func Dial(ctx context.Context, t Target) (*net.TCPConn, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", t.Proxy)
 	if err != nil {
@@ -58,7 +58,7 @@ func Dial(ctx context.Context, t Target) (*net.TCPConn, error) {
 	return tcp, nil
 }
 
-// handshake goes through the steps on an open connection.
+// handshake performs the steps on an open connection.
 func handshake(conn net.Conn, t Target) error {
 	greeting := t.Greeting
 	if greeting == nil {
@@ -76,7 +76,7 @@ func handshake(conn net.Conn, t Target) error {
 	return skipAddress(conn)
 }
 
-// step sends a message and reads the two bytes that answer it.
+// step sends a message and reads the two bytes of the response.
 func step(conn net.Conn, name string, message []byte, version, good byte) error {
 	if _, err := conn.Write(message); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
@@ -86,7 +86,7 @@ func step(conn net.Conn, name string, message []byte, version, good byte) error 
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	if answer[0] != version {
-		return fmt.Errorf("%s: answer begins with %#02x", name, answer[0])
+		return fmt.Errorf("%s: response begins with %#02x", name, answer[0])
 	}
 	if answer[1] != good {
 		return &Refused{name, answer[1]}
@@ -94,7 +94,7 @@ func step(conn net.Conn, name string, message []byte, version, good byte) error 
 	return nil
 }
 
-// Authentication returns the message that carries token and Location ID.
+// Authentication returns the message with token and Location ID.
 func Authentication(token, locationID string) []byte {
 	b := binary.BigEndian.AppendUint32([]byte{1}, uint32(len(token)))
 	b = append(b, token...)

@@ -93,7 +93,7 @@ func TestDialIsCancelled(t *testing.T) {
 		_, err := Dial(ctx, Target{Proxy: ln.Addr().String(), Host: "h"})
 		result <- err
 	}()
-	conn, err := ln.Accept() // and says nothing
+	conn, err := ln.Accept() // and does not answer
 	if err != nil {
 		t.Fatal(err)
 	}

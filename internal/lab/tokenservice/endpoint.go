@@ -14,14 +14,14 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/lab/faults"
 )
 
-// maxForm bounds the body of a token request.
+// maxForm limits the body of a token request.
 const maxForm = 64 << 10
 
-// hugeToken is the size of a token under the fault token_huge.
+// hugeToken is the default size of a token with the fault token_huge.
 const hugeToken = 200 << 10
 
-// Handler returns the routes, for tests with a clock of their own too. Everything else, the base URL too, is 404, as it
-// is with XSUAA.
+// Handler returns the routes, also for tests with a fake clock. All other paths, including the
+// base URL, are 404, like at XSUAA.
 func (s *Service) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/oauth/token", func(w http.ResponseWriter, r *http.Request) { s.serveToken(w, r, s.authorise) })
@@ -34,7 +34,7 @@ func (s *Service) Handler() http.Handler {
 	return mux
 }
 
-// A check says what token is due for a request. status is 0 if one is.
+// A check decides which token a request gets. status is 0 if it gets one.
 type check func(w http.ResponseWriter, r *http.Request) (m Mint, status int, code, text string)
 
 // serveToken is POST /oauth/token and /oauth2/token.
@@ -43,7 +43,7 @@ func (s *Service) serveToken(w http.ResponseWriter, r *http.Request, authorise c
 	if !s.wait(r.Context()) {
 		return
 	}
-	if s.misbehave(w) {
+	if s.applyFault(w) {
 		return
 	}
 	if s.limiter != nil && !s.limiter.Allow() {
@@ -59,7 +59,7 @@ func (s *Service) serveToken(w http.ResponseWriter, r *http.Request, authorise c
 	s.grant(w, m)
 }
 
-// begin counts a request and returns the function to call at its end.
+// begin counts a request and returns a function to call at its end.
 func (s *Service) begin() (end func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,8 +73,8 @@ func (s *Service) begin() (end func()) {
 	}
 }
 
-// wait holds a request as long as the faults say. It reports whether there is
-// still anybody to answer.
+// wait holds a request as long as the faults require. It reports whether the client is still
+// connected.
 func (s *Service) wait(ctx context.Context) bool {
 	f, slow := s.opts.Faults.Take(faults.TokenSlow, faults.Where{})
 	if !slow {
@@ -83,8 +83,8 @@ func (s *Service) wait(ctx context.Context) bool {
 	return s.opts.Faults.Hold(ctx, f)
 }
 
-// misbehave answers instead of the service where a fault says so.
-func (s *Service) misbehave(w http.ResponseWriter) bool {
+// applyFault answers instead of the service if a fault requires it.
+func (s *Service) applyFault(w http.ResponseWriter) bool {
 	if f, ok := s.opts.Faults.Take(faults.TokenStatus, faults.Where{}); ok {
 		if f.RetryAfter != "" {
 			w.Header().Set("Retry-After", f.RetryAfter)
@@ -110,7 +110,7 @@ func (s *Service) misbehave(w http.ResponseWriter) bool {
 	return false
 }
 
-// statusCode returns the OAuth error that goes with an HTTP status.
+// statusCode returns the OAuth error for an HTTP status.
 func statusCode(status int) string {
 	switch {
 	case status == http.StatusUnauthorized:
@@ -172,7 +172,7 @@ func badCredentials(w http.ResponseWriter) string {
 	return "Bad credentials"
 }
 
-// form reads the form of a request.
+// form parses the form of a request.
 func (s *Service) form(w http.ResponseWriter, r *http.Request) (status int, code, text string) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
@@ -199,8 +199,8 @@ func grantType(r *http.Request) (status int, code, text string) {
 	}
 }
 
-// known returns the client of a request, if it is one: by its secret or, on the port for
-// that, by its certificate, which has been verified.
+// known returns the client of a request, if it is known: by its secret or, on the port for
+// certificates, by its verified certificate.
 func (s *Service) known(r *http.Request) (string, bool) {
 	id, secret := credentials(r)
 	want, known := s.opts.Clients[id]
@@ -213,9 +213,8 @@ func (s *Service) known(r *http.Request) (string, bool) {
 	return id, known && subtle.ConstantTimeCompare([]byte(secret), []byte(want)) == 1
 }
 
-// credentials returns client id and secret from the form or from HTTP Basic,
-// where they are form-encoded (RFC 6749 section 2.3.1), which some clients
-// forget.
+// credentials returns client id and secret from the form or from HTTP Basic, where they are
+// form-encoded (RFC 6749 section 2.3.1), which some clients omit.
 func credentials(r *http.Request) (id, secret string) {
 	id, secret, ok := r.BasicAuth()
 	if !ok {
@@ -230,7 +229,7 @@ func credentials(r *http.Request) (id, secret string) {
 	return id, secret
 }
 
-// answer is the body of a granted request.
+// answer is the body of a successful response.
 type answer struct {
 	AccessToken string `json:"access_token"`
 	TokenType   string `json:"token_type"`
@@ -274,14 +273,14 @@ func (s *Service) refuse(w http.ResponseWriter, status int, code, text string) {
 	writeJSON(w, status, map[string]string{"error": code, "error_description": text})
 }
 
-// count counts an answer.
+// count counts a response.
 func (s *Service) count(status int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stats.ByStatus[status]++
 }
 
-// writeJSON writes a JSON answer that nobody stores.
+// writeJSON writes a JSON response that must not be cached.
 func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json;charset=UTF-8")
 	w.Header().Set("Cache-Control", "no-store")

@@ -12,7 +12,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// keyID names the only signing key, as XSUAA names its own.
+// keyID is the id of the only signing key, like XSUAA's.
 const keyID = "default-jwt-key-lab"
 
 // claims are the claims of a token that XSUAA issues for client_credentials.
@@ -33,24 +33,23 @@ type claims struct {
 	Filler    string           `json:"filler,omitempty"`
 }
 
-// A Mint says what a token made by hand carries. Empty fields take the
-// service's own values.
+// A Mint describes a token to be issued directly. Empty fields have the service's own values.
 type Mint struct {
 	Tenant   string
 	ClientID string
 	Issuer   string
-	Life     time.Duration // negative: expired already
-	Bytes    int           // at least this long
+	Life     time.Duration // negative: already expired
+	Bytes    int           // minimum length
 }
 
-// Issue makes a token outside of the endpoint, for tests. It is remembered and
-// can be revoked like the others.
+// Issue issues a token without the endpoint, for tests. It is remembered and can be revoked
+// like the others.
 func (s *Service) Issue(m Mint) (string, error) {
 	token, _, err := s.issue(m, time.Now())
 	return token, err
 }
 
-// issue makes and remembers a token, and returns it with its jti.
+// issue issues and remembers a token, and returns it with its jti.
 func (s *Service) issue(m Mint, now time.Time) (token, jti string, err error) {
 	if m.Tenant == "" {
 		m.Tenant = s.opts.Tenant
@@ -71,7 +70,7 @@ func (s *Service) issue(m Mint, now time.Time) (token, jti string, err error) {
 		Audience: []string{m.ClientID, "uaa"}, Scope: []string{"uaa.resource"},
 		ID:       jti,
 		IssuedAt: jwt.NewNumericDate(now),
-		// Rounded up: a token lives at least as long as it says.
+		// Rounded up: a token is valid at least as long as requested.
 		Expiry:    jwt.NewNumericDate(now.Add(m.Life + time.Second - 1)),
 		Extension: map[string]any{"enhancer": "XSUAA", "zdn": s.opts.Subdomain},
 	}
@@ -116,11 +115,11 @@ func (s *signer) sign(c claims) (string, error) {
 	return token, nil
 }
 
-// VerificationKey returns the public key as PEM, as bindings carry it.
+// VerificationKey returns the public key as PEM, the format of bindings.
 func (s *Service) VerificationKey() string {
 	der, err := x509.MarshalPKIXPublicKey(s.Key())
 	if err != nil {
-		return "" // an RSA key can always be marshalled
+		return "" // never: an RSA key can always be marshalled
 	}
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }

@@ -1,22 +1,20 @@
-// Package tokenservice stands in for the OAuth token service (XSUAA) of an SAP
-// BTP subaccount.
+// Package tokenservice simulates the OAuth token service (XSUAA) of an SAP BTP subaccount.
 //
-// It answers POST /oauth/token for the grant client_credentials, with the
-// client's id and secret as form parameters or as HTTP Basic, and issues JWTs
-// signed with RS256 that carry the claims of the real ones: iss, sub, client_id,
-// cid, azp, zid, aud, scope, jti, iat, exp. GET /token_keys gives the public key.
+// It answers POST /oauth/token for the grant client_credentials, with the client's id and
+// secret as form parameters or as HTTP Basic, and issues JWTs signed with RS256 with the claims
+// of XSUAA: iss, sub, client_id, cid, azp, zid, aud, scope, jti, iat, exp. GET /token_keys
+// returns the public key.
 //
 //	s, err := tokenservice.Start(tokenservice.Options{ClientID: id, ClientSecret: secret})
 //	defer s.Close()
 //	// s.URL() is the token_service_url of a binding
 //
-// It also answers POST /oauth2/token, as the Identity Authentication service (IAS) does
-// at an address of its own: for another client, which has to name a resource.
+// It also answers POST /oauth2/token, like the Identity Authentication service (IAS) at an
+// address of its own: for another client, which must name a resource.
 //
-// What goes wrong comes from a [faults.Set] (kinds token_*, certificate_refused,
-// tenant_refused, resource_refused). It knows secrets and X-Zid tenants, but no users.
-// It speaks plain HTTP on loopback; where certificates are taken, HTTPS on a port of its
-// own.
+// A [faults.Set] determines its failures (kinds token_*, certificate_refused, tenant_refused,
+// resource_refused). It supports secrets and X-Zid tenants, but no users. It serves HTTP on
+// loopback and, if certificates are used, HTTPS on a second port.
 //
 // Facts: SAP-docs/btp-connectivity, "consuming the connectivity service".
 package tokenservice
@@ -40,41 +38,41 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// DefaultLife is XSUAA's: twelve hours.
+// DefaultLife is XSUAA's default: twelve hours.
 const DefaultLife = 12 * time.Hour
 
-// maxIssued is how many issued tokens are remembered, the newest.
+// maxIssued limits the issued tokens that are remembered; the newest are kept.
 const maxIssued = 10000
 
-// Options say what the service is. The zero value works: everything that is
-// empty is made up.
+// Options describe the service. The zero value is ready to use: empty fields get default or
+// random values.
 type Options struct {
 	Listen       string   // host:port, default 127.0.0.1:0
 	ClientID     string   // default "sb-kafka-tunnel-lab"
 	ClientSecret string   // default random
 	Tenant       string   // tenant (zone) id of the subaccount, default random
 	Subdomain    string   // of the tenant, default "lab"
-	Subscribers  []string // further tenants that X-Zid may ask for
-	// Clients are further ones and their secrets, of other services. Their secrets do not
+	Subscribers  []string // further tenants that X-Zid may name
+	// Clients are further clients and their secrets, of other services. Their secrets do not
 	// change.
 	Clients map[string]string
-	// Identity is the client of IAS; its Resource "": there is no IAS.
+	// Identity is the client of IAS; without its Resource there is no IAS.
 	Identity Identity
-	// Authority opens a second port, which takes client certificates of this
-	// authority with the client id as common name, in place of the secret (RFC 8705),
-	// and takes no secret; nil: there is none.
+	// Authority opens a second port that accepts client certificates of this authority with the
+	// client id as common name instead of the secret (RFC 8705), and accepts no secret; nil: no
+	// such port.
 	Authority *authority.Authority
 	Life      time.Duration // of a token, whole seconds, default DefaultLife
 	Rate      float64       // token requests per second before 429; 0: no limit
-	Burst     int           // requests that may exceed Rate for a moment, at least 1
-	Faults    *faults.Set   // what goes wrong; may be nil
+	Burst     int           // requests that may exceed Rate briefly, at least 1
+	Faults    *faults.Set   // faults of the service; may be nil
 	Logger    *slog.Logger  // nil: silent
 }
 
-// An Identity is what IAS knows of an application.
+// An Identity is an application known to IAS.
 type Identity struct {
 	ClientID, Secret string
-	Resource         string // that it may have tokens for
+	Resource         string // resource of its tokens
 }
 
 // A Service is a running token service.
@@ -83,17 +81,17 @@ type Service struct {
 	key     *rsa.PrivateKey
 	signer  *signer
 	port    *port.Port
-	secure  *port.Port    // for certificates; nil: there is none
+	secure  *port.Port    // for certificates; nil: none
 	servers []*port.HTTP  // one for each port
 	limiter *rate.Limiter // nil: no limit
 
 	mu      sync.Mutex
-	secrets []string // all that ever were valid; the last one is
+	secrets []string // all that were ever valid; the last one is
 	issued  []string
 	revoked map[string]bool // by jti
 	jtis    []string        // of the issued tokens, for RevokeAll
 	stats   Stats
-	running int // handlers at work now
+	running int // handlers that are running
 }
 
 // Stats are the counters of a service.
@@ -101,7 +99,7 @@ type Stats struct {
 	Requests    int         `json:"requests"`      // on the token endpoint, granted or not
 	Granted     int         `json:"granted"`       // answered with a token
 	ByStatus    map[int]int `json:"by_status"`     // answers by HTTP status
-	MaxInFlight int         `json:"max_in_flight"` // most requests at one time
+	MaxInFlight int         `json:"max_in_flight"` // highest number of concurrent requests
 }
 
 // Start starts a service.
@@ -167,7 +165,7 @@ func (s *Service) listenTLS() (net.Listener, error) {
 	}), nil
 }
 
-// withDefaults fills in what is empty.
+// withDefaults fills in empty fields.
 func (o Options) withDefaults() Options {
 	set := func(p *string, value func() string) {
 		if *p == "" {
@@ -196,7 +194,7 @@ func NewID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// followFaults shuts or opens the port as the faults say.
+// followFaults closes or opens the port according to the faults.
 func (s *Service) followFaults() {
 	_, down := s.opts.Faults.Active(faults.TokenDown, faults.Where{})
 	for _, p := range []*port.Port{s.port, s.secure} {
@@ -204,12 +202,12 @@ func (s *Service) followFaults() {
 			continue
 		}
 		if err := p.SetDown(down); err != nil {
-			s.opts.Logger.Error("token service cannot come back", "error", err)
+			s.opts.Logger.Error("token service cannot restart", "error", err)
 		}
 	}
 }
 
-// Close stops the service and waits for everything it started.
+// Close stops the service and waits for all its goroutines.
 func (s *Service) Close() error {
 	var errs []error
 	for _, one := range s.servers {
@@ -221,10 +219,10 @@ func (s *Service) Close() error {
 // Addr returns the address as "host:port".
 func (s *Service) Addr() string { return s.port.String() }
 
-// URL returns the base URL, without a path, as bindings carry it.
+// URL returns the base URL without a path, the format of bindings.
 func (s *Service) URL() string { return "http://" + s.port.String() }
 
-// CertURL returns the base URL for certificates, "" without any.
+// CertURL returns the base URL for certificates, "" if there is none.
 func (s *Service) CertURL() string {
 	if s.secure == nil {
 		return ""
@@ -257,16 +255,15 @@ func (s *Service) Secret() string {
 	return s.secrets[len(s.secrets)-1]
 }
 
-// SetSecret changes the client secret, as a rotation does; the old one is
-// refused at once.
+// SetSecret changes the client secret, like a rotation; the old one is refused from then on.
 func (s *Service) SetSecret(secret string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.secrets = append(s.secrets, secret)
 }
 
-// Secrets returns what must not be seen anywhere: all client secrets and the
-// newest 10 000 tokens.
+// Secrets returns values that must not appear anywhere: all client secrets and the newest 10
+// 000 tokens.
 func (s *Service) Secrets() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

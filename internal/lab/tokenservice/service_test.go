@@ -374,7 +374,7 @@ func TestCertificates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := authority.New("somebody else")
+	other, err := authority.New("another authority")
 	if err != nil {
 		t.Fatal(err)
 	}

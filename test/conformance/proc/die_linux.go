@@ -6,11 +6,11 @@ import (
 	"syscall"
 )
 
-// terminate is the signal that asks a process to end.
+// terminate is the signal that requests the end of a process.
 var terminate os.Signal = syscall.SIGTERM
 
-// DieWithParent has the kernel kill the process when the test binary dies: a
-// test that runs into its deadline panics and runs no clean-up.
+// DieWithParent makes the kernel kill the process when the test binary dies: a test that
+// exceeds its deadline panics without clean-up.
 func DieWithParent(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }

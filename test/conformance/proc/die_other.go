@@ -9,8 +9,7 @@ import (
 	"syscall"
 )
 
-// terminate is the signal that asks a process to end; Windows knows only the
-// hard way.
+// terminate is the signal that requests the end of a process; Windows only supports killing.
 var terminate = func() os.Signal {
 	if runtime.GOOS == "windows" {
 		return os.Kill
@@ -18,6 +17,6 @@ var terminate = func() os.Signal {
 	return syscall.SIGTERM
 }()
 
-// DieWithParent does nothing here: only Linux ties a child to its parent. A
-// test binary that dies without clean-up leaves its processes behind.
+// DieWithParent does nothing: only Linux can tie a child to its parent. A test binary that dies
+// without clean-up leaves its processes running.
 func DieWithParent(*exec.Cmd) {}

@@ -5,13 +5,12 @@
 //	...
 //	code := p.Stop(10 * time.Second) // SIGTERM, then SIGKILL, always by id
 //
-// Both output streams of a process end in its log file, so that a failed test
-// can quote them ([Process.Tail]); a caller may have standard output for itself.
-// A process never outlives the test binary: on Linux the kernel kills it when
-// the test binary dies, however it dies.
+// Both output streams of a process go to its log file, and a failed test can quote them
+// ([Process.Tail]); a caller may redirect standard output. A process never outlives the test
+// binary: on Linux the kernel kills it when the test binary dies for any reason.
 //
-// The package does not restart anything and knows no timeouts of its own: the
-// caller's context bounds every wait.
+// The package restarts nothing and has no timeouts of its own: the caller's context limits
+// every wait.
 package proc
 
 import (
@@ -26,14 +25,14 @@ import (
 	"time"
 )
 
-// Options say what to start.
+// Options describe a process.
 type Options struct {
 	Name   string    // for messages
 	Args   []string  // program and arguments
 	Env    []string  // the whole environment; nil: the parent's
 	Dir    string    // working directory; empty: the parent's
-	Log    string    // file that takes standard error and, without Stdout, standard output too
-	Stdin  io.Reader // nil: the null device. An *os.File is handed over as it is
+	Log    string    // file for standard error and, without Stdout, for standard output
+	Stdin  io.Reader // nil: the null device. An *os.File is passed on directly
 	Stdout io.Writer // nil: the log file
 }
 
@@ -71,8 +70,8 @@ func Start(o Options) (*Process, error) {
 	return p, nil
 }
 
-// keep starts the process and waits for it on one operating system thread: the
-// kernel ties the death signal to the thread that forked, not to the process.
+// keep starts the process and waits for it on one operating system thread: the kernel ties the
+// death signal to the thread that forked, not to the process.
 func (p *Process) keep(out *os.File, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -108,15 +107,14 @@ func (p *Process) Running() bool {
 // Signal sends one signal to the process, by its id.
 func (p *Process) Signal(s os.Signal) error { return p.cmd.Process.Signal(s) }
 
-// ExitCode waits for the end of the process and returns its exit code; -1 if a
-// signal ended it.
+// ExitCode waits for the end of the process and returns its exit code; -1 if a signal ended it.
 func (p *Process) ExitCode() int {
 	<-p.done
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// Wait waits for the process to end well. A process that ends badly is an error
-// that quotes the end of its log; one that outlives ctx is killed.
+// Wait waits for the process to exit successfully. Otherwise it returns an error that quotes
+// the end of the log; it kills a process that outlives ctx.
 func (p *Process) Wait(ctx context.Context) error {
 	select {
 	case <-p.done:
@@ -131,8 +129,8 @@ func (p *Process) Wait(ctx context.Context) error {
 	return nil
 }
 
-// Stop asks the process to end, kills it if it still runs after grace, and
-// returns its exit code (-1 if a signal ended it). Stopping twice is harmless.
+// Stop requests the end of the process, kills it if it still runs after grace, and returns its
+// exit code (-1 if a signal ended it). Stopping twice is harmless.
 func (p *Process) Stop(grace time.Duration) int {
 	if p.Running() {
 		_ = p.cmd.Process.Signal(terminate)
@@ -147,7 +145,7 @@ func (p *Process) Stop(grace time.Duration) int {
 	return p.ExitCode()
 }
 
-// Kill ends the process without asking, as a machine that loses power would.
+// Kill ends the process immediately, like a power failure.
 func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.done

@@ -14,7 +14,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain lets the test binary play the processes that the tests start.
+// TestMain makes the test binary run as the processes that the tests start.
 func TestMain(m *testing.M) {
 	switch os.Getenv("PROC_TEST_ROLE") {
 	case "fail":
@@ -98,7 +98,7 @@ func TestWaitEndsWithContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := p.Wait(ctx); err == nil || !strings.Contains(err.Error(), "in time") {
-		t.Errorf("Wait = %v, want an error that says that it took too long", err)
+		t.Errorf("Wait = %v, want an error about the time", err)
 	}
 	if p.Running() {
 		t.Error("still running after Wait gave it up")

@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// archive returns a file with the classes that a broker loads, ready to map
-// into memory: it saves each start a third of its processor time. It is made by
-// one start of one broker and kept with the jars. Empty if it cannot be made:
+// archive returns a file with the classes that a broker loads, ready to be mapped into memory:
+// it saves each start a third of its processor time. One start of one broker creates it, and it
+// is kept with the jars. It is empty if it cannot be created: brokers also start without it.
 // brokers start without it too.
 func (c Classpath) archive(ctx context.Context) string {
 	dir, err := c.makeArchive(ctx)
@@ -69,9 +69,9 @@ func (c Classpath) makeArchive(ctx context.Context) (dir string, err error) {
 	})
 }
 
-// JavaWarm is Java for a main class that will run many times: with an archive of the
-// classes that it loads when it is run with the words of warm, which has to end well.
-// Without one, if that does not work.
+// JavaWarm is Java for a main class that runs many times: with an archive of the classes that
+// it loads when it is run with the arguments in warm, which must succeed. If that fails, there
+// is no archive.
 func (c Classpath) JavaWarm(ctx context.Context, main string, warm ...string) []string {
 	command := c.Java(main)
 	scratch, err := os.MkdirTemp("", "kafka-tunnel-archive-*")

@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// CacheDir is where downloads are kept between runs, outside of any checkout:
-// $KAFKA_TUNNEL_CACHE, or ~/.cache/kafka-tunnel.
+// CacheDir returns the directory for downloads, outside of any checkout: $KAFKA_TUNNEL_CACHE,
+// or ~/.cache/kafka-tunnel.
 func CacheDir() (string, error) {
 	if dir := os.Getenv("KAFKA_TUNNEL_CACHE"); dir != "" {
 		return filepath.Abs(dir)
@@ -26,10 +26,9 @@ func CacheDir() (string, error) {
 	return filepath.Join(home, ".cache", "kafka-tunnel"), nil
 }
 
-// Cached returns the directory cache/NAME-KEY, where KEY is made of the contents
-// of inputs. If it is not there, fill makes it: it gets an empty directory that
-// takes its place only if fill succeeds, so that an interrupted download is
-// never taken for a whole one.
+// Cached returns the directory cache/NAME-KEY, where KEY is derived from the contents of
+// inputs. If it does not exist, fill creates it: it receives an empty directory that is moved
+// to its place only if fill succeeds, so an interrupted download is never used.
 func Cached(name string, inputs []string, fill func(dir string) error) (string, error) {
 	cache, err := CacheDir()
 	if err != nil {
@@ -63,7 +62,7 @@ func Cached(name string, inputs []string, fill func(dir string) error) (string, 
 		return "", err
 	}
 	if err := os.Rename(tmp, dir); err != nil {
-		// Another run may have been faster: then its directory is as good as ours.
+		// Another run may have been faster: its directory is equivalent.
 		if _, statErr := os.Stat(dir); statErr == nil {
 			return dir, nil
 		}
@@ -72,7 +71,7 @@ func Cached(name string, inputs []string, fill func(dir string) error) (string, 
 	return dir, nil
 }
 
-// Jars fetches what the pom names, with Maven, and keeps it.
+// Jars downloads the artifacts of the pom with Maven, and keeps them.
 func Jars(ctx context.Context, pom string) (Classpath, error) {
 	dir, err := Cached("kafka", []string{pom}, func(dir string) error {
 		cmd := exec.CommandContext(ctx, "mvn", "-q", "-B", "-f", pom,
@@ -91,8 +90,8 @@ func Jars(ctx context.Context, pom string) (Classpath, error) {
 // A Classpath lists the jars of one version of Kafka.
 type Classpath string
 
-// classpathOf lists the jars by name. The order is fixed because an archive of
-// loaded classes works only with the class path that it was made with.
+// classpathOf lists the jars by name. The order is fixed because an archive of loaded classes
+// works only with the class path with which it was created.
 func classpathOf(dir string) (Classpath, error) {
 	jars, err := filepath.Glob(filepath.Join(dir, "*.jar"))
 	if err != nil || len(jars) == 0 {
@@ -102,7 +101,7 @@ func classpathOf(dir string) (Classpath, error) {
 	return Classpath(strings.Join(jars, string(os.PathListSeparator))), nil
 }
 
-// JavaFlags start a JVM that is quick to start and content with little.
+// JavaFlags are for a JVM that starts fast and needs little memory.
 func JavaFlags(heap string) []string {
 	return []string{
 		"-Xmx" + heap, "-Xms32m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
@@ -110,7 +109,7 @@ func JavaFlags(heap string) []string {
 	}
 }
 
-// Java is the command line that runs one main class of Kafka, a tool or a client.
+// Java returns the command line for one main class of Kafka, a tool or a client.
 func (c Classpath) Java(main string, args ...string) []string {
 	cmd := append([]string{"java"}, JavaFlags("256m")...)
 	return append(append(cmd, "-cp", string(c), main), args...)

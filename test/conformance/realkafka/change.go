@@ -13,11 +13,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Stop ends a broker as its operator would: it hands its partitions over first.
+// Stop stops a broker cleanly: it hands its partitions over first.
 func (b *Broker) Stop() { b.proc.Stop(stopGrace) }
 
-// Prepare makes a broker that joins later, with its addresses, and does not start it. It
-// will not be a controller.
+// Prepare creates a broker that joins later, with its addresses, and does not start it. It will
+// not be a controller.
 func (c *Cluster) Prepare(ctx context.Context, id int) (*Broker, error) {
 	if c.options.Release.ZooKeeper {
 		return nil, errors.New("realkafka: brokers join clusters without ZooKeeper only")
@@ -43,7 +43,7 @@ func (c *Cluster) Add(ctx context.Context, b *Broker) error {
 	return c.waitReady(ctx)
 }
 
-// Remove stops a broker that has no replicas any more, and makes the cluster forget it.
+// Remove stops a broker that has no replicas any more, and removes it from the cluster.
 func (c *Cluster) Remove(ctx context.Context, b *Broker) error {
 	b.Stop()
 	c.Brokers = slices.DeleteFunc(c.Brokers, func(other *Broker) bool { return other == b })
@@ -78,7 +78,8 @@ func (c *Cluster) Await(ctx context.Context) error {
 }
 
 // Reassign gives every partition the replicas that pick returns for it, the preferred leader
-// first, and returns when they have them. What pick returns as it was stays.
+// first, and returns when they have them. Partitions for which pick returns the current
+// replicas are not changed.
 func (c *Cluster) Reassign(ctx context.Context, pick func(replicas []int32) []int32) error {
 	err := c.Ask(func(client *kgo.Client) error {
 		var wanted kadm.AlterPartitionAssignmentsReq
@@ -120,7 +121,7 @@ func (c *Cluster) ElectPreferred(ctx context.Context) error {
 	})
 }
 
-// Ask does something past all that is in front of the brokers.
+// Ask runs a function with a client that is connected to the brokers directly.
 func (c *Cluster) Ask(do func(*kgo.Client) error) error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(c.Internal()...), kgo.MetadataMinAge(50*time.Millisecond))
 	if err != nil {
@@ -130,8 +131,8 @@ func (c *Cluster) Ask(do func(*kgo.Client) error) error {
 	return do(client)
 }
 
-// eachPartition looks at the partitions of all topics, those of Kafka itself too. The
-// request is made here because that of kadm may be answered from memory.
+// eachPartition visits the partitions of all topics, including Kafka's own. It sends the
+// request itself because kadm may answer from memory.
 func eachPartition(ctx context.Context, client *kgo.Client, see func(topic string, p kmsg.MetadataResponseTopicPartition) error) error {
 	response, err := kmsg.NewPtrMetadataRequest().RequestWith(ctx, client)
 	if err != nil {
@@ -147,7 +148,7 @@ func eachPartition(ctx context.Context, client *kgo.Client, see func(topic strin
 	return nil
 }
 
-// repeat asks until there is no error, or ctx is done.
+// repeat calls the function until there is no error, or ctx is done.
 func (c *Cluster) repeat(ctx context.Context, what string, do func(*kgo.Client) error) error {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()

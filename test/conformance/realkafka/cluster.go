@@ -1,6 +1,5 @@
-// Package realkafka runs Apache Kafka on this machine: combined KRaft nodes,
-// fetched by Maven coordinates, started with as little processor time and
-// memory as a JVM can do with.
+// Package realkafka runs Apache Kafka on this machine: combined KRaft nodes, downloaded by
+// Maven coordinates and started with as little processor time and memory as a JVM allows.
 //
 //	jars, err := realkafka.Jars(ctx, "pom.xml")
 //	cluster, err := realkafka.Start(ctx, realkafka.Options{
@@ -9,14 +8,14 @@
 //	})
 //	defer cluster.Close()
 //
-// Every broker has two doors: Broker.Client, which announces the addresses that
-// Advertise makes up, and Broker.Internal, which announces itself and is the way
-// past the tunnel for a test that wants to know what really is in a topic.
+// Every broker has two listeners: Broker.Client, which advertises the addresses that Advertise
+// returns, and Broker.Internal, which advertises its own address and is the direct route for a
+// test that checks the contents of a topic.
 //
 // Options.Doors adds listeners with TLS and SASL (security.go).
 //
-// The package knows nothing of the tunnel. Whatever the doors want, brokers are
-// unprotected on 127.0.0.1: good for a test, for nothing else.
+// The package does not know the tunnel. Whatever the listeners require, the brokers are
+// unprotected on 127.0.0.1: suitable only for tests.
 package realkafka
 
 import (
@@ -43,21 +42,21 @@ import (
 // stopGrace is how long a broker may take for a controlled shutdown.
 const stopGrace = 20 * time.Second
 
-// Options say what to start.
+// Options describe a cluster.
 type Options struct {
 	Jars     Classpath
 	Release  Release  // of the jars; the zero value is one without ZooKeeper
 	Brokers  int      // number of nodes, ids from 1
-	IDs      []int    // in place of 1 to Brokers
+	IDs      []int    // instead of 1 to Brokers
 	Racks    bool     // each broker has a rack of its own: rack-ID
 	Settings []string // further lines of their server.properties
-	Heap     string   // of each broker's JVM, as -Xmx takes it; empty: 160m
+	Heap     string   // of each broker's JVM, for -Xmx; empty: 160m
 	Dir      string   // an empty directory for data, settings and logs
-	// Advertise makes up the host:port that broker id announces on its client
-	// listener, which really is 127.0.0.1:port.
+	// Advertise returns the host:port that broker id advertises on its client listener, whose
+	// real address is 127.0.0.1:port.
 	Advertise func(id, port int) string
 	Doors     []Door // further listeners
-	Users     []User // who may come in where SASL is spoken
+	Users     []User // users of the SASL listeners
 
 	zookeeper int                  // its port
 	authority *authority.Authority // of the brokers' certificates; nil without doors
@@ -67,9 +66,9 @@ type Options struct {
 type Broker struct {
 	ID         int
 	Rack       string
-	Advertised string // what it says its address is
-	Client     string // where that listener really is
-	Internal   string // the listener that announces itself
+	Advertised string // its advertised address
+	Client     string // the real address of that listener
+	Internal   string // the listener that advertises its own address
 	Doors      map[string]Listener
 
 	dir  string
@@ -80,19 +79,18 @@ type Broker struct {
 // A Cluster is a running Kafka cluster.
 type Cluster struct {
 	Brokers   []*Broker
-	CA        string // file with who has issued the certificates of doors with TLS
+	CA        string // CA file for the listeners with TLS
 	dir       string
-	zookeeper *proc.Process // nil: none is needed
+	zookeeper *proc.Process // nil: not needed
 
-	// What brokers that join later need; see change.go.
+	// The settings of brokers that join later; see change.go.
 	id      string
 	options Options
 	voters  []ports
 	archive string
 }
 
-// Start formats and starts all nodes and returns when each of them serves and
-// knows all the others.
+// Start formats and starts all nodes and returns when each of them serves and knows all others.
 func Start(ctx context.Context, o Options) (*Cluster, error) {
 	for id := 1; id <= o.Brokers && len(o.IDs) < o.Brokers; id++ {
 		o.IDs = append(o.IDs, id)
@@ -140,7 +138,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	return c, nil
 }
 
-// prepareAll makes all brokers, ready to be started.
+// prepareAll creates all brokers, ready to be started.
 func (c *Cluster) prepareAll(ctx context.Context, o Options, all []ports) error {
 	if !o.Release.ZooKeeper {
 		c.archive = o.Jars.archive(ctx)
@@ -161,8 +159,8 @@ func (c *Cluster) prepareAll(ctx context.Context, o Options, all []ports) error 
 	return formats.Wait()
 }
 
-// prepare makes the directory and the settings of a broker. All are those with which the
-// cluster begins.
+// prepare creates the directory and the settings of a broker. all are the brokers with which
+// the cluster begins.
 func prepare(o Options, at ports, all []ports) (b *Broker, settings string, err error) {
 	id := at.id
 	b = &Broker{
@@ -197,7 +195,7 @@ func prepare(o Options, at ports, all []ports) (b *Broker, settings string, err 
 	return b, settings, nil
 }
 
-// brokerArgs is the command line of a broker.
+// brokerArgs returns the command line of a broker.
 func (o Options) brokerArgs(archive, settings string) []string {
 	args := append([]string{"java"}, JavaFlags(cmp.Or(o.Heap, "160m"))...)
 	if archive != "" {
@@ -237,16 +235,16 @@ func (b *Broker) start() (err error) {
 	return err
 }
 
-// Kill ends a broker as a power cut would.
+// Kill ends a broker like a power failure.
 func (b *Broker) Kill() { b.proc.Kill() }
 
 // Restart starts a broker that was killed; it does not wait until it serves.
 func (b *Broker) Restart() error { return b.start() }
 
-// Log quotes the end of the broker's log.
+// Log returns the end of the broker's log.
 func (b *Broker) Log() string { return b.proc.Tail(20) }
 
-// Internal lists the addresses of all doors past the tunnel.
+// Internal returns the addresses of all internal listeners.
 func (c *Cluster) Internal() []string {
 	var all []string
 	for _, b := range c.Brokers {
@@ -255,8 +253,8 @@ func (c *Cluster) Internal() []string {
 	return all
 }
 
-// Close stops all brokers, together: a quorum that loses its members one by one
-// keeps the last ones waiting.
+// Close stops all brokers at the same time: if a quorum loses its members one by one, the last
+// ones wait.
 func (c *Cluster) Close() error {
 	var stops errgroup.Group
 	for _, b := range c.Brokers {
@@ -286,7 +284,7 @@ func (c *Cluster) waitReady(ctx context.Context) error {
 		}
 		for _, b := range c.Brokers {
 			if !b.proc.Running() {
-				return fmt.Errorf("realkafka: broker %d ended with code %d\n%s", b.ID, b.proc.ExitCode(), b.Log())
+				return fmt.Errorf("realkafka: broker %d exited with code %d\n%s", b.ID, b.proc.ExitCode(), b.Log())
 			}
 		}
 		select {
@@ -297,7 +295,7 @@ func (c *Cluster) waitReady(ctx context.Context) error {
 	}
 }
 
-// serves asks each broker once.
+// serves sends one request to the broker.
 func (c *Cluster) serves(ctx context.Context) error {
 	for _, b := range c.Brokers {
 		if err := b.knows(ctx, len(c.Brokers)); err != nil {
@@ -307,7 +305,7 @@ func (c *Cluster) serves(ctx context.Context) error {
 	return nil
 }
 
-// knows asks the broker how many brokers there are.
+// knows requests the number of brokers that the broker knows.
 func (b *Broker) knows(ctx context.Context, want int) error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(b.Internal), kgo.RetryTimeout(time.Second), kgo.RequestRetries(0))
 	if err != nil {

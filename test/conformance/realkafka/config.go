@@ -10,16 +10,16 @@ import (
 // ports are the ports of one broker, all on 127.0.0.1.
 type ports struct {
 	id         int // of the broker
-	client     int // what the outside reaches; advertised under a name of the test's choice
-	internal   int // between brokers, and for a look past the tunnel; advertised as it is
+	client     int // of the outer listener, which advertises a name of the test
+	internal   int // between brokers, and for direct connections; advertises its own address
 	controller int
 	doors      []int // those of Options.Doors
 }
 
-// A listener is one way into a broker.
+// A listener is one listener of a broker.
 type listener struct{ name, protocol, address, advertised string }
 
-// listeners are those that every broker has; its doors come behind them.
+// listeners are those that every broker has; those of Options.Doors follow.
 func listeners(b *Broker) []listener {
 	return []listener{
 		{"CLIENT", "PLAINTEXT", b.Client, b.Advertised},
@@ -27,15 +27,15 @@ func listeners(b *Broker) []listener {
 	}
 }
 
-// properties are the settings of a broker of the cluster that began with all. One that is
-// not among them joins without being a controller.
+// properties returns the settings of a broker of the cluster that began with all. A broker that
+// is not among them joins without being a controller.
 func properties(b *Broker, own ports, all []ports, ways []listener) []string {
 	var voters []string
 	for _, p := range all {
 		voters = append(voters, fmt.Sprintf("%d@127.0.0.1:%d", p.id, p.controller))
 	}
 	replicas := min(len(all), 3)
-	// Brokers that are no controllers have to know its listener too.
+	// Brokers that are not controllers must know its listener too.
 	controller, roles := listener{"CONTROLLER", "PLAINTEXT", "", ""}, "broker"
 	if slices.ContainsFunc(all, func(p ports) bool { return p.id == own.id }) {
 		controller.address, roles = fmt.Sprintf("127.0.0.1:%d", own.controller), "broker,controller"
@@ -48,7 +48,8 @@ func properties(b *Broker, own ports, all []ports, ways []listener) []string {
 		"share.coordinator.state.topic.num.partitions=3",
 		fmt.Sprintf("share.coordinator.state.topic.replication.factor=%d", replicas),
 		"share.coordinator.state.topic.min.isr=1",
-		// The default of 128 MB does not fit into a small heap: the broker would end without a word.
+		// The default of 128 MB does not fit into a small heap: the broker would exit without
+		// an error.
 		"log.cleaner.dedupe.buffer.size=4194304",
 		"broker.session.timeout.ms=2000",
 		"broker.heartbeat.interval.ms=500",
@@ -56,8 +57,8 @@ func properties(b *Broker, own ports, all []ports, ways []listener) []string {
 	)
 }
 
-// common are the settings that brokers of all releases have. A listener without an address
-// is another broker's, one that is not advertised is not for clients.
+// common returns the settings of brokers of all releases. A listener without an address is
+// another broker's; one that is not advertised is not for clients.
 func common(b *Broker, brokers int, ways []listener) []string {
 	var listen, advertised, protocols []string
 	for _, l := range ways {

@@ -7,13 +7,13 @@ import (
 	"net"
 )
 
-// FreePorts finds n ports that are free on 127.0.0.1 now. They come from below
-// the range that kernels hand out for outgoing connections, so that nothing but
-// another listener can take one before its owner binds it.
+// FreePorts returns n ports that are currently free on 127.0.0.1. They are below the range that
+// kernels use for outgoing connections, so only another listener can take one before its owner
+// binds it.
 func FreePorts(n int) ([]int, error) {
 	const first, last, attempts = 20000, 30000, 1000
 	var found []int
-	var held []net.Listener // held until all are found, so that none is found twice
+	var held []net.Listener // kept open until all are found, so none is found twice
 	defer func() {
 		for _, l := range held {
 			_ = l.Close()

@@ -8,8 +8,7 @@ import (
 	"strings"
 )
 
-// A Release is one version of Apache Kafka, as it is put together from Maven's
-// repository.
+// A Release is one version of Apache Kafka, assembled from Maven's repository.
 type Release struct {
 	Version   string
 	ZooKeeper bool // its brokers need a ZooKeeper, which is among the jars
@@ -24,7 +23,7 @@ type Release struct {
 func Releases() []Release {
 	const slf4j, jaxb = "org.slf4j:slf4j-simple:1.7.36", "javax.xml.bind:jaxb-api:2.3.1"
 	return []Release{
-		{Version: "0.10.2.2", ZooKeeper: true, scala: "2.12", extra: []string{jaxb}}, // javax.xml.bind left the JDK with Java 11
+		{Version: "0.10.2.2", ZooKeeper: true, scala: "2.12", extra: []string{jaxb}}, // the JDK lost javax.xml.bind with Java 11
 		{Version: "0.11.0.3", ZooKeeper: true, scala: "2.12", extra: []string{jaxb}},
 		{Version: "1.1.1", ZooKeeper: true, scala: "2.12"},
 		{Version: "2.4.1", ZooKeeper: true, scala: "2.13"},
@@ -33,13 +32,13 @@ func Releases() []Release {
 		{Version: "3.9.1", scala: "2.13", tools: true},
 		{Version: "4.0.0", scala: "2.13", tools: true, extra: []string{slf4j}},
 		{Version: "4.3.1", scala: "2.13", tools: true, extra: []string{slf4j}},
-		// Its kafka-tools-api was not published; that of the release before does.
+		// Its kafka-tools-api was not published; that of the previous release works.
 		{Version: "4.4.0", scala: "2.13", extra: []string{slf4j, "org.apache.kafka:kafka-tools-api:4.3.1"}, leave: []string{"org.apache.kafka:kafka-tools-api"}},
 	}
 }
 
-// Authorizer returns the settings of brokers that know access-control lists, and let
-// everybody do everything.
+// Authorizer returns the settings of brokers that support access-control lists and allow
+// everything.
 func (r Release) Authorizer() []string {
 	class := "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
 	switch {
@@ -51,7 +50,7 @@ func (r Release) Authorizer() []string {
 	return []string{"authorizer.class.name=" + class, "super.users=User:ANONYMOUS"}
 }
 
-// Jars fetches the release with Maven and keeps it.
+// Jars downloads the release with Maven and keeps it.
 func (r Release) Jars(ctx context.Context) (Classpath, error) {
 	dir, err := os.MkdirTemp("", "kafka-tunnel-pom-*")
 	if err != nil {
@@ -65,12 +64,12 @@ func (r Release) Jars(ctx context.Context) (Classpath, error) {
 	return Jars(ctx, pom)
 }
 
-// Artifacts fetches artifacts with what they depend on, GROUP:ARTIFACT:VERSION.
+// Artifacts downloads artifacts with their dependencies, GROUP:ARTIFACT:VERSION.
 func Artifacts(ctx context.Context, artifacts ...string) (Classpath, error) {
 	return Release{extra: artifacts}.Jars(ctx)
 }
 
-// pom names what the release consists of.
+// pom lists the artifacts of the release.
 func (r Release) pom() string {
 	var b strings.Builder
 	b.WriteString(`<project xmlns="http://maven.apache.org/POM/4.0.0">

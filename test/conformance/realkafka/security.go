@@ -12,32 +12,32 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/proc"
 )
 
-// A Door is one more listener of every broker, one that wants TLS, SASL or both.
+// A Door is one more listener of every broker, with TLS, SASL or both.
 type Door struct {
 	Name     string // of the listener, in capital letters
 	Protocol string // SASL_PLAINTEXT, SSL or SASL_SSL
-	// Advertise makes up the host:port that broker id announces there. With TLS its
-	// host is one of the names in the broker's certificate.
+	// Advertise returns the host:port that broker id advertises there. With TLS its host is one
+	// of the names in the broker's certificate.
 	Advertise func(id, port int) string
-	// Reauthenticate is how long a client may go without authenticating again
-	// (KIP-368); zero is for ever.
+	// Reauthenticate is how long a client may work without authenticating again (KIP-368);
+	// zero: no limit.
 	Reauthenticate time.Duration
 }
 
-// A User is one that all doors with SASL know, with all their mechanisms.
+// A User is a user of all SASL listeners, with all their mechanisms.
 type User struct{ Name, Password string }
 
-// A Listener is where a door of a broker is.
+// A Listener is the address of a door at one broker.
 type Listener struct {
-	Advertised string // what the broker says its address is
-	Address    string // where that listener really is
+	Advertised string // the address that the broker advertises
+	Address    string // the real address of that listener
 }
 
-// mechanisms are those that a door with SASL offers. PLAIN, SCRAM and GSSAPI are all
-// that Kafka has besides; OAUTHBEARER takes tokens without a signature.
+// mechanisms are those of a SASL listener: PLAIN, SCRAM and OAUTHBEARER, whose tokens have no
+// signature. The only other one of Kafka is GSSAPI.
 const mechanisms = "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER"
 
-// open gives broker b its doors and returns their listeners.
+// open opens the doors of broker b and returns their listeners.
 func (o Options) open(b *Broker, own ports) (all []listener) {
 	b.Doors = map[string]Listener{}
 	for i, d := range o.Doors {
@@ -48,7 +48,8 @@ func (o Options) open(b *Broker, own ports) (all []listener) {
 	return all
 }
 
-// doorSettings are what the doors of a broker want besides their place among its listeners.
+// doorSettings are the settings for the doors of a broker, except their entries in the list of
+// listeners.
 func (o Options) doorSettings(b *Broker) ([]string, error) {
 	if len(o.Doors) == 0 {
 		return nil, nil
@@ -69,7 +70,7 @@ func (o Options) doorSettings(b *Broker) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("realkafka: %w", err)
 	}
-	// From a file 2.8 takes only keys with a password.
+	// From a file 2.8 accepts only keys with a password.
 	inline := strings.NewReplacer("\n", `\n`)
 	all := []string{"ssl.keystore.type=PEM", "ssl.keystore.key=" + inline.Replace(key), "ssl.keystore.certificate.chain=" + inline.Replace(chain)}
 	for _, d := range o.Doors {
@@ -81,7 +82,7 @@ func (o Options) doorSettings(b *Broker) ([]string, error) {
 // settings are those of one listener.
 func (d Door) settings(users []User) []string {
 	prefix := "listener.name." + strings.ToLower(d.Name) + "."
-	// The default of three threads for each listener is meant for few of them.
+	// The default of three threads for each listener is meant for few listeners.
 	all := []string{prefix + "num.network.threads=1"}
 	if !strings.HasPrefix(d.Protocol, "SASL_") {
 		return all
@@ -104,8 +105,8 @@ func (d Door) settings(users []User) []string {
 	return all
 }
 
-// scramUsers are arguments for the tool that formats a directory: it is where users of
-// SCRAM come from before a cluster runs.
+// scramUsers are arguments for the tool that formats a directory, which creates the users of
+// SCRAM before a cluster runs.
 func scramUsers(users []User) (args []string) {
 	for _, u := range users {
 		for _, mechanism := range []string{"SCRAM-SHA-256", "SCRAM-SHA-512"} {
@@ -115,7 +116,7 @@ func scramUsers(users []User) (args []string) {
 	return args
 }
 
-// addScramUsers puts users of SCRAM into ZooKeeper.
+// addScramUsers adds users of SCRAM to ZooKeeper.
 func (c *Cluster) addScramUsers(ctx context.Context, o Options) error {
 	for _, u := range o.Users {
 		p, err := proc.Start(proc.Options{

@@ -11,7 +11,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/test/conformance/proc"
 )
 
-// startZooKeeper starts what the brokers of older releases keep their state in.
+// startZooKeeper starts ZooKeeper, in which brokers of older releases keep their state.
 func (c *Cluster) startZooKeeper(ctx context.Context, jars Classpath, port int) (err error) {
 	dir := filepath.Join(c.dir, "zookeeper")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -38,7 +38,7 @@ func (c *Cluster) startZooKeeper(ctx context.Context, jars Classpath, port int) 
 			return conn.Close()
 		}
 		if !c.zookeeper.Running() {
-			return fmt.Errorf("realkafka: ZooKeeper ended with code %d\n%s", c.zookeeper.ExitCode(), c.zookeeper.Tail(20))
+			return fmt.Errorf("realkafka: ZooKeeper exited with code %d\n%s", c.zookeeper.ExitCode(), c.zookeeper.Tail(20))
 		}
 		select {
 		case <-tick.C:
@@ -48,7 +48,7 @@ func (c *Cluster) startZooKeeper(ctx context.Context, jars Classpath, port int) 
 	}
 }
 
-// zooKeeperProperties are the settings of a broker that needs a ZooKeeper.
+// zooKeeperProperties are the settings of a broker that needs ZooKeeper.
 func zooKeeperProperties(b *Broker, zookeeper, brokers int, ways []listener) []string {
 	return append(common(b, brokers, ways),
 		fmt.Sprintf("broker.id=%d", b.ID),

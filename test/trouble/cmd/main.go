@@ -1,13 +1,14 @@
 //go:build linux
 
-// Command cmd plays the scenarios of package trouble at full length and prints a table
-// of what was measured, with the bar beside each figure, for docs/performance.md. It
-// exits with 1 when a bar is missed and with 2 when a scenario could not be played.
+// Command cmd runs the scenarios of package trouble at full length and prints a table of the
+// results, with the bar of each figure, for docs/performance.md. It exits with 1 if a bar is
+// missed and with 2 if a scenario could not run.
 //
 //	go run ./test/trouble/cmd [-short] [-only storm,idle]
 //
-// Package trouble says how to keep the scenario stalled from filling the TCP memory of
-// the machine. The ten-minute outages run beside the other scenarios: they cost next to nothing.
+// Package trouble explains how to prevent the scenario stalled from filling the machine's TCP
+// memory. The ten-minute outages run concurrently with the other scenarios: they cost next to
+// nothing.
 package main
 
 import (
@@ -25,8 +26,8 @@ import (
 )
 
 func main() {
-	short := flag.Bool("short", false, "play everything in about a minute; figures with times mean little then")
-	only := flag.String("only", "", "play these alone: storm, outage, stalled, descriptors, idle, memory")
+	short := flag.Bool("short", false, "run everything in about a minute; times are then of little significance")
+	only := flag.String("only", "", "run only these: storm, outage, stalled, descriptors, idle, memory")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	reports, err := play(ctx, *short, *only)
@@ -46,11 +47,11 @@ func main() {
 	}
 }
 
-// A scenario is one of those that are played.
+// A scenario is one scenario with its options.
 type scenario struct {
-	name   string
-	beside bool // runs beside the others
-	play   func(ctx context.Context, binary string) (*trouble.Report, error)
+	name       string
+	concurrent bool // runs concurrently with the others
+	play       func(ctx context.Context, binary string) (*trouble.Report, error)
 }
 
 // scenarios returns all of them in the order of the table.
@@ -69,8 +70,8 @@ func scenarios(short bool) []scenario {
 		return 0
 	}
 	var list []scenario
-	for _, way := range []trouble.Way{trouble.Reply03, trouble.Reply05, trouble.Silence} {
-		o := trouble.StormOptions{Way: way, Time: length(12 * time.Second)}
+	for _, way := range []trouble.Cause{trouble.Reply03, trouble.Reply05, trouble.Silence} {
+		o := trouble.StormOptions{Cause: way, Time: length(12 * time.Second)}
 		list = append(list, scenario{"storm", false, func(ctx context.Context, binary string) (*trouble.Report, error) {
 			return trouble.Storm(ctx, binary, o)
 		}})
@@ -132,7 +133,7 @@ func or[T comparable](v, otherwise T) T {
 	return v
 }
 
-// play plays what is asked for and returns the reports of all that could be played.
+// play runs the selected scenarios and returns the reports of all that could run.
 func play(ctx context.Context, short bool, only string) ([]*trouble.Report, error) {
 	dir, err := os.MkdirTemp("", "kafka-tunnel-trouble-*")
 	if err != nil {
@@ -145,7 +146,7 @@ func play(ctx context.Context, short bool, only string) ([]*trouble.Report, erro
 	}
 	all := chosen(scenarios(short), only)
 	if len(all) == 0 {
-		return nil, fmt.Errorf("-only %s: there is no such scenario", only)
+		return nil, fmt.Errorf("-only %s: unknown scenario", only)
 	}
 	reports := make([]*trouble.Report, len(all))
 	errs := make([]error, len(all))
@@ -154,18 +155,18 @@ func play(ctx context.Context, short bool, only string) ([]*trouble.Report, erro
 		reports[i], errs[i] = all[i].play(ctx, binary)
 		fmt.Fprintf(os.Stderr, "%s: %v\n", all[i].name, time.Since(begin).Round(time.Second))
 	}
-	var beside sync.WaitGroup
+	var concurrent sync.WaitGroup
 	for i, s := range all {
-		if s.beside {
-			beside.Go(func() { one(i) })
+		if s.concurrent {
+			concurrent.Go(func() { one(i) })
 		}
 	}
 	for i, s := range all {
-		if !s.beside {
+		if !s.concurrent {
 			one(i)
 		}
 	}
-	beside.Wait()
+	concurrent.Wait()
 	return played(reports, errs)
 }
 
