@@ -201,7 +201,7 @@ func (r *Reader) Next() (Message, error) {
 }
 
 func parseMessage(kind byte, payload []byte) (m Message, err error) {
-	ok := false
+	var ok bool
 	switch kind {
 	case kindFrame:
 		m.Frame, ok = parseFrame(payload)
