@@ -62,28 +62,23 @@ func (d document) entries() ([]entry, error) {
 	if err := json.Unmarshal(text, &byLabel); err != nil {
 		return nil, malformed(d.source, position(text, err))
 	}
-	lists, regular := map[string][]json.RawMessage{}, true
+	var all []entry
 	for _, l := range slices.Sorted(maps.Keys(byLabel)) {
 		var list []json.RawMessage
-		if err := json.Unmarshal(byLabel[l], &list); err == nil {
-			lists[l] = list
-		} else if needed(l) {
+		if err := json.Unmarshal(byLabel[l], &list); err != nil && needed(l) {
 			return nil, malformed(d.source, fmt.Sprintf("%q is not a list", l))
 		}
-		// go-cfenv would treat null or an empty list as a service without a name.
-		regular = regular && !slices.ContainsFunc(list, func(one json.RawMessage) bool { return !isObject(one) })
-	}
-	services, err := decode(lists)
-	if err != nil || !regular {
-		services, err = d.salvage(lists)
-	}
-	var all []entry
-	for _, l := range slices.Sorted(maps.Keys(services)) {
-		for _, s := range services[l] {
-			all = append(all, entry{label: l, Service: s})
+		for i, one := range list {
+			s, err := decode(l, one)
+			switch {
+			case err == nil:
+				all = append(all, entry{label: l, Service: s})
+			case needed(l):
+				return nil, malformed(d.source, fmt.Sprintf("entry %d of %q is not a service", i+1, l))
+			}
 		}
 	}
-	return all, err
+	return all, nil
 }
 
 // needed reports whether a broken service under this label is an error.
@@ -91,51 +86,24 @@ func needed(label string) bool {
 	return strings.EqualFold(label, connectivity.label) || strings.EqualFold(label, destination.label)
 }
 
-// decode decodes services by label with go-cfenv. Its errors contain values and must not be
-// shown.
-func decode(lists map[string][]json.RawMessage) (cfenv.Services, error) {
-	text, err := json.Marshal(lists)
-	if err != nil {
-		return nil, err
-	}
-	// On a laptop there is no VCAP_APPLICATION, which go-cfenv requires.
-	app, err := cfenv.New(map[string]string{"VCAP_APPLICATION": "{}", variable: string(text)})
-	if err != nil {
-		return nil, err
-	}
-	return app.Services, nil
-}
-
-func isObject(one json.RawMessage) bool { return bytes.HasPrefix(bytes.TrimSpace(one), []byte("{")) }
-
-// salvage decodes each service alone, if go-cfenv cannot decode all of them: an invalid service
-// that the tunnel does not need does no harm.
-func (d document) salvage(lists map[string][]json.RawMessage) (cfenv.Services, error) {
-	good := cfenv.Services{}
-	for _, l := range slices.Sorted(maps.Keys(lists)) {
-		for i, one := range lists[l] {
-			s, err := decodeOne(l, one)
-			switch {
-			case err == nil:
-				good[l] = append(good[l], s)
-			case needed(l):
-				return nil, malformed(d.source, fmt.Sprintf("entry %d of %q is not a service", i+1, l))
-			}
-		}
-	}
-	return good, nil
-}
-
-// decodeOne decodes one service of a label.
-func decodeOne(label string, one json.RawMessage) (cfenv.Service, error) {
-	if !isObject(one) {
+// decode decodes one service of a label through go-cfenv, whose errors contain values and must
+// not be shown. It decodes each service alone: a malformed one that the tunnel does not need
+// does no harm.
+func decode(label string, one json.RawMessage) (cfenv.Service, error) {
+	// go-cfenv would take a null or an empty list for a service without a name.
+	if !bytes.HasPrefix(bytes.TrimSpace(one), []byte("{")) {
 		return cfenv.Service{}, errors.New("is not an object")
 	}
-	services, err := decode(map[string][]json.RawMessage{label: {one}})
+	text, err := json.Marshal(map[string][]json.RawMessage{label: {one}})
 	if err != nil {
 		return cfenv.Service{}, err
 	}
-	return services[label][0], nil
+	// On a laptop there is no VCAP_APPLICATION; go-cfenv requires one.
+	app, err := cfenv.New(map[string]string{"VCAP_APPLICATION": "{}", variable: string(text)})
+	if err != nil {
+		return cfenv.Service{}, err
+	}
+	return app.Services[label][0], nil
 }
 
 // position returns where the JSON is invalid, without its content.

@@ -129,7 +129,7 @@ func folderEntry(folder, name, as string) (entry, error) {
 	if err != nil {
 		return entry{}, malformed(folder, "it cannot be used")
 	}
-	s, err := decodeOne(as, one)
+	s, err := decode(as, one)
 	if err != nil {
 		return entry{}, malformed(folder, "it is not a service binding")
 	}
