@@ -60,6 +60,9 @@ func TestStatusOfAnOutage(t *testing.T) {
 	for range 3 {
 		held = append(held, bed.knock(t))
 	}
+	// A request for /status may start a probe, and the failure is logged for the attempt that
+	// meets it first.
+	await(t, "the failure of a client", func() bool { return strings.Contains(bed.log.String(), "code=connector_away") }, nil)
 	var s admin.Status
 	bed.until(t, "/status", func(_ int, body string) bool {
 		s = parsed(t, body)
