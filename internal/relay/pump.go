@@ -40,6 +40,7 @@ type Pump struct {
 
 	readLimit  int           // the next read brings no more than this; 0: as much as it can
 	grace      time.Duration // how much longer than Group.Stall src may take, see blocked
+	bulk       bool          // the read before has filled the buffer: more is waiting in the socket
 	large      bool          // the span before was spliced; the next one may be, too
 	unconsumed bool          // what the buffer holds is still in the socket, see Consume
 	inFrame    bool          // a frame was begun and is not complete
@@ -290,6 +291,7 @@ func (p *Pump) Fill() error {
 		if n > 0 {
 			p.end += n
 			p.readLimit = 0
+			p.bulk = p.end == len(p.buf)
 			if p.held != nil {
 				p.held.Touch()
 			}

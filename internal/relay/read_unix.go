@@ -47,6 +47,10 @@ func (r *reader) init(p *Pump) {
 func (r *reader) attempt(p *Pump, fd uintptr) bool {
 	held := p.buf != nil
 	p.acquire()
+	if p.bulk && r.ready == nil { // deciphering is more than half of the work of TLS: it needs all processors
+		p.group.bulk.enter()
+		defer p.group.bulk.leave()
+	}
 	if p.large && p.end == 0 && p.readLimit == 0 && r.ready == nil {
 		r.n, r.err = look(fd, p.buf)
 		p.unconsumed = r.n > 0

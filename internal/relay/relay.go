@@ -54,6 +54,7 @@ type Group struct {
 	buffers buffers
 	pipes   pipes
 	poller  poller
+	bulk    bulk
 }
 
 // An Owner is what a pump belongs to. Its methods are called by the pump's goroutine and
