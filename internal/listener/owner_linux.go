@@ -1,7 +1,6 @@
 package listener
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"fmt"
@@ -10,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/kafka-tunnel/kafka-tunnel/internal/procfs"
 )
 
 // portOwners reads /proc/net/tcp, which has the inodes of the listening sockets, and
@@ -17,9 +18,15 @@ import (
 // ends (proc(5)). It begins with the newest process: those that may claim the same port,
 // such as an old sidecar, were started a short time before this one.
 func portOwners(ctx context.Context, ports []uint16) map[uint16]string {
-	inodes := map[string]uint16{}
-	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		listeningInodes(table, ports, inodes)
+	inodes := map[string]uint16{} // of the sockets that listen on the ports, as descriptors refer to them
+	for _, table := range []string{"tcp", "tcp6"} {
+		_ = procfs.EachSocket(table, func(one procfs.Socket) { // without IPv6 there is no tcp6
+			_, hex, _ := strings.Cut(one.Local, ":")
+			port, err := strconv.ParseUint(hex, 16, 16)
+			if err == nil && one.State == procfs.Listens && slices.Contains(ports, uint16(port)) {
+				inodes["socket:["+one.Inode+"]"] = uint16(port)
+			}
+		})
 	}
 	owners := map[uint16]string{}
 	processes, _ := filepath.Glob("/proc/[0-9]*")
@@ -55,33 +62,4 @@ func processName(process string) string {
 		return "pid " + pid
 	}
 	return fmt.Sprintf("%s (pid %s)", strings.TrimSpace(string(name)), pid)
-}
-
-// listeningInodes adds "socket:[inode]" of every socket that listens on one of the ports.
-//
-//	sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt uid timeout inode
-//	 0: 0100007F:2384 00000000:0000 0A ...
-func listeningInodes(table string, ports []uint16, inodes map[string]uint16) {
-	const stateListen = "0A"
-	f, err := os.Open(table) // #nosec G304 -- one of two constants
-	if err != nil {
-		return
-	}
-	defer func() { _ = f.Close() }()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		fields := strings.Fields(lines.Text())
-		if len(fields) < 10 || fields[3] != stateListen {
-			continue
-		}
-		_, hex, _ := strings.Cut(fields[1], ":")
-		n, err := strconv.ParseUint(hex, 16, 16)
-		if err != nil {
-			continue
-		}
-		for _, port := range ports {
-			if n == uint64(port) {
-				inodes["socket:["+fields[9]+"]"] = port
-			}
-		}
-	}
 }

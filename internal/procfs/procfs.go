@@ -1,5 +1,6 @@
 // Package procfs reads what Linux reports of a process and of the machine's sockets in
-// /proc (proc(5)), for measurements and tests. On other systems its functions return errors.
+// /proc (proc(5)): the owners of ports, and figures for measurements and tests. On other
+// systems its functions return errors.
 package procfs
 
 import (

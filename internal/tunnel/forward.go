@@ -20,7 +20,7 @@ import (
 	"github.com/kafka-tunnel/kafka-tunnel/internal/upstream"
 )
 
-// forwardNode stands in for a node id in metrics and in lists of connections.
+// forwardNode takes the place of a node id in metrics and in lists of connections.
 const forwardNode = "forward"
 
 // A forwardPort is one configured forward while the tunnel runs.
